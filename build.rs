@@ -1,0 +1,62 @@
+//! Writes `include/sockeye.h` from `src/capi`, and gives the shared library its name and its
+//! place in memory. The header is written only when it differs, and only inside a checkout: a
+//! packaged crate ships the committed one.
+
+use std::{env, fs, path::Path};
+
+/// The rooms of the C ABI in the order in which the header shows them.
+const FILES: [&str; 10] = [
+    "status", "model", "config", "net", "endpoint", "conn", "event", "queue", "buffer", "facts",
+];
+
+fn main() {
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory");
+    let root = Path::new(&root);
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=cbindgen.toml");
+    println!("cargo:rerun-if-changed=src/capi");
+    println!("cargo:rerun-if-changed=include/sockeye.h");
+    link();
+    if root.join(".git").exists() {
+        header(root);
+    }
+}
+
+/// The library stays mapped after `dlclose`: threads of the host keep destructors in it.
+fn link() {
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libsockeye.so.0");
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
+}
+
+fn header(root: &Path) {
+    let mut config =
+        cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
+    let version = env::var("CARGO_PKG_VERSION").expect("cargo sets the version");
+    let part = |n: usize| version.split('.').nth(n).expect("three version numbers").to_owned();
+    config.after_includes = config.after_includes.map(|text| {
+        text.replace("@VERSION@", &version)
+            .replace("@MAJOR@", &part(0))
+            .replace("@MINOR@", &part(1))
+            .replace("@PATCH@", &part(2))
+    });
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for file in FILES {
+        builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
+    }
+    let mut text = Vec::new();
+    match builder.generate() {
+        Ok(bindings) => bindings.write(&mut text),
+        // The compiler tells the same fault better, a moment later.
+        Err(error) => return println!("cargo:warning=header not generated: {error}"),
+    }
+    // cbindgen writes an unsigned constant without a suffix.
+    let text = String::from_utf8(text).expect("a header is text");
+    let text = text.replace(" 4294967295\n", " UINT32_C(0xFFFFFFFF)\n");
+    let path = root.join("include/sockeye.h");
+    if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+        fs::create_dir_all(root.join("include")).expect("include/ can be made");
+        fs::write(&path, &text).expect("include/sockeye.h can be written");
+    }
+}

@@ -1,0 +1,186 @@
+//! The words of the boundary: panic, NULL, size, fork and last error. Used inside plain
+//! `extern "C"` bodies, so that the header's generator sees every function.
+
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{Error, Net, Refusal};
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// URLs and names: bytes without the NUL.
+const TEXT_MAX: usize = 1024;
+/// A caller newer than the library may have structs up to this size, with a zero tail.
+const STRUCT_MAX: usize = 4096;
+/// What every answer struct had at least in the first release: its size and three numbers.
+const OUT_MIN: usize = 16;
+
+thread_local! {
+    static LAST_ERROR: RefCell<CString> = RefCell::default();
+}
+
+/// Runs the body of an entry; a panic stops here.
+#[inline]
+pub fn guard(body: impl FnOnce() -> sockeye_status) -> sockeye_status {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(Error::Panic as sockeye_status)
+}
+
+/// The net behind a pointer, if this process may use it.
+///
+/// # Safety
+/// `net` is NULL or a net from `sockeye_init` that was not freed.
+#[inline]
+pub unsafe fn enter<'a>(net: *const sockeye_net) -> Result<&'a Net, sockeye_status> {
+    // SAFETY: as this function's own.
+    let Some(net) = (unsafe { net.as_ref() }) else {
+        return Err(refuse(Error::Invalid));
+    };
+    if net.net.forked() { Err(refuse(Error::Forked)) } else { Ok(&net.net) }
+}
+
+/// An answer without words: the daily verbs do not touch `last_error`.
+#[inline]
+pub fn refuse(error: Error) -> sockeye_status {
+    error as sockeye_status
+}
+
+/// OK or a refusal without words.
+#[inline]
+pub fn answer(result: Result<(), Error>) -> sockeye_status {
+    result.map_or_else(refuse, |()| 0)
+}
+
+/// OK or a refusal with words.
+pub fn answer_in_words(result: Result<(), Refusal>) -> sockeye_status {
+    result.map_or_else(|refusal| fail(refusal.error, refusal.words), |()| 0)
+}
+
+/// A refusal with words for `sockeye_last_error`.
+pub fn fail(error: Error, words: impl Into<String>) -> sockeye_status {
+    let mut bytes = words.into().into_bytes();
+    bytes.retain(|&byte| byte != 0);
+    let words = CString::new(bytes).unwrap_or_default();
+    // A thread that is ending has lost its words; the status says enough.
+    let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = words);
+    refuse(error)
+}
+
+/// Words for a status that came without any.
+pub fn note_status(status: sockeye_status) -> sockeye_status {
+    fail(Error::from_status(status), Error::from_status(status).words())
+}
+
+/// This thread's last words.
+pub fn last_error() -> *const c_char {
+    LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+/// A text argument: not NULL, at most 1024 bytes, UTF-8.
+///
+/// # Safety
+/// `text` is NULL or readable up to a NUL or to 1025 bytes, and stays for `'a`.
+pub unsafe fn text_arg<'a>(text: *const c_char, name: &str) -> Result<&'a str, sockeye_status> {
+    if text.is_null() {
+        return Err(fail(Error::Invalid, format!("{name} is NULL")));
+    }
+    // SAFETY: as this function's own; the scan stops at the first NUL.
+    let len = (0..=TEXT_MAX).find(|&at| unsafe { text.add(at).read() } == 0);
+    let Some(len) = len else {
+        return Err(fail(Error::Invalid, format!("{name} is over {TEXT_MAX} bytes")));
+    };
+    // SAFETY: `len` bytes and a NUL were just read.
+    let bytes = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), len + 1) };
+    CStr::from_bytes_with_nul(bytes)
+        .ok()
+        .and_then(|text| text.to_str().ok())
+        .ok_or_else(|| fail(Error::Invalid, format!("{name} is not UTF-8")))
+}
+
+/// A bytes argument: NULL only with length 0.
+///
+/// # Safety
+/// `data` is NULL or has `len` readable bytes for `'a`.
+#[inline]
+pub unsafe fn bytes_arg<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> {
+    if len == 0 {
+        return Some(&[]);
+    }
+    if data.is_null() || len > isize::MAX as usize || (data as usize).checked_add(len).is_none() {
+        return None;
+    }
+    // SAFETY: not NULL, in range, and the caller's word for the bytes.
+    Some(unsafe { std::slice::from_raw_parts(data, len) })
+}
+
+/// A struct that begins with its own size. `T` is repr(C), plain numbers, without padding.
+///
+/// # Safety
+/// `given` has as many readable bytes as its first field says.
+pub unsafe fn read_sized<T: Copy>(
+    given: *const T,
+    defaults: &T,
+    name: &str,
+) -> Result<T, sockeye_status> {
+    // SAFETY: at least the size field is there.
+    let size = unsafe { given.cast::<u32>().read() } as usize;
+    let known = size_of::<T>();
+    // The first release knows one size of each struct; later ones add theirs to this test.
+    if size < known || size > STRUCT_MAX {
+        let words = format!("{name}.struct_size is {size}, this library knows {known}");
+        return Err(fail(Error::Invalid, words));
+    }
+    // SAFETY: the caller gives `size` bytes.
+    let tail = unsafe { std::slice::from_raw_parts(given.cast::<u8>().add(known), size - known) };
+    if tail.iter().any(|&byte| byte != 0) {
+        let words = format!("{name} has fields set that this library does not know");
+        return Err(fail(Error::Invalid, words));
+    }
+    let mut out = *defaults;
+    // SAFETY: both have `known` bytes, and any bytes are a value of such a struct.
+    unsafe { std::ptr::copy_nonoverlapping(given, &mut out, 1) };
+    Ok(out)
+}
+
+/// Writes defaults to a struct of the caller's `size` and zeroes the tail.
+///
+/// # Safety
+/// `out` is NULL or has `size` writable bytes.
+pub unsafe fn init_sized<T: Copy>(out: *mut T, size: usize, defaults: T) -> sockeye_status {
+    if out.is_null() || size < size_of::<T>() || size > STRUCT_MAX {
+        return refuse(Error::Invalid);
+    }
+    // SAFETY: the caller gives `size` bytes, and the struct's own are fewer.
+    unsafe {
+        out.cast::<u8>().write_bytes(0, size);
+        out.write_unaligned(defaults);
+        out.cast::<u32>().write_unaligned(size as u32);
+    }
+    0
+}
+
+/// Writes an answer up to the caller's `size`. An answer begins with its own size.
+///
+/// # Safety
+/// `out` is NULL or has `size` writable bytes.
+pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> sockeye_status {
+    if out.is_null() || size < OUT_MIN || size > STRUCT_MAX {
+        return refuse(Error::Invalid);
+    }
+    let len = size.min(size_of::<T>());
+    // SAFETY: the caller gives `size` bytes, and the value has `len`.
+    unsafe {
+        out.cast::<u8>().write_bytes(0, size);
+        std::ptr::copy_nonoverlapping((value as *const T).cast::<u8>(), out.cast::<u8>(), len);
+    }
+    0
+}
+
+/// Cuts `text` into `field` with a NUL, at a character's border.
+pub fn write_text(field: &mut [u8], text: &str) {
+    let mut len = text.len().min(field.len() - 1);
+    while !text.is_char_boundary(len) {
+        len -= 1;
+    }
+    field[..len].copy_from_slice(&text.as_bytes()[..len]);
+    field[len..].fill(0);
+}

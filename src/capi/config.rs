@@ -1,0 +1,147 @@
+//! What a net is made with.
+
+use super::boundary::{guard, init_sized};
+use super::status::sockeye_status;
+use crate::engine;
+
+/// Who turns the workers.
+#[repr(C)]
+pub enum sockeye_drive {
+    /// Threads do all input and output; polls touch queues only.
+    SOCKEYE_DRIVE_POOL = 0,
+    /// A host that would wait inside poll turns its home worker instead of sleeping. The default.
+    /// This version runs it as POOL, and `sockeye_net_get_info` says so.
+    SOCKEYE_DRIVE_LEND = 1,
+    /// Every poll, also with timeout 0, turns the home worker once on the caller's thread. The
+    /// worker's own thread steps in when no poll has come for `lease_us`.
+    SOCKEYE_DRIVE_HOST = 2,
+}
+
+/// When sends leave.
+#[repr(C)]
+pub enum sockeye_flush_mode {
+    /// A send rings the worker if it sleeps: it leaves at once, gathered with what came meanwhile.
+    SOCKEYE_FLUSH_AUTO = 0,
+    /// Sends leave at a flush or a poll of the connection's queue, and at nothing else.
+    SOCKEYE_FLUSH_MANUAL = 1,
+}
+
+/// `workers`: as many as fit the machine, `max(queues, min(4, cores / 4))`.
+pub const SOCKEYE_WORKERS_AUTO: u32 = 0xFFFF_FFFF;
+
+/// What a net is made with. Fill it with `sockeye_config_init`, then change what you need.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_config {
+    /// The size this program was built with; set by `sockeye_config_init`.
+    pub struct_size: u32,
+    /// A `sockeye_model`. Default AUTO.
+    pub model: u32,
+    /// Workers, at most 64. 0: no thread at all, the polling thread does everything (drive HOST,
+    /// one queue). Default `SOCKEYE_WORKERS_AUTO`; `sockeye_net_get_info` tells how many run.
+    pub workers: u32,
+    /// Event queues, 1 to 64, each polled by one thread at a time. Default 1.
+    pub queues: u32,
+    /// A `sockeye_drive`. Default LEND.
+    pub drive: u32,
+    /// HOST: how long a worker stays with a host that has not polled, in microseconds, 100 to
+    /// 10,000,000. Default 20,000.
+    pub lease_us: u32,
+    /// A `sockeye_flush_mode`. Default AUTO.
+    pub flush: u32,
+    /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
+    pub connections_max: u32,
+    /// Reserved for interrupt moderation; must be 0 in this version.
+    pub gather_us: u32,
+    /// Reserved for spinning before blocking; must be 0 in this version.
+    pub spin_us: u32,
+    /// Messages that one connection may deliver in one turn of its worker; the rest waits for
+    /// the next turn, behind the other connections. Default 1024.
+    pub turn_messages: u32,
+    /// Received bytes of one connection in one turn, 1024 to 65,536. Default 65,536.
+    pub turn_bytes: u32,
+    /// Bound on all buffers of the net, at least 1 MiB. Over it sends answer ERR_AGAIN and
+    /// receives wait. Default 1 GiB.
+    pub memory_max_bytes: u64,
+    /// Bound on the bytes of events waiting in one queue, at least 64 KiB; 64 bytes are counted
+    /// for each event beside its payload. Over it the workers stop reading that queue's
+    /// connections until the host has drained half. One turn's messages may come on top.
+    /// Default 64 MiB.
+    pub queue_max_bytes: u64,
+    /// Must be 0.
+    pub reserved: [u32; 8],
+}
+
+const _: () = assert!(size_of::<sockeye_config>() == 96);
+
+impl Default for sockeye_config {
+    fn default() -> Self {
+        let config = engine::Config::default();
+        sockeye_config {
+            struct_size: size_of::<Self>() as u32,
+            model: config.model as u32,
+            workers: SOCKEYE_WORKERS_AUTO,
+            queues: config.queues,
+            drive: config.drive as u32,
+            lease_us: config.lease_us,
+            flush: config.flush as u32,
+            connections_max: config.connections_max,
+            gather_us: 0,
+            spin_us: 0,
+            turn_messages: config.turn_messages,
+            turn_bytes: config.turn_bytes,
+            memory_max_bytes: config.memory_max_bytes,
+            queue_max_bytes: config.queue_max_bytes,
+            reserved: [0; 8],
+        }
+    }
+}
+
+impl sockeye_config {
+    /// Checks every number; the message names the field.
+    pub(super) fn parse(&self) -> Result<engine::Config, String> {
+        let workers = (self.workers != SOCKEYE_WORKERS_AUTO).then_some(self.workers);
+        let unknown = |field: &str, value: u32| format!("config.{field}: {value} is unknown");
+        if self.gather_us != 0 || self.spin_us != 0 {
+            return Err("config.gather_us and config.spin_us must be 0 in this version".into());
+        }
+        if self.reserved != [0; 8] {
+            return Err("config.reserved must be 0".into());
+        }
+        let config = engine::Config {
+            model: engine::Model::from_number(self.model)
+                .ok_or_else(|| unknown("model", self.model))?,
+            drive: engine::Drive::from_number(self.drive)
+                .ok_or_else(|| unknown("drive", self.drive))?,
+            flush: engine::Flush::from_number(self.flush)
+                .ok_or_else(|| unknown("flush", self.flush))?,
+            workers,
+            queues: self.queues,
+            lease_us: self.lease_us,
+            connections_max: self.connections_max,
+            turn_messages: self.turn_messages,
+            turn_bytes: self.turn_bytes,
+            memory_max_bytes: self.memory_max_bytes,
+            queue_max_bytes: self.queue_max_bytes,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Fills `config` with the defaults, up to `size` bytes, and zeroes what this library does not
+/// know of it.
+///
+/// Ownership: `config` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_config_init(
+    config: *mut sockeye_config,
+    size: usize,
+) -> sockeye_status {
+    // SAFETY: the caller gives `size` writable bytes.
+    guard(|| unsafe { init_sized(config, size, sockeye_config::default()) })
+}

@@ -1,0 +1,232 @@
+//! Connections: sending and closing.
+
+use super::boundary::{self, bytes_arg, enter, guard};
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{CloseHow, Error, Kind, Token};
+
+/// A connection of one net. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct sockeye_conn {
+    /// Opaque, but for `sockeye_conn_index`.
+    pub id: u64,
+}
+
+/// How to close.
+#[repr(C)]
+pub enum sockeye_close_how {
+    /// Sends what waits, ends the write side, reads and discards until the peer ends its own or
+    /// `linger_ms` is over, then resets: the peer gets the last message even with unread input.
+    SOCKEYE_CLOSE_GRACEFUL = 0,
+    /// Resets at once; what waits is lost and counted in CLOSED's `detail`.
+    SOCKEYE_CLOSE_RESET = 1,
+}
+
+/// Gives one message to `conn`, whole or not at all. It is sent whole and in order, or the
+/// connection closes. Does not wait, and no event tells of success.
+///
+/// Ownership: `data` is copied.
+/// NULL:      `data` may be NULL when `data_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_AGAIN (the outbox is full or memory is short: nothing was taken, a
+///            WRITABLE follows); ERR_TOO_BIG (over `frame_max_bytes`, the length field or the
+///            whole outbox: never AGAIN); ERR_CLOSED; ERR_STALE; ERR_INVALID; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn sockeye_send(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    data: *const u8,
+    data_len: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        // SAFETY: the caller gives `data_len` readable bytes.
+        let Some(data) = (unsafe { bytes_arg(data, data_len) }) else {
+            return boundary::refuse(Error::Invalid);
+        };
+        boundary::answer(net.token(conn.id, Kind::Conn).and_then(|token| net.send(token, data)))
+    })
+}
+
+/// Gives the same message to many connections. Each takes it or not as in `sockeye_send`; the
+/// bytes are copied once for all of them.
+///
+/// Ownership: `conns` and `data` are copied; `out_each`, if given, has room for `count` answers.
+/// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `data` when `data_len` is 0.
+/// Threads:   any thread. A later send of the same thread comes behind this one.
+/// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (nobody took it); ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn sockeye_send_many(
+    net: *mut sockeye_net,
+    conns: *const sockeye_conn,
+    count: usize,
+    data: *const u8,
+    data_len: usize,
+    out_each: *mut sockeye_status,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        if (conns.is_null() && count > 0) || count > i32::MAX as usize {
+            return boundary::refuse(Error::Invalid);
+        }
+        // SAFETY: the caller gives `data_len` readable bytes.
+        let Some(data) = (unsafe { bytes_arg(data, data_len) }) else {
+            return boundary::refuse(Error::Invalid);
+        };
+        let tell = |at: usize, answer: Result<(), Error>| {
+            if !out_each.is_null() {
+                // SAFETY: the caller gives room for `count` answers, and `at < count`.
+                unsafe { out_each.add(at).write(boundary::answer(answer)) };
+            }
+        };
+        // SAFETY: the caller gives `count` handles, and `at < count`.
+        let conn = |at: usize| unsafe { conns.add(at).read() }.id;
+        match net.send_many(count, conn, data, tell) {
+            Ok(taken) => taken as sockeye_status,
+            Err(error) => boundary::refuse(error),
+        }
+    })
+}
+
+/// Closes a connection. Afterwards polls give only its CLOSED; events that are already in the
+/// host's array are the host's to skip.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, any number of times. RESET after GRACEFUL escalates.
+/// Returns:   OK; ERR_CLOSED (already closing or closed); ERR_STALE; ERR_INVALID (unknown how);
+///            ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_close(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    how: u32,
+) -> sockeye_status {
+    // SAFETY: as this function's own; no bytes are given.
+    guard(|| unsafe { close(net, conn, how, None) })
+}
+
+/// Closes a connection behind one last message, which is taken even when the outbox is full. With
+/// RESET the message is not sent.
+///
+/// Ownership: `data` is copied.
+/// NULL:      `data` may be NULL when `data_len` is 0 (an empty last message).
+/// Threads:   any thread.
+/// Returns:   as `sockeye_close`, and ERR_TOO_BIG (over `frame_max_bytes` or the length field:
+///            the connection stays open); ERR_NO_MEMORY.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_close_with(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    how: u32,
+    data: *const u8,
+    data_len: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives `data_len` readable bytes.
+        match unsafe { bytes_arg(data, data_len) } {
+            // SAFETY: as this function's own.
+            Some(data) => unsafe { close(net, conn, how, Some(data)) },
+            None => boundary::refuse(Error::Invalid),
+        }
+    })
+}
+
+/// # Safety
+/// `net` is NULL or a live net.
+unsafe fn close(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    how: u32,
+    last: Option<&[u8]>,
+) -> sockeye_status {
+    // SAFETY: as this function's own.
+    let net = match unsafe { enter(net) } {
+        Ok(net) => net,
+        Err(status) => return status,
+    };
+    let Some(how) = CloseHow::from_number(how) else {
+        return boundary::refuse(Error::Invalid);
+    };
+    boundary::answer(net.token(conn.id, Kind::Conn).and_then(|token| net.close(token, how, last)))
+}
+
+/// Runs one call on a connection.
+///
+/// # Safety
+/// `net` is NULL or a live net.
+unsafe fn on_conn(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    call: impl FnOnce(&crate::engine::Net, Token) -> Result<(), Error>,
+) -> sockeye_status {
+    // SAFETY: as this function's own.
+    guard(|| match unsafe { enter(net) } {
+        Ok(net) => {
+            boundary::answer(net.token(conn.id, Kind::Conn).and_then(|token| call(net, token)))
+        }
+        Err(status) => status,
+    })
+}
+
+/// Stops reading a connection. Events already queued still come; messages, and the peer's end or
+/// reset, are told after `sockeye_conn_resume`, or on a send that fails.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread; again is fine.
+/// Returns:   OK; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_pause(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    unsafe { on_conn(net, conn, |net, token| net.pause(token, true)) }
+}
+
+/// Reads a paused connection again.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread; again is fine.
+/// Returns:   OK; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_resume(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    unsafe { on_conn(net, conn, |net, token| net.pause(token, false)) }
+}
+
+/// Sets the number that every later event of `conn` carries: an index or a pointer of the host's.
+/// Set while handling OPENED, it is on every event that follows.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_set_user_data(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    user_data: u64,
+) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    unsafe { on_conn(net, conn, |net, token| net.set_user_data(token, user_data)) }
+}

@@ -1,0 +1,369 @@
+//! Doors: listeners, and what their connections and outgoing ones are made with.
+
+use super::boundary::{self, enter, fail, guard, init_sized, read_sized, text_arg};
+use super::conn::sockeye_conn;
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{self, Error, Kind, Net};
+use std::ffi::c_char;
+
+/// How the byte stream is cut into messages, and how messages are written into it.
+#[repr(C)]
+pub enum sockeye_framing_kind {
+    /// No framing: a MESSAGE is what arrived, a send writes its bytes as they are.
+    SOCKEYE_FRAMING_RAW = 0,
+    /// A length field of 1, 2, 3 or 4 bytes before each message.
+    SOCKEYE_FRAMING_LENGTH = 1,
+    /// A length of 7 bits a byte, least significant first (LEB128 as in protobuf), 1 to 5 bytes.
+    SOCKEYE_FRAMING_VARINT = 2,
+    /// A delimiter after each message. Not in this version.
+    SOCKEYE_FRAMING_DELIMITER = 3,
+    /// Messages of one size. Not in this version.
+    SOCKEYE_FRAMING_FIXED = 4,
+}
+
+/// What happens to a send that the outbox has no room for.
+#[repr(C)]
+pub enum sockeye_overflow {
+    /// It answers ERR_AGAIN, and a WRITABLE follows at the low mark.
+    SOCKEYE_OVERFLOW_REJECT = 0,
+    /// The oldest messages of which nothing was written are dropped. Needs framing.
+    SOCKEYE_OVERFLOW_DROP_OLDEST = 1,
+    /// The connection is closed with LIMIT_OUTBOX.
+    SOCKEYE_OVERFLOW_CLOSE = 2,
+}
+
+/// `queue` of an endpoint: each new connection goes to the queue with the fewest.
+pub const SOCKEYE_QUEUE_SPREAD: u32 = 0xFFFF_FFFF;
+
+/// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
+/// field, and the payload has `length + length_adjustment` bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_framing {
+    /// A `sockeye_framing_kind`. Default RAW.
+    pub kind: u32,
+    /// LENGTH: size of the length field, 1 to 4 bytes. Default 4.
+    pub length_bytes: u32,
+    /// LENGTH: bytes of the header before the length field, at most 64. Sends fill them with
+    /// zeros unless `keep_header`. Default 0.
+    pub length_offset: u32,
+    /// LENGTH: 1: least significant byte first. Default 0, network order.
+    pub little_endian: u32,
+    /// Added to the length field to get the size of the payload; -4 says that a 4-byte length
+    /// counts itself. Default 0.
+    pub length_adjustment: i32,
+    /// 1: a message is the whole frame, header included, both ways; a send has room for the
+    /// header in front, and only the length field is written over. LENGTH only. Default 0.
+    pub keep_header: u32,
+    /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
+    /// LIMIT_FRAME when its length is read; nothing is allocated for it. Default 1 MiB.
+    pub frame_max_bytes: u32,
+    /// Must be 0.
+    pub reserved: [u32; 9],
+}
+
+/// What the connections of a listener, or one outgoing connection, are made with.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_endpoint {
+    /// The size this program was built with; set by `sockeye_endpoint_init`.
+    pub struct_size: u32,
+    /// The queue of the events, or `SOCKEYE_QUEUE_SPREAD`. A listener's own events, with SPREAD,
+    /// come on queue 0. Default 0.
+    pub queue: u32,
+    /// The `user_data` that a new connection starts with, and that of the listener's own events.
+    pub user_data: u64,
+    /// How messages are cut. The URL's query goes before it.
+    pub framing: sockeye_framing,
+    /// Bytes that may wait to be sent, 1024 or more. Default 1 MiB.
+    pub outbox_max_bytes: u32,
+    /// WRITABLE comes when no more than this waits, below the maximum. Default a quarter of it (0).
+    pub outbox_low_bytes: u32,
+    /// Messages that may wait to be sent, 1 or more. Default 65,536.
+    pub outbox_max_messages: u32,
+    /// A `sockeye_overflow`. Default REJECT.
+    pub overflow: u32,
+    /// 1: not read while more than `outbox_low_bytes` waits to be sent. Default 0.
+    pub gate_reads: u32,
+    /// Time for name and connect together, in milliseconds; 0: the system's own. Default 10,000.
+    pub connect_timeout_ms: u32,
+    /// Time without a received byte after which it is closed; 0: none. Default 0.
+    pub idle_timeout_ms: u32,
+    /// Time for an accepted connection's first byte; 0: none. Default 0.
+    pub first_byte_timeout_ms: u32,
+    /// Time from a frame's first byte to its last; 0: none. Default 0.
+    pub frame_timeout_ms: u32,
+    /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
+    pub send_timeout_ms: u32,
+    /// Time for a graceful close; 0: none. Default 2000.
+    pub linger_ms: u32,
+    /// Connections the system may hold before they are accepted. Default 1024.
+    pub backlog: u32,
+    /// 1: small messages leave at once (TCP_NODELAY). Default 1.
+    pub nodelay: u32,
+    /// TCP keep-alive after so many idle seconds; 0: off. Default 0.
+    pub keepalive_s: u32,
+    /// SO_RCVBUF; 0: the system's own. Default 0.
+    pub recv_buffer_bytes: u32,
+    /// SO_SNDBUF; 0: the system's own. Default 0.
+    pub send_buffer_bytes: u32,
+    /// Must be 0.
+    pub reserved: [u32; 8],
+}
+
+/// A listener of one net. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct sockeye_listener {
+    /// Opaque.
+    pub id: u64,
+}
+
+const _: () = assert!(size_of::<sockeye_framing>() == 64);
+const _: () = assert!(size_of::<sockeye_endpoint>() == 176);
+
+impl From<engine::Framing> for sockeye_framing {
+    fn from(framing: engine::Framing) -> Self {
+        sockeye_framing {
+            kind: framing.kind as u32,
+            length_bytes: framing.length_bytes,
+            length_offset: framing.length_offset,
+            little_endian: u32::from(framing.little_endian),
+            length_adjustment: framing.length_adjustment,
+            keep_header: u32::from(framing.keep_header),
+            frame_max_bytes: framing.frame_max_bytes,
+            reserved: [0; 9],
+        }
+    }
+}
+
+impl Default for sockeye_endpoint {
+    fn default() -> Self {
+        let limits = engine::Limits::default();
+        let socket = engine::SocketOptions::default();
+        sockeye_endpoint {
+            struct_size: size_of::<Self>() as u32,
+            queue: 0,
+            user_data: 0,
+            framing: engine::Framing::default().into(),
+            outbox_max_bytes: limits.outbox_max_bytes,
+            outbox_low_bytes: 0,
+            outbox_max_messages: limits.outbox_max_messages,
+            overflow: limits.overflow as u32,
+            gate_reads: u32::from(limits.gate_reads),
+            connect_timeout_ms: limits.connect_timeout_ms,
+            idle_timeout_ms: limits.idle_timeout_ms,
+            first_byte_timeout_ms: limits.first_byte_timeout_ms,
+            frame_timeout_ms: limits.frame_timeout_ms,
+            send_timeout_ms: limits.send_timeout_ms,
+            linger_ms: limits.linger_ms,
+            backlog: socket.backlog,
+            nodelay: u32::from(socket.nodelay),
+            keepalive_s: socket.keepalive_s,
+            recv_buffer_bytes: socket.recv_buffer_bytes,
+            send_buffer_bytes: socket.send_buffer_bytes,
+            reserved: [0; 8],
+        }
+    }
+}
+
+/// 0 or 1, nothing else: a later version may give other numbers a meaning.
+fn flag(field: &str, value: u32) -> Result<bool, String> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(format!("endpoint.{field}: {value} is neither 0 nor 1")),
+    }
+}
+
+impl sockeye_framing {
+    fn parse(&self) -> Result<engine::Framing, String> {
+        if self.reserved != [0; 9] {
+            return Err("endpoint.framing.reserved must be 0".into());
+        }
+        Ok(engine::Framing {
+            kind: engine::FramingKind::from_number(self.kind)
+                .ok_or_else(|| format!("endpoint.framing.kind: {} is unknown", self.kind))?,
+            length_bytes: self.length_bytes,
+            length_offset: self.length_offset,
+            little_endian: flag("framing.little_endian", self.little_endian)?,
+            length_adjustment: self.length_adjustment,
+            keep_header: flag("framing.keep_header", self.keep_header)?,
+            frame_max_bytes: self.frame_max_bytes,
+        })
+    }
+}
+
+impl sockeye_endpoint {
+    fn parse(&self) -> Result<engine::Endpoint, String> {
+        if self.reserved != [0; 8] {
+            return Err("endpoint.reserved must be 0".into());
+        }
+        Ok(engine::Endpoint {
+            queue: (self.queue != SOCKEYE_QUEUE_SPREAD).then_some(self.queue),
+            user_data: self.user_data,
+            framing: self.framing.parse()?,
+            limits: engine::Limits {
+                outbox_max_bytes: self.outbox_max_bytes,
+                outbox_low_bytes: match self.outbox_low_bytes {
+                    0 => self.outbox_max_bytes / 4,
+                    bytes => bytes,
+                },
+                outbox_max_messages: self.outbox_max_messages,
+                overflow: engine::Overflow::from_number(self.overflow)
+                    .ok_or_else(|| format!("endpoint.overflow: {} is unknown", self.overflow))?,
+                gate_reads: flag("gate_reads", self.gate_reads)?,
+                connect_timeout_ms: self.connect_timeout_ms,
+                idle_timeout_ms: self.idle_timeout_ms,
+                first_byte_timeout_ms: self.first_byte_timeout_ms,
+                frame_timeout_ms: self.frame_timeout_ms,
+                send_timeout_ms: self.send_timeout_ms,
+                linger_ms: self.linger_ms,
+            },
+            socket: engine::SocketOptions {
+                backlog: self.backlog,
+                nodelay: flag("nodelay", self.nodelay)?,
+                keepalive_s: self.keepalive_s,
+                recv_buffer_bytes: self.recv_buffer_bytes,
+                send_buffer_bytes: self.send_buffer_bytes,
+            },
+        })
+    }
+}
+
+/// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes what this library does not
+/// know of it.
+///
+/// Ownership: `endpoint` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_endpoint_init(
+    endpoint: *mut sockeye_endpoint,
+    size: usize,
+) -> sockeye_status {
+    // SAFETY: the caller gives `size` writable bytes.
+    guard(|| unsafe { init_sized(endpoint, size, sockeye_endpoint::default()) })
+}
+
+/// Reads the arguments that listen and connect share.
+///
+/// # Safety
+/// As for `sockeye_listen`.
+unsafe fn door<'a>(
+    net: *const sockeye_net,
+    url: *const c_char,
+    endpoint: *const sockeye_endpoint,
+) -> Result<(&'a Net, &'a str, engine::Endpoint), sockeye_status> {
+    // SAFETY: the caller gives NULL or a live net.
+    let net = unsafe { enter(net) }.inspect_err(|&status| boundary::note_status(status))?;
+    // SAFETY: the caller gives a NUL-terminated text or NULL.
+    let url = unsafe { text_arg(url, "url") }?;
+    let given = if endpoint.is_null() {
+        sockeye_endpoint::default()
+    } else {
+        // SAFETY: not NULL; the caller gives as many bytes as its struct_size says.
+        unsafe { read_sized(endpoint, &sockeye_endpoint::default(), "endpoint") }?
+    };
+    let endpoint = given.parse().map_err(|words| fail(Error::Invalid, words))?;
+    Ok((net, url, endpoint))
+}
+
+/// Opens a door at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
+/// `tcp://*:7777`, with framing in its query if you like: `?frame=u8|u16be|u16le|u24be|u24le|
+/// u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens before it returns, so the port and
+/// every error are final; port 0 lets the system choose, `sockeye_listener_get_info` tells.
+///
+/// Ownership: `url` and `endpoint` are copied.
+/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port is in use);
+///            ERR_DENIED (a privileged port); ERR_LIMIT (`connections_max`, descriptors);
+///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
+///            ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_listen(
+    net: *mut sockeye_net,
+    url: *const c_char,
+    endpoint: *const sockeye_endpoint,
+    out_listener: *mut sockeye_listener,
+) -> sockeye_status {
+    guard(|| {
+        if out_listener.is_null() {
+            return fail(Error::Invalid, "out_listener is NULL");
+        }
+        // SAFETY: as this function's own.
+        let (net, url, endpoint) = match unsafe { door(net, url, endpoint) } {
+            Ok(door) => door,
+            Err(status) => return status,
+        };
+        let write = |id| {
+            // SAFETY: not NULL, and the caller's to be written.
+            unsafe { out_listener.write(sockeye_listener { id }) }
+        };
+        boundary::answer_in_words(net.listen(url, endpoint, write))
+    })
+}
+
+/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, any number of times.
+/// Returns:   OK; ERR_CLOSED (already closing); ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_listener_close(
+    net: *mut sockeye_net,
+    listener: sockeye_listener,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        boundary::answer(
+            net.token(listener.id, Kind::Listener).and_then(|token| net.listener_close(token)),
+        )
+    })
+}
+
+/// Connects to `url`: `tcp://host:port`, framing in its query as for `sockeye_listen`. The name
+/// is looked up and the connection made in the background; OPENED tells of success, CLOSED
+/// without OPENED of failure. `*out_conn` is written before any worker hears of it, yet another
+/// queue's thread may see its OPENED first. Sends before OPENED wait for it.
+///
+/// Ownership: `url` and `endpoint` are copied.
+/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`,
+///            descriptors); ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
+///            ERR_SHUTDOWN. After a negative answer no event comes.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_connect(
+    net: *mut sockeye_net,
+    url: *const c_char,
+    endpoint: *const sockeye_endpoint,
+    out_conn: *mut sockeye_conn,
+) -> sockeye_status {
+    guard(|| {
+        if out_conn.is_null() {
+            return fail(Error::Invalid, "out_conn is NULL");
+        }
+        // SAFETY: as this function's own.
+        let (net, url, endpoint) = match unsafe { door(net, url, endpoint) } {
+            Ok(door) => door,
+            Err(status) => return status,
+        };
+        let write = |id| {
+            // SAFETY: not NULL, and the caller's to be written.
+            unsafe { out_conn.write(sockeye_conn { id }) }
+        };
+        boundary::answer_in_words(net.connect(url, endpoint, write))
+    })
+}

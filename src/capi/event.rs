@@ -1,0 +1,194 @@
+//! Events, and the daily poll.
+
+use super::boundary::{self, enter, fail, guard};
+use super::conn::sockeye_conn;
+use super::endpoint::sockeye_listener;
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{Error, Handed, Net, Notice};
+use std::time::Duration;
+
+/// What an event tells. Hosts ignore kinds they do not know; new ones may come.
+#[repr(C)]
+pub enum sockeye_event_kind {
+    /// No event.
+    SOCKEYE_EVENT_NONE = 0,
+    /// Accepted, or connected (`listener.id` is 0 then). The first event of a connection.
+    SOCKEYE_EVENT_OPENED = 1,
+    /// One frame (RAW: what arrived): `data`, `data_len`.
+    SOCKEYE_EVENT_MESSAGE = 2,
+    /// One datagram. Not in this version.
+    SOCKEYE_EVENT_DATAGRAM = 3,
+    /// There is room again after a send was refused with ERR_AGAIN. `detail`: sends refused since
+    /// the last WRITABLE.
+    SOCKEYE_EVENT_WRITABLE = 4,
+    /// The connection changed its queue. Not in this version.
+    SOCKEYE_EVENT_MOVED = 5,
+    /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
+    /// not handed to the system.
+    SOCKEYE_EVENT_CLOSED = 6,
+    /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
+    SOCKEYE_EVENT_LISTENER_CLOSED = 7,
+    /// From `sockeye_post`: `detail` and `user_data` are the poster's.
+    SOCKEYE_EVENT_POSTED = 8,
+}
+
+/// One event, 64 bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_event {
+    /// A `sockeye_event_kind`.
+    pub kind: u32,
+    /// A `sockeye_cause` (CLOSED, LISTENER_CLOSED), else 0.
+    pub cause: i32,
+    /// The connection, or `{0}`.
+    pub conn: sockeye_conn,
+    /// OPENED: the listener that accepted it. LISTENER_CLOSED: the listener. Else `{0}`.
+    pub listener: sockeye_listener,
+    /// The connection's, listener's or poster's number, stamped when this array was filled.
+    pub user_data: u64,
+    /// The payload, valid until the next poll of this queue; NULL where there is none.
+    pub data: *const u8,
+    /// Its size in bytes.
+    pub data_len: u32,
+    /// The system's error behind `cause`, or 0.
+    pub os_error: i32,
+    /// As the kind says.
+    pub detail: u64,
+    /// As the kind says; none in this version.
+    pub flags: u32,
+    /// The library's own.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<sockeye_event>() == 64);
+
+/// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns at the
+/// first; `timeout_ms` is the upper bound, 0 does not wait, -1 waits for ever. Ends the batch
+/// before: its payloads and closed handles are gone. Flushes its queue first. The array may end
+/// early (an OPENED is not followed by more of its connection), so a count below `cap` does not
+/// mean drained: poll until 0.
+///
+/// Ownership: payloads are borrowed until the next poll of this queue.
+/// NULL:      not allowed.
+/// Threads:   one thread at a time for each queue.
+/// Returns:   the count of events, 0 after the timeout; ERR_INVALID (NULL, cap 0 or below, or a
+///            timeout below -1); ERR_BUSY (another thread is inside); ERR_SHUTDOWN (all is told);
+///            ERR_PANIC (all is told).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_poll_events(
+    net: *mut sockeye_net,
+    out_events: *mut sockeye_event,
+    cap: i32,
+    timeout_ms: i32,
+) -> i32 {
+    // SAFETY: as this function's own.
+    unsafe { poll(net, 0, out_events, cap, timeout_ms) }
+}
+
+/// `sockeye_poll_events` for one queue of several.
+///
+/// Ownership: payloads are borrowed until the next poll of this queue.
+/// NULL:      not allowed.
+/// Threads:   one thread at a time for each queue.
+/// Returns:   as `sockeye_poll_events`, and ERR_INVALID for an unknown queue.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_queue_poll_events(
+    net: *mut sockeye_net,
+    queue: u32,
+    out_events: *mut sockeye_event,
+    cap: i32,
+    timeout_ms: i32,
+) -> i32 {
+    // SAFETY: as this function's own.
+    unsafe { poll(net, queue, out_events, cap, timeout_ms) }
+}
+
+/// # Safety
+/// `net` is NULL or a live net, `out_events` NULL or `cap` writable events.
+unsafe fn poll(
+    net: *mut sockeye_net,
+    queue: u32,
+    out_events: *mut sockeye_event,
+    cap: i32,
+    timeout_ms: i32,
+) -> i32 {
+    guard(|| {
+        // SAFETY: as this function's own.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return boundary::note_status(status),
+        };
+        if out_events.is_null() || cap <= 0 || timeout_ms < -1 {
+            return fail(Error::Invalid, "poll needs an array, a cap of 1 or more, a timeout >= -1");
+        }
+        let timeout = (timeout_ms >= 0).then(|| Duration::from_millis(timeout_ms as u64));
+        let write = |at: usize, handed: Handed| {
+            // SAFETY: `at < cap`, and the caller gives `cap` writable events.
+            unsafe { out_events.add(at).write(translate(net, handed)) }
+        };
+        match net.poll(queue, cap as usize, timeout, write) {
+            Ok(count) => count as i32,
+            Err(error) => fail(error, error.words()),
+        }
+    })
+}
+
+/// An event as C sees it.
+#[inline]
+fn translate(net: &Net, handed: Handed) -> sockeye_event {
+    let event = handed.event;
+    let mut out = sockeye_event {
+        kind: 0,
+        cause: 0,
+        conn: sockeye_conn { id: 0 },
+        listener: sockeye_listener { id: 0 },
+        user_data: handed.user_data,
+        data: std::ptr::null(),
+        data_len: 0,
+        os_error: 0,
+        detail: 0,
+        flags: 0,
+        reserved: handed.position,
+    };
+    let conn = || sockeye_conn { id: net.conn_id(event.token) };
+    match &event.notice {
+        Notice::Message(data) => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32;
+            out.conn = conn();
+            out.data = data.as_ptr();
+            out.data_len = data.len() as u32;
+        }
+        Notice::Opened(listener) => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_OPENED as u32;
+            out.conn = conn();
+            out.listener.id = listener.map_or(0, |token| net.listener_id(token));
+        }
+        Notice::Writable { refused } => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_WRITABLE as u32;
+            out.conn = conn();
+            out.detail = u64::from(*refused);
+        }
+        Notice::Closed { cause, os_error, unsent } => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_CLOSED as u32;
+            out.conn = conn();
+            out.cause = *cause as i32;
+            out.os_error = *os_error;
+            out.detail = u64::from(*unsent);
+        }
+        Notice::ListenerClosed { cause, os_error } => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_LISTENER_CLOSED as u32;
+            out.listener.id = net.listener_id(event.token);
+            out.cause = *cause as i32;
+            out.os_error = *os_error;
+        }
+        Notice::Posted { detail, user_data } => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_POSTED as u32;
+            out.detail = *detail;
+            out.user_data = *user_data;
+        }
+    }
+    out
+}

@@ -1,0 +1,473 @@
+//! Facts: what runs, what was counted.
+
+use super::boundary::{self, enter, guard, write_sized};
+use super::conn::sockeye_conn;
+use super::endpoint::sockeye_listener;
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{self, Error, Kind};
+use std::ffi::c_char;
+use std::net::{IpAddr, SocketAddr};
+
+/// An internet address.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct sockeye_address {
+    /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
+    pub family: u16,
+    /// The port.
+    pub port: u16,
+    /// The scope of a link-local IPv6 address.
+    pub scope_id: u32,
+    /// The address in network order.
+    pub bytes: [u8; 16],
+}
+
+impl From<Option<SocketAddr>> for sockeye_address {
+    fn from(address: Option<SocketAddr>) -> Self {
+        let mut out = sockeye_address::default();
+        let Some(address) = address else { return out };
+        out.port = address.port();
+        match address {
+            SocketAddr::V4(v4) => {
+                out.family = 4;
+                out.bytes[..4].copy_from_slice(&v4.ip().octets());
+            }
+            SocketAddr::V6(v6) => {
+                out.family = 6;
+                out.scope_id = v6.scope_id();
+                out.bytes = v6.ip().octets();
+            }
+        }
+        out
+    }
+}
+
+impl sockeye_address {
+    fn parse(&self) -> Option<SocketAddr> {
+        let v4 = || <[u8; 4]>::try_from(&self.bytes[..4]).ok();
+        match self.family {
+            4 => Some(SocketAddr::new(IpAddr::from(v4()?), self.port)),
+            6 => Some(SocketAddr::V6(std::net::SocketAddrV6::new(
+                self.bytes.into(),
+                self.port,
+                0,
+                self.scope_id,
+            ))),
+            _ => None,
+        }
+    }
+}
+
+/// What a net runs with.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_net_info {
+    /// `sizeof(sockeye_net_info)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// The `sockeye_model` that runs, never AUTO.
+    pub model: u32,
+    /// The `sockeye_drive` that runs.
+    pub drive: u32,
+    /// Workers that run; 1 without a thread where the configuration said 0.
+    pub workers: u32,
+    /// Threads that the library runs for this net now.
+    pub threads: u32,
+    /// Queues.
+    pub queues: u32,
+    /// Connections and listeners that may exist at once.
+    pub connections_max: u32,
+    /// Must be ignored.
+    pub reserved: u32,
+    /// Why this model: "asked for by name" or the reason of AUTO. NUL-terminated.
+    pub model_reason: [u8; 96],
+    /// Why this drive. NUL-terminated.
+    pub drive_reason: [u8; 96],
+}
+
+/// What a net has counted since it was made.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_net_stats {
+    /// `sizeof(sockeye_net_stats)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// Must be ignored.
+    pub reserved: u32,
+    /// Connections that exist now, closed ones until their batch has ended.
+    pub connections: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections that could not be accepted or were refused at once: no descriptors, limits.
+    pub accept_failures: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Messages published as events.
+    pub received_messages: u64,
+    /// Bytes handed to the system.
+    pub sent_bytes: u64,
+    /// Send calls to the system that took something.
+    pub sent_batches: u64,
+    /// Turns of the workers.
+    pub turns: u64,
+    /// Turns in which a worker waited in the system.
+    pub waits: u64,
+    /// System calls made only to wake somebody.
+    pub wakes: u64,
+    /// Bytes of memory in buffers now.
+    pub memory_bytes: u64,
+    /// Bytes of events waiting in all queues now.
+    pub queued_bytes: u64,
+}
+
+/// Facts of a listener.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_listener_info {
+    /// `sizeof(sockeye_listener_info)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// The port it listens on, also when the URL said 0.
+    pub port: u32,
+    /// The address it is bound to.
+    pub local: sockeye_address,
+    /// Connections accepted.
+    pub accepted: u64,
+}
+
+/// Facts of a connection.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_conn_info {
+    /// `sizeof(sockeye_conn_info)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// The queue of its events.
+    pub queue: u32,
+    /// The peer's address; family 0 before a connect has resolved its name.
+    pub peer: sockeye_address,
+    /// Its own address; family 0 when not connected.
+    pub local: sockeye_address,
+    /// The listener that accepted it, or `{0}`.
+    pub listener: sockeye_listener,
+    /// Its `user_data`.
+    pub user_data: u64,
+}
+
+/// What a connection has counted.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct sockeye_conn_stats {
+    /// `sizeof(sockeye_conn_stats)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// Messages that wait to be sent.
+    pub outbox_messages: u32,
+    /// Bytes that wait to be sent, headers included.
+    pub outbox_bytes: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Messages received.
+    pub received_messages: u64,
+    /// Bytes handed to the system.
+    pub sent_bytes: u64,
+    /// Messages dropped by DROP_OLDEST.
+    pub dropped_messages: u64,
+}
+
+impl From<engine::ConnStats> for sockeye_conn_stats {
+    fn from(stats: engine::ConnStats) -> Self {
+        sockeye_conn_stats {
+            struct_size: size_of::<Self>() as u32,
+            outbox_messages: stats.outbox_messages,
+            outbox_bytes: stats.outbox_bytes,
+            received_bytes: stats.received_bytes,
+            received_messages: stats.received_messages,
+            sent_bytes: stats.sent_bytes,
+            dropped_messages: stats.dropped_messages,
+        }
+    }
+}
+
+/// What a net runs with, and why.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_net_get_info(
+    net: *mut sockeye_net,
+    out_info: *mut sockeye_net_info,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let facts = match unsafe { enter(net) } {
+            Ok(net) => net.info(),
+            Err(status) => return status,
+        };
+        let mut info = sockeye_net_info {
+            struct_size: size.min(size_of::<sockeye_net_info>()) as u32,
+            model: facts.model as u32,
+            drive: facts.drive as u32,
+            workers: facts.workers,
+            threads: facts.threads,
+            queues: facts.queues,
+            connections_max: facts.connections_max,
+            reserved: 0,
+            model_reason: [0; 96],
+            drive_reason: [0; 96],
+        };
+        boundary::write_text(&mut info.model_reason, facts.model_reason);
+        boundary::write_text(&mut info.drive_reason, facts.drive_reason);
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_info, size, &info) }
+    })
+}
+
+/// What a net has counted. The numbers are each exact, but not of one instant.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_net_get_stats(
+    net: *mut sockeye_net,
+    out_stats: *mut sockeye_net_stats,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let facts = match unsafe { enter(net) } {
+            Ok(net) => net.stats(),
+            Err(status) => return status,
+        };
+        let stats = sockeye_net_stats {
+            struct_size: size.min(size_of::<sockeye_net_stats>()) as u32,
+            reserved: 0,
+            connections: facts.connections,
+            accepted: facts.accepted,
+            accept_failures: facts.accept_failures,
+            received_bytes: facts.received_bytes,
+            received_messages: facts.received_messages,
+            sent_bytes: facts.sent_bytes,
+            sent_batches: facts.sent_batches,
+            turns: facts.turns,
+            waits: facts.waits,
+            wakes: facts.wakes,
+            memory_bytes: facts.memory_bytes,
+            queued_bytes: facts.queued_bytes,
+        };
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_stats, size, &stats) }
+    })
+}
+
+/// The port and address of a listener.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_STALE; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_listener_get_info(
+    net: *mut sockeye_net,
+    listener: sockeye_listener,
+    out_info: *mut sockeye_listener_info,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        let facts = net.token(listener.id, Kind::Listener).and_then(|t| net.listener_info(t));
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(error) => return boundary::refuse(error),
+        };
+        let info = sockeye_listener_info {
+            struct_size: size.min(size_of::<sockeye_listener_info>()) as u32,
+            port: facts.local.map_or(0, |address| u32::from(address.port())),
+            local: facts.local.into(),
+            accepted: facts.accepted,
+        };
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_info, size, &info) }
+    })
+}
+
+/// The addresses of a connection. A closed one answers while the batch with its CLOSED lives.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_STALE; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_get_info(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    out_info: *mut sockeye_conn_info,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        let facts = match net.token(conn.id, Kind::Conn).and_then(|t| net.conn_info(t)) {
+            Ok(facts) => facts,
+            Err(error) => return boundary::refuse(error),
+        };
+        let listener = facts.listener.map_or(0, |token| net.listener_id(token));
+        let info = sockeye_conn_info {
+            struct_size: size.min(size_of::<sockeye_conn_info>()) as u32,
+            queue: facts.queue,
+            peer: facts.peer.into(),
+            local: facts.local.into(),
+            listener: sockeye_listener { id: listener },
+            user_data: facts.user_data,
+        };
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_info, size, &info) }
+    })
+}
+
+/// What a connection has counted. A closed one answers while the batch with its CLOSED lives.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_STALE; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_get_stats(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    out_stats: *mut sockeye_conn_stats,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        let mut stats: sockeye_conn_stats =
+            match net.token(conn.id, Kind::Conn).and_then(|t| net.conn_stats(t)) {
+                Ok(stats) => stats.into(),
+                Err(error) => return boundary::refuse(error),
+            };
+        stats.struct_size = size.min(size_of::<sockeye_conn_stats>()) as u32;
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_stats, size, &stats) }
+    })
+}
+
+/// What many connections have counted. A stale one is told by `struct_size` 0 and zeroed.
+///
+/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs.
+/// NULL:      not allowed, unless `count` is 0.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   how many were not stale; ERR_INVALID (NULL, or `size` is not that of one
+///            `sockeye_conn_stats` of this library's version).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conns_get_stats(
+    net: *mut sockeye_net,
+    conns: *const sockeye_conn,
+    count: usize,
+    out_stats: *mut sockeye_conn_stats,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        let missing = count > 0 && (conns.is_null() || out_stats.is_null());
+        if missing || count > i32::MAX as usize || size != size_of::<sockeye_conn_stats>() {
+            return boundary::refuse(Error::Invalid);
+        }
+        let mut alive = 0;
+        for at in 0..count {
+            // SAFETY: the caller gives `count` handles.
+            let conn = unsafe { conns.add(at).read() };
+            let stats = net.token(conn.id, Kind::Conn).and_then(|t| net.conn_stats(t));
+            alive += i32::from(stats.is_ok());
+            let stats = stats.map(sockeye_conn_stats::from).unwrap_or_default();
+            // SAFETY: the caller gives room for `count` structs.
+            unsafe { out_stats.add(at).write(stats) };
+        }
+        alive
+    })
+}
+
+/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777".
+///
+/// Ownership: `text` is borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, not an address with a port; names are not looked up).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_address_parse(
+    text: *const c_char,
+    out_address: *mut sockeye_address,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives a NUL-terminated text or NULL.
+        let text = match unsafe { boundary::text_arg(text, "text") } {
+            Ok(text) => text,
+            Err(status) => return status,
+        };
+        match text.parse::<SocketAddr>() {
+            Ok(address) if !out_address.is_null() => {
+                // SAFETY: not NULL, and the caller's to be written.
+                unsafe { out_address.write(Some(address).into()) };
+                0
+            }
+            _ => boundary::refuse(Error::Invalid),
+        }
+    })
+}
+
+/// Writes an address as text to `buffer`: "127.0.0.1:7777". 64 bytes are always enough.
+///
+/// Ownership: `address` and `buffer` are borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   the text's length in bytes without the NUL; ERR_INVALID (NULL, family unknown, or
+///            `cap` too small).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_address_format(
+    address: *const sockeye_address,
+    buffer: *mut c_char,
+    cap: usize,
+) -> sockeye_status {
+    guard(|| {
+        if address.is_null() || buffer.is_null() {
+            return boundary::refuse(Error::Invalid);
+        }
+        // SAFETY: not NULL, so an address.
+        let Some(address) = unsafe { address.read() }.parse() else {
+            return boundary::refuse(Error::Invalid);
+        };
+        let text = address.to_string();
+        if text.len() >= cap {
+            return boundary::refuse(Error::Invalid);
+        }
+        // SAFETY: the caller gives `cap` writable bytes, and the text with its NUL fits.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast::<u8>(), text.len());
+            buffer.add(text.len()).write(0);
+        }
+        text.len() as sockeye_status
+    })
+}

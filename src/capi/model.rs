@@ -1,0 +1,126 @@
+//! The models of the operating system, by number and by name.
+
+use super::boundary::{self, fail, guard, text_arg, write_sized};
+use super::status::sockeye_status;
+use crate::engine::{self, Error, Model};
+use std::ffi::c_char;
+
+/// The input/output models. One host program runs unchanged on each.
+#[repr(C)]
+pub enum sockeye_model {
+    /// The platform's best: EPOLL on Linux, IOCP on Windows, TOKIO (kqueue) on macOS and BSD.
+    SOCKEYE_MODEL_AUTO = 0,
+    /// A pair of threads for each socket, blocking recv and send.
+    SOCKEYE_MODEL_BLOCKING = 1,
+    /// `select`.
+    SOCKEYE_MODEL_SELECT = 2,
+    /// `poll`; WSAPoll on Windows.
+    SOCKEYE_MODEL_POLL = 3,
+    /// Native `epoll` (Linux).
+    SOCKEYE_MODEL_EPOLL = 4,
+    /// tokio's reactor: epoll, kqueue, or AFD over IOCP.
+    SOCKEYE_MODEL_TOKIO = 5,
+    /// One `io_uring` per worker (Linux 6.0 and later); only ever when asked for by name.
+    SOCKEYE_MODEL_IO_URING = 6,
+    /// WSAEventSelect (Windows).
+    SOCKEYE_MODEL_EVENT_SELECT = 7,
+    /// Overlapped operations told by event objects (Windows).
+    SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
+    /// Overlapped operations told by completion routines (Windows).
+    SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
+    /// An I/O completion port (Windows).
+    SOCKEYE_MODEL_IOCP = 10,
+}
+
+/// What `sockeye_model_probe` tells.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_model_info {
+    /// `sizeof(sockeye_model_info)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// The number asked for; AUTO is answered with the model it stands for.
+    pub model: u32,
+    /// 1: a net with this model can be made now. 0: not, `reason` says why.
+    pub available: u32,
+    /// Sockets that one worker can watch; 0: no limit of the model's own.
+    pub sockets_max: u32,
+    /// The lower-case name, NUL-terminated.
+    pub name: [u8; 32],
+    /// Why it cannot run here, or the word "available"; NUL-terminated.
+    pub reason: [u8; 184],
+}
+
+/// Whether `model` can run here and, if not, why. Tries it: no answer from a list.
+///
+/// Ownership: `out_info` is written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK (look at `available`); ERR_INVALID (unknown number, NULL, size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_model_probe(
+    model: u32,
+    out_info: *mut sockeye_model_info,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        let Some(model) = Model::from_number(model) else {
+            return fail(Error::Invalid, format!("model {model} is not a number of sockeye_model"));
+        };
+        let probe = engine::probe(model);
+        let mut info = sockeye_model_info {
+            struct_size: 0,
+            model: probe.model as u32,
+            available: u32::from(probe.refusal.is_none()),
+            sockets_max: probe.sockets_max.unwrap_or(0),
+            name: [0; 32],
+            reason: [0; 184],
+        };
+        boundary::write_text(&mut info.name, probe.model.name());
+        boundary::write_text(&mut info.reason, probe.refusal.as_deref().unwrap_or("available"));
+        info.struct_size = size.min(size_of::<sockeye_model_info>()) as u32;
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_info, size, &info) }
+    })
+}
+
+/// The lower-case name of a model, as `sockeye_model_from_name` reads it: "event_select".
+///
+/// Ownership: borrowed for ever.
+/// Threads:   any thread.
+/// Returns:   a NUL-terminated text, "unknown" for an unknown number; never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_model_name(model: u32) -> *const c_char {
+    Model::from_number(model).map_or(c"unknown", Model::c_name).as_ptr()
+}
+
+/// The number of a model from its lower-case name.
+///
+/// Ownership: `text` is borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown, not UTF-8, or over 1024 bytes).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_model_from_name(
+    text: *const c_char,
+    out_model: *mut u32,
+) -> sockeye_status {
+    guard(|| {
+        if out_model.is_null() {
+            return fail(Error::Invalid, "out_model is NULL");
+        }
+        // SAFETY: the caller gives a NUL-terminated text or NULL.
+        let name = match unsafe { text_arg(text, "text") } {
+            Ok(name) => name,
+            Err(status) => return status,
+        };
+        let Some(model) = Model::from_name(name) else {
+            return fail(Error::Invalid, format!("no model is named \"{name}\""));
+        };
+        // SAFETY: not NULL, and the caller's to be written.
+        unsafe { out_model.write(model as u32) };
+        0
+    })
+}

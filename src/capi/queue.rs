@@ -1,0 +1,94 @@
+//! Queues: flushing, posting, waiting in the host's own loop.
+
+use super::boundary::{self, enter, fail, guard};
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::Error;
+
+/// Lets what was sent leave, on all queues. Does not wait, and never fails for a connection.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_flush(net: *mut sockeye_net) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    guard(|| match unsafe { enter(net) } {
+        Ok(net) => boundary::answer(net.flush(None)),
+        Err(status) => status,
+    })
+}
+
+/// Lets what was sent leave, for the connections of one queue.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_queue_flush(net: *mut sockeye_net, queue: u32) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    guard(|| match unsafe { enter(net) } {
+        Ok(net) => boundary::answer(net.flush(Some(queue))),
+        Err(status) => status,
+    })
+}
+
+/// Puts an event of kind POSTED in a queue, with two numbers of the host's: a way to wake a
+/// poller from any thread. Posts of one thread come in their order.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (`queue_max_bytes` is reached:
+///            nothing was taken); ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_post(
+    net: *mut sockeye_net,
+    queue: u32,
+    detail: u64,
+    user_data: u64,
+) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    guard(|| match unsafe { enter(net) } {
+        Ok(net) => boundary::answer(net.post(queue, detail, user_data)),
+        Err(status) => status,
+    })
+}
+
+/// Gives a system object that is readable (a descriptor for epoll, poll or select; on Windows a
+/// HANDLE) as long as the queue has events. Made on the first call; with it, the queue's worker
+/// is driven as in POOL. Poll the queue with timeout 0 when it is signalled.
+///
+/// Ownership: the library's: never read, reset or close it. Gone with `sockeye_free`.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: nobody
+///            would fill the queue while the host sleeps elsewhere); ERR_OS; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_wait_handle(
+    net: *mut sockeye_net,
+    queue: u32,
+    out_handle: *mut isize,
+) -> sockeye_status {
+    guard(|| {
+        if out_handle.is_null() {
+            return fail(Error::Invalid, "out_handle is NULL");
+        }
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return boundary::note_status(status),
+        };
+        match net.wait_handle(queue) {
+            Ok(handle) => {
+                // SAFETY: not NULL, and the caller's to be written.
+                unsafe { out_handle.write(handle) };
+                0
+            }
+            Err(refusal) => fail(refusal.error, refusal.words),
+        }
+    })
+}

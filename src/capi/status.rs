@@ -1,0 +1,237 @@
+//! Statuses, causes and the words for both.
+
+use super::boundary::{self, guard};
+use crate::engine::{Cause, Error};
+use std::ffi::c_char;
+
+/// What a call answers: `s >= 0` is done (a count where the call says so), `s < 0` is one of
+/// `sockeye_status_code` and nothing was done.
+pub type sockeye_status = i32;
+
+/// The values of a `sockeye_status` that are not a count.
+#[repr(C)]
+pub enum sockeye_status_code {
+    /// Done.
+    SOCKEYE_OK = 0,
+    /// An argument is wrong: NULL, an unknown number, a bad URL, a wrong `struct_size`.
+    SOCKEYE_ERR_INVALID = -1,
+    /// The handle is old, of another net, or made up.
+    SOCKEYE_ERR_STALE = -2,
+    /// The connection or listener is closed or closing; its last event is on its way or out.
+    SOCKEYE_ERR_CLOSED = -3,
+    /// Full for now: nothing was taken. A WRITABLE event follows when there is room again.
+    SOCKEYE_ERR_AGAIN = -4,
+    /// Larger than could ever be taken: the outbox, the frame limit or the length field.
+    SOCKEYE_ERR_TOO_BIG = -5,
+    /// Another thread is inside this queue, or the port is in use.
+    SOCKEYE_ERR_BUSY = -6,
+    /// This build, platform, kernel or model cannot do it.
+    SOCKEYE_ERR_UNSUPPORTED = -7,
+    /// A limit of the configuration or of the process is reached: connections, descriptors.
+    SOCKEYE_ERR_LIMIT = -8,
+    /// The operating system refused; `sockeye_last_error` has its words.
+    SOCKEYE_ERR_OS = -9,
+    /// The net is shut down.
+    SOCKEYE_ERR_SHUTDOWN = -10,
+    /// Called from a place where it would wait for itself.
+    SOCKEYE_ERR_WOULD_DEADLOCK = -11,
+    /// Called in a forked child.
+    SOCKEYE_ERR_FORKED = -12,
+    /// A fault inside the library was caught; the net is closed, other nets live on.
+    SOCKEYE_ERR_PANIC = -13,
+    /// No memory under `memory_max_bytes` for a buffer.
+    SOCKEYE_ERR_NO_MEMORY = -14,
+    /// The operating system denies it: a privileged port, a security policy.
+    SOCKEYE_ERR_DENIED = -15,
+}
+
+/// Why a connection or a listener closed: `cause` of CLOSED and LISTENER_CLOSED.
+#[repr(C)]
+pub enum sockeye_cause {
+    /// No cause: the event is not a close.
+    SOCKEYE_CAUSE_NONE = 0,
+    /// The peer ended its side in order (FIN).
+    SOCKEYE_CAUSE_PEER = 1,
+    /// The connection was reset (RST), or broke with the system's error in `os_error`.
+    SOCKEYE_CAUSE_RESET = 2,
+    /// Connect: nobody listens there.
+    SOCKEYE_CAUSE_REFUSED = 3,
+    /// Connect: no way to that host or network.
+    SOCKEYE_CAUSE_UNREACHABLE = 4,
+    /// Connect: the name was not found.
+    SOCKEYE_CAUSE_RESOLVE = 5,
+    /// Connect took longer than `connect_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_CONNECT = 6,
+    /// Nothing was received for `idle_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_IDLE = 7,
+    /// The first byte did not come within `first_byte_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_FIRST_BYTE = 8,
+    /// A frame was begun and not ended within `frame_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_FRAME = 9,
+    /// Nothing of the outbox could be sent for `send_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_SEND = 10,
+    /// A graceful close did not end within `linger_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_LINGER = 11,
+    /// A frame over `frame_max_bytes`.
+    SOCKEYE_CAUSE_LIMIT_FRAME = 12,
+    /// The outbox was full and `overflow` is CLOSE.
+    SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
+    /// No memory under `memory_max_bytes` for a buffer that had to be.
+    SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
+    /// `connections_max` is reached.
+    SOCKEYE_CAUSE_LIMIT_CONNECTIONS = 15,
+    /// The process has no descriptors left.
+    SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
+    /// The model cannot watch another socket.
+    SOCKEYE_CAUSE_LIMIT_MODEL = 17,
+    /// The peer broke the framing.
+    SOCKEYE_CAUSE_PROTOCOL = 18,
+    /// The host closed it.
+    SOCKEYE_CAUSE_HOST = 19,
+    /// The net was shut down.
+    SOCKEYE_CAUSE_SHUTDOWN = 20,
+    /// A fault inside the library.
+    SOCKEYE_CAUSE_INTERNAL = 21,
+}
+
+const _: () = {
+    assert!(sockeye_cause::SOCKEYE_CAUSE_PEER as i32 == Cause::Peer as i32);
+    assert!(sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_CONNECT as i32 == Cause::TimeoutConnect as i32);
+    assert!(sockeye_cause::SOCKEYE_CAUSE_LIMIT_FRAME as i32 == Cause::LimitFrame as i32);
+    assert!(sockeye_cause::SOCKEYE_CAUSE_INTERNAL as i32 == Cause::Internal as i32);
+    assert!(sockeye_status_code::SOCKEYE_ERR_INVALID as i32 == Error::Invalid as i32);
+    assert!(sockeye_status_code::SOCKEYE_ERR_DENIED as i32 == Error::Denied as i32);
+};
+
+const STATUS_TEXTS: [&std::ffi::CStr; 16] = [
+    c"done",
+    c"invalid argument",
+    c"stale handle",
+    c"closed",
+    c"full for now, try again after WRITABLE",
+    c"too big",
+    c"busy",
+    c"not supported here",
+    c"limit reached",
+    c"the operating system refused",
+    c"the net is shut down",
+    c"would wait for itself",
+    c"called in a forked child",
+    c"a fault inside the library was caught",
+    c"out of memory under memory_max_bytes",
+    c"permission denied",
+];
+
+const CAUSE_TEXTS: [&std::ffi::CStr; 22] = [
+    c"none",
+    c"closed by the peer",
+    c"connection reset",
+    c"connection refused",
+    c"host or network unreachable",
+    c"name not found",
+    c"connect timed out",
+    c"idle for too long",
+    c"no first byte in time",
+    c"frame not completed in time",
+    c"peer does not read",
+    c"graceful close timed out",
+    c"frame over the limit",
+    c"outbox over the limit",
+    c"memory limit reached",
+    c"connection limit reached",
+    c"out of descriptors",
+    c"model is full",
+    c"framing broken by the peer",
+    c"closed by the host",
+    c"shut down",
+    c"internal fault",
+];
+
+fn text(texts: &[&'static std::ffi::CStr], index: Option<usize>) -> *const c_char {
+    index.and_then(|i| texts.get(i)).map_or(c"unknown".as_ptr(), |text| text.as_ptr())
+}
+
+/// Words for a status: "stale handle". A count answers "done", an unknown number "unknown".
+///
+/// Ownership: borrowed for ever.
+/// Threads:   any thread.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_status_text(status: sockeye_status) -> *const c_char {
+    text(&STATUS_TEXTS, if status >= 0 { Some(0) } else { usize::try_from(-i64::from(status)).ok() })
+}
+
+/// Words for a cause that a client can show its player: "connection refused".
+///
+/// Ownership: borrowed for ever.
+/// Threads:   any thread.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_cause_text(cause: i32) -> *const c_char {
+    text(&CAUSE_TEXTS, usize::try_from(cause).ok())
+}
+
+/// Writes the operating system's words for `code` (an `os_error`) to `buffer`, cut to `cap` bytes
+/// with its NUL.
+///
+/// Ownership: `buffer` is borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   the text's length in bytes without the NUL; ERR_INVALID (NULL or cap 0).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_os_error_text(
+    code: i32,
+    buffer: *mut c_char,
+    cap: usize,
+) -> sockeye_status {
+    guard(|| {
+        if buffer.is_null() || cap == 0 {
+            return boundary::refuse(Error::Invalid);
+        }
+        let text = std::io::Error::from_raw_os_error(code).to_string();
+        let len = text.len().min(cap - 1).min(i32::MAX as usize);
+        // SAFETY: the caller gives `cap` writable bytes, and `len < cap`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast::<u8>(), len);
+            buffer.add(len).write(0);
+        }
+        len as sockeye_status
+    })
+}
+
+/// Words for the last refusal of this thread. Set by init, listen, connect, wait_handle, the
+/// model calls and poll; never by send, close or flush. Empty at first.
+///
+/// Ownership: borrowed until this thread's next call that sets it.
+/// Threads:   any thread; each has its own.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_last_error() -> *const c_char {
+    boundary::last_error()
+}
+
+/// The version of the library that runs: "0.1.0".
+///
+/// Ownership: borrowed for ever.
+/// Threads:   any thread.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// The version of the binary interface. It grows when functions or fields are added; a host
+/// refuses a library whose number is below the one it was built with.
+///
+/// Threads:   any thread.
+/// Returns:   the number, 1 or more.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_abi_version() -> u32 {
+    1
+}
