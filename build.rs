@@ -5,9 +5,8 @@
 use std::{env, fs, path::Path};
 
 /// The rooms of the C ABI in the order in which the header shows them.
-const FILES: [&str; 10] = [
-    "status", "model", "config", "net", "endpoint", "conn", "event", "queue", "buffer", "facts",
-];
+const FILES: [&str; 10] =
+    ["status", "model", "config", "net", "endpoint", "conn", "event", "queue", "buffer", "facts"];
 
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory");
@@ -51,9 +50,10 @@ fn header(root: &Path) {
         // The compiler tells the same fault better, a moment later.
         Err(error) => return println!("cargo:warning=header not generated: {error}"),
     }
-    // cbindgen writes an unsigned constant without a suffix.
+    // cbindgen writes an unsigned constant without a suffix, and takes isize for a difference.
     let text = String::from_utf8(text).expect("a header is text");
     let text = text.replace(" 4294967295\n", " UINT32_C(0xFFFFFFFF)\n");
+    let text = text.replace("ptrdiff_t *", "intptr_t *");
     let path = root.join("include/sockeye.h");
     if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
         fs::create_dir_all(root.join("include")).expect("include/ can be made");

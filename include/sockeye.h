@@ -380,7 +380,7 @@ typedef struct {
     uint32_t frame_timeout_ms;
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     uint32_t send_timeout_ms;
-    /// Time for a graceful close; 0: none. Default 2000.
+    /// Time for a graceful close; 0: what the system does not take at once is lost. Default 2000.
     uint32_t linger_ms;
     /// Connections the system may hold before they are accepted. Default 1024.
     uint32_t backlog;
@@ -420,7 +420,8 @@ typedef struct {
     sockeye_listener listener;
     /// The connection's, listener's or poster's number, stamped when this array was filled.
     uint64_t user_data;
-    /// The payload, valid until the next poll of this queue; NULL where there is none.
+    /// The payload, valid until the next poll of this queue; NULL where there is none or it is
+    /// empty.
     const uint8_t *data;
     /// Its size in bytes.
     uint32_t data_len;
@@ -730,9 +731,9 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`,
-///            descriptors); ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
-///            ERR_SHUTDOWN. After a negative answer no event comes.
+/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`);
+///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS (no thread to
+///            look the name up); ERR_SHUTDOWN. After a negative answer no event comes.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_connect(sockeye_net *net,
@@ -905,7 +906,7 @@ sockeye_status sockeye_post(sockeye_net *net,
 SOCKEYE_API
 sockeye_status sockeye_wait_handle(sockeye_net *net,
                                    uint32_t queue,
-                                   ptrdiff_t *out_handle);
+                                   intptr_t *out_handle);
 
 /// Gives a buffer of at least `len` bytes to be written by the host.
 ///
@@ -1047,8 +1048,6 @@ sockeye_status sockeye_address_format(const sockeye_address *address,
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif  /* SOCKEYE_H */
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -1063,3 +1062,5 @@ static inline uint32_t sockeye_conn_index(sockeye_conn conn)
 #ifdef __cplusplus
 }
 #endif
+
+#endif  /* SOCKEYE_H */

@@ -96,7 +96,7 @@ pub struct sockeye_endpoint {
     pub frame_timeout_ms: u32,
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     pub send_timeout_ms: u32,
-    /// Time for a graceful close; 0: none. Default 2000.
+    /// Time for a graceful close; 0: what the system does not take at once is lost. Default 2000.
     pub linger_ms: u32,
     /// Connections the system may hold before they are accepted. Default 1024.
     pub backlog: u32,
@@ -259,7 +259,7 @@ unsafe fn door<'a>(
     endpoint: *const sockeye_endpoint,
 ) -> Result<(&'a Net, &'a str, engine::Endpoint), sockeye_status> {
     // SAFETY: the caller gives NULL or a live net.
-    let net = unsafe { enter(net) }.inspect_err(|&status| boundary::note_status(status))?;
+    let net = unsafe { enter(net) }.map_err(boundary::note_status)?;
     // SAFETY: the caller gives a NUL-terminated text or NULL.
     let url = unsafe { text_arg(url, "url") }?;
     let given = if endpoint.is_null() {
@@ -340,9 +340,9 @@ pub unsafe extern "C" fn sockeye_listener_close(
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`,
-///            descriptors); ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
-///            ERR_SHUTDOWN. After a negative answer no event comes.
+/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`);
+///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS (no thread to
+///            look the name up); ERR_SHUTDOWN. After a negative answer no event comes.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_connect(

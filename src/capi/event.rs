@@ -4,7 +4,6 @@ use super::boundary::{self, enter, fail, guard};
 use super::conn::sockeye_conn;
 use super::endpoint::sockeye_listener;
 use super::net::sockeye_net;
-use super::status::sockeye_status;
 use crate::engine::{Error, Handed, Net, Notice};
 use std::time::Duration;
 
@@ -47,7 +46,8 @@ pub struct sockeye_event {
     pub listener: sockeye_listener,
     /// The connection's, listener's or poster's number, stamped when this array was filled.
     pub user_data: u64,
-    /// The payload, valid until the next poll of this queue; NULL where there is none.
+    /// The payload, valid until the next poll of this queue; NULL where there is none or it is
+    /// empty.
     pub data: *const u8,
     /// Its size in bytes.
     pub data_len: u32,
@@ -122,7 +122,10 @@ unsafe fn poll(
             Err(status) => return boundary::note_status(status),
         };
         if out_events.is_null() || cap <= 0 || timeout_ms < -1 {
-            return fail(Error::Invalid, "poll needs an array, a cap of 1 or more, a timeout >= -1");
+            return fail(
+                Error::Invalid,
+                "poll needs an array, a cap of 1 or more, a timeout >= -1",
+            );
         }
         let timeout = (timeout_ms >= 0).then(|| Duration::from_millis(timeout_ms as u64));
         let write = |at: usize, handed: Handed| {
@@ -158,7 +161,7 @@ fn translate(net: &Net, handed: Handed) -> sockeye_event {
         Notice::Message(data) => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32;
             out.conn = conn();
-            out.data = data.as_ptr();
+            out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
             out.data_len = data.len() as u32;
         }
         Notice::Opened(listener) => {

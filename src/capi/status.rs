@@ -159,7 +159,10 @@ fn text(texts: &[&'static std::ffi::CStr], index: Option<usize>) -> *const c_cha
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn sockeye_status_text(status: sockeye_status) -> *const c_char {
-    text(&STATUS_TEXTS, if status >= 0 { Some(0) } else { usize::try_from(-i64::from(status)).ok() })
+    text(
+        &STATUS_TEXTS,
+        if status >= 0 { Some(0) } else { usize::try_from(-i64::from(status)).ok() },
+    )
 }
 
 /// Words for a cause that a client can show its player: "connection refused".

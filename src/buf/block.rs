@@ -1,0 +1,77 @@
+//! The block behind every chunk and slice: a counted header and its bytes in one allocation.
+
+use super::pool::{Pool, Shared};
+use std::alloc::{Layout, alloc, dealloc};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// Header of an allocation; `capacity` bytes follow it.
+#[repr(C, align(16))]
+pub struct Block {
+    /// References handed out. A chunk owns many at once and gives them away without an atomic.
+    pub refs: AtomicUsize,
+    /// Keeps the pool alive as long as a block of it is out, also beyond the net.
+    shared: Arc<Shared>,
+    pub capacity: u32,
+    /// Index of the pool's free list it belongs to; `UNPOOLED` for a size of its own.
+    pub class: u32,
+}
+
+/// `class` of a block that goes back to the system.
+pub const UNPOOLED: u32 = u32::MAX;
+/// Bytes of the header, counted against the pool's bound with the capacity.
+pub const HEADER: usize = size_of::<Block>();
+
+fn layout(capacity: usize) -> Option<Layout> {
+    Layout::from_size_align(HEADER.checked_add(capacity)?, align_of::<Block>()).ok()
+}
+
+impl Block {
+    /// A new block with `refs` references, or None when the system has no memory.
+    pub fn new(pool: &Pool, capacity: u32, class: u32, refs: usize) -> Option<NonNull<Block>> {
+        let layout = layout(capacity as usize)?;
+        // SAFETY: the layout is not empty.
+        let block = NonNull::new(unsafe { alloc(layout) })?.cast::<Block>();
+        let header =
+            Block { refs: AtomicUsize::new(refs), shared: pool.shared().clone(), capacity, class };
+        // SAFETY: fresh memory of the header's layout.
+        unsafe { block.write(header) };
+        Some(block)
+    }
+
+    /// First of the block's bytes.
+    pub fn bytes(block: NonNull<Block>) -> *mut u8 {
+        // SAFETY: `capacity` bytes follow the header in the same allocation.
+        unsafe { block.as_ptr().cast::<u8>().add(HEADER) }
+    }
+
+    /// Gives `count` references back; the last one returns the block to its pool.
+    ///
+    /// # Safety
+    /// The caller owned `count` references and uses none of them again.
+    #[inline]
+    pub unsafe fn drop_refs(block: NonNull<Block>, count: usize) {
+        // SAFETY: the caller's references keep it alive up to here.
+        let header = unsafe { block.as_ref() };
+        if header.refs.fetch_sub(count, Ordering::Release) == count {
+            fence(Ordering::Acquire);
+            // SAFETY: nobody else has a reference.
+            unsafe { Shared::give_back(&header.shared, block) };
+        }
+    }
+
+    /// Returns the memory to the system.
+    ///
+    /// # Safety
+    /// Nobody has a reference, and the block is in no free list.
+    pub unsafe fn free(block: NonNull<Block>) {
+        // SAFETY: made by `new` with this layout; the header is dropped once, here.
+        unsafe {
+            let header = block.read();
+            let layout = layout(header.capacity as usize).expect("it was allocated with this");
+            dealloc(block.as_ptr().cast(), layout);
+            drop(header);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Chunk: the one writer of a block. Slice: one of its many readers.
+
+use super::block::Block;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+use std::{fmt, mem, ops::Deref, slice};
+
+/// References a chunk takes with its block, to be given away one by one without an atomic.
+pub(super) const CHUNK_REFS: u32 = 1 << 31;
+/// References a reader takes at once when its input holds more than one message.
+const READER_REFS: u32 = 64;
+
+/// The writer's end of a block. Bytes below `end` are frozen and belong to slices; bytes above
+/// are this chunk's alone. Invariant: one Chunk per block.
+pub struct Chunk {
+    block: NonNull<Block>,
+    end: u32,
+    /// Where writing ends; at most the block's capacity.
+    limit: u32,
+    /// References owned and not yet given away, at least 1.
+    refs: u32,
+}
+
+// SAFETY: the bytes above `end` are reached through this value only, those below are frozen.
+unsafe impl Send for Chunk {}
+// SAFETY: a shared Chunk only tells its room.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    /// Takes a block with `CHUNK_REFS` references that nobody else has.
+    pub(super) fn new(block: NonNull<Block>) -> Chunk {
+        // SAFETY: the caller's references keep the block alive.
+        let limit = unsafe { block.as_ref() }.capacity;
+        Chunk { block, end: 0, limit, refs: CHUNK_REFS }
+    }
+
+    /// Bytes that can still be written.
+    pub fn room(&self) -> usize {
+        (self.limit - self.end) as usize
+    }
+
+    /// Ends the room so that no more than `len` bytes are ever written in all.
+    pub fn limit_to(&mut self, len: usize) {
+        self.limit = self.limit.min(len as u32).max(self.end);
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.end as usize
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
+    /// The room as a pointer for the system to write to, with its size.
+    pub fn spare(&mut self) -> (*mut u8, usize) {
+        // SAFETY: `end` is within the block.
+        (unsafe { Block::bytes(self.block).add(self.end as usize) }, self.room())
+    }
+
+    /// Freezes the next `len` bytes, which the caller has written, and hands them out.
+    pub fn take(&mut self, len: usize) -> Slice {
+        assert!(len <= self.room(), "only what is there can be frozen");
+        if self.refs == 1 {
+            // SAFETY: this chunk's last reference keeps the block alive.
+            unsafe { self.block.as_ref() }.refs.fetch_add(CHUNK_REFS as usize, Ordering::Relaxed);
+            self.refs += CHUNK_REFS - 1;
+        }
+        self.refs -= 1;
+        let start = self.end;
+        self.end += len as u32;
+        Slice { block: Some(self.block), start, len: len as u32 }
+    }
+
+    /// Copies `bytes` behind what is written. The caller has looked at `room`.
+    pub fn write(&mut self, bytes: &[u8]) -> Slice {
+        self.copy(bytes);
+        self.take(bytes.len())
+    }
+
+    fn copy(&mut self, bytes: &[u8]) {
+        let (spare, room) = self.spare();
+        assert!(bytes.len() <= room, "the caller has looked at the room");
+        // SAFETY: `room` bytes from `spare` are this chunk's, and `bytes` are others.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), spare, bytes.len()) };
+    }
+
+    /// Copies `bytes` behind `slice`, which grows by them. False, and nothing done: the slice is
+    /// not the last of this chunk, or there is no room.
+    pub fn extend(&mut self, slice: &mut Slice, bytes: &[u8]) -> bool {
+        let last = slice.block == Some(self.block) && slice.start + slice.len == self.end;
+        if !last || bytes.len() > self.room() {
+            return false;
+        }
+        self.copy(bytes);
+        self.end += bytes.len() as u32;
+        slice.len += bytes.len() as u32;
+        true
+    }
+
+    /// Everything written so far.
+    pub fn written(&self) -> &[u8] {
+        // SAFETY: bytes below `end` are initialised and frozen.
+        unsafe { slice::from_raw_parts(Block::bytes(self.block), self.end as usize) }
+    }
+
+    /// Everything written so far as one slice; the room is given up.
+    pub fn into_slice(self) -> Slice {
+        let slice = Slice { block: Some(self.block), start: 0, len: self.end };
+        let surplus = self.refs - 1;
+        mem::forget(self);
+        if surplus > 0 {
+            // SAFETY: the surplus was the chunk's own; the slice keeps one.
+            unsafe { Block::drop_refs(slice.block.expect("set above"), surplus as usize) };
+        }
+        slice
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: these references are this chunk's own.
+        unsafe { Block::drop_refs(self.block, self.refs as usize) };
+    }
+}
+
+/// A reader's part of a block, frozen. Empty slices have no block.
+#[derive(Default)]
+pub struct Slice {
+    block: Option<NonNull<Block>>,
+    start: u32,
+    len: u32,
+}
+
+// SAFETY: the bytes are frozen, and the count is atomic.
+unsafe impl Send for Slice {}
+// SAFETY: as above.
+unsafe impl Sync for Slice {}
+
+/// A slice taken apart, for a host that keeps it as plain numbers.
+pub struct SliceParts {
+    /// First byte.
+    pub data: *mut u8,
+    /// Count of bytes.
+    pub len: u32,
+    /// The block, opaque.
+    pub block: *mut (),
+}
+
+impl Slice {
+    /// Gives the reference away as plain numbers.
+    pub fn into_parts(self) -> SliceParts {
+        let data = self.as_ptr().cast_mut();
+        let parts = SliceParts {
+            data,
+            len: self.len,
+            block: self.block.map_or(std::ptr::null_mut(), |block| block.as_ptr().cast()),
+        };
+        mem::forget(self);
+        parts
+    }
+
+    /// Takes a reference back.
+    ///
+    /// # Safety
+    /// `parts` come from `into_parts` and are used once.
+    pub unsafe fn from_parts(parts: SliceParts) -> Slice {
+        let block = NonNull::new(parts.block.cast::<Block>());
+        let start =
+            block.map_or(0, |block| (parts.data as usize - Block::bytes(block) as usize) as u32);
+        Slice { block, start, len: parts.len }
+    }
+
+    /// Bytes of the block behind the slice; what holding it pins.
+    pub fn pinned(&self) -> usize {
+        // SAFETY: this slice's reference keeps the block alive.
+        self.block.map_or(0, |block| unsafe { block.as_ref() }.capacity as usize)
+    }
+
+    /// Drops the first `count` bytes.
+    pub fn advance(&mut self, count: usize) {
+        assert!(count <= self.len as usize, "only what is there can be dropped");
+        self.start += count as u32;
+        self.len -= count as u32;
+    }
+
+    /// Drops all but the first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len as u32);
+    }
+}
+
+impl Clone for Slice {
+    fn clone(&self) -> Self {
+        if let Some(block) = self.block {
+            // SAFETY: this slice's reference keeps the block alive.
+            unsafe { block.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+        }
+        Slice { block: self.block, start: self.start, len: self.len }
+    }
+}
+
+impl Drop for Slice {
+    fn drop(&mut self) {
+        if let Some(block) = self.block {
+            // SAFETY: the reference is this slice's own.
+            unsafe { Block::drop_refs(block, 1) };
+        }
+    }
+}
+
+impl Deref for Slice {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self.block {
+            // SAFETY: the range is within the block, initialised and frozen.
+            Some(block) => unsafe {
+                slice::from_raw_parts(
+                    Block::bytes(block).add(self.start as usize),
+                    self.len as usize,
+                )
+            },
+            None => &[],
+        }
+    }
+}
+
+impl fmt::Debug for Slice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slice({} bytes)", self.len)
+    }
+}
+
+/// A slice that is taken piece by piece from the front; the pieces share its references, so that
+/// many messages of one receive cost two atomics in all.
+#[derive(Default)]
+pub struct Reader {
+    rest: Slice,
+    /// References owned beside that of `rest`.
+    spare: u32,
+}
+
+impl Reader {
+    /// What is left.
+    pub fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+
+    /// Takes the first `count` bytes.
+    pub fn take(&mut self, count: usize) -> Slice {
+        if count == self.rest.len() && self.spare == 0 {
+            return mem::take(&mut self.rest);
+        }
+        let Some(block) = self.rest.block else { return Slice::default() };
+        if self.spare == 0 {
+            // SAFETY: the reference of `rest` keeps the block alive.
+            unsafe { block.as_ref() }.refs.fetch_add(READER_REFS as usize, Ordering::Relaxed);
+            self.spare = READER_REFS;
+        }
+        let piece = Slice { block: Some(block), start: self.rest.start, len: count as u32 };
+        self.rest.advance(count);
+        self.spare -= 1;
+        if self.rest.is_empty() {
+            self.clear();
+        }
+        piece
+    }
+
+    /// Drops the first `count` bytes.
+    pub fn skip(&mut self, count: usize) {
+        self.rest.advance(count);
+        if self.rest.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        let spare = mem::take(&mut self.spare);
+        if let Some(block) = mem::take(&mut self.rest).into_block() {
+            // SAFETY: the spare references and that of `rest` were this reader's own.
+            unsafe { Block::drop_refs(block, spare as usize + 1) };
+        }
+    }
+}
+
+impl Slice {
+    /// The block with this slice's reference.
+    fn into_block(self) -> Option<NonNull<Block>> {
+        let block = self.block;
+        mem::forget(self);
+        block
+    }
+}
+
+impl From<Slice> for Reader {
+    fn from(rest: Slice) -> Self {
+        Reader { rest, spare: 0 }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Drops many slices: neighbours of one block cost one atomic together.
+#[derive(Default)]
+pub struct Release {
+    block: Option<NonNull<Block>>,
+    count: usize,
+}
+
+impl Release {
+    /// Drops `slice`, now or with its neighbours.
+    #[inline]
+    pub fn add(&mut self, slice: Slice) {
+        let block = slice.into_block();
+        if block != self.block {
+            self.flush();
+            self.block = block;
+        }
+        self.count += usize::from(block.is_some());
+    }
+
+    fn flush(&mut self) {
+        let count = mem::take(&mut self.count);
+        if let Some(block) = self.block.take()
+            && count > 0
+        {
+            // SAFETY: `count` slices of this block were given to `add`.
+            unsafe { Block::drop_refs(block, count) };
+        }
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

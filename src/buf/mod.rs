@@ -1,0 +1,12 @@
+//! Memory between the socket and the host: blocks that one fills and many read, a bounded pool of
+//! them, and the trains of slices that a gathered send carries. The only room whose unsafe code
+//! is about memory.
+
+mod block;
+mod chunk;
+mod pool;
+mod train;
+
+pub use chunk::{Chunk, Reader, Release, Slice, SliceParts};
+pub use pool::{CHUNK_BYTES, Pool};
+pub use train::{TRAIN_MAX, Train};

@@ -1,0 +1,58 @@
+//! What one gathered send carries.
+
+use super::chunk::Slice;
+
+/// Slices that one train may have; as many pieces go in one system call.
+pub const TRAIN_MAX: usize = 16;
+
+/// Slices to be sent in order by one operation. Mostly one: small messages are gathered in one
+/// piece of memory before they get here.
+#[derive(Default)]
+pub struct Train {
+    first: Slice,
+    rest: Vec<Slice>,
+    len: usize,
+}
+
+impl Train {
+    /// Adds a slice at the end. The caller has looked at `is_full`.
+    pub fn push(&mut self, slice: Slice) {
+        debug_assert!(!self.is_full(), "the caller has looked");
+        self.len += slice.len();
+        if self.first.is_empty() {
+            self.first = slice;
+        } else {
+            self.rest.push(slice);
+        }
+    }
+
+    /// Whether no further slice may be added.
+    pub fn is_full(&self) -> bool {
+        self.rest.len() + 1 >= TRAIN_MAX
+    }
+
+    /// Bytes in all.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The slices in order.
+    pub fn slices(&self) -> impl Iterator<Item = &Slice> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    /// What is not sent after `sent` bytes are: the rest of a slice first, then whole ones.
+    pub fn into_rest(self, mut sent: usize) -> impl Iterator<Item = Slice> {
+        std::iter::once(self.first).chain(self.rest).filter_map(move |mut slice| {
+            let gone = sent.min(slice.len());
+            sent -= gone;
+            slice.advance(gone);
+            (!slice.is_empty()).then_some(slice)
+        })
+    }
+}

@@ -1,0 +1,279 @@
+//! The baton: who turns a worker. A worker is an object; whoever holds its baton may turn it.
+//!
+//! * POOL: the worker's thread holds the baton for ever.
+//! * HOST: every poll takes the baton and turns the worker once. When it lays the baton down it
+//!   leaves a lease: the worker's own thread, the backstop, takes over only when that has run out
+//!   because the host is away, or for one turn when somebody else posts a command meanwhile.
+//! * No worker threads: as HOST, without a backstop.
+//!
+//! What keeps this from stalling, each proved by a stall without it: after the baton is down its
+//! layer looks once more at the bell (a command posted in between saw no owner) and at who is
+//! parked (they look once more at the baton after they registered).
+
+use super::Core;
+use super::desk::Desk;
+use super::events::{NOBODY, PARKED, Queue, TURNING};
+use super::inbox::me;
+use super::worker::Worker;
+use crate::io::Proactor;
+use parking_lot::{Mutex, MutexGuard};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What became of an attempt to turn.
+#[derive(PartialEq, Eq)]
+pub enum Led {
+    /// The worker was turned, at least once.
+    Done,
+    /// Somebody else turns it, or it is not the host's to turn.
+    Busy,
+}
+
+/// A worker's place as polls see it: one dynamic call for a poll, none for an operation.
+pub trait Seat: Send + Sync {
+    /// Turns the worker on this thread until the queue has events, `until` is past, or the net
+    /// stops. `wait` false: one turn that does not wait.
+    fn lead(&self, queue: &Queue, wait: bool, until: Option<Instant>) -> Led;
+    /// Has what was sent leave now, if the baton is free.
+    fn flush(&self) -> bool;
+    /// Ends a lease, so that the worker's own thread takes over for good.
+    fn recall(&self);
+    /// Turns the worker for a net that stops and has no thread for it, until `until`.
+    fn wind_down(&self, until: Instant);
+    /// The body of the worker's thread.
+    fn run(&self);
+}
+
+/// `until` of a chair whose baton is in a host's hands.
+const HELD: i64 = i64::MAX;
+/// `owner` of a home whose baton was laid down by its backstop: nobody's.
+const BACKSTOP: u64 = u64::MAX;
+/// Turns in which a stopping worker publishes what it has.
+const LAST_TURNS: usize = 1000;
+
+/// A worker, its baton, and the lease.
+pub struct Chair<P: Proactor> {
+    /// None after a fault.
+    baton: Mutex<Option<Worker<P>>>,
+    core: Arc<Core>,
+    home: usize,
+    /// The host may turn it.
+    lends: bool,
+    /// The end of the lease, in nanoseconds of the net's clock; HELD while a host turns.
+    until: AtomicI64,
+    /// A host is back and the backstop has the baton: it is to be laid down.
+    asked: AtomicBool,
+    /// Counts polls, so that the backstop sees whether the host is lively.
+    moved: AtomicU64,
+    /// The backstop sleeps without limit: the host had been inside for a whole lease.
+    deep: AtomicBool,
+}
+
+type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
+
+impl<P: Proactor> Chair<P> {
+    pub fn new(worker: Worker<P>, core: Arc<Core>, home: usize, lends: bool) -> Chair<P> {
+        Chair {
+            baton: Mutex::new(Some(worker)),
+            until: AtomicI64::new(core.nanos() + core.lease_nanos()),
+            core,
+            home,
+            lends,
+            asked: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            deep: AtomicBool::new(false),
+        }
+    }
+
+    fn lends(&self) -> bool {
+        self.lends && self.core.is_running() && !self.core.homes[self.home].pooled.load(SeqCst)
+    }
+
+    fn turn(&self, held: &mut Held<'_, P>, timeout: Option<Duration>) -> bool {
+        self.guard(held, |worker| worker.turn(timeout))
+    }
+
+    /// Runs the worker. A panic or a broken model ends it, not the host. False: it has ended.
+    fn guard(
+        &self,
+        held: &mut Held<'_, P>,
+        work: impl FnOnce(&mut Worker<P>) -> io::Result<()>,
+    ) -> bool {
+        let Some(worker) = held.as_mut() else { return false };
+        if matches!(catch_unwind(AssertUnwindSafe(|| work(worker))), Ok(Ok(()))) {
+            return true;
+        }
+        // Its state may be half changed; nothing of it is used again, and dropping it must not
+        // bring the panic back.
+        let worker = held.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
+        self.core.panicked.store(true, SeqCst);
+        Desk::fault(&self.core, self.home);
+        self.core.everybody_stops();
+        false
+    }
+
+    /// The one way a baton is put down.
+    fn lay_down(&self, held: Held<'_, P>, owner: u64, renew: bool) {
+        let home = &self.core.homes[self.home];
+        if renew {
+            self.until.store(self.core.nanos() + self.core.lease_nanos(), SeqCst);
+        }
+        home.owner.store(owner, SeqCst);
+        drop(held);
+        if home.bell().rung() {
+            home.call_backstop();
+        }
+        for queue in self.core.queues.iter().filter(|queue| queue.home == self.home) {
+            if queue.waiter.load(SeqCst) == PARKED {
+                queue.unpark();
+            }
+        }
+        if self.deep.swap(false, SeqCst) {
+            self.unpark_backstop();
+        }
+    }
+
+    fn unpark_backstop(&self) {
+        if let Some(thread) = self.core.homes[self.home].backstop.get() {
+            thread.unpark();
+        }
+    }
+
+    /// POOL: turns until the net has ended.
+    fn run_pool(&self) {
+        let mut held = self.baton.lock();
+        while !self.core.has_ended() && self.turn(&mut held, None) {}
+        for _ in 0..LAST_TURNS {
+            if held.as_ref().is_none_or(Worker::at_rest) {
+                break;
+            }
+            self.turn(&mut held, Some(Duration::ZERO));
+        }
+    }
+
+    /// HOST: turns only when the lease has run out, or once when somebody wants it.
+    fn run_backstop(&self) {
+        let (core, home) = (&self.core, &self.core.homes[self.home]);
+        let mut seen = 0;
+        while self.lends() {
+            let until = self.until.load(SeqCst);
+            let live = until > core.nanos();
+            if live && !home.wanted.swap(false, SeqCst) {
+                seen = self.doze(until, seen);
+                continue;
+            }
+            // Under a live lease only a free baton is taken: who holds it looks at the bell when
+            // laying it down.
+            let held = if live { self.baton.try_lock() } else { Some(self.baton.lock()) };
+            let Some(mut held) = held else { continue };
+            let owner = home.owner.swap(0, SeqCst);
+            if self.until.load(SeqCst) > core.nanos() {
+                self.turn(&mut held, Some(Duration::ZERO));
+                self.lay_down(held, owner, false);
+                continue;
+            }
+            while self.lends() && self.turn(&mut held, None) {
+                if self.asked.swap(false, SeqCst) {
+                    break;
+                }
+            }
+            self.lay_down(held, BACKSTOP, true);
+        }
+        self.run_pool();
+    }
+
+    /// Sleeps for the rest of the lease; without limit when the host has been inside one poll for
+    /// a whole lease, until it lays the baton down.
+    fn doze(&self, until: i64, seen: u64) -> u64 {
+        let moved = self.moved.load(SeqCst);
+        if until == HELD && moved == seen {
+            self.deep.store(true, SeqCst);
+            if self.until.load(SeqCst) == HELD && self.lends() {
+                thread::park();
+            }
+            self.deep.store(false, SeqCst);
+        } else if until == HELD {
+            thread::park_timeout(Duration::from_nanos(self.core.lease_nanos() as u64));
+        } else {
+            let left = (until - self.core.nanos()).max(0);
+            thread::park_timeout(Duration::from_nanos(left as u64));
+        }
+        moved
+    }
+}
+
+impl<P: Proactor> Seat for Chair<P> {
+    fn lead(&self, queue: &Queue, wait: bool, until: Option<Instant>) -> Led {
+        if !self.lends() {
+            return Led::Busy;
+        }
+        let Some(mut held) = self.baton.try_lock() else {
+            self.asked.store(true, SeqCst);
+            self.core.homes[self.home].bell().ring();
+            return Led::Busy;
+        };
+        self.asked.store(false, SeqCst);
+        self.until.store(HELD, SeqCst);
+        self.core.homes[self.home].owner.store(0, SeqCst);
+        self.moved.fetch_add(1, SeqCst);
+        queue.waiter.store(TURNING + self.home, SeqCst);
+        loop {
+            let timeout = match until {
+                _ if !wait || queue.is_ready() => Some(Duration::ZERO),
+                Some(until) => Some(until.saturating_duration_since(Instant::now())),
+                None => None,
+            };
+            let turned = self.turn(&mut held, timeout);
+            let over = timeout == Some(Duration::ZERO) || !turned || !self.lends();
+            if over || queue.is_ready() {
+                break;
+            }
+        }
+        queue.waiter.store(NOBODY, SeqCst);
+        self.lay_down(held, me(), true);
+        Led::Done
+    }
+
+    fn flush(&self) -> bool {
+        if !self.lends() {
+            return false;
+        }
+        let Some(mut held) = self.baton.try_lock() else { return false };
+        let owner = self.core.homes[self.home].owner.load(SeqCst);
+        self.guard(&mut held, |worker| {
+            worker.send_out();
+            Ok(())
+        });
+        self.lay_down(held, owner, false);
+        true
+    }
+
+    fn recall(&self) {
+        self.until.store(0, SeqCst);
+        self.core.homes[self.home].bell().ring();
+        self.unpark_backstop();
+    }
+
+    fn wind_down(&self, until: Instant) {
+        let home = &self.core.homes[self.home];
+        let Some(mut held) = self.baton.try_lock_until(until) else { return };
+        while home.population.load(SeqCst) > 0 || held.as_ref().is_some_and(|w| !w.at_rest()) {
+            let left = until.saturating_duration_since(Instant::now());
+            if !self.turn(&mut held, Some(left)) || left.is_zero() {
+                break;
+            }
+        }
+    }
+
+    fn run(&self) {
+        let home = &self.core.homes[self.home];
+        let first = home.backstop.set(thread::current()).is_ok();
+        debug_assert!(first, "a worker has one thread");
+        if self.lends { self.run_backstop() } else { self.run_pool() }
+    }
+}

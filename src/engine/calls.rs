@@ -1,0 +1,335 @@
+//! What the host asks: doors, and single connections.
+
+use super::config::{CloseHow, Endpoint, Kind, SocketOptions};
+use super::conn::{Conn, End, Listener};
+use super::error::{Error, Refusal};
+use super::inbox::Command;
+use super::net::Net;
+use super::table::{Entry, Held};
+use super::url::{self, HostName};
+use crate::buf::Slice;
+use crate::io::Token;
+use crate::session::{Cause, Outgoing, SendError, Session};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+
+/// Larger messages are copied outside of the connection's lock.
+const LOCKED_COPY_MAX: usize = 4096;
+/// Larger buffers are not given out.
+const ACQUIRE_MAX: usize = i32::MAX as usize;
+
+fn listen(address: SocketAddr, options: &SocketOptions) -> io::Result<Socket> {
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    // So that a server that was ended can start again while old connections are in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    if options.recv_buffer_bytes > 0 {
+        // Before listen, so that the window of its connections can be scaled to it: tcp(7).
+        let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
+    }
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+impl Net {
+    /// The token behind a public handle, if it is of this net and kind. Whether it is alive is
+    /// asked of the table.
+    #[inline]
+    pub fn token(&self, id: u64, kind: Kind) -> Result<Token, Error> {
+        let token = Token(id & ((1 << (Token::INDEX_BITS + Token::GENERATION_BITS)) - 1));
+        if kind.handle(self.core.tag, token) == id { Ok(token) } else { Err(Error::Stale) }
+    }
+
+    /// A connection that the host may speak of.
+    #[inline]
+    pub(super) fn hold_conn(&self, token: Token) -> Result<Held<'_>, Error> {
+        let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
+        match held.conn() {
+            Some(conn) if !conn.ended && conn.announced => Ok(held),
+            _ => Err(Error::Stale),
+        }
+    }
+
+    /// Opens a listener; `out` is given its handle before any worker hears of it.
+    pub fn listen(
+        &self,
+        url: &str,
+        mut endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        self.check_running()?;
+        let place = url::parse(url, &mut endpoint)?;
+        endpoint.check(self.core.queues.len() as u32)?;
+        let address = SocketAddr::new(place.to_listen()?, place.port);
+        let socket = listen(address, &endpoint.socket)
+            .map_err(|error| Refusal::system(&format!("listen on {address}"), &error))?;
+        // Its events come on its queue, so it lives with a worker of that; these take turns.
+        let queue = endpoint.queue.unwrap_or(0) as usize;
+        let homes = (queue..self.core.homes.len()).step_by(self.core.queues.len());
+        let turn = self.next_listener.fetch_add(1, Relaxed) % homes.len();
+        let home = queue + turn * self.core.queues.len();
+        let user_data = endpoint.user_data;
+        let listener = Entry::Listener(Listener::new(socket, Arc::new(endpoint), home));
+        let full = || Refusal::new(Error::Limit, "connections_max is reached");
+        let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
+        out(self.listener_id(token));
+        self.core.homes[home].post(Command::Adopt(token));
+        Ok(())
+    }
+
+    /// Closes a listener.
+    pub fn listener_close(&self, token: Token) -> Result<(), Error> {
+        self.check_running()?;
+        let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
+        let listener = held.listener().ok_or(Error::Stale)?;
+        if listener.closing.is_some() {
+            return Err(Error::Closed);
+        }
+        listener.closing = Some((Cause::Host, 0));
+        let home = usize::from(listener.home);
+        drop(held);
+        self.core.homes[home].post(Command::Tend(token));
+        Ok(())
+    }
+
+    /// Begins a connection; `out` is given its handle before any worker hears of it.
+    pub fn connect(
+        &self,
+        url: &str,
+        mut endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        self.check_running()?;
+        let core = &self.core;
+        let place = url::parse(url, &mut endpoint)?;
+        endpoint.check(core.queues.len() as u32)?;
+        let known = place.to_connect()?;
+        let (queue, home) = core.place(endpoint.queue);
+        let (now, timeout) = (core.now(), endpoint.limits.connect_timeout_ms);
+        let user_data = endpoint.user_data;
+        let session = Session::new(now, core.is_manual());
+        let mut conn = Conn::new(Arc::new(endpoint), session, home, queue);
+        conn.announced = true;
+        conn.deadline = (timeout > 0).then(|| (now + u64::from(timeout), Cause::TimeoutConnect));
+        let to_look_up = known.is_none();
+        conn.addresses = known.map(|addresses| {
+            Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, place.port)).collect())
+        });
+        let full = || Refusal::new(Error::Limit, "connections_max is reached");
+        let token = core.insert(Entry::Conn(conn), user_data, home).ok_or_else(full)?;
+        if to_look_up && let HostName::Name(name) = place.host {
+            let started = self.resolver.start(core, token, home, (name, place.port));
+            if let Err(error) = started {
+                if let Some(held) = core.table.hold(token) {
+                    core.table.free(token, held);
+                    core.gone(home);
+                }
+                return Err(Refusal::system("a thread for names cannot be started", &error));
+            }
+        }
+        out(self.conn_id(token));
+        core.homes[home].post(Command::Tend(token));
+        Ok(())
+    }
+
+    /// Gives one message to a connection.
+    pub fn send(&self, token: Token, data: &[u8]) -> Result<(), Error> {
+        self.check_running()?;
+        let mut held = self.hold_conn(token)?;
+        if data.len() <= LOCKED_COPY_MAX {
+            return self.take(token, held, Outgoing::Copy(data));
+        }
+        let conn = held.conn().ok_or(Error::Stale)?;
+        let endpoint = conn.endpoint.clone();
+        if data.len() > endpoint.limits.outbox_max_bytes as usize {
+            return Err(Error::TooBig);
+        }
+        drop(held);
+        let framed = Session::frame(&endpoint.framing, &self.core.pool, data);
+        let mut held = self.hold_conn(token)?;
+        match framed {
+            Ok(slice) => self.take(token, held, Outgoing::Framed(slice)),
+            Err(SendError::Memory) => {
+                let conn = held.conn().ok_or(Error::Stale)?;
+                let error = conn.session.refuse_for_memory();
+                self.thirst(token, usize::from(conn.home));
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a message to a locked connection, and has its worker look at it.
+    #[inline]
+    fn take(&self, token: Token, mut held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
+        let conn = held.conn().ok_or(Error::Stale)?;
+        if !conn.takes_sends() {
+            return Err(Error::Closed);
+        }
+        let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
+        let taken = conn.session.send(framing, limits, &self.core.pool, message, false);
+        let home = usize::from(conn.home);
+        match taken {
+            Ok(()) if std::mem::replace(&mut conn.dirty, true) => Ok(()),
+            Ok(()) => {
+                drop(held);
+                if self.core.is_manual() {
+                    self.core.homes[home].stage(token);
+                } else {
+                    self.core.homes[home].post(Command::Tend(token));
+                }
+                Ok(())
+            }
+            Err(SendError::Overflow) => {
+                conn.end_abruptly(Cause::LimitOutbox, 0);
+                drop(held);
+                self.core.homes[home].post(Command::Tend(token));
+                Err(Error::Closed)
+            }
+            Err(SendError::Memory) => {
+                self.thirst(token, home);
+                Err(Error::Again)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Has the worker look at a connection when there is memory again.
+    fn thirst(&self, token: Token, home: usize) {
+        self.core.homes[home].thirst(token);
+        self.core.pool.thirst();
+        // The last block may have come back before the line above.
+        if self.core.pool.has_room(crate::buf::CHUNK_BYTES) {
+            self.core.homes[home].wake();
+        }
+    }
+
+    /// Gives the same message to many; copied once for each framing among them.
+    pub fn send_many(
+        &self,
+        count: usize,
+        conn: impl Fn(usize) -> u64,
+        data: &[u8],
+        mut tell: impl FnMut(usize, Result<(), Error>),
+    ) -> Result<usize, Error> {
+        self.check_running()?;
+        let mut framed: Option<(Arc<Endpoint>, Result<Slice, SendError>)> = None;
+        let mut taken = 0;
+        for at in 0..count {
+            let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
+                let mut held = self.hold_conn(token)?;
+                let endpoint = &held.conn().ok_or(Error::Stale)?.endpoint;
+                let same = framed.as_ref().is_some_and(|(known, _)| {
+                    Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
+                });
+                if !same {
+                    let slice = Session::frame(&endpoint.framing, &self.core.pool, data);
+                    framed = Some((endpoint.clone(), slice));
+                }
+                match &framed.as_ref().ok_or(Error::Invalid)?.1 {
+                    Ok(slice) => self.take(token, held, Outgoing::Framed(slice.clone())),
+                    Err(SendError::Memory) => Err(Error::NoMemory),
+                    Err(error) => Err((*error).into()),
+                }
+            });
+            if answer == Err(Error::NoMemory) && taken == 0 {
+                return Err(Error::NoMemory);
+            }
+            taken += usize::from(answer.is_ok());
+            tell(at, answer);
+        }
+        Ok(taken)
+    }
+
+    /// Closes a connection, behind a last message if one is given.
+    pub fn close(&self, token: Token, how: CloseHow, last: Option<&[u8]>) -> Result<(), Error> {
+        self.check_running()?;
+        let mut held = self.hold_conn(token)?;
+        let slot = held.slot();
+        let conn = held.conn().ok_or(Error::Stale)?;
+        match (conn.end, how) {
+            (End::Not, CloseHow::Graceful) => {
+                if let Some(last) = last {
+                    let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
+                    let message = Outgoing::Copy(last);
+                    let pool = &self.core.pool;
+                    let taken = conn.session.send(framing, limits, pool, message, true);
+                    taken.map_err(|error| match error {
+                        SendError::Memory => Error::NoMemory,
+                        error => error.into(),
+                    })?;
+                }
+                conn.end = End::Graceful;
+                conn.cause = Cause::Host;
+            }
+            (End::Not | End::Graceful, CloseHow::Reset) => {
+                conn.reset = true;
+                conn.end_abruptly(Cause::Host, 0);
+            }
+            _ => return Err(Error::Closed),
+        }
+        slot.muted.store(true, Release);
+        let home = usize::from(conn.home);
+        drop(held);
+        self.core.homes[home].post(Command::Tend(token));
+        Ok(())
+    }
+
+    /// Stops or resumes reading.
+    pub fn pause(&self, token: Token, paused: bool) -> Result<(), Error> {
+        self.check_running()?;
+        let mut held = self.hold_conn(token)?;
+        let conn = held.conn().ok_or(Error::Stale)?;
+        if conn.end != End::Not {
+            return Err(Error::Closed);
+        }
+        conn.paused = paused;
+        let home = usize::from(conn.home);
+        drop(held);
+        if !paused {
+            self.core.homes[home].post(Command::Tend(token));
+        }
+        Ok(())
+    }
+
+    /// Sets what a connection's events carry.
+    pub fn set_user_data(&self, token: Token, user_data: u64) -> Result<(), Error> {
+        self.check_running()?;
+        self.hold_conn(token)?.slot().user_data.store(user_data, Release);
+        Ok(())
+    }
+
+    /// Memory for the host.
+    pub fn acquire(&self, len: usize) -> Result<Slice, Error> {
+        self.check_running()?;
+        if len > ACQUIRE_MAX {
+            return Err(Error::TooBig);
+        }
+        let mut chunk = self.core.pool.take(len).ok_or(Error::NoMemory)?;
+        Ok(chunk.take(len))
+    }
+
+    /// A message of the current batch for the host to keep: shared where that pins little.
+    pub fn hold(&self, token: Token, position: u32, data: *const u8) -> Result<Slice, Error> {
+        let queue = {
+            let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
+            usize::from(held.conn().ok_or(Error::Stale)?.queue)
+        };
+        let queue = &self.core.queues[queue];
+        // Somebody inside means that the batch is over.
+        let poller = queue.poller.try_lock().ok_or(Error::Stale)?;
+        let payload = poller.payload(token, position, data).ok_or(Error::Stale)?;
+        if payload.len() * 4 >= payload.pinned() {
+            return Ok(payload.clone());
+        }
+        let mut chunk = self.core.pool.take(payload.len()).ok_or(Error::NoMemory)?;
+        Ok(chunk.write(payload))
+    }
+}

@@ -1,0 +1,292 @@
+//! Worker to host: events, published once per turn, handed out in batches.
+
+use super::Core;
+use super::inbox::Command;
+use crate::buf::{Release, Slice};
+use crate::io::Token;
+use crate::io::os::sys::WaitObject;
+use crate::session::Cause;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::time::Instant;
+
+/// Bytes that an event counts for beside its payload.
+const EVENT_BYTES: u64 = 64;
+
+/// One thing that happened.
+pub struct Event {
+    /// The connection or listener it happened to.
+    pub token: Token,
+    /// What happened.
+    pub notice: Notice,
+}
+
+/// What an event tells. The C ABI's `sockeye_event_kind` documents each.
+#[allow(missing_docs, reason = "the C ABI documents each")]
+pub enum Notice {
+    Opened(Option<Token>),
+    Message(Slice),
+    Writable { refused: u32 },
+    Closed { cause: Cause, os_error: i32, unsent: u32 },
+    ListenerClosed { cause: Cause, os_error: i32 },
+    Posted { detail: u64, user_data: u64 },
+}
+
+impl Event {
+    fn cost(&self) -> u64 {
+        match &self.notice {
+            Notice::Message(data) => EVENT_BYTES + data.len() as u64,
+            _ => EVENT_BYTES,
+        }
+    }
+}
+
+/// An event on its way to the host.
+pub struct Handed<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The host's number for its connection or listener, as it is now.
+    pub user_data: u64,
+    /// Its place in the batch, for `hold`.
+    pub position: u32,
+}
+
+/// Nobody waits for this queue.
+pub const NOBODY: usize = 0;
+/// A poller sleeps; it is to be unparked.
+pub const PARKED: usize = 1;
+/// A poller turns the worker of home `h`: `TURNING + h`. Its bell is to be rung.
+pub const TURNING: usize = 2;
+
+/// A queue of events.
+pub struct Queue {
+    /// The first of its workers.
+    pub home: usize,
+    bytes_max: u64,
+    events: Mutex<VecDeque<Event>>,
+    /// Events published and not handed out, told without the lock.
+    count: AtomicUsize,
+    /// Bytes of them.
+    bytes: AtomicU64,
+    /// Some connections are not read because the queue is full.
+    stalled: AtomicBool,
+    pub waiter: AtomicUsize,
+    /// The poller's own: one at a time.
+    pub poller: Mutex<Poller>,
+    gate: Mutex<bool>,
+    opened: Condvar,
+    signal: OnceLock<WaitObject>,
+}
+
+/// What the polling thread has.
+#[derive(Default)]
+pub struct Poller {
+    /// Taken from the queue and not yet handed out.
+    pending: VecDeque<Event>,
+    /// Handed out by the last poll.
+    batch: Vec<Event>,
+    /// The number of the last poll that handed something out.
+    number: u32,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(home: usize, bytes_max: u64) -> Queue {
+        Queue {
+            home,
+            bytes_max,
+            events: Mutex::default(),
+            count: AtomicUsize::new(0),
+            bytes: AtomicU64::new(0),
+            stalled: AtomicBool::new(false),
+            waiter: AtomicUsize::new(NOBODY),
+            poller: Mutex::default(),
+            gate: Mutex::new(false),
+            opened: Condvar::new(),
+            signal: OnceLock::new(),
+        }
+    }
+
+    /// Puts a turn's events in, and wakes who waits for them. `turner`: the home that the calling
+    /// thread turns, if it turns one.
+    pub fn publish(&self, core: &Core, batch: &mut Vec<Event>, turner: Option<usize>) {
+        let bytes = batch.iter().map(Event::cost).sum();
+        {
+            let mut events = self.events.lock();
+            self.bytes.fetch_add(bytes, SeqCst);
+            events.extend(batch.drain(..));
+            let before = self.count.swap(events.len(), SeqCst);
+            if before == 0
+                && let Some(signal) = self.signal.get()
+            {
+                signal.set();
+            }
+        }
+        match self.waiter.load(SeqCst) {
+            NOBODY => {}
+            PARKED => self.unpark(),
+            turning if Some(turning - TURNING) == turner => {}
+            turning => core.homes[turning - TURNING].bell().ring(),
+        }
+    }
+
+    /// Whether events wait.
+    pub fn is_ready(&self) -> bool {
+        self.count.load(SeqCst) > 0
+    }
+
+    /// Bytes of the events that wait.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(SeqCst)
+    }
+
+    /// Whether its connections are not to be read now. A worker that acts on it puts the
+    /// connection on its list first, and asks `stall` afterwards.
+    pub fn is_full(&self) -> bool {
+        self.bytes() >= self.bytes_max
+    }
+
+    /// Some connection waits for the queue to be drained. False: it was meanwhile.
+    pub fn stall(&self) -> bool {
+        self.stalled.store(true, SeqCst);
+        self.is_full()
+    }
+
+    /// Ends the batch before: payloads go back, slots of closed connections are free again.
+    pub fn end_batch(&self, core: &Core, poller: &mut Poller) {
+        let mut release = Release::default();
+        for event in poller.batch.drain(..) {
+            match event.notice {
+                Notice::Message(data) => release.add(data),
+                Notice::Closed { .. } => core.conn_ended(event.token),
+                Notice::ListenerClosed { .. } => core.listener_ended(event.token),
+                _ => {}
+            }
+        }
+    }
+
+    /// Hands out up to `cap` events. Ends early behind an OPENED, so that what the host sets for
+    /// a connection there is on every later event.
+    pub fn hand_out(
+        &self,
+        core: &Core,
+        poller: &mut Poller,
+        cap: usize,
+        mut write: impl FnMut(usize, Handed),
+    ) -> usize {
+        if poller.pending.is_empty() {
+            if !self.is_ready() {
+                return 0;
+            }
+            self.refill(&mut poller.pending);
+        }
+        poller.number = poller.number.wrapping_add(1).max(1);
+        let mut bytes = 0;
+        while poller.batch.len() < cap
+            && let Some(event) = poller.pending.front()
+        {
+            let slot = core.table.slot(event.token);
+            let mut user_data = 0;
+            if let Some(slot) = slot {
+                user_data = slot.user_data.load(Acquire);
+                let last = matches!(event.notice, Notice::Closed { .. });
+                if !last && slot.muted.load(Acquire) {
+                    bytes += event.cost();
+                    poller.pending.pop_front();
+                    continue;
+                }
+                if slot.opened.load(Relaxed) == poller.number {
+                    break;
+                }
+                if matches!(event.notice, Notice::Opened(_)) {
+                    slot.opened.store(poller.number, Relaxed);
+                }
+            }
+            bytes += event.cost();
+            let position = poller.batch.len();
+            write(position, Handed { event, user_data, position: position as u32 });
+            poller.batch.extend(poller.pending.pop_front());
+        }
+        self.drained(core, bytes);
+        self.hush(poller);
+        poller.batch.len()
+    }
+
+    /// Ends the signal when nothing waits any more.
+    fn hush(&self, poller: &Poller) {
+        if let Some(signal) = self.signal.get() {
+            let events = self.events.lock();
+            if events.is_empty() && poller.pending.is_empty() {
+                signal.clear();
+            }
+        }
+    }
+
+    /// Takes everything from the queue.
+    fn refill(&self, pending: &mut VecDeque<Event>) {
+        let mut events = self.events.lock();
+        std::mem::swap(&mut *events, pending);
+        self.count.store(0, SeqCst);
+    }
+
+    /// Counts what was handed out, and has the connections read again that waited for it.
+    fn drained(&self, core: &Core, bytes: u64) {
+        let left = self.bytes.fetch_sub(bytes, SeqCst) - bytes;
+        if left <= self.bytes_max / 2 && self.stalled.swap(false, SeqCst) {
+            for home in (self.home..core.homes.len()).step_by(core.queues.len()) {
+                core.homes[home].post(Command::Drained);
+            }
+        }
+    }
+
+    /// Wakes a parked poller.
+    pub fn unpark(&self) {
+        *self.gate.lock() = true;
+        self.opened.notify_one();
+    }
+
+    /// Sleeps until `unpark` or `until`.
+    pub fn park(&self, until: Option<Instant>) {
+        let mut open = self.gate.lock();
+        while !*open {
+            match until {
+                None => self.opened.wait(&mut open),
+                Some(until) => {
+                    if self.opened.wait_until(&mut open, until).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        *open = false;
+    }
+
+    /// The object that is signalled while events wait, made on first use.
+    pub fn signal(&self, poller: &Poller) -> std::io::Result<isize> {
+        let fresh = if self.signal.get().is_none() { Some(WaitObject::new()?) } else { None };
+        let events = self.events.lock();
+        let signal = self.signal.get_or_init(|| fresh.expect("made when there was none"));
+        if !events.is_empty() || !poller.pending.is_empty() {
+            signal.set();
+        }
+        Ok(signal.raw())
+    }
+}
+
+impl Poller {
+    /// Whether events were taken and not handed out.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// The payload at `position` of the batch, if it is that connection's and at that address.
+    pub fn payload(&self, token: Token, position: u32, data: *const u8) -> Option<&Slice> {
+        let event = self.batch.get(position as usize)?;
+        match &event.notice {
+            Notice::Message(slice) if event.token == token && slice.as_ptr() == data => Some(slice),
+            _ => None,
+        }
+    }
+}

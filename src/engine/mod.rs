@@ -1,0 +1,183 @@
+//! Nets: workers, queues and every listener and connection in them. The one place where a
+//! completion meets a session. Read `worker.rs` first.
+
+mod baton;
+mod calls;
+mod config;
+mod conn;
+mod desk;
+mod error;
+mod events;
+mod facts;
+mod inbox;
+mod net;
+mod resolve;
+mod stop;
+mod table;
+mod tend;
+mod timers;
+mod url;
+mod worker;
+
+pub use crate::io::model::{Model, probe};
+pub use crate::io::op::Token;
+pub use crate::session::{Cause, Framing, FramingKind, Limits, Overflow};
+pub use config::{CloseHow, Config, Drive, Endpoint, Flush, Kind, SocketOptions};
+pub use error::{Error, Refusal};
+pub use events::{Event, Handed, Notice};
+pub use facts::{ConnInfo, ConnStats, ListenerInfo, NetInfo, NetStats};
+pub use net::Net;
+
+use crate::buf::Pool;
+use crate::session::Millis;
+use events::Queue;
+use inbox::Home;
+use parking_lot::{Condvar, Mutex};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
+use std::time::{Duration, Instant};
+use table::{Entry, Table};
+
+/// Calls are taken.
+const RUNNING: u8 = 0;
+/// Shutdown was called; workers close what is there.
+const STOPPING: u8 = 1;
+/// Nothing is left; workers leave.
+const ENDED: u8 = 2;
+
+/// What the host's calls and the workers share. Lock order: baton, slot, then one of inbox, queue,
+/// pool and free list. Calls of the host only try a baton, shutdown excepted.
+pub struct Core {
+    config: Config,
+    /// In every handle, so that one of another net is recognised.
+    tag: u8,
+    table: Table,
+    queues: Box<[Queue]>,
+    homes: Box<[Home]>,
+    pool: Pool,
+    clock: Instant,
+    state: AtomicU8,
+    /// A worker had a fault.
+    panicked: AtomicBool,
+    /// Told when a socket is gone while the net stops.
+    gone: (Mutex<()>, Condvar),
+}
+
+impl Core {
+    fn is_running(&self) -> bool {
+        self.state.load(SeqCst) == RUNNING
+    }
+
+    fn has_ended(&self) -> bool {
+        self.state.load(SeqCst) == ENDED
+    }
+
+    fn is_manual(&self) -> bool {
+        self.config.flush == Flush::Manual
+    }
+
+    /// The net's clock, never 0.
+    fn now(&self) -> Millis {
+        self.clock.elapsed().as_millis() as Millis + 1
+    }
+
+    fn nanos(&self) -> i64 {
+        self.clock.elapsed().as_nanos() as i64
+    }
+
+    fn lease_nanos(&self) -> i64 {
+        i64::from(self.config.lease_us) * 1000
+    }
+
+    /// Queue and worker of a new connection: the asked-for queue or the one with the fewest, and
+    /// of its workers the one with the fewest.
+    fn place(&self, queue: Option<u32>) -> (usize, usize) {
+        let queues = self.queues.len();
+        let fewest = |homes: &mut dyn Iterator<Item = usize>| {
+            homes.min_by_key(|&home| self.homes[home].population.load(Relaxed)).unwrap_or(0)
+        };
+        match queue {
+            Some(queue) => {
+                let queue = queue as usize;
+                (queue, fewest(&mut (queue..self.homes.len()).step_by(queues)))
+            }
+            None => {
+                let home = fewest(&mut (0..self.homes.len()));
+                (home % queues, home)
+            }
+        }
+    }
+
+    /// Puts something in the table, to live with a worker. None: the table is full.
+    fn insert(&self, entry: Entry, user_data: u64, home: usize) -> Option<Token> {
+        let token = self.table.insert(entry, user_data)?;
+        self.homes[home].population.fetch_add(1, SeqCst);
+        Some(token)
+    }
+
+    /// A socket of this worker is closed.
+    fn gone(&self, home: usize) {
+        self.homes[home].population.fetch_sub(1, SeqCst);
+        if !self.is_running() {
+            let _held = self.gone.0.lock();
+            self.gone.1.notify_all();
+        }
+    }
+
+    /// Runs `work` with the socket of a connection or listener, if it has one.
+    fn with_socket<T>(&self, token: Token, work: impl FnOnce(&Socket) -> T) -> Option<T> {
+        let mut held = self.table.hold(token)?;
+        if let Some(listener) = held.listener() {
+            return listener.socket.as_ref().map(work);
+        }
+        held.conn()?.socket.as_ref().map(work)
+    }
+
+    /// The batch with a connection's CLOSED is over. Its slot is free when the socket is gone too.
+    fn conn_ended(&self, token: Token) {
+        let Some(mut held) = self.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        conn.ended = true;
+        if conn.joined {
+            return self.table.free(token, held);
+        }
+        if conn.end == conn::End::Peer {
+            let home = usize::from(conn.home);
+            drop(held);
+            self.homes[home].post(inbox::Command::Tend(token));
+        }
+    }
+
+    /// The batch with a listener's LISTENER_CLOSED is over; its socket was gone before.
+    fn listener_ended(&self, token: Token) {
+        if let Some(held) = self.table.hold(token) {
+            self.table.free(token, held);
+        }
+    }
+
+    /// A socket to connect with.
+    fn new_socket(&self, address: SocketAddr, options: &SocketOptions) -> std::io::Result<Socket> {
+        let kind = Type::STREAM.nonblocking();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        self.set_options(&socket, options);
+        Ok(socket)
+    }
+
+    /// Sets what can be set; a system that refuses one of them still has a socket that works.
+    fn set_options(&self, socket: &Socket, options: &SocketOptions) {
+        if options.nodelay {
+            let _ = socket.set_tcp_nodelay(true);
+        }
+        if options.keepalive_s > 0 {
+            let time = Duration::from_secs(u64::from(options.keepalive_s));
+            let _ = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(time));
+        }
+        if options.recv_buffer_bytes > 0 {
+            let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
+        }
+        if options.send_buffer_bytes > 0 {
+            let _ = socket.set_send_buffer_size(options.send_buffer_bytes as usize);
+        }
+    }
+}

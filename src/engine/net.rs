@@ -1,0 +1,303 @@
+//! A net: made, polled, flushed. `calls.rs` has what is asked of one connection, `stop.rs` the end.
+
+use super::baton::{Chair, Led, Seat};
+use super::config::{Config, Drive};
+use super::error::{Error, Refusal};
+use super::events::{Event, Handed, NOBODY, Notice, PARKED, Poller, Queue};
+use super::inbox::Home;
+use super::table::Table;
+use super::worker::Worker;
+use super::{Core, RUNNING};
+use crate::buf::Pool;
+use crate::io::os::sys;
+use crate::io::{Affinity, Model, Proactor, Setup, Token, Visit, model};
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::*};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// A net. All calls are safe from any thread.
+pub struct Net {
+    pub(super) core: Arc<Core>,
+    pub(super) seats: Box<[Arc<dyn Seat>]>,
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) threads_now: AtomicU32,
+    /// The drive that runs, and why.
+    pub(super) drive: (Drive, &'static str),
+    pub(super) resolver: super::resolve::Resolver,
+    pub(super) next_listener: AtomicUsize,
+    pub(super) stopped: Mutex<Option<Result<(), Error>>>,
+    forks: u32,
+}
+
+/// The drive that runs for the one that was asked for.
+fn resolve_drive(config: &Config) -> (Drive, &'static str) {
+    match (config.drive, config.workers) {
+        (Drive::Host, Some(0)) => (Drive::Host, "asked for by name, without a worker thread"),
+        (Drive::Lend, Some(0)) => (Drive::Host, "workers is 0: the polling thread does everything"),
+        (Drive::Lend, _) => (Drive::Pool, "LEND is not in this version: it runs as POOL"),
+        (drive, _) => (drive, "asked for by name"),
+    }
+}
+
+/// Opens a worker of any model, so that the rest of the net need not know which.
+struct Open<'a> {
+    core: &'a Arc<Core>,
+    drive: Drive,
+}
+
+impl Visit for Open<'_> {
+    type Out = Result<Vec<Arc<dyn Seat>>, Refusal>;
+
+    fn visit<P: Proactor>(self) -> Self::Out {
+        let Open { core, drive } = self;
+        let recv_max = core.config.turn_bytes as usize;
+        let setup = Setup { pool: core.pool.clone(), recv_max };
+        let mut seats: Vec<Arc<dyn Seat>> = Vec::new();
+        for home in 0..core.homes.len() {
+            let proactor = P::open(&setup)
+                .map_err(|error| Refusal::system("the model cannot be opened", &error))?;
+            let bell = proactor.bell();
+            core.pool.on_relief({
+                let bell = bell.clone();
+                move || bell.ring()
+            });
+            core.homes[home].set_bell(bell);
+            let lends = drive == Drive::Host
+                && P::AFFINITY == Affinity::Free
+                && core.queues.iter().any(|queue| queue.home == home);
+            let worker = Worker::new(proactor, core.clone(), home);
+            seats.push(Arc::new(Chair::new(worker, core.clone(), home, lends)));
+        }
+        Ok(seats)
+    }
+
+    fn absent(self, reason: &'static str) -> Self::Out {
+        Err(Refusal::new(Error::Unsupported, reason))
+    }
+}
+
+impl Net {
+    /// Makes a net and starts its threads.
+    pub fn open(config: Config) -> Result<Arc<Net>, Refusal> {
+        static TAGS: AtomicU8 = AtomicU8::new(0);
+        let workers = config.workers_in_all() as usize;
+        let drive = resolve_drive(&config);
+        let queue = |home| Queue::new(home, config.queue_max_bytes);
+        let core = Arc::new(Core {
+            tag: TAGS.fetch_add(1, Relaxed),
+            table: Table::new(config.connections_max),
+            queues: (0..config.queues as usize).map(queue).collect(),
+            homes: (0..workers).map(|_| Home::default()).collect(),
+            pool: Pool::new(config.memory_max_bytes),
+            clock: Instant::now(),
+            state: AtomicU8::new(RUNNING),
+            panicked: AtomicBool::new(false),
+            gone: (Mutex::new(()), Condvar::new()),
+            config,
+        });
+        let model = core.config.model;
+        let seats =
+            model::pick(model, Open { core: &core, drive: drive.0 }).map_err(|refusal| {
+                let words = format!("model {}: {}", model.resolve().name(), refusal.words);
+                Refusal::new(refusal.error, words)
+            })?;
+        let net = Arc::new(Net {
+            core,
+            seats: seats.into(),
+            threads: Mutex::default(),
+            threads_now: AtomicU32::new(0),
+            drive,
+            resolver: super::resolve::Resolver::default(),
+            next_listener: AtomicUsize::new(0),
+            stopped: Mutex::new(None),
+            forks: sys::forks(),
+        });
+        if net.core.config.workers != Some(0) {
+            net.start_threads()?;
+        }
+        Ok(net)
+    }
+
+    fn start_threads(&self) -> Result<(), Refusal> {
+        for (home, seat) in self.seats.iter().enumerate() {
+            let seat = seat.clone();
+            let thread = thread::Builder::new()
+                .name(format!("sockeye-{home}"))
+                .spawn(move || seat.run())
+                .map_err(|error| {
+                    let _ = self.shutdown(Duration::ZERO);
+                    Refusal::system("a worker's thread cannot be started", &error)
+                })?;
+            self.threads.lock().push(thread);
+            self.threads_now.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether this is a forked child, which has none of the net's threads.
+    #[inline]
+    pub fn forked(&self) -> bool {
+        sys::forks_now() != self.forks
+    }
+
+    /// Whether calls that start something are taken.
+    #[inline]
+    pub(super) fn check_running(&self) -> Result<(), Error> {
+        if self.core.panicked.load(Relaxed) {
+            return Err(Error::Panic);
+        }
+        if self.core.is_running() { Ok(()) } else { Err(Error::Shutdown) }
+    }
+
+    fn queue(&self, queue: u32) -> Result<&Queue, Error> {
+        self.core.queues.get(queue as usize).ok_or(Error::Invalid)
+    }
+
+    /// Waits for events of a queue and hands out up to `cap` of them.
+    pub fn poll(
+        &self,
+        queue: u32,
+        cap: usize,
+        timeout: Option<Duration>,
+        mut write: impl FnMut(usize, Handed),
+    ) -> Result<usize, Error> {
+        let core = &*self.core;
+        let queue_at = queue;
+        let queue = self.queue(queue)?;
+        let mut poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        let state = core.state.load(SeqCst);
+        queue.end_batch(core, &mut poller);
+        self.let_leave(queue_at as usize);
+        let now = timeout == Some(Duration::ZERO);
+        let until = timeout.filter(|_| !now).map(|timeout| Instant::now() + timeout);
+        let mut led = self.lead(queue, &poller, now, until);
+        loop {
+            let count = queue.hand_out(core, &mut poller, cap, &mut write);
+            if count > 0 {
+                return Ok(count);
+            }
+            if core.has_ended() && !queue.is_ready() {
+                return Err(self.over());
+            }
+            let late = until.is_some_and(|until| until <= Instant::now());
+            if now || late || (core.state.load(SeqCst) != state && state == RUNNING) {
+                return Ok(0);
+            }
+            if led == Led::Busy {
+                self.park(queue, until);
+            }
+            led = self.lead(queue, &poller, false, until);
+        }
+    }
+
+    /// Turns the queue's home worker, where that is the host's to do.
+    fn lead(&self, queue: &Queue, poller: &Poller, now: bool, until: Option<Instant>) -> Led {
+        if self.drive.0 != Drive::Host {
+            return Led::Busy;
+        }
+        let wait = !now && !poller.has_pending() && !queue.is_ready();
+        self.seats[queue.home].lead(queue, wait, until)
+    }
+
+    /// Sleeps until the queue has events, the baton is free, or the net stops.
+    fn park(&self, queue: &Queue, until: Option<Instant>) {
+        let state = self.core.state.load(SeqCst);
+        queue.waiter.store(PARKED, SeqCst);
+        // Registered; look once more before sleeping.
+        let host = self.drive.0 == Drive::Host;
+        let lead = || host && self.seats[queue.home].lead(queue, false, until) == Led::Done;
+        if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
+            queue.waiter.store(PARKED, SeqCst);
+            if !queue.is_ready() && state == self.core.state.load(SeqCst) {
+                queue.park(until);
+            }
+        }
+        queue.waiter.store(NOBODY, SeqCst);
+    }
+
+    /// Why a poll of a net that has ended gives nothing any more.
+    fn over(&self) -> Error {
+        if self.core.panicked.load(SeqCst) { Error::Panic } else { Error::Shutdown }
+    }
+
+    /// Has what waits for a flush leave with the worker's next turn.
+    fn let_leave(&self, queue: usize) {
+        if !self.core.is_manual() {
+            return;
+        }
+        for home in self.core.homes.iter().skip(queue).step_by(self.core.queues.len()) {
+            if home.flush() {
+                home.wake();
+            }
+        }
+    }
+
+    /// Lets what was sent leave. None: on all queues.
+    pub fn flush(&self, queue: Option<u32>) -> Result<(), Error> {
+        self.check_running()?;
+        let queues = match queue {
+            Some(queue) => {
+                let _known = self.queue(queue)?;
+                queue as usize..queue as usize + 1
+            }
+            None => 0..self.core.queues.len(),
+        };
+        for queue in queues {
+            self.let_leave(queue);
+            for home in (queue..self.seats.len()).step_by(self.core.queues.len()) {
+                self.seats[home].flush();
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an event of the host's in a queue.
+    pub fn post(&self, queue: u32, detail: u64, user_data: u64) -> Result<(), Error> {
+        self.check_running()?;
+        let queue = self.queue(queue)?;
+        if queue.is_full() {
+            return Err(Error::Again);
+        }
+        let event = Event { token: Token(0), notice: Notice::Posted { detail, user_data } };
+        queue.publish(&self.core, &mut vec![event], None);
+        Ok(())
+    }
+
+    /// The object that is signalled while a queue has events.
+    pub fn wait_handle(&self, queue: u32) -> Result<isize, Refusal> {
+        self.check_running()?;
+        if self.core.config.workers == Some(0) {
+            let words = "with workers 0 nobody fills the queue while the host waits elsewhere";
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
+        let queue = self.queue(queue)?;
+        let poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        let raw = queue
+            .signal(&poller)
+            .map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
+        drop(poller);
+        self.core.homes[queue.home].pooled.store(true, SeqCst);
+        self.seats[queue.home].recall();
+        Ok(raw)
+    }
+
+    /// Whether no poller is inside; from then on none comes in.
+    pub fn retire(&self) -> Result<(), Error> {
+        for queue in &self.core.queues {
+            let poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+            std::mem::forget(poller);
+        }
+        self.core.pool.close();
+        Ok(())
+    }
+
+    /// The model that runs, and why.
+    pub(super) fn model(&self) -> (Model, &'static str) {
+        match self.core.config.model {
+            Model::Auto => (Model::Auto.resolve(), model::AUTO_REASON),
+            model => (model, "asked for by name"),
+        }
+    }
+}

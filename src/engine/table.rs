@@ -1,0 +1,199 @@
+//! The table of a net: one slot for each connection and listener, named by index and generation.
+
+use super::conn::{Conn, Listener};
+use crate::io::Token;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+
+const PAGE_SLOTS: usize = 256;
+const GENERATION_MAX: u32 = (1 << Token::GENERATION_BITS) - 1;
+
+/// What a slot holds. `conn` and `listener` check the token's generation.
+pub enum Entry {
+    Free,
+    Conn(Conn),
+    Listener(Listener),
+}
+
+/// A slot. The numbers beside the lock are read by polls, which take no lock.
+pub struct Slot {
+    /// The generation of what is in it, or of what will be next. Changed under the lock.
+    generation: AtomicU32,
+    /// The batch that carried its OPENED; a poll ends its array before another event of it.
+    pub opened: AtomicU32,
+    /// The host's number, stamped on events.
+    pub user_data: AtomicU64,
+    /// The host closed it: of what is queued only CLOSED is still told.
+    pub muted: AtomicBool,
+    entry: Mutex<Entry>,
+}
+
+/// A locked slot that holds what its token names.
+pub struct Held<'a> {
+    entry: MutexGuard<'a, Entry>,
+    slot: &'a Slot,
+}
+
+/// Slots in pages that never move; a page is made when its first slot is.
+pub struct Table {
+    pages: Box<[OnceLock<Box<[Slot]>>]>,
+    free: Mutex<Free>,
+    slots_max: u32,
+    live: AtomicU64,
+}
+
+struct Free {
+    /// Slots used before. Last in, first out: their memory is warm.
+    again: Vec<u32>,
+    /// The first slot never used.
+    fresh: u32,
+}
+
+impl Slot {
+    fn new() -> Slot {
+        Slot {
+            generation: AtomicU32::new(1),
+            opened: AtomicU32::new(0),
+            user_data: AtomicU64::new(0),
+            muted: AtomicBool::new(false),
+            entry: Mutex::new(Entry::Free),
+        }
+    }
+}
+
+impl<'a> Held<'a> {
+    /// The connection in it, if it is one.
+    #[inline]
+    pub fn conn(&mut self) -> Option<&mut Conn> {
+        if let Entry::Conn(conn) = &mut *self.entry { Some(conn) } else { None }
+    }
+
+    /// The listener in it, if it is one.
+    pub fn listener(&mut self) -> Option<&mut Listener> {
+        if let Entry::Listener(listener) = &mut *self.entry { Some(listener) } else { None }
+    }
+
+    /// The numbers beside the lock.
+    pub fn slot(&self) -> &'a Slot {
+        self.slot
+    }
+}
+
+impl Table {
+    /// A table of at most `slots_max` slots.
+    pub fn new(slots_max: u32) -> Table {
+        let pages = (slots_max as usize).div_ceil(PAGE_SLOTS);
+        Table {
+            pages: (0..pages).map(|_| OnceLock::new()).collect(),
+            free: Mutex::new(Free { again: Vec::new(), fresh: 0 }),
+            slots_max,
+            live: AtomicU64::new(0),
+        }
+    }
+
+    /// Slots in use.
+    pub fn live(&self) -> u64 {
+        self.live.load(Relaxed)
+    }
+
+    /// Puts `entry` in a free slot. None: all are in use.
+    pub fn insert(&self, entry: Entry, user_data: u64) -> Option<Token> {
+        let index = {
+            let mut free = self.free.lock();
+            match free.again.pop() {
+                Some(index) => index,
+                None if free.fresh < self.slots_max => {
+                    free.fresh += 1;
+                    free.fresh - 1
+                }
+                None => return None,
+            }
+        };
+        let page = self.pages[index as usize / PAGE_SLOTS]
+            .get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::new()).collect());
+        let slot = &page[index as usize % PAGE_SLOTS];
+        let mut place = slot.entry.lock();
+        slot.user_data.store(user_data, Relaxed);
+        slot.opened.store(0, Relaxed);
+        slot.muted.store(false, Relaxed);
+        *place = entry;
+        self.live.fetch_add(1, Relaxed);
+        Some(Token::new(index, slot.generation.load(Relaxed)))
+    }
+
+    /// The slot of a token, if its generation is the current one.
+    #[inline]
+    pub fn slot(&self, token: Token) -> Option<&Slot> {
+        let page = self.pages.get(token.index() / PAGE_SLOTS)?.get()?;
+        let slot = &page[token.index() % PAGE_SLOTS];
+        (slot.generation.load(Acquire) == token.generation()).then_some(slot)
+    }
+
+    /// Locks the slot of a token, if it holds what the token names.
+    #[inline]
+    pub fn hold(&self, token: Token) -> Option<Held<'_>> {
+        let slot = self.slot(token)?;
+        let entry = slot.entry.lock();
+        let same = slot.generation.load(Relaxed) == token.generation();
+        (same && !matches!(*entry, Entry::Free)).then_some(Held { entry, slot })
+    }
+
+    /// Empties a slot for the next generation. A slot whose generations are used up is retired.
+    pub fn free(&self, token: Token, mut held: Held<'_>) {
+        let entry = std::mem::replace(&mut *held.entry, Entry::Free);
+        let next = token.generation() + 1;
+        held.slot.generation.store(next.min(GENERATION_MAX), Release);
+        drop(held);
+        drop(entry);
+        self.live.fetch_sub(1, Relaxed);
+        if next < GENERATION_MAX {
+            self.free.lock().again.push(token.index() as u32);
+        }
+    }
+
+    /// Every slot in use, as tokens. What comes or goes meanwhile may be missed.
+    pub fn tokens(&self) -> Vec<Token> {
+        let used = self.free.lock().fresh as usize;
+        let token = |index: usize| {
+            let slot = &self.pages[index / PAGE_SLOTS].get()?[index % PAGE_SLOTS];
+            let free = matches!(*slot.entry.lock(), Entry::Free);
+            (!free).then(|| Token::new(index as u32, slot.generation.load(Relaxed)))
+        };
+        (0..used).filter_map(token).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::conn::Listener;
+
+    fn entry() -> Entry {
+        Entry::Listener(Listener::for_tests())
+    }
+
+    #[test]
+    fn a_token_of_a_former_generation_finds_nothing() {
+        let table = Table::new(1);
+        let first = table.insert(entry(), 7).expect("one slot");
+        assert!(table.insert(entry(), 0).is_none(), "no second slot");
+        assert_eq!(table.slot(first).map(|slot| slot.user_data.load(Relaxed)), Some(7));
+        table.free(first, table.hold(first).expect("live"));
+        assert!(table.slot(first).is_none() && table.hold(first).is_none());
+        let second = table.insert(entry(), 0).expect("free again");
+        assert_eq!((second.index(), second.generation()), (first.index(), first.generation() + 1));
+        assert_eq!(table.tokens(), [second]);
+    }
+
+    #[test]
+    fn a_slot_whose_generations_are_used_up_is_retired() {
+        let table = Table::new(1);
+        let first = table.insert(entry(), 0).expect("one slot");
+        table.slot(first).expect("live").generation.store(GENERATION_MAX - 1, Relaxed);
+        let last = Token::new(first.index() as u32, GENERATION_MAX - 1);
+        table.free(last, table.hold(last).expect("live"));
+        assert!(table.insert(entry(), 0).is_none(), "retired");
+        assert!(table.slot(last).is_none());
+    }
+}

@@ -1,0 +1,364 @@
+//! The other half of the desk: what to do next with one connection or listener. Everything that
+//! happens to one ends in `tend_conn`, so each rule stands in one place.
+
+use super::Core;
+use super::conn::{Conn, End, LaneState, Listener, Phase};
+use super::desk::{Desk, Order};
+use super::events::Notice;
+use super::timers::coarse;
+use crate::io::{Lane, Op, Token};
+use crate::session::{Cause, Event, Millis, Want};
+use std::mem;
+
+impl Desk {
+    /// A command asked to look: sends that were flushed, a close, a resume, the end of a batch.
+    pub(super) fn tend_flushed(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else {
+            let Some(listener) = held.listener() else { return };
+            return self.tend_listener(core, token, listener);
+        };
+        conn.dirty = false;
+        conn.session.flush();
+        if conn.phase == Phase::Resolving && conn.socket.is_none() && conn.addresses.is_some() {
+            self.dial(core, token, conn);
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    /// Its budget of this turn is fresh, or there is memory again.
+    pub(super) fn tend_hungry(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        conn.parse_later = false;
+        if conn.end == End::Not
+            && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
+        {
+            self.emit(token, Notice::Writable { refused });
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    /// The queue was drained.
+    pub(super) fn tend_stalled(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.stalled = false;
+            self.tend_listener(core, token, listener);
+        } else if let Some(conn) = held.conn() {
+            conn.stalled = false;
+            self.tend_conn(core, token, conn);
+        }
+    }
+
+    /// What is to be done next with a connection, both lanes and its end.
+    pub(super) fn tend_conn(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.redial && conn.end == End::Not {
+            return self.let_go(token, conn);
+        }
+        if conn.end == End::Not && conn.phase == Phase::Open && conn.adopted {
+            self.read(core, token, conn);
+        }
+        if conn.end == End::Peer && !conn.told && !conn.any_lane(LaneState::Settling) {
+            self.tell_closed(token, conn);
+        }
+        if conn.end != End::Abrupt && conn.phase == Phase::Open && conn.adopted {
+            self.write(token, conn);
+            self.wind_up(core, token, conn);
+        }
+        if conn.end == End::Abrupt {
+            return self.finish(token, conn);
+        }
+        self.schedule(token, conn);
+    }
+
+    /// Lane In: parses what is here, tells the peer's end, or asks for more.
+    fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.paused || conn.parse_later {
+            return;
+        }
+        if conn.session.has_input() {
+            if self.stall(core, token, &mut conn.stalled) {
+                return;
+            }
+            self.parse(core, token, conn);
+            if conn.session.has_input() || conn.end != End::Not {
+                return;
+            }
+        }
+        if conn.eof {
+            match conn.broken {
+                Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
+                None => {
+                    conn.end = End::Peer;
+                    conn.cause = Cause::Peer;
+                }
+            }
+            return;
+        }
+        let limits = &conn.endpoint.limits;
+        let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
+        if conn.lanes[Lane::In as usize] != LaneState::Idle
+            || gated
+            || self.stall(core, token, &mut conn.stalled)
+        {
+            return;
+        }
+        let chunk = match conn.session.poll_recv(self.now) {
+            Want::No => return,
+            Want::Fresh => None,
+            Want::Into(chunk) => Some(chunk),
+        };
+        conn.lanes[Lane::In as usize] = LaneState::InFlight;
+        self.orders.push(Order::Submit(token, Op::Recv(chunk)));
+    }
+
+    /// Turns input into messages, up to the budget of a turn.
+    pub(super) fn parse(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        let framing = &conn.endpoint.framing;
+        for _ in 0..core.config.turn_messages {
+            match conn.session.poll_event(framing, &core.pool, self.now) {
+                None => return,
+                Some(Event::Message(data)) => {
+                    conn.received_messages += 1;
+                    self.emit(token, Notice::Message(data));
+                }
+                Some(Event::Broken(cause)) => return conn.end_abruptly(cause, 0),
+                Some(Event::Starved) => {
+                    conn.parse_later = true;
+                    core.homes[self.home].thirst(token);
+                    // Looked at again before the next wait, in case memory came back meanwhile.
+                    return core.pool.thirst();
+                }
+            }
+        }
+        if conn.session.has_input() {
+            conn.parse_later = true;
+            self.hungry.push(token);
+        }
+    }
+
+    /// Whether the queue is full; then this one waits until it is drained.
+    fn stall(&mut self, core: &Core, token: Token, stalled: &mut bool) -> bool {
+        let queue = &core.queues[self.queue];
+        if !queue.is_full() {
+            return false;
+        }
+        if !mem::replace(stalled, true) {
+            self.stalled.push(token);
+        }
+        if queue.stall() {
+            return true;
+        }
+        // Drained in between: whoever drained it may not have seen the list.
+        core.homes[self.home].post(super::inbox::Command::Drained);
+        true
+    }
+
+    /// Lane Out: gives the model what may leave.
+    fn write(&mut self, token: Token, conn: &mut Conn) {
+        if conn.lanes[Lane::Out as usize] == LaneState::Idle
+            && conn.broken.is_none()
+            && let Some(train) = conn.session.poll_transmit(self.now)
+        {
+            conn.lanes[Lane::Out as usize] = LaneState::InFlight;
+            self.orders.push(Order::Submit(token, Op::Send(train)));
+        }
+    }
+
+    /// The orderly end: what waits is written, our side is ended, the peer's is awaited.
+    fn wind_up(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        let ending = match conn.end {
+            End::Graceful => true,
+            End::Peer => conn.ended || !core.is_running(),
+            End::Not | End::Abrupt => false,
+        };
+        if !ending {
+            return;
+        }
+        if conn.deadline.is_none() && conn.cause != Cause::Shutdown {
+            conn.deadline = Some(self.linger(conn));
+        }
+        if conn.end == End::Graceful {
+            self.drain(token, conn);
+        }
+        if let Some((cause, os_error)) = conn.broken {
+            if conn.session.outbox().bytes() + conn.unsent > 0 && conn.cause == Cause::Host {
+                (conn.cause, conn.os_error) = (cause, os_error);
+            }
+            conn.end = End::Abrupt;
+            return;
+        }
+        let written = conn.session.outbox().bytes() == 0;
+        if written && conn.lanes[Lane::Out as usize] == LaneState::Idle {
+            if !mem::replace(&mut conn.fin_sent, true)
+                && let Some(socket) = &conn.socket
+            {
+                // It fails when the peer has reset the connection, which the next receive tells.
+                let _ = socket.shutdown(std::net::Shutdown::Write);
+            }
+            if conn.eof {
+                conn.end = End::Abrupt;
+            }
+        }
+    }
+
+    /// Reads and discards, so that unread input does not turn our end into a reset.
+    fn drain(&mut self, token: Token, conn: &mut Conn) {
+        conn.session.discard();
+        if conn.lanes[Lane::In as usize] == LaneState::Idle && !conn.eof {
+            conn.lanes[Lane::In as usize] = LaneState::InFlight;
+            self.orders.push(Order::Submit(token, Op::Recv(None)));
+        }
+    }
+
+    /// The end of a graceful close that begins now.
+    pub(super) fn linger(&self, conn: &Conn) -> (Millis, Cause) {
+        (self.now + Millis::from(conn.endpoint.limits.linger_ms), Cause::TimeoutLinger)
+    }
+
+    fn tell_closed(&mut self, token: Token, conn: &mut Conn) {
+        conn.told = true;
+        if conn.announced {
+            let unsent = conn.unsent + conn.session.outbox().bytes();
+            let (cause, os_error) = (conn.cause, conn.os_error);
+            self.emit(token, Notice::Closed { cause, os_error, unsent });
+        } else {
+            // The host never heard of it, so no batch will end it.
+            conn.ended = true;
+        }
+    }
+
+    /// Tells CLOSED, and joins the two lanes.
+    fn finish(&mut self, token: Token, conn: &mut Conn) {
+        if conn.any_lane(LaneState::Settling) || conn.joined {
+            return;
+        }
+        if !conn.told {
+            self.tell_closed(token, conn);
+        }
+        conn.session.discard();
+        conn.session.abandon();
+        if conn.any_lane(LaneState::InFlight) {
+            if !mem::replace(&mut conn.cancelled, true) {
+                self.orders.push(Order::Cancel(token));
+            }
+            return;
+        }
+        conn.redial = false;
+        if conn.socket.is_some() {
+            self.let_go(token, conn);
+        } else if !mem::replace(&mut conn.cancelled, true) {
+            self.orders.push(Order::Join(token));
+        }
+    }
+
+    /// Has the model give the socket back, to be closed. `cancelled` keeps it from being joined
+    /// twice.
+    fn let_go(&mut self, token: Token, conn: &mut Conn) {
+        if conn.lanes != [LaneState::Idle; 2] {
+            return;
+        }
+        let Some(socket) = conn.socket.take() else { return };
+        conn.local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        if conn.reset {
+            // A reset that cannot be asked for becomes an ordinary end.
+            let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+        }
+        conn.adopted = false;
+        conn.cancelled = !conn.redial;
+        self.orders.push(Order::Release(token, socket));
+    }
+
+    /// What is to be done next with a listener.
+    pub(super) fn tend_listener(&mut self, core: &Core, token: Token, listener: &mut Listener) {
+        if listener.lane == LaneState::Settling {
+            return;
+        }
+        if listener.closing.is_none() {
+            let late = listener.resume_at <= self.now;
+            if listener.adopted
+                && listener.lane == LaneState::Idle
+                && late
+                && !self.stall(core, token, &mut listener.stalled)
+            {
+                listener.lane = LaneState::InFlight;
+                self.orders.push(Order::Submit(token, Op::Accept));
+            }
+        } else if listener.lane == LaneState::InFlight {
+            if !mem::replace(&mut listener.cancelled, true) {
+                self.orders.push(Order::Cancel(token));
+            }
+        } else if let Some(socket) = listener.socket.take() {
+            self.orders.push(Order::Release(token, socket));
+        }
+    }
+
+    /// The model has given a socket back and it is closed.
+    pub fn joined(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
+            listener.told = true;
+            self.emit(token, Notice::ListenerClosed { cause, os_error });
+            return core.gone(self.home);
+        }
+        let Some(conn) = held.conn() else { return };
+        if mem::replace(&mut conn.redial, false) {
+            self.dial(core, token, conn);
+            return self.tend_conn(core, token, conn);
+        }
+        conn.joined = true;
+        let free = conn.told && conn.ended;
+        core.gone(self.home);
+        if free {
+            core.table.free(token, held);
+        }
+    }
+
+    /// Puts the next deadline among the worker's timers, if it is not there.
+    fn schedule(&mut self, token: Token, conn: &mut Conn) {
+        let Some((at, _)) = self.due(conn) else { return };
+        let at = coarse(at, self.now);
+        if conn.timer_at == 0 || at < conn.timer_at {
+            conn.timer_at = at;
+            self.timers.add(at, token);
+        }
+    }
+
+    fn due(&self, conn: &Conn) -> Option<(Millis, Cause)> {
+        let open = conn.end == End::Not && conn.phase == Phase::Open;
+        let busy = |lane: Lane| open && conn.lanes[lane as usize] == LaneState::InFlight;
+        let accepted = conn.listener.is_some();
+        let limits = &conn.endpoint.limits;
+        let late = conn.session.poll_timeout(limits, accepted, busy(Lane::In), busy(Lane::Out));
+        [conn.deadline, late].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Closes who is late.
+    pub(super) fn fire_timers(&mut self, core: &Core) {
+        while let Some((at, token)) = self.timers.pop(self.now) {
+            let Some(mut held) = core.table.hold(token) else { continue };
+            if let Some(listener) = held.listener() {
+                self.tend_listener(core, token, listener);
+                continue;
+            }
+            let Some(conn) = held.conn() else { continue };
+            if conn.timer_at != at {
+                continue;
+            }
+            conn.timer_at = 0;
+            match self.due(conn) {
+                Some((at, cause)) if at <= self.now => {
+                    conn.deadline = None;
+                    if cause == Cause::TimeoutLinger {
+                        conn.reset = true;
+                    }
+                    conn.end_abruptly(cause, 0);
+                    self.tend_conn(core, token, conn);
+                }
+                _ => self.schedule(token, conn),
+            }
+        }
+    }
+}

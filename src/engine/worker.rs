@@ -1,0 +1,109 @@
+//! One turn of a worker: the page to read first.
+//!
+//! A worker is an object, not a thread: whoever holds its baton may turn it (`baton.rs`). The desk
+//! makes every decision and knows no model; the worker carries its orders to one model, as a type,
+//! so that there is no dynamic call for an operation.
+
+use super::Core;
+use super::desk::{Desk, Order};
+use super::inbox::count;
+use crate::io::Proactor;
+use crate::session::Millis;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A model, and the desk that tells it what to do.
+pub struct Worker<P: Proactor> {
+    proactor: P,
+    desk: Desk,
+    core: Arc<Core>,
+    home: usize,
+}
+
+impl<P: Proactor> Worker<P> {
+    /// A worker of `home`, whose events go to the home's queue.
+    pub fn new(proactor: P, core: Arc<Core>, home: usize) -> Worker<P> {
+        let queue = home % core.queues.len();
+        Worker { proactor, desk: Desk::new(home, queue), core, home }
+    }
+
+    /// Takes what was asked for, sends, waits once for all sockets, applies what happened and
+    /// publishes it. `timeout`: None waits without limit, zero only looks.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.send_out();
+        let timeout = if self.desk.at_rest() {
+            let next = self.desk.next_timer().map(|at| self.until(at));
+            [timeout, next].into_iter().flatten().min()
+        } else {
+            Some(Duration::ZERO)
+        };
+        self.proactor.turn(&mut self.desk.done, timeout)?;
+        self.digest();
+        self.carry_out();
+        let counters = &self.core.homes[self.home].counters;
+        count(&counters.turns, 1);
+        count(&counters.waits, u64::from(timeout != Some(Duration::ZERO)));
+        Ok(())
+    }
+
+    /// All of a turn that comes before the wait; a flush by the host is this alone. Commands come
+    /// before the wait, or a send followed by a poll without limit would wait for ever.
+    pub fn send_out(&mut self) {
+        self.desk.take_commands(&self.core);
+        self.carry_out();
+        if !self.desk.done.is_empty() {
+            self.digest();
+            self.carry_out();
+        }
+    }
+
+    /// Applies completions, then publishes, then lets the lanes go on: a lane is not idle before
+    /// the events of its last operation are out.
+    fn digest(&mut self) {
+        self.desk.apply(&self.core);
+        self.desk.publish(&self.core, Some(self.home));
+        self.desk.settle(&self.core);
+    }
+
+    /// Does what the desk wrote down. Doing it may make it write down more.
+    fn carry_out(&mut self) {
+        let mut orders = Vec::new();
+        while !self.desk.orders.is_empty() {
+            std::mem::swap(&mut orders, &mut self.desk.orders);
+            for order in orders.drain(..) {
+                self.carry(order);
+            }
+        }
+        self.desk.orders = orders;
+    }
+
+    fn carry(&mut self, order: Order) {
+        match order {
+            Order::Submit(token, op) => self.proactor.submit(token, op, &mut self.desk.done),
+            Order::Cancel(token) => self.proactor.cancel(token),
+            Order::Adopt(token, role) => {
+                let answer =
+                    self.core.with_socket(token, |socket| self.proactor.adopt(token, socket, role));
+                if let Some(answer) = answer {
+                    self.desk.adopted(&self.core, token, answer);
+                }
+            }
+            Order::Release(token, socket) => {
+                self.proactor.release(token);
+                drop(socket);
+                self.desk.joined(&self.core, token);
+            }
+            Order::Join(token) => self.desk.joined(&self.core, token),
+        }
+    }
+
+    /// Whether nothing is left to do before the next wait.
+    pub fn at_rest(&self) -> bool {
+        self.desk.at_rest()
+    }
+
+    fn until(&self, at: Millis) -> Duration {
+        Duration::from_millis(at.saturating_sub(self.core.now()))
+    }
+}

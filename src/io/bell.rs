@@ -1,0 +1,59 @@
+//! The doorbell of a worker: a system call only when the worker sleeps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
+
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const RUNG: u8 = 2;
+
+/// Wakes whoever waits in a model. Clones are the same bell; any thread may ring.
+#[derive(Clone)]
+pub struct Bell(Arc<Inner>);
+
+struct Inner {
+    state: AtomicU8,
+    strikes: AtomicU64,
+    strike: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Bell {
+    /// A bell whose `strike` ends the model's kernel wait.
+    pub fn new(strike: impl Fn() + Send + Sync + 'static) -> Bell {
+        let (state, strikes) = (AtomicU8::new(AWAKE), AtomicU64::new(0));
+        Bell(Arc::new(Inner { state, strikes, strike: Box::new(strike) }))
+    }
+
+    /// Any thread, after what it announces is visible.
+    pub fn ring(&self) {
+        if self.0.state.swap(RUNG, SeqCst) == ASLEEP {
+            self.0.strikes.fetch_add(1, SeqCst);
+            (self.0.strike)();
+        }
+    }
+
+    /// The turner, just before a kernel wait. False: rung since `hush`, do not block.
+    pub fn doze(&self) -> bool {
+        self.0.state.compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst).is_ok()
+    }
+
+    /// The turner, just after the kernel wait. Keeps RUNG.
+    pub fn rouse(&self) {
+        let _ = self.0.state.compare_exchange(ASLEEP, AWAKE, SeqCst, SeqCst);
+    }
+
+    /// Rung and not yet hushed. Asked by who lays a baton down, after it is down.
+    pub fn rung(&self) -> bool {
+        self.0.state.load(SeqCst) == RUNG
+    }
+
+    /// The turner, before it takes its commands. False: nobody rang, so there are none.
+    pub fn hush(&self) -> bool {
+        self.0.state.swap(AWAKE, SeqCst) == RUNG
+    }
+
+    /// System calls made to wake somebody.
+    pub fn strikes(&self) -> u64 {
+        self.0.strikes.load(SeqCst)
+    }
+}

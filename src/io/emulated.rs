@@ -1,0 +1,390 @@
+//! Readiness made to look like completion: try, arm, retry.
+
+use super::bell::Bell;
+use super::op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
+use super::os::sys;
+use super::proactor::{ACCEPT_MAX, Affinity, Proactor, Setup, cancelled};
+use super::readiness::{Readiness, Ready};
+use crate::buf::{CHUNK_BYTES, Chunk, Slice, Train};
+use socket2::{SockAddr, Socket};
+use std::io;
+use std::mem::{self, ManuallyDrop};
+use std::time::Duration;
+
+/// A shared receive chunk with less room is given up. Large enough that a full one rarely cuts a
+/// message, small enough that little is lost.
+const SPARE_MIN: usize = 16 * 1024;
+/// When the system was short of buffers, the next try.
+const LATER: Duration = Duration::from_millis(10);
+
+/// What waits on lane In.
+enum Inward {
+    Nothing,
+    Accept,
+    Recv(Option<Chunk>),
+}
+
+/// A socket that the engine lent.
+struct Entry {
+    token: Token,
+    /// Borrowed: the engine keeps it open until `release`, and closes it.
+    socket: ManuallyDrop<Socket>,
+    /// A try on this lane may succeed. True at first: only a try can tell.
+    ready: [bool; 2],
+    /// The poller knows the socket. It is told at the first try that blocks: epoll reports a
+    /// socket that was never connected as hung up.
+    added: bool,
+    /// The peer ended or broke the connection, so a short receive does not mean drained.
+    ended: bool,
+    /// connect(2) was called and is not yet answered.
+    connecting: bool,
+    inward: Inward,
+    outward: Option<Box<Op>>,
+}
+
+/// What a try left.
+enum Tried {
+    Done(Outcome),
+    Blocked(Op),
+    /// No memory to receive into.
+    Starved(Op),
+    /// The system is short of memory for a moment; no report will tell when that is over.
+    Later(Op),
+}
+
+/// Any readiness model as a proactor. Receives are tried in `turn`, so that one flooding peer
+/// cannot hold it; sends at once in `submit`.
+pub struct Emulated<R: Readiness> {
+    poller: R,
+    bell: Bell,
+    setup: Setup,
+    entries: Vec<Option<Entry>>,
+    count: u32,
+    /// Operations on ready lanes, to be tried in the next turn.
+    runnable: Vec<(Token, Lane)>,
+    /// Receives that wait for the pool to have room.
+    starved: Vec<Token>,
+    /// Operations to be tried again after `LATER` at most.
+    later: Vec<(Token, Lane)>,
+    /// Completions of cancelled operations, told by the next turn.
+    cancelled: Vec<Completion>,
+    ready: Vec<Ready>,
+    /// The chunk that small receives of all sockets go to.
+    chunk: Option<Chunk>,
+}
+
+impl Entry {
+    fn take(&mut self, lane: Lane) -> Option<Op> {
+        match lane {
+            Lane::Out => self.outward.take().map(|op| *op),
+            Lane::In => match mem::replace(&mut self.inward, Inward::Nothing) {
+                Inward::Nothing => None,
+                Inward::Accept => Some(Op::Accept),
+                Inward::Recv(chunk) => Some(Op::Recv(chunk)),
+            },
+        }
+    }
+
+    fn put(&mut self, op: Op) {
+        match op {
+            Op::Accept => self.inward = Inward::Accept,
+            Op::Recv(chunk) => self.inward = Inward::Recv(chunk),
+            op => self.outward = Some(Box::new(op)),
+        }
+    }
+
+    fn waits(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::In => !matches!(self.inward, Inward::Nothing),
+            Lane::Out => self.outward.is_some(),
+        }
+    }
+
+    fn try_accept(&self) -> Tried {
+        let mut all = Vec::new();
+        while all.len() < ACCEPT_MAX {
+            match sys::accept(&self.socket) {
+                Ok((socket, peer)) => all.push(Accepted { socket, peer }),
+                Err(error) if sys::would_block(&error) => break,
+                Err(error) => return Tried::Done(Outcome::Accepted(all, Some(error))),
+            }
+        }
+        if all.is_empty() {
+            Tried::Blocked(Op::Accept)
+        } else {
+            Tried::Done(Outcome::Accepted(all, None))
+        }
+    }
+
+    fn try_connect(&mut self, address: Box<SockAddr>) -> Tried {
+        let answer = if !mem::replace(&mut self.connecting, true) {
+            self.socket.connect(&address)
+        } else {
+            match self.socket.take_error() {
+                Ok(Some(error)) | Err(error) => Err(error),
+                Ok(None) if self.socket.peer_addr().is_ok() => Ok(()),
+                Ok(None) => return Tried::Blocked(Op::Connect(address)),
+            }
+        };
+        match answer {
+            Err(error) if sys::in_progress(&error) => Tried::Blocked(Op::Connect(address)),
+            answer => {
+                self.connecting = false;
+                Tried::Done(Outcome::Connected(answer))
+            }
+        }
+    }
+
+    /// The second answer: the lane is drained, a further try would block.
+    fn try_recv(
+        &mut self,
+        given: Option<Chunk>,
+        shared: &mut Option<Chunk>,
+        setup: &Setup,
+    ) -> (Tried, bool) {
+        let own = given.is_some();
+        let chunk = given.or_else(|| shared.take().filter(|chunk| chunk.room() >= SPARE_MIN));
+        let Some(mut chunk) = chunk.or_else(|| setup.pool.take(CHUNK_BYTES)) else {
+            return (Tried::Starved(Op::Recv(None)), false);
+        };
+        let (spare, room) = chunk.spare();
+        let room = room.min(setup.recv_max);
+        // SAFETY: `room` bytes at `spare` are the chunk's, and nobody else's.
+        let answer = unsafe { sys::recv(&self.socket, spare, room) };
+        if let Err(error) = &answer
+            && sys::would_block(error)
+        {
+            let kept = if own {
+                Some(chunk)
+            } else {
+                *shared = Some(chunk);
+                None
+            };
+            return (Tried::Blocked(Op::Recv(kept)), false);
+        }
+        let drained = answer.as_ref().is_ok_and(|&n| n > 0 && n < room) && !self.ended;
+        let slice = answer.map(|n| if n == 0 { Slice::default() } else { chunk.take(n) });
+        let given = if own {
+            Some(chunk)
+        } else {
+            *shared = Some(chunk);
+            None
+        };
+        (Tried::Done(Outcome::Received(slice, given)), drained)
+    }
+
+    /// The second answer: the lane is full, a further try would block.
+    fn try_send(&self, train: Train) -> (Tried, bool) {
+        match sys::send(&self.socket, &train) {
+            Err(error) if sys::would_block(&error) => (Tried::Blocked(Op::Send(train)), false),
+            Err(error) if sys::no_buffers(&error) => (Tried::Later(Op::Send(train)), false),
+            answer => {
+                let full = answer.as_ref().is_ok_and(|&sent| sent < train.len());
+                (Tried::Done(Outcome::Sent(answer, train)), full)
+            }
+        }
+    }
+}
+
+impl<R: Readiness> Emulated<R> {
+    fn entry(&mut self, token: Token) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(token.index())?.as_mut()?;
+        (entry.token == token).then_some(entry)
+    }
+
+    /// One try of the operation that waits on this lane.
+    fn attempt(&mut self, token: Token, lane: Lane, done: &mut Vec<Completion>) {
+        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        if entry.token != token {
+            return;
+        }
+        let Some(op) = entry.take(lane) else { return };
+        let (tried, drained) = match op {
+            Op::Accept => (entry.try_accept(), false),
+            Op::Recv(given) => entry.try_recv(given, &mut self.chunk, &self.setup),
+            Op::Connect(address) => (entry.try_connect(address), false),
+            Op::Send(train) => entry.try_send(train),
+        };
+        match tried {
+            Tried::Done(outcome) => {
+                if drained && entry.added {
+                    entry.ready[lane as usize] = false;
+                    self.poller.blocked(token, lane);
+                }
+                done.push(Completion { token, lane, outcome });
+            }
+            Tried::Blocked(op) => {
+                entry.put(op);
+                entry.ready[lane as usize] = false;
+                self.watch(token, lane, done);
+            }
+            Tried::Starved(op) => {
+                entry.put(op);
+                self.starved.push(token);
+            }
+            Tried::Later(op) => {
+                entry.put(op);
+                self.later.push((token, lane));
+            }
+        }
+    }
+
+    /// Has the poller report the lane on which a try just blocked.
+    fn watch(&mut self, token: Token, lane: Lane, done: &mut Vec<Completion>) {
+        let Some(entry) = self.entries[token.index()].as_mut() else { return };
+        let known = if mem::replace(&mut entry.added, true) {
+            self.poller.blocked(token, lane);
+            Ok(())
+        } else {
+            self.poller.add(token, &entry.socket).inspect_err(|_| entry.added = false)
+        };
+        if let Err(error) = known.and_then(|()| self.poller.arm(token, lane)) {
+            self.fail(token, lane, error, done);
+        }
+    }
+
+    fn fail(&mut self, token: Token, lane: Lane, error: io::Error, done: &mut Vec<Completion>) {
+        if let Some(op) = self.entry(token).and_then(|entry| entry.take(lane)) {
+            done.push(Completion { token, lane, outcome: op.fail(error) });
+        }
+    }
+
+    /// Receives that waited for memory may be tried again when there is some.
+    fn revive(&mut self) {
+        if self.starved.is_empty() {
+            return;
+        }
+        // Thirst first: a block that comes back between the two rings the bell.
+        self.setup.pool.thirst();
+        if self.setup.pool.has_room(CHUNK_BYTES) {
+            self.runnable.extend(self.starved.drain(..).map(|token| (token, Lane::In)));
+        }
+    }
+}
+
+impl<R: Readiness> Proactor for Emulated<R> {
+    const AFFINITY: Affinity = Affinity::Free;
+    const SOCKETS_MAX: Option<u32> = R::SOCKETS_MAX;
+
+    fn open(setup: &Setup) -> io::Result<Self> {
+        let (poller, bell) = R::open()?;
+        Ok(Emulated {
+            poller,
+            bell,
+            setup: setup.clone(),
+            entries: Vec::new(),
+            count: 0,
+            runnable: Vec::new(),
+            starved: Vec::new(),
+            later: Vec::new(),
+            cancelled: Vec::new(),
+            ready: Vec::new(),
+            chunk: None,
+        })
+    }
+
+    fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    fn adopt(&mut self, token: Token, socket: &Socket, _role: Role) -> io::Result<()> {
+        if R::SOCKETS_MAX.is_some_and(|max| self.count >= max) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let index = token.index();
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        debug_assert!(self.entries[index].is_none(), "released before its slot is used again");
+        self.entries[index] = Some(Entry {
+            token,
+            socket: sys::borrow(socket),
+            ready: [true; 2],
+            added: false,
+            ended: false,
+            connecting: false,
+            inward: Inward::Nothing,
+            outward: None,
+        });
+        self.count += 1;
+        Ok(())
+    }
+
+    fn release(&mut self, token: Token) {
+        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::take) else {
+            return;
+        };
+        debug_assert!(entry.token == token && !LANES.iter().any(|&lane| entry.waits(lane)));
+        if entry.added {
+            self.poller.remove(token, &entry.socket);
+        }
+        self.count -= 1;
+    }
+
+    fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {
+        let lane = op.lane();
+        let Some(entry) = self.entry(token) else {
+            return done.push(Completion { token, lane, outcome: op.fail(cancelled()) });
+        };
+        debug_assert!(!entry.waits(lane), "one operation per lane");
+        entry.put(op);
+        if !entry.ready[lane as usize] {
+            if let Err(error) = self.poller.arm(token, lane) {
+                self.fail(token, lane, error, done);
+            }
+        } else if lane == Lane::Out {
+            self.attempt(token, lane, done);
+        } else {
+            self.runnable.push((token, lane));
+        }
+    }
+
+    fn cancel(&mut self, token: Token) {
+        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        for lane in LANES {
+            if entry.token == token
+                && let Some(op) = entry.take(lane)
+            {
+                let outcome = op.fail(cancelled());
+                self.cancelled.push(Completion { token, lane, outcome });
+            }
+        }
+    }
+
+    fn turn(
+        &mut self,
+        done: &mut Vec<Completion>,
+        mut timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        self.revive();
+        if !self.runnable.is_empty() || !self.cancelled.is_empty() {
+            timeout = Some(Duration::ZERO);
+        } else if !self.later.is_empty() {
+            timeout = Some(timeout.unwrap_or(LATER).min(LATER));
+        }
+        let mut ready = mem::take(&mut self.ready);
+        self.poller.wait(&mut ready, timeout, &self.bell)?;
+        for Ready { token, lane, ended } in ready.drain(..) {
+            let Some(entry) = self.entry(token) else { continue };
+            entry.ready[lane as usize] = true;
+            entry.ended |= ended && !entry.connecting;
+            if entry.waits(lane) {
+                self.runnable.push((token, lane));
+            }
+        }
+        self.ready = ready;
+        done.append(&mut self.cancelled);
+        let mut runnable = mem::take(&mut self.runnable);
+        runnable.append(&mut self.later);
+        for (token, lane) in runnable.drain(..) {
+            self.attempt(token, lane, done);
+        }
+        // A try never makes another lane runnable, so the list's memory can be used again.
+        self.runnable = runnable;
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The system: sockets and the models that watch them. The only room that may say `libc`,
+//! `windows_sys` or `io_uring`; platform cfg lives in `os/` and `model.rs` alone.
+
+pub mod bell;
+pub mod emulated;
+pub mod model;
+pub mod op;
+pub mod os;
+pub mod proactor;
+pub mod readiness;
+
+pub use bell::Bell;
+pub use model::{Model, Probe, Visit};
+pub use op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
+pub use proactor::{Affinity, Proactor, Setup};

@@ -1,0 +1,129 @@
+//! The models by name, and the one match that picks one.
+
+use super::proactor::{Proactor, Setup};
+use crate::buf::Pool;
+use std::ffi::CStr;
+
+/// The input/output models. The numbers are those of the C ABI.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_model` documents each")]
+pub enum Model {
+    Auto = 0,
+    Blocking = 1,
+    Select = 2,
+    Poll = 3,
+    Epoll = 4,
+    Tokio = 5,
+    IoUring = 6,
+    EventSelect = 7,
+    OverlappedEvent = 8,
+    OverlappedRoutine = 9,
+    Iocp = 10,
+}
+
+const MODELS: [(Model, &CStr); 11] = [
+    (Model::Auto, c"auto"),
+    (Model::Blocking, c"blocking"),
+    (Model::Select, c"select"),
+    (Model::Poll, c"poll"),
+    (Model::Epoll, c"epoll"),
+    (Model::Tokio, c"tokio"),
+    (Model::IoUring, c"io_uring"),
+    (Model::EventSelect, c"event_select"),
+    (Model::OverlappedEvent, c"overlapped_event"),
+    (Model::OverlappedRoutine, c"overlapped_routine"),
+    (Model::Iocp, c"iocp"),
+];
+
+impl Model {
+    /// The model with this number.
+    pub fn from_number(number: u32) -> Option<Model> {
+        MODELS.get(number as usize).map(|(model, _)| *model)
+    }
+
+    /// The model with this lower-case name.
+    pub fn from_name(name: &str) -> Option<Model> {
+        MODELS.iter().find(|(_, known)| known.to_str() == Ok(name)).map(|(model, _)| *model)
+    }
+
+    /// The lower-case name.
+    pub fn name(self) -> &'static str {
+        self.c_name().to_str().unwrap_or_default()
+    }
+
+    /// The lower-case name for C.
+    pub fn c_name(self) -> &'static CStr {
+        MODELS[self as usize].1
+    }
+
+    /// What AUTO stands for on this platform; any other model stands for itself.
+    pub fn resolve(self) -> Model {
+        if self == Model::Auto { AUTO } else { self }
+    }
+}
+
+#[cfg(target_os = "linux")]
+const AUTO: Model = Model::Epoll;
+#[cfg(windows)]
+const AUTO: Model = Model::Iocp;
+#[cfg(not(any(target_os = "linux", windows)))]
+const AUTO: Model = Model::Tokio;
+
+/// Why AUTO means what it means, for `sockeye_net_get_info`.
+pub const AUTO_REASON: &str = "the fastest model of this platform that needs no special permission";
+
+/// Work that wants the model as a type. The engine brings it, so that this room does not name it.
+pub trait Visit {
+    /// What the work gives.
+    type Out;
+    /// The model is in this build.
+    fn visit<P: Proactor>(self) -> Self::Out;
+    /// It is not, for the reason given.
+    fn absent(self, reason: &'static str) -> Self::Out;
+}
+
+/// THE match.
+pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
+    match model.resolve() {
+        #[cfg(target_os = "linux")]
+        Model::Epoll => {
+            visitor.visit::<super::emulated::Emulated<super::os::linux::epoll::Epoll>>()
+        }
+        #[cfg(unix)]
+        Model::Poll => visitor.visit::<super::emulated::Emulated<super::os::unix::poll::Poll>>(),
+        Model::EventSelect | Model::OverlappedEvent | Model::OverlappedRoutine | Model::Iocp
+            if cfg!(not(windows)) =>
+        {
+            visitor.absent("this model exists on Windows only")
+        }
+        _ => visitor.absent("this model is not in this version"),
+    }
+}
+
+/// What `probe` found.
+pub struct Probe {
+    /// The model, never AUTO.
+    pub model: Model,
+    /// Sockets one worker can watch.
+    pub sockets_max: Option<u32>,
+    /// Why it cannot run; None when it can.
+    pub refusal: Option<String>,
+}
+
+/// Whether a model can run here, by opening it.
+pub fn probe(model: Model) -> Probe {
+    struct Open(Model);
+    impl Visit for Open {
+        type Out = Probe;
+        fn visit<P: Proactor>(self) -> Probe {
+            let setup = Setup { pool: Pool::new(0), recv_max: 0 };
+            let refusal = P::open(&setup).err().map(|error| error.to_string());
+            Probe { model: self.0, sockets_max: P::SOCKETS_MAX, refusal }
+        }
+        fn absent(self, reason: &'static str) -> Probe {
+            Probe { model: self.0, sockets_max: None, refusal: Some(reason.into()) }
+        }
+    }
+    pick(model, Open(model.resolve()))
+}

@@ -1,0 +1,122 @@
+//! Operations and their completions: the whole language between the engine and a model.
+
+use crate::buf::{Chunk, Slice, Train};
+use socket2::{SockAddr, Socket};
+use std::io;
+
+/// Names a socket: slot index and generation, so that a late report of a former owner of the slot
+/// is recognised. Bits: generation 28 | index 24; the 12 above are free for a handle's kind and
+/// net, or a kernel's user data.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Token(pub u64);
+
+impl Token {
+    /// Bits of the slot index.
+    pub const INDEX_BITS: u32 = 24;
+    /// Bits of the generation.
+    pub const GENERATION_BITS: u32 = 28;
+
+    /// The token of a slot in its `generation`.
+    pub fn new(index: u32, generation: u32) -> Token {
+        Token(u64::from(generation) << Self::INDEX_BITS | u64::from(index))
+    }
+
+    /// The slot.
+    #[inline]
+    pub fn index(self) -> usize {
+        (self.0 & ((1 << Self::INDEX_BITS) - 1)) as usize
+    }
+
+    /// The slot's generation.
+    #[inline]
+    pub fn generation(self) -> u32 {
+        (self.0 >> Self::INDEX_BITS) as u32 & ((1 << Self::GENERATION_BITS) - 1)
+    }
+}
+
+/// A socket has two, and each has at most one operation at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lane {
+    /// Accepting and receiving.
+    In = 0,
+    /// Connecting and sending.
+    Out = 1,
+}
+
+/// Both.
+pub const LANES: [Lane; 2] = [Lane::In, Lane::Out];
+
+/// What a socket is when a model adopts it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Bound and listening.
+    Listener,
+    /// To be connected by `Op::Connect`.
+    Connecting,
+    /// Connected.
+    Stream,
+}
+
+/// What a model is asked to do. Buffers move in and come back out with the completion.
+/// Datagrams will have two verbs of their own on the same lanes: RecvFrom and SendTo, a batch each.
+pub enum Op {
+    /// In: at least one connection, and as many more as are there at once.
+    Accept,
+    /// In: bytes. None: the model takes a buffer as late as it can, so that an idle socket has
+    /// none. Some: behind what this chunk has.
+    Recv(Option<Chunk>),
+    /// Out: a connection. Boxed: it would make every operation large.
+    Connect(Box<SockAddr>),
+    /// Out: as much of the train as the system takes.
+    Send(Train),
+}
+
+impl Op {
+    /// The lane it goes on.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Op::Accept | Op::Recv(_) => Lane::In,
+            Op::Connect(_) | Op::Send(_) => Lane::Out,
+        }
+    }
+
+    /// Its outcome when it fails, buffers included.
+    pub fn fail(self, error: io::Error) -> Outcome {
+        match self {
+            Op::Accept => Outcome::Accepted(Vec::new(), Some(error)),
+            Op::Recv(chunk) => Outcome::Received(Err(error), chunk),
+            Op::Connect(_) => Outcome::Connected(Err(error)),
+            Op::Send(train) => Outcome::Sent(Err(error), train),
+        }
+    }
+}
+
+/// A connection that was accepted.
+pub struct Accepted {
+    /// Non-blocking and close-on-exec.
+    pub socket: Socket,
+    /// The peer's address.
+    pub peer: SockAddr,
+}
+
+/// What became of an operation.
+pub enum Outcome {
+    /// Connections, and the error that ended the batch if one did.
+    Accepted(Vec<Accepted>, Option<io::Error>),
+    /// Bytes; an empty slice is the end of the stream. The chunk is the one that was given.
+    Received(io::Result<Slice>, Option<Chunk>),
+    /// Connected or not.
+    Connected(io::Result<()>),
+    /// Bytes written. The train comes back whatever happened.
+    Sent(io::Result<usize>, Train),
+}
+
+/// The end of one operation.
+pub struct Completion {
+    /// The socket it was submitted for.
+    pub token: Token,
+    /// Its lane, free again.
+    pub lane: Lane,
+    /// What became of it.
+    pub outcome: Outcome,
+}

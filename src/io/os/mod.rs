@@ -1,0 +1,9 @@
+//! One folder a system. Names mirror each other: everyone else asks `os::sys`.
+
+#[cfg(target_os = "linux")]
+pub mod linux;
+#[cfg(unix)]
+pub mod unix;
+
+#[cfg(unix)]
+pub use unix::sys;

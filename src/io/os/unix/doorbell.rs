@@ -1,0 +1,62 @@
+//! Descriptors that wake: eventfd(2).
+
+use super::sys::check;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// A counter in the kernel: readable while it is not 0.
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// A counter at 0 that does not block and does not survive exec.
+    pub fn new() -> io::Result<EventFd> {
+        // SAFETY: no pointers.
+        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        // SAFETY: fresh and nobody else's.
+        Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Adds 1. Fails only when the counter is at its maximum, and then it is readable anyway.
+    pub fn set(&self) {
+        let one = 1_u64;
+        // SAFETY: eight readable bytes.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    /// Back to 0. Fails only when it is there already.
+    pub fn clear(&self) {
+        let mut count = 0_u64;
+        // SAFETY: eight writable bytes.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// What a host waits on in its own loop: signalled from `set` to `clear`.
+pub struct WaitObject(EventFd);
+
+impl WaitObject {
+    /// An object that is not signalled.
+    pub fn new() -> io::Result<WaitObject> {
+        EventFd::new().map(WaitObject)
+    }
+
+    /// Signals it.
+    pub fn set(&self) {
+        self.0.set();
+    }
+
+    /// Ends the signal.
+    pub fn clear(&self) {
+        self.0.clear();
+    }
+
+    /// The number the host is given.
+    pub fn raw(&self) -> isize {
+        self.0.fd() as isize
+    }
+}

@@ -1,0 +1,5 @@
+//! What all Unix systems share.
+
+pub mod doorbell;
+pub mod poll;
+pub mod sys;

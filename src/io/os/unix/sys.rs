@@ -1,0 +1,135 @@
+//! Calls on sockets, and what their errors mean.
+
+use crate::buf::{TRAIN_MAX, Train};
+use socket2::{SockAddr, Socket};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use super::doorbell::WaitObject;
+
+/// The value of a system call, or its error.
+pub fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// Repeats a call that a signal interrupted.
+fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+    loop {
+        if let Ok(count) = usize::try_from(call()) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// The same descriptor, not to be closed here.
+pub fn borrow(socket: &Socket) -> ManuallyDrop<Socket> {
+    // SAFETY: the descriptor is open as long as `socket`, which the caller keeps; ManuallyDrop
+    // leaves the closing to it.
+    ManuallyDrop::new(unsafe { Socket::from_raw_fd(socket.as_raw_fd()) })
+}
+
+/// accept4(2): a connection that does not block and does not survive exec.
+pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
+    let accept = |storage: *mut libc::sockaddr, len: *mut libc::socklen_t| {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: storage and len are a sockaddr_storage and its size.
+        retry(|| unsafe { libc::accept4(listener.as_raw_fd(), storage, len, flags) } as isize)
+    };
+    // SAFETY: accept4 fills the address it is given.
+    let (fd, peer) = unsafe {
+        SockAddr::try_init(|storage, len| accept(storage.cast(), len).map(|fd| fd as libc::c_int))
+    }?;
+    // SAFETY: fresh from accept4 and nobody else's.
+    Ok((unsafe { Socket::from_raw_fd(fd) }, peer))
+}
+
+/// recv(2) of up to `room` bytes to `spare`; 0 is the end of the stream.
+///
+/// # Safety
+/// `room` bytes at `spare` are the caller's to be written.
+pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<usize> {
+    // SAFETY: as this function's own.
+    retry(|| unsafe { libc::recv(socket.as_raw_fd(), spare.cast(), room, 0) })
+}
+
+/// Writes as much of the train as the system takes, without SIGPIPE.
+pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
+    let fd = socket.as_raw_fd();
+    let mut slices = train.slices();
+    let first = slices.next().expect("a train has a first slice");
+    if first.len() == train.len() {
+        // SAFETY: the slice's bytes are readable.
+        return retry(|| unsafe {
+            libc::send(fd, first.as_ptr().cast(), first.len(), libc::MSG_NOSIGNAL)
+        });
+    }
+    let none = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+    let mut pieces = [none; TRAIN_MAX];
+    let mut count = 0;
+    for (piece, slice) in pieces.iter_mut().zip(train.slices()) {
+        *piece = libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() };
+        count += 1;
+    }
+    // SAFETY: all zeros are a valid msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = pieces.as_mut_ptr();
+    message.msg_iovlen = count as _;
+    // SAFETY: the message points at `count` pieces whose bytes are readable.
+    retry(|| unsafe { libc::sendmsg(fd, &message, libc::MSG_NOSIGNAL) })
+}
+
+/// Nothing to do now: wait for a report.
+pub fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// A connect goes on in the background.
+pub fn in_progress(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
+}
+
+/// The system has no buffers for a moment.
+pub fn no_buffers(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// The process or the system has no descriptors left.
+pub fn out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// An accept that failed for the one connection, not for the listener: accept(2), ERROR HANDLING.
+pub fn accept_goes_on(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ECONNABORTED | libc::EPROTO | libc::ECONNRESET | libc::EPERM | libc::EINTR)
+    )
+}
+
+/// Forks that this process has come out of as the child.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// A number that changes in a forked child. Watching begins with the first call.
+pub fn forks() -> u32 {
+    static WATCH: std::sync::Once = std::sync::Once::new();
+    extern "C" fn child() {
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the handler only adds to an atomic, which a forked child may.
+    WATCH.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(child));
+    });
+    forks_now()
+}
+
+/// The number again, for a process that watches already.
+#[inline]
+pub fn forks_now() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}

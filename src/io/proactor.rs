@@ -1,0 +1,88 @@
+//! The contract of a model.
+//!
+//! A model carries out operations on sockets that the engine lends it, and tells of each exactly
+//! once. All of them look like completion here, also those that only watch readiness
+//! (`emulated.rs` turns one into the other).
+//!
+//! * **Verbs.** `Accept` and `Recv` on lane In, `Connect` and `Send` on lane Out; datagrams will
+//!   add `RecvFrom` and `SendTo` on the same two lanes. At most one operation is in flight on each
+//!   lane. The engine keeps count; a model may assert it.
+//! * **Submit never fails and never blocks.** A failure is a completion like any other, with the
+//!   buffers in it. What completes at once may be pushed to `done` in `submit`.
+//! * **Completions are applied after reaping, never inside it.** A model only pushes to `done`.
+//! * **Buffers.** `Recv(None)` takes a buffer as late as it can. With the pool empty a receive
+//!   stays in flight until the pool has room; it never completes for that reason.
+//! * **Cancel is for closing.** It ends both lanes; each operation in flight still completes, with
+//!   its real outcome or `cancelled()`.
+//! * **Lifetime.** The engine keeps a socket open from `adopt` until `release`, and releases it
+//!   only when both lanes are idle. So operation state may point at it for as long as needed.
+//! * **A turn waits at most once in the kernel,** at most for `timeout`, and returns early when the
+//!   bell rings, a completion is there, or for no reason at all.
+//! * **Fair.** One operation per lane per turn; a receive brings at most one chunk and no more than
+//!   `Setup::recv_max`, an accept at most `ACCEPT_MAX`.
+//! * **Errors of sockets that mean "later"** (WouldBlock, EINTR, ENOBUFS on send) are the model's
+//!   to wait out. Errors of accept end that accept; the engine decides when to ask again.
+
+use super::bell::Bell;
+use super::op::{Completion, Op, Role, Token};
+use crate::buf::Pool;
+use socket2::Socket;
+use std::io;
+use std::time::Duration;
+
+/// Which threads may turn a worker of this model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Affinity {
+    /// One thread at a time, any thread: whoever holds the baton.
+    Free,
+    /// Any thread, all at once; a waiting host is one more worker.
+    Shared,
+    /// The thread that turned first, for ever.
+    Bound,
+}
+
+/// Connections that one accept may bring.
+pub const ACCEPT_MAX: usize = 64;
+
+/// What a model is opened with.
+#[derive(Clone)]
+pub struct Setup {
+    /// Where receive buffers come from.
+    pub pool: Pool,
+    /// Bytes that one receive may bring.
+    pub recv_max: usize,
+}
+
+/// One worker's half of a model. See the module for the contract.
+pub trait Proactor: Send + Sized + 'static {
+    /// Who may turn it.
+    const AFFINITY: Affinity;
+    /// Sockets one worker can watch; `adopt` past it answers `QuotaExceeded`.
+    const SOCKETS_MAX: Option<u32> = None;
+
+    /// May run on another thread than the turner's.
+    fn open(setup: &Setup) -> io::Result<Self>;
+
+    /// Ends a kernel wait of `turn`, from any thread.
+    fn bell(&self) -> Bell;
+
+    /// Lends a socket. The engine keeps it open until `release` has returned.
+    fn adopt(&mut self, token: Token, socket: &Socket, role: Role) -> io::Result<()>;
+
+    /// Takes the socket back. Both lanes are idle.
+    fn release(&mut self, token: Token);
+
+    /// Starts an operation.
+    fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>);
+
+    /// Ends both lanes, to close.
+    fn cancel(&mut self, token: Token);
+
+    /// Reaps completions. `timeout`: None waits without limit, zero only looks.
+    fn turn(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> io::Result<()>;
+}
+
+/// The error of an operation that was cancelled.
+pub fn cancelled() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}

@@ -1,0 +1,57 @@
+//! The contract of a model that only watches: select, poll, epoll and their like.
+//!
+//! Reports may be early or repeated, never missing: after `blocked` and `arm` there is a report
+//! as soon as a try would not block. A report disarms its lane, so that nothing is reported again
+//! and again while nobody wants it.
+
+use super::bell::Bell;
+use super::op::{Lane, Token};
+use socket2::Socket;
+use std::io;
+use std::time::Duration;
+
+/// One report.
+#[derive(Clone, Copy)]
+pub struct Ready {
+    /// The socket.
+    pub token: Token,
+    /// The lane on which a try is worth it.
+    pub lane: Lane,
+    /// The peer ended or broke the connection: the next receives bring what is left, then the end.
+    pub ended: bool,
+}
+
+/// Nothing but waiting.
+pub trait Readiness: Send + Sized + 'static {
+    /// Sockets one worker can watch.
+    const SOCKETS_MAX: Option<u32> = None;
+
+    /// A poller that watches nothing but its bell.
+    fn open() -> io::Result<(Self, Bell)>;
+
+    /// Watches a socket, for nothing as yet. Called once connect(2) was, never before.
+    fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()>;
+
+    /// Forgets a socket.
+    fn remove(&mut self, token: Token, socket: &Socket);
+
+    /// A try on this lane just blocked, or drained it.
+    fn blocked(&mut self, token: Token, lane: Lane);
+
+    /// An operation waits on this lane.
+    fn arm(&mut self, token: Token, lane: Lane) -> io::Result<()>;
+
+    /// Waits once. `timeout`: None waits without limit, zero only looks.
+    fn wait(
+        &mut self,
+        ready: &mut Vec<Ready>,
+        timeout: Option<Duration>,
+        bell: &Bell,
+    ) -> io::Result<()>;
+}
+
+/// Milliseconds for a system call that counts in them: rounded up, -1 for no limit.
+pub fn millis(timeout: Option<Duration>) -> i32 {
+    timeout
+        .map_or(-1, |timeout| i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX))
+}

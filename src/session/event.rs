@@ -1,0 +1,57 @@
+//! What a session tells.
+
+use crate::buf::Slice;
+
+/// Why a connection closed. The numbers are those of the C ABI.
+#[repr(i32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_cause` documents each")]
+pub enum Cause {
+    Peer = 1,
+    Reset = 2,
+    Refused = 3,
+    Unreachable = 4,
+    Resolve = 5,
+    TimeoutConnect = 6,
+    TimeoutIdle = 7,
+    TimeoutFirstByte = 8,
+    TimeoutFrame = 9,
+    TimeoutSend = 10,
+    TimeoutLinger = 11,
+    LimitFrame = 12,
+    LimitOutbox = 13,
+    LimitMemory = 14,
+    LimitConnections = 15,
+    LimitDescriptors = 16,
+    LimitModel = 17,
+    Protocol = 18,
+    Host = 19,
+    Shutdown = 20,
+    Internal = 21,
+}
+
+/// One thing that came out of the received bytes.
+#[derive(Debug)]
+pub enum Event {
+    /// One frame's payload, or what arrived where there is no framing.
+    Message(Slice),
+    /// The stream cannot go on; nothing comes after it.
+    Broken(Cause),
+    /// There is no memory for a frame that began. Ask again when the pool has room.
+    Starved,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SendError {
+    /// No room now: a WRITABLE is owed.
+    Again,
+    /// No room ever.
+    TooBig,
+    /// The outbox is full and the policy is to close.
+    Overflow,
+    /// The pool is empty: a WRITABLE is owed.
+    Memory,
+    /// A message of the wrong form for the framing (keep_header without room for the header).
+    Malformed,
+}

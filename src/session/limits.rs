@@ -1,0 +1,74 @@
+//! Every bound of a session, by name.
+
+/// Milliseconds of a clock that only goes forward; its zero is the net's start.
+pub type Millis = u64;
+
+/// What happens to a message that the outbox has no room for.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overflow {
+    /// It is refused.
+    Reject = 0,
+    /// The oldest messages of which nothing was written go.
+    DropOldest = 1,
+    /// The connection goes.
+    Close = 2,
+}
+
+impl Overflow {
+    /// The policy with this number.
+    pub fn from_number(number: u32) -> Option<Overflow> {
+        [Overflow::Reject, Overflow::DropOldest, Overflow::Close].get(number as usize).copied()
+    }
+}
+
+/// Bounds of one session. A timeout of 0 is none.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_endpoint` documents each")]
+pub struct Limits {
+    pub outbox_max_bytes: u32,
+    pub outbox_low_bytes: u32,
+    pub outbox_max_messages: u32,
+    pub overflow: Overflow,
+    pub gate_reads: bool,
+    pub connect_timeout_ms: u32,
+    pub idle_timeout_ms: u32,
+    pub first_byte_timeout_ms: u32,
+    pub frame_timeout_ms: u32,
+    pub send_timeout_ms: u32,
+    pub linger_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            outbox_max_bytes: 1 << 20,
+            outbox_low_bytes: 1 << 18,
+            outbox_max_messages: 65_536,
+            overflow: Overflow::Reject,
+            gate_reads: false,
+            connect_timeout_ms: 10_000,
+            idle_timeout_ms: 0,
+            first_byte_timeout_ms: 0,
+            frame_timeout_ms: 0,
+            send_timeout_ms: 30_000,
+            linger_ms: 2_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether the numbers go together; the message names the field.
+    pub fn check(&self) -> Result<(), String> {
+        if self.outbox_max_bytes < 1024 {
+            return Err("endpoint.outbox_max_bytes must be 1024 or more".into());
+        }
+        if self.outbox_low_bytes >= self.outbox_max_bytes {
+            return Err("endpoint.outbox_low_bytes must be below outbox_max_bytes".into());
+        }
+        if self.outbox_max_messages == 0 {
+            return Err("endpoint.outbox_max_messages must be 1 or more".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! Sessions: a byte stream cut into messages, and messages turned into bytes. No input, output,
+//! clock or thread in here: bytes and the time are arguments, events and bytes are answers.
+#![forbid(unsafe_code)]
+
+mod event;
+mod framer;
+mod limits;
+mod outbox;
+#[allow(clippy::module_inception)]
+mod session;
+
+pub use event::{Cause, Event, SendError};
+pub use framer::{Framing, FramingKind};
+pub use limits::{Limits, Millis, Overflow};
+pub use session::{Outgoing, Session, Want};

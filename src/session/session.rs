@@ -1,0 +1,325 @@
+//! One connection's state between bytes and messages.
+
+use super::event::{Cause, Event, SendError};
+use super::framer::{Framing, HeaderError, Step};
+use super::limits::{Limits, Millis, Overflow};
+use super::outbox::{GATHER_MAX, Outbox};
+use crate::buf::{Chunk, Pool, Reader, Slice, Train};
+
+/// Room for the beginning of a frame; what a claimed length of any size costs.
+const BEGIN_BYTES: usize = 256;
+/// A partial frame's buffer is at most this many times what was received of it.
+const GROWTH: usize = 4;
+/// Missing bytes of a frame from which on they are received into its own memory.
+const INTO_MIN: usize = 4096;
+
+/// Whether and where to receive.
+pub enum Want {
+    /// There is input still to be parsed.
+    No,
+    /// Anywhere.
+    Fresh,
+    /// Behind what this chunk has: it is a frame's own memory, and has room for no more.
+    Into(Chunk),
+}
+
+/// A message on its way in, as the host gave it or already with its header.
+pub enum Outgoing<'a> {
+    /// Payload to be copied behind a header.
+    Copy(&'a [u8]),
+    /// Header and payload in memory of their own.
+    Framed(Slice),
+}
+
+/// A frame that did not come whole in one receive.
+struct Partial {
+    /// None exactly while the model receives into it.
+    chunk: Option<Chunk>,
+    header: u32,
+    /// Bytes of the whole frame; 0 while the header is not complete.
+    total: u32,
+}
+
+/// The deterministic half of a connection. Four kinds of methods: getters; `handle_*`, what
+/// happened; `send`, `flush`, `discard`, what the host wants; `poll_*`, what is to be done. After
+/// any of the first three, ask `poll_event` until None, then `poll_transmit` and `poll_recv`.
+///
+/// Framing and limits are arguments: they belong to the endpoint, and an idle session is small.
+#[derive(Default)]
+pub struct Session {
+    /// Received and not parsed. Empty whenever a receive is asked for.
+    input: Reader,
+    partial: Option<Partial>,
+    outbox: Outbox,
+    /// Since when the peer could have sent something: the last receive, or the asking for it.
+    quiet_since: Millis,
+    /// Since when the frame in `partial` is incomplete.
+    frame_since: Millis,
+    /// Since when what is with the model waits for the peer.
+    send_since: Millis,
+    /// True exactly when at least one byte was received.
+    received: bool,
+    /// True exactly when the stream is broken; nothing is parsed any more.
+    broken: bool,
+    /// Sends wait for a flush.
+    manual: bool,
+}
+
+impl Session {
+    /// A session without input or output. `manual`: sends wait for a flush.
+    pub fn new(now: Millis, manual: bool) -> Session {
+        Session { quiet_since: now, manual, ..Session::default() }
+    }
+
+    /// What waits to be written.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Whether received bytes wait to be parsed.
+    pub fn has_input(&self) -> bool {
+        !self.input.rest().is_empty()
+    }
+
+    /// Bytes arrived, with the chunk of `Want::Into` if that was asked for.
+    pub fn handle_received(&mut self, slice: Slice, into: Option<Chunk>, now: Millis) {
+        debug_assert!(!self.has_input(), "nothing was asked for");
+        self.quiet_since = now;
+        self.received = true;
+        match into {
+            Some(chunk) => self.handle_returned(chunk),
+            None if self.broken => {}
+            None => self.input = slice.into(),
+        }
+    }
+
+    /// The chunk of `Want::Into` came back.
+    pub fn handle_returned(&mut self, chunk: Chunk) {
+        if let Some(partial) = &mut self.partial {
+            partial.chunk = Some(chunk);
+        }
+    }
+
+    /// The next message, or the end of what can be parsed.
+    #[inline]
+    pub fn poll_event(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
+        if self.broken {
+            return None;
+        }
+        if self.partial.is_some() {
+            return self.complete(framing, pool);
+        }
+        let step = framing.step(self.input.rest());
+        match step {
+            Step::Frame { header, payload } if self.input.rest().len() >= header + payload => {
+                if framing.keep_header {
+                    return Some(Event::Message(self.input.take(header + payload)));
+                }
+                self.input.skip(header);
+                Some(Event::Message(self.input.take(payload)))
+            }
+            Step::Broken(cause) => Some(self.break_off(cause)),
+            _ if !self.has_input() => None,
+            _ => {
+                let Some(chunk) = pool.take(BEGIN_BYTES) else { return Some(Event::Starved) };
+                self.frame_since = now;
+                self.partial = Some(Partial { chunk: Some(chunk), header: 0, total: 0 });
+                self.complete(framing, pool)
+            }
+        }
+    }
+
+    fn break_off(&mut self, cause: Cause) -> Event {
+        self.broken = true;
+        self.discard();
+        Event::Broken(cause)
+    }
+
+    /// Moves input to the frame that began, until that is whole or the input is used up.
+    fn complete(&mut self, framing: &Framing, pool: &Pool) -> Option<Event> {
+        loop {
+            let partial = self.partial.as_mut()?;
+            let chunk = partial.chunk.as_mut()?;
+            let mut need = partial.total as usize;
+            if need == 0 {
+                match framing.step(chunk.written()) {
+                    Step::Broken(cause) => return Some(self.break_off(cause)),
+                    Step::Header(bytes) => need = bytes,
+                    Step::Frame { header, payload } => {
+                        need = header + payload;
+                        partial.header = header as u32;
+                        partial.total = need as u32;
+                    }
+                }
+            }
+            if chunk.len() == need {
+                let header = if framing.keep_header { 0 } else { partial.header as usize };
+                let mut message = self.partial.take()?.chunk?.into_slice();
+                message.advance(header);
+                return Some(Event::Message(message));
+            }
+            let step = (need - chunk.len()).min(self.input.rest().len());
+            if step == 0 {
+                return None;
+            }
+            if chunk.room() < step {
+                let Some(mut larger) = pool.take(room_for(chunk.len() + step, need)) else {
+                    return Some(Event::Starved);
+                };
+                larger.limit_to(need);
+                larger.write(chunk.written());
+                *chunk = larger;
+            }
+            chunk.write(&self.input.rest()[..step]);
+            self.input.skip(step);
+        }
+    }
+
+    /// Whether and where to receive next. Asking starts the clocks that wait for the peer.
+    pub fn poll_recv(&mut self, now: Millis) -> Want {
+        if self.has_input() {
+            return Want::No;
+        }
+        self.quiet_since = now;
+        match &mut self.partial {
+            Some(Partial { chunk, total, .. })
+                if chunk.as_ref().is_some_and(|chunk| {
+                    let missing = (*total as usize).saturating_sub(chunk.len());
+                    missing >= INTO_MIN && chunk.room() >= missing.min(INTO_MIN)
+                }) =>
+            {
+                let mut chunk = chunk.take().expect("looked at in the guard");
+                chunk.limit_to(*total as usize);
+                Want::Into(chunk)
+            }
+            _ => Want::Fresh,
+        }
+    }
+
+    /// Takes a message, whole or not at all. Over the cap with `force`, for a last one.
+    pub fn send(
+        &mut self,
+        framing: &Framing,
+        limits: &Limits,
+        pool: &Pool,
+        message: Outgoing<'_>,
+        force: bool,
+    ) -> Result<(), SendError> {
+        let wire = match message {
+            Outgoing::Framed(slice) => {
+                let wire = slice.len();
+                self.admit(limits, wire, force)?;
+                self.outbox.append_slice(slice);
+                wire
+            }
+            Outgoing::Copy(message) => {
+                let header = header(framing, message)?;
+                let wire = framing.wire_bytes(&header, message);
+                self.admit(limits, wire, force)?;
+                let body = &message[header.bytes().len() + message.len() - wire..];
+                let gather = wire <= GATHER_MAX && limits.overflow != Overflow::DropOldest;
+                self.outbox.append(pool, header.bytes(), body, gather)?;
+                wire
+            }
+        };
+        if self.manual {
+            self.outbox.hold(wire);
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, limits: &Limits, wire: usize, force: bool) -> Result<(), SendError> {
+        if force { Ok(()) } else { self.outbox.admit(limits, wire) }
+    }
+
+    /// A message with its header, in memory of its own: what `Outgoing::Framed` takes.
+    pub fn frame(framing: &Framing, pool: &Pool, message: &[u8]) -> Result<Slice, SendError> {
+        let header = header(framing, message)?;
+        let wire = framing.wire_bytes(&header, message);
+        let mut chunk = pool.take(wire).ok_or(SendError::Memory)?;
+        chunk.write(header.bytes());
+        chunk.write(&message[header.bytes().len() + message.len() - wire..]);
+        Ok(chunk.into_slice())
+    }
+
+    /// Owes a WRITABLE for a message that was refused for want of memory.
+    pub fn refuse_for_memory(&mut self) -> SendError {
+        self.outbox.refuse(SendError::Memory)
+    }
+
+    /// What was sent so far may leave.
+    pub fn flush(&mut self) {
+        self.outbox.flush();
+    }
+
+    /// What the model is to write next.
+    #[inline]
+    pub fn poll_transmit(&mut self, now: Millis) -> Option<Train> {
+        let train = self.outbox.transmit();
+        if train.is_some() {
+            self.send_since = now;
+        }
+        train
+    }
+
+    /// The model wrote `count` bytes of the train; 0 when it gave up.
+    pub fn handle_sent(&mut self, count: usize) {
+        self.outbox.sent(count);
+    }
+
+    /// Refusals to be told by a WRITABLE now.
+    pub fn poll_writable(&mut self, limits: &Limits) -> Option<u32> {
+        self.outbox.relieved(limits)
+    }
+
+    /// Drops what waits to be written; tells how many bytes that were.
+    pub fn abandon(&mut self) -> u32 {
+        self.outbox.clear()
+    }
+
+    /// Drops what was received and not told.
+    pub fn discard(&mut self) {
+        self.input.clear();
+        self.partial = None;
+    }
+
+    /// When the peer is late, and for what. `reading`: a receive is asked for; `sending`: the
+    /// model has a train.
+    pub fn poll_timeout(
+        &self,
+        limits: &Limits,
+        accepted: bool,
+        reading: bool,
+        sending: bool,
+    ) -> Option<(Millis, Cause)> {
+        let at = |on: bool, since: Millis, limit: u32, cause| {
+            (on && limit > 0).then(|| (since + Millis::from(limit), cause))
+        };
+        let first = accepted && !self.received;
+        let idle = limits.idle_timeout_ms;
+        [
+            at(reading && first, self.quiet_since, limits.first_byte_timeout_ms, FIRST),
+            at(reading, self.quiet_since, idle, Cause::TimeoutIdle),
+            at(reading && self.partial.is_some(), self.frame_since, limits.frame_timeout_ms, FRAME),
+            at(sending, self.send_since, limits.send_timeout_ms, Cause::TimeoutSend),
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(at, _)| *at)
+    }
+}
+
+const FIRST: Cause = Cause::TimeoutFirstByte;
+const FRAME: Cause = Cause::TimeoutFrame;
+
+/// Room for a frame of `need` bytes of which `have` are here: never much more than that.
+fn room_for(have: usize, need: usize) -> usize {
+    need.min((have * GROWTH).max(BEGIN_BYTES))
+}
+
+fn header(framing: &Framing, message: &[u8]) -> Result<super::framer::Header, SendError> {
+    framing.header(message).map_err(|error| match error {
+        HeaderError::TooBig => SendError::TooBig,
+        HeaderError::Malformed => SendError::Malformed,
+    })
+}
