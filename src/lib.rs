@@ -6,7 +6,8 @@
 //! capi → engine → { session , io } → buf
 //! ```
 //!
-//! * [`capi`]: every type and function that C sees, and no logic. `include/sockeye.h` is made of it.
+//! * [`capi`]: every type and function that C sees, and no logic; `include/sockeye.h` is made of
+//!   it.
 //! * [`engine`]: nets, workers, queues: the one place where a completion meets a session. Read
 //!   `engine/worker.rs` first: one turn of a worker is one page.
 //! * [`session`]: a byte stream cut into messages; no input, output, clock or thread.

@@ -80,6 +80,15 @@ impl Chunk {
         self.take(bytes.len())
     }
 
+    /// Copies `head` and `body` behind what is written. The caller has looked at `room`.
+    pub fn write_both(&mut self, head: &[u8], body: &[u8]) -> Slice {
+        self.copy(head);
+        self.end += head.len() as u32;
+        self.copy(body);
+        self.end -= head.len() as u32;
+        self.take(head.len() + body.len())
+    }
+
     fn copy(&mut self, bytes: &[u8]) {
         let (spare, room) = self.spare();
         assert!(bytes.len() <= room, "the caller has looked at the room");

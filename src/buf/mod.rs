@@ -2,11 +2,13 @@
 //! them, and the trains of slices that a gathered send carries. The only room whose unsafe code
 //! is about memory.
 
+mod arena;
 mod block;
 mod chunk;
 mod pool;
 mod train;
 
+pub use arena::{Arena, Written};
 pub use chunk::{Chunk, Reader, Release, Slice, SliceParts};
 pub use pool::{CHUNK_BYTES, Pool};
 pub use train::{TRAIN_MAX, Train};

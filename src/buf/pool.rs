@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Capacity of a receive chunk.
 pub const CHUNK_BYTES: usize = 64 * 1024;
+/// Capacity of a chunk of an arena.
+pub const ARENA_BYTES: usize = 16 * 1024 - HEADER;
 /// Capacities kept in free lists. The small ones carry sends, the last one receives.
-const CLASSES: [usize; 4] = [512 - HEADER, 4096 - HEADER, 16384 - HEADER, CHUNK_BYTES];
+const CLASSES: [usize; 4] = [512 - HEADER, 4096 - HEADER, ARENA_BYTES, CHUNK_BYTES];
 /// Bytes that one free list may keep.
 const KEEP_BYTES: usize = 4 * 1024 * 1024;
 

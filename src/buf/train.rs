@@ -46,13 +46,8 @@ impl Train {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
-    /// What is not sent after `sent` bytes are: the rest of a slice first, then whole ones.
-    pub fn into_rest(self, mut sent: usize) -> impl Iterator<Item = Slice> {
-        std::iter::once(self.first).chain(self.rest).filter_map(move |mut slice| {
-            let gone = sent.min(slice.len());
-            sent -= gone;
-            slice.advance(gone);
-            (!slice.is_empty()).then_some(slice)
-        })
+    /// The slices in order, given back.
+    pub fn into_slices(self) -> impl Iterator<Item = Slice> {
+        std::iter::once(self.first).chain(self.rest)
     }
 }

@@ -163,7 +163,7 @@ pub unsafe fn init_sized<T: Copy>(out: *mut T, size: usize, defaults: T) -> sock
 /// # Safety
 /// `out` is NULL or has `size` writable bytes.
 pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> sockeye_status {
-    if out.is_null() || size < OUT_MIN || size > STRUCT_MAX {
+    if out.is_null() || !(OUT_MIN..=STRUCT_MAX).contains(&size) {
         return refuse(Error::Invalid);
     }
     let len = size.min(size_of::<T>());

@@ -45,7 +45,7 @@ pub struct sockeye_framing {
     pub kind: u32,
     /// LENGTH: size of the length field, 1 to 4 bytes. Default 4.
     pub length_bytes: u32,
-    /// LENGTH: bytes of the header before the length field, at most 64. Sends fill them with
+    /// LENGTH: bytes of the header before the length field, at most 12. Sends fill them with
     /// zeros unless `keep_header`. Default 0.
     pub length_offset: u32,
     /// LENGTH: 1: least significant byte first. Default 0, network order.

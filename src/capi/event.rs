@@ -192,6 +192,7 @@ fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.detail = *detail;
             out.user_data = *user_data;
         }
+        Notice::Gone => {}
     }
     out
 }

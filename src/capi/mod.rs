@@ -1,24 +1,16 @@
 //! The C ABI: every type and function that C sees, and no logic. One file per C noun; `build.rs`
 //! names them in the order of the header.
 #![allow(non_camel_case_types)]
+#![allow(clippy::missing_safety_doc, reason = "the NULL and Ownership lines of the header are it")]
 
 pub mod boundary;
-pub mod status;
-
-pub mod model;
-
-pub mod config;
-
-pub mod net;
-
-pub mod endpoint;
-
-pub mod conn;
-
-pub mod event;
-
-pub mod queue;
-
 pub mod buffer;
-
+pub mod config;
+pub mod conn;
+pub mod endpoint;
+pub mod event;
 pub mod facts;
+pub mod model;
+pub mod net;
+pub mod queue;
+pub mod status;

@@ -1,7 +1,7 @@
 //! What the host asks: doors, and single connections.
 
 use super::config::{CloseHow, Endpoint, Kind, SocketOptions};
-use super::conn::{Conn, End, Listener};
+use super::conn::{Candidates, Conn, End, Listener};
 use super::error::{Error, Refusal};
 use super::inbox::Command;
 use super::net::Net;
@@ -9,7 +9,7 @@ use super::table::{Entry, Held};
 use super::url::{self, HostName};
 use crate::buf::Slice;
 use crate::io::Token;
-use crate::session::{Cause, Outgoing, SendError, Session};
+use crate::session::{Cause, Memory, Outgoing, SendError, Session};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -120,7 +120,8 @@ impl Net {
         conn.deadline = (timeout > 0).then(|| (now + u64::from(timeout), Cause::TimeoutConnect));
         let to_look_up = known.is_none();
         conn.addresses = known.map(|addresses| {
-            Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, place.port)).collect())
+            let all = addresses.into_iter().map(|ip| SocketAddr::new(ip, place.port));
+            Box::new(Candidates(all.collect()))
         });
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = core.insert(Entry::Conn(conn), user_data, home).ok_or_else(full)?;
@@ -166,6 +167,11 @@ impl Net {
         }
     }
 
+    /// Where the sends of a worker's connections get their memory.
+    fn memory(&self, home: usize) -> Memory<'_> {
+        Memory { arena: &self.core.homes[home].arena, pool: &self.core.pool }
+    }
+
     /// Gives a message to a locked connection, and has its worker look at it.
     #[inline]
     fn take(&self, token: Token, mut held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
@@ -174,8 +180,9 @@ impl Net {
             return Err(Error::Closed);
         }
         let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
-        let taken = conn.session.send(framing, limits, &self.core.pool, message, false);
         let home = usize::from(conn.home);
+        let memory = self.memory(home);
+        let taken = conn.session.send(framing, limits, memory, message, false);
         match taken {
             Ok(()) if std::mem::replace(&mut conn.dirty, true) => Ok(()),
             Ok(()) => {
@@ -259,8 +266,8 @@ impl Net {
                 if let Some(last) = last {
                     let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
                     let message = Outgoing::Copy(last);
-                    let pool = &self.core.pool;
-                    let taken = conn.session.send(framing, limits, pool, message, true);
+                    let memory = self.memory(usize::from(conn.home));
+                    let taken = conn.session.send(framing, limits, memory, message, true);
                     taken.map_err(|error| match error {
                         SendError::Memory => Error::NoMemory,
                         error => error.into(),

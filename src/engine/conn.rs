@@ -11,12 +11,10 @@ use std::sync::Arc;
 /// One lane of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LaneState {
-    /// No operation, and every event of the last one is published.
+    /// No operation.
     Idle,
     /// The model has an operation.
     InFlight,
-    /// Its completion is applied, its events are not yet published.
-    Settling,
 }
 
 /// How far a connection is.
@@ -44,6 +42,9 @@ pub enum End {
     Abrupt,
 }
 
+/// Addresses of one name, in the order in which they are tried. In a box: few connections have it.
+pub struct Candidates(pub VecDeque<SocketAddr>);
+
 /// A connection. Two facts let its slot go: *joined* (the model and the socket are gone) and
 /// *ended* (CLOSED was told, and its batch is over).
 pub struct Conn {
@@ -53,10 +54,10 @@ pub struct Conn {
     pub socket: Option<Socket>,
     pub peer: Option<SocketAddr>,
     /// Kept when the socket goes.
-    pub local: Option<SocketAddr>,
+    pub local: Option<Box<SocketAddr>>,
     pub listener: Option<Token>,
     /// Addresses still to be tried.
-    pub addresses: Option<Box<VecDeque<SocketAddr>>>,
+    pub addresses: Option<Box<Candidates>>,
     /// The worker.
     pub home: u16,
     pub queue: u16,
@@ -145,11 +146,6 @@ impl Conn {
             received_messages: 0,
             sent_bytes: 0,
         }
-    }
-
-    /// Whether a lane is in this state.
-    pub fn any_lane(&self, state: LaneState) -> bool {
-        self.lanes.contains(&state)
     }
 
     /// Whether the host may still send.

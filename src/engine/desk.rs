@@ -2,12 +2,12 @@
 //! down as orders. `tend.rs` is its other half: what to do next with one connection.
 
 use super::Core;
-use super::conn::{Conn, End, LaneState, Phase};
+use super::conn::{Candidates, Conn, End, LaneState, Phase};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::table::Entry;
 use super::timers::Timers;
-use crate::buf::{Chunk, Slice};
+use crate::buf::{Chunk, Release, Slice, Train};
 use crate::io::os::sys;
 use crate::io::{Accepted, Completion, Lane, Op, Outcome, Role, Token};
 use crate::session::{Cause, Millis, Session};
@@ -43,8 +43,9 @@ pub struct Desk {
     pub orders: Vec<Order>,
     /// Events of this turn, not yet published.
     pub(super) batch: Vec<Event>,
-    /// Lanes whose completion is applied.
-    settled: Vec<(Token, Lane)>,
+    /// Bytes they count for, and how many of them are messages.
+    pub(super) batch_bytes: u64,
+    pub(super) batch_messages: u64,
     /// Connections with input left over from their budget.
     pub(super) hungry: Vec<Token>,
     /// Connections and listeners that wait for the queue to be drained.
@@ -66,7 +67,8 @@ impl Desk {
             done: Vec::new(),
             orders: Vec::new(),
             batch: Vec::new(),
-            settled: Vec::new(),
+            batch_bytes: 0,
+            batch_messages: 0,
             hungry: Vec::new(),
             stalled: Vec::new(),
             commands: Vec::new(),
@@ -81,7 +83,6 @@ impl Desk {
     pub fn at_rest(&self) -> bool {
         self.done.is_empty()
             && self.orders.is_empty()
-            && self.settled.is_empty()
             && self.batch.is_empty()
             && self.hungry.is_empty()
     }
@@ -92,7 +93,9 @@ impl Desk {
     }
 
     pub(super) fn emit(&mut self, token: Token, notice: Notice) {
-        self.batch.push(Event { token, notice });
+        let event = Event { token, notice };
+        self.batch_bytes += event.cost();
+        self.batch.push(event);
     }
 
     /// Takes what others asked for. The first step of a turn.
@@ -183,7 +186,8 @@ impl Desk {
         self.orders.push(Order::Submit(token, Op::Connect(Box::new(peer.into()))));
     }
 
-    /// Applies what the model completed. Nothing of it is published yet.
+    /// Applies what the model completed. What is to follow is written down as orders; they are
+    /// carried out when the events are published.
     pub fn apply(&mut self, core: &Core) {
         let now = core.now();
         self.catching_up |= now - self.last_read > CATCH_UP_MS;
@@ -191,15 +195,14 @@ impl Desk {
         self.last_read = now;
         let mut done = mem::take(&mut self.done);
         let busy = done.len() > BUSY;
-        for Completion { token, lane, outcome } in done.drain(..) {
-            self.settled.push((token, lane));
+        let mut release = Release::default();
+        for Completion { token, lane: _, outcome } in done.drain(..) {
             match outcome {
                 Outcome::Accepted(all, error) => self.accepted(core, token, all, error),
                 Outcome::Received(answer, chunk) => self.received(core, token, answer, chunk),
                 Outcome::Connected(answer) => self.connected(core, token, answer),
                 Outcome::Sent(answer, train) => {
-                    self.sent(core, token, answer);
-                    drop(train);
+                    self.sent(core, token, answer, train, &mut release);
                 }
             }
         }
@@ -221,7 +224,7 @@ impl Desk {
         let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(listener) = held.listener() else { return };
-        listener.lane = LaneState::Settling;
+        listener.lane = LaneState::Idle;
         listener.accepted += all.len() as u64;
         count(&counters.accepted, all.len() as u64);
         if !all.is_empty() {
@@ -240,6 +243,7 @@ impl Desk {
             }
         }
         let endpoint = listener.endpoint.clone();
+        self.tend_listener(core, token, listener);
         drop(held);
         for one in all {
             let mut session = Session::new(self.now, core.is_manual());
@@ -272,7 +276,7 @@ impl Desk {
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.lanes[Lane::In as usize] = LaneState::Settling;
+        conn.lanes[Lane::In as usize] = LaneState::Idle;
         match answer {
             Ok(slice) if slice.is_empty() => {
                 conn.eof = true;
@@ -296,12 +300,13 @@ impl Desk {
                 conn.broken.get_or_insert((cause, os_error));
             }
         }
+        self.tend_conn(core, token, conn);
     }
 
     fn connected(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.lanes[Lane::Out as usize] = LaneState::Settling;
+        conn.lanes[Lane::Out as usize] = LaneState::Idle;
         match answer {
             Ok(()) if conn.end == End::Abrupt => {}
             Ok(()) => {
@@ -320,22 +325,27 @@ impl Desk {
                 conn.end_abruptly(cause, os_error);
             }
         }
+        self.tend_conn(core, token, conn);
     }
 
-    fn sent(&mut self, core: &Core, token: Token, answer: io::Result<usize>) {
+    fn sent(
+        &mut self,
+        core: &Core,
+        token: Token,
+        answer: io::Result<usize>,
+        train: Train,
+        release: &mut Release,
+    ) {
         let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.lanes[Lane::Out as usize] = LaneState::Settling;
+        conn.lanes[Lane::Out as usize] = LaneState::Idle;
         match answer {
             Ok(bytes) => {
                 conn.sent_bytes += bytes as u64;
                 count(&counters.sent_bytes, bytes as u64);
                 count(&counters.sent_batches, 1);
-                if conn.end == End::Abrupt {
-                    return;
-                }
-                conn.session.handle_sent(bytes);
+                conn.session.handle_sent(bytes, train, release);
                 if conn.end == End::Not
                     && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
                 {
@@ -344,7 +354,7 @@ impl Desk {
             }
             Err(error) if conn.end != End::Abrupt => {
                 let (cause, os_error) = breakage(&error);
-                conn.session.handle_sent(0);
+                conn.session.handle_sent(0, train, release);
                 conn.unsent += conn.session.abandon();
                 // What the peer sent before is still told; a paused connection has nothing to
                 // wait for.
@@ -353,40 +363,26 @@ impl Desk {
                     conn.end_abruptly(cause, os_error);
                 }
             }
-            Err(_) => {}
+            Err(_) => conn.session.handle_sent(0, train, release),
         }
+        self.tend_conn(core, token, conn);
     }
 
     /// Gives the turn's events to the queue.
-    pub fn publish(&mut self, core: &Core, turner: Option<usize>) {
+    pub fn publish(&mut self, core: &Core) {
         if !self.batch.is_empty() {
-            let messages = |event: &&Event| matches!(event.notice, Notice::Message(_));
-            let messages = self.batch.iter().filter(messages).count();
-            count(&core.homes[self.home].counters.received_messages, messages as u64);
-            core.queues[self.queue].publish(core, &mut self.batch, turner);
+            let (bytes, messages) = (self.batch_bytes, self.batch_messages);
+            (self.batch_bytes, self.batch_messages) = (0, 0);
+            count(&core.homes[self.home].counters.received_messages, messages);
+            let queue = &core.queues[self.queue];
+            queue.publish(core, &mut self.batch, bytes, Some(self.home));
         }
-    }
-
-    /// After publishing: lanes become idle, and their connections are looked at.
-    pub fn settle(&mut self, core: &Core) {
-        let mut settled = mem::take(&mut self.settled);
-        for (token, lane) in settled.drain(..) {
-            let Some(mut held) = core.table.hold(token) else { continue };
-            if let Some(listener) = held.listener() {
-                listener.lane = LaneState::Idle;
-                self.tend_listener(core, token, listener);
-            } else if let Some(conn) = held.conn() {
-                conn.lanes[lane as usize] = LaneState::Idle;
-                self.tend_conn(core, token, conn);
-            }
-        }
-        self.settled = settled;
     }
 
     /// A new session's first socket: dials the next address of a connection.
     pub(super) fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        let next = conn.addresses.as_mut().and_then(|list| list.pop_front());
-        if conn.addresses.as_ref().is_some_and(|list| list.is_empty()) {
+        let next = conn.addresses.as_mut().and_then(|list| list.0.pop_front());
+        if conn.addresses.as_ref().is_some_and(|list| list.0.is_empty()) {
             conn.addresses = None;
         }
         let Some(address) = next else { return conn.end_abruptly(Cause::Resolve, 0) };
@@ -417,7 +413,7 @@ impl Desk {
         }
         match found {
             Ok(addresses) => {
-                conn.addresses = Some(Box::new(addresses.into()));
+                conn.addresses = Some(Box::new(Candidates(addresses.into())));
                 self.dial(core, token, conn);
             }
             Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
@@ -479,7 +475,8 @@ impl Desk {
             }
         }
         core.homes[home].population.store(0, SeqCst);
-        core.queues[home % core.queues.len()].publish(core, &mut batch, None);
+        let bytes = batch.iter().map(Event::cost).sum();
+        core.queues[home % core.queues.len()].publish(core, &mut batch, bytes, None);
     }
 }
 

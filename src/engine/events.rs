@@ -2,12 +2,12 @@
 
 use super::Core;
 use super::inbox::Command;
+use super::table::Slot;
 use crate::buf::{Release, Slice};
 use crate::io::Token;
 use crate::io::os::sys::WaitObject;
 use crate::session::Cause;
 use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::Instant;
@@ -28,14 +28,29 @@ pub struct Event {
 pub enum Notice {
     Opened(Option<Token>),
     Message(Slice),
-    Writable { refused: u32 },
-    Closed { cause: Cause, os_error: i32, unsent: u32 },
-    ListenerClosed { cause: Cause, os_error: i32 },
-    Posted { detail: u64, user_data: u64 },
+    Writable {
+        refused: u32,
+    },
+    Closed {
+        cause: Cause,
+        os_error: i32,
+        unsent: u32,
+    },
+    ListenerClosed {
+        cause: Cause,
+        os_error: i32,
+    },
+    Posted {
+        detail: u64,
+        user_data: u64,
+    },
+    /// Handed out, and its batch is over.
+    Gone,
 }
 
 impl Event {
-    fn cost(&self) -> u64 {
+    /// Bytes it counts for while it waits.
+    pub fn cost(&self) -> u64 {
         match &self.notice {
             Notice::Message(data) => EVENT_BYTES + data.len() as u64,
             _ => EVENT_BYTES,
@@ -65,7 +80,7 @@ pub struct Queue {
     /// The first of its workers.
     pub home: usize,
     bytes_max: u64,
-    events: Mutex<VecDeque<Event>>,
+    events: Mutex<Vec<Event>>,
     /// Events published and not handed out, told without the lock.
     count: AtomicUsize,
     /// Bytes of them.
@@ -80,13 +95,13 @@ pub struct Queue {
     signal: OnceLock<WaitObject>,
 }
 
-/// What the polling thread has.
+/// What the polling thread has: events taken from the queue, in order. Those before `from` are
+/// gone, those up to `next` are the current batch, the others are still to be handed out.
 #[derive(Default)]
 pub struct Poller {
-    /// Taken from the queue and not yet handed out.
-    pending: VecDeque<Event>,
-    /// Handed out by the last poll.
-    batch: Vec<Event>,
+    events: Vec<Event>,
+    from: usize,
+    next: usize,
     /// The number of the last poll that handed something out.
     number: u32,
 }
@@ -109,15 +124,19 @@ impl Queue {
         }
     }
 
-    /// Puts a turn's events in, and wakes who waits for them. `turner`: the home that the calling
-    /// thread turns, if it turns one.
-    pub fn publish(&self, core: &Core, batch: &mut Vec<Event>, turner: Option<usize>) {
-        let bytes = batch.iter().map(Event::cost).sum();
+    /// Puts a turn's events of `bytes` in, and wakes who waits for them. `turner`: the home that
+    /// the calling thread turns, if it turns one.
+    pub fn publish(&self, core: &Core, batch: &mut Vec<Event>, bytes: u64, turner: Option<usize>) {
         {
             let mut events = self.events.lock();
             self.bytes.fetch_add(bytes, SeqCst);
-            events.extend(batch.drain(..));
-            let before = self.count.swap(events.len(), SeqCst);
+            let before = events.len();
+            if before == 0 {
+                std::mem::swap(&mut *events, batch);
+            } else {
+                events.append(batch);
+            }
+            self.count.store(events.len(), SeqCst);
             if before == 0
                 && let Some(signal) = self.signal.get()
             {
@@ -144,27 +163,29 @@ impl Queue {
 
     /// Whether its connections are not to be read now. A worker that acts on it puts the
     /// connection on its list first, and asks `stall` afterwards.
-    pub fn is_full(&self) -> bool {
-        self.bytes() >= self.bytes_max
+    /// `more`: bytes that the worker is about to publish.
+    pub fn is_full(&self, more: u64) -> bool {
+        self.bytes() + more >= self.bytes_max
     }
 
     /// Some connection waits for the queue to be drained. False: it was meanwhile.
-    pub fn stall(&self) -> bool {
+    pub fn stall(&self, more: u64) -> bool {
         self.stalled.store(true, SeqCst);
-        self.is_full()
+        self.is_full(more)
     }
 
     /// Ends the batch before: payloads go back, slots of closed connections are free again.
     pub fn end_batch(&self, core: &Core, poller: &mut Poller) {
         let mut release = Release::default();
-        for event in poller.batch.drain(..) {
-            match event.notice {
+        for event in &mut poller.events[poller.from..poller.next] {
+            match std::mem::replace(&mut event.notice, Notice::Gone) {
                 Notice::Message(data) => release.add(data),
                 Notice::Closed { .. } => core.conn_ended(event.token),
                 Notice::ListenerClosed { .. } => core.listener_ended(event.token),
                 _ => {}
             }
         }
+        poller.from = poller.next;
     }
 
     /// Hands out up to `cap` events. Ends early behind an OPENED, so that what the host sets for
@@ -176,58 +197,65 @@ impl Queue {
         cap: usize,
         mut write: impl FnMut(usize, Handed),
     ) -> usize {
-        if poller.pending.is_empty() {
+        if !poller.has_pending() {
             if !self.is_ready() {
                 return 0;
             }
-            self.refill(&mut poller.pending);
+            self.refill(poller);
         }
         poller.number = poller.number.wrapping_add(1).max(1);
-        let mut bytes = 0;
-        while poller.batch.len() < cap
-            && let Some(event) = poller.pending.front()
+        let (mut count, mut bytes) = (0, 0);
+        let mut last: Option<(Token, Option<&Slot>)> = None;
+        while count < cap
+            && let Some(event) = poller.events.get_mut(poller.next)
         {
-            let slot = core.table.slot(event.token);
+            let slot = match last {
+                Some((token, slot)) if token == event.token => slot,
+                _ => core.table.slot(event.token),
+            };
+            last = Some((event.token, slot));
             let mut user_data = 0;
             if let Some(slot) = slot {
                 user_data = slot.user_data.load(Acquire);
-                let last = matches!(event.notice, Notice::Closed { .. });
-                if !last && slot.muted.load(Acquire) {
-                    bytes += event.cost();
-                    poller.pending.pop_front();
-                    continue;
-                }
                 if slot.opened.load(Relaxed) == poller.number {
                     break;
+                }
+                if slot.muted.load(Acquire) && !matches!(event.notice, Notice::Closed { .. }) {
+                    bytes += event.cost();
+                    event.notice = Notice::Gone;
+                    poller.next += 1;
+                    continue;
                 }
                 if matches!(event.notice, Notice::Opened(_)) {
                     slot.opened.store(poller.number, Relaxed);
                 }
             }
             bytes += event.cost();
-            let position = poller.batch.len();
-            write(position, Handed { event, user_data, position: position as u32 });
-            poller.batch.extend(poller.pending.pop_front());
+            write(count, Handed { event, user_data, position: poller.next as u32 });
+            count += 1;
+            poller.next += 1;
         }
         self.drained(core, bytes);
         self.hush(poller);
-        poller.batch.len()
+        count
     }
 
     /// Ends the signal when nothing waits any more.
     fn hush(&self, poller: &Poller) {
         if let Some(signal) = self.signal.get() {
             let events = self.events.lock();
-            if events.is_empty() && poller.pending.is_empty() {
+            if events.is_empty() && !poller.has_pending() {
                 signal.clear();
             }
         }
     }
 
-    /// Takes everything from the queue.
-    fn refill(&self, pending: &mut VecDeque<Event>) {
+    /// Takes everything from the queue. All that was taken before is gone.
+    fn refill(&self, poller: &mut Poller) {
+        poller.events.clear();
+        (poller.from, poller.next) = (0, 0);
         let mut events = self.events.lock();
-        std::mem::swap(&mut *events, pending);
+        std::mem::swap(&mut *events, &mut poller.events);
         self.count.store(0, SeqCst);
     }
 
@@ -268,7 +296,7 @@ impl Queue {
         let fresh = if self.signal.get().is_none() { Some(WaitObject::new()?) } else { None };
         let events = self.events.lock();
         let signal = self.signal.get_or_init(|| fresh.expect("made when there was none"));
-        if !events.is_empty() || !poller.pending.is_empty() {
+        if !events.is_empty() || poller.has_pending() {
             signal.set();
         }
         Ok(signal.raw())
@@ -278,12 +306,13 @@ impl Queue {
 impl Poller {
     /// Whether events were taken and not handed out.
     pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+        self.next < self.events.len()
     }
 
-    /// The payload at `position` of the batch, if it is that connection's and at that address.
+    /// The payload at `position`, if it is of the current batch, that connection's, and at that
+    /// address.
     pub fn payload(&self, token: Token, position: u32, data: *const u8) -> Option<&Slice> {
-        let event = self.batch.get(position as usize)?;
+        let event = self.events[..self.next].get(position as usize)?;
         match &event.notice {
             Notice::Message(slice) if event.token == token && slice.as_ptr() == data => Some(slice),
             _ => None,

@@ -122,7 +122,7 @@ impl Net {
         Ok(ConnInfo {
             queue: u32::from(conn.queue),
             peer: conn.peer,
-            local: local.or(conn.local),
+            local: local.or(conn.local.as_deref().copied()),
             listener: conn.listener,
             user_data,
         })

@@ -1,5 +1,6 @@
 //! Host to worker: what others ask of a worker, and the bell that wakes it.
 
+use crate::buf::{Arena, Pool};
 use crate::io::{Bell, Token};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -44,7 +45,6 @@ pub fn count(counter: &AtomicU64, by: u64) {
 }
 
 /// A worker as others see it.
-#[derive(Default)]
 pub struct Home {
     inbox: Mutex<Vec<Command>>,
     /// Connections with sends that wait for a flush (MANUAL).
@@ -63,6 +63,8 @@ pub struct Home {
     /// Connections and listeners that live here.
     pub population: AtomicUsize,
     pub counters: Counters,
+    /// Small sends of the connections that live here.
+    pub arena: Arena,
 }
 
 /// A number for the calling thread, never 0.
@@ -73,6 +75,23 @@ pub fn me() -> u64 {
 }
 
 impl Home {
+    /// A home without a worker as yet.
+    pub fn new(pool: &Pool) -> Home {
+        Home {
+            inbox: Mutex::default(),
+            staged: Mutex::default(),
+            thirsty: Mutex::default(),
+            bell: OnceLock::new(),
+            owner: AtomicU64::new(0),
+            wanted: AtomicBool::new(false),
+            backstop: OnceLock::new(),
+            pooled: AtomicBool::new(false),
+            population: AtomicUsize::new(0),
+            counters: Counters::default(),
+            arena: Arena::new(pool.clone()),
+        }
+    }
+
     /// Set once, when the worker is opened.
     pub fn set_bell(&self, bell: Bell) {
         let first = self.bell.set(bell).is_ok();

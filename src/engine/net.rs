@@ -85,12 +85,13 @@ impl Net {
         let workers = config.workers_in_all() as usize;
         let drive = resolve_drive(&config);
         let queue = |home| Queue::new(home, config.queue_max_bytes);
+        let pool = Pool::new(config.memory_max_bytes);
         let core = Arc::new(Core {
             tag: TAGS.fetch_add(1, Relaxed),
             table: Table::new(config.connections_max),
             queues: (0..config.queues as usize).map(queue).collect(),
-            homes: (0..workers).map(|_| Home::default()).collect(),
-            pool: Pool::new(config.memory_max_bytes),
+            homes: (0..workers).map(|_| Home::new(&pool)).collect(),
+            pool,
             clock: Instant::now(),
             state: AtomicU8::new(RUNNING),
             panicked: AtomicBool::new(false),
@@ -257,11 +258,12 @@ impl Net {
     pub fn post(&self, queue: u32, detail: u64, user_data: u64) -> Result<(), Error> {
         self.check_running()?;
         let queue = self.queue(queue)?;
-        if queue.is_full() {
+        if queue.is_full(0) {
             return Err(Error::Again);
         }
         let event = Event { token: Token(0), notice: Notice::Posted { detail, user_data } };
-        queue.publish(&self.core, &mut vec![event], None);
+        let bytes = event.cost();
+        queue.publish(&self.core, &mut vec![event], bytes, None);
         Ok(())
     }
 

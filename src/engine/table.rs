@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 const PAGE_SLOTS: usize = 256;
 const GENERATION_MAX: u32 = (1 << Token::GENERATION_BITS) - 1;
 
-/// What a slot holds. `conn` and `listener` check the token's generation.
+/// What a slot holds, in place: most are connections, and none is to cost an allocation.
+#[allow(clippy::large_enum_variant, reason = "as said above")]
 pub enum Entry {
     Free,
     Conn(Conn),

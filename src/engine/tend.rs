@@ -59,7 +59,7 @@ impl Desk {
         if conn.end == End::Not && conn.phase == Phase::Open && conn.adopted {
             self.read(core, token, conn);
         }
-        if conn.end == End::Peer && !conn.told && !conn.any_lane(LaneState::Settling) {
+        if conn.end == End::Peer && !conn.told {
             self.tell_closed(token, conn);
         }
         if conn.end != End::Abrupt && conn.phase == Phase::Open && conn.adopted {
@@ -121,6 +121,7 @@ impl Desk {
                 None => return,
                 Some(Event::Message(data)) => {
                     conn.received_messages += 1;
+                    self.batch_messages += 1;
                     self.emit(token, Notice::Message(data));
                 }
                 Some(Event::Broken(cause)) => return conn.end_abruptly(cause, 0),
@@ -140,14 +141,14 @@ impl Desk {
 
     /// Whether the queue is full; then this one waits until it is drained.
     fn stall(&mut self, core: &Core, token: Token, stalled: &mut bool) -> bool {
-        let queue = &core.queues[self.queue];
-        if !queue.is_full() {
+        let (queue, more) = (&core.queues[self.queue], self.batch_bytes);
+        if !queue.is_full(more) {
             return false;
         }
         if !mem::replace(stalled, true) {
             self.stalled.push(token);
         }
-        if queue.stall() {
+        if queue.stall(more) {
             return true;
         }
         // Drained in between: whoever drained it may not have seen the list.
@@ -231,20 +232,20 @@ impl Desk {
 
     /// Tells CLOSED, and joins the two lanes.
     fn finish(&mut self, token: Token, conn: &mut Conn) {
-        if conn.any_lane(LaneState::Settling) || conn.joined {
+        if conn.joined {
             return;
         }
         if !conn.told {
             self.tell_closed(token, conn);
         }
         conn.session.discard();
-        conn.session.abandon();
-        if conn.any_lane(LaneState::InFlight) {
+        if conn.lanes.contains(&LaneState::InFlight) {
             if !mem::replace(&mut conn.cancelled, true) {
                 self.orders.push(Order::Cancel(token));
             }
             return;
         }
+        conn.session.abandon();
         conn.redial = false;
         if conn.socket.is_some() {
             self.let_go(token, conn);
@@ -260,7 +261,7 @@ impl Desk {
             return;
         }
         let Some(socket) = conn.socket.take() else { return };
-        conn.local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        conn.local = socket.local_addr().ok().and_then(|a| a.as_socket()).map(Box::new);
         if conn.reset {
             // A reset that cannot be asked for becomes an ordinary end.
             let _ = socket.set_linger(Some(std::time::Duration::ZERO));
@@ -272,9 +273,6 @@ impl Desk {
 
     /// What is to be done next with a listener.
     pub(super) fn tend_listener(&mut self, core: &Core, token: Token, listener: &mut Listener) {
-        if listener.lane == LaneState::Settling {
-            return;
-        }
         if listener.closing.is_none() {
             let late = listener.resume_at <= self.now;
             if listener.adopted

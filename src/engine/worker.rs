@@ -58,12 +58,11 @@ impl<P: Proactor> Worker<P> {
         }
     }
 
-    /// Applies completions, then publishes, then lets the lanes go on: a lane is not idle before
-    /// the events of its last operation are out.
+    /// Applies completions and publishes their events. What follows from them is carried out
+    /// afterwards: nothing can be received or told out of order.
     fn digest(&mut self) {
         self.desk.apply(&self.core);
-        self.desk.publish(&self.core, Some(self.home));
-        self.desk.settle(&self.core);
+        self.desk.publish(&self.core);
     }
 
     /// Does what the desk wrote down. Doing it may make it write down more.

@@ -194,13 +194,14 @@ impl<R: Readiness> Emulated<R> {
 
     /// One try of the operation that waits on this lane.
     fn attempt(&mut self, token: Token, lane: Lane, done: &mut Vec<Completion>) {
-        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::as_mut) else {
-            return;
-        };
-        if entry.token != token {
-            return;
+        if let Some(op) = self.entry(token).and_then(|entry| entry.take(lane)) {
+            self.attempt_op(token, op, done);
         }
-        let Some(op) = entry.take(lane) else { return };
+    }
+
+    fn attempt_op(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {
+        let Some(entry) = self.entries[token.index()].as_mut() else { return };
+        let lane = op.lane();
         let (tried, drained) = match op {
             Op::Accept => (entry.try_accept(), false),
             Op::Recv(given) => entry.try_recv(given, &mut self.chunk, &self.setup),
@@ -329,15 +330,14 @@ impl<R: Readiness> Proactor for Emulated<R> {
             return done.push(Completion { token, lane, outcome: op.fail(cancelled()) });
         };
         debug_assert!(!entry.waits(lane), "one operation per lane");
+        if entry.ready[lane as usize] && lane == Lane::Out {
+            return self.attempt_op(token, op, done);
+        }
         entry.put(op);
-        if !entry.ready[lane as usize] {
-            if let Err(error) = self.poller.arm(token, lane) {
-                self.fail(token, lane, error, done);
-            }
-        } else if lane == Lane::Out {
-            self.attempt(token, lane, done);
-        } else {
+        if entry.ready[lane as usize] {
             self.runnable.push((token, lane));
+        } else if let Err(error) = self.poller.arm(token, lane) {
+            self.fail(token, lane, error, done);
         }
     }
 

@@ -12,4 +12,5 @@ mod session;
 pub use event::{Cause, Event, SendError};
 pub use framer::{Framing, FramingKind};
 pub use limits::{Limits, Millis, Overflow};
+pub use outbox::Memory;
 pub use session::{Outgoing, Session, Want};

@@ -2,7 +2,7 @@
 
 use super::event::SendError;
 use super::limits::{Limits, Overflow};
-use crate::buf::{Chunk, Pool, Slice, Train};
+use crate::buf::{Arena, Chunk, Pool, Release, Slice, Train, Written};
 use std::collections::VecDeque;
 
 /// Messages up to this size are gathered in common memory; larger ones keep their own.
@@ -12,9 +12,20 @@ const CHUNK_MAX: usize = 16 * 1024;
 
 /// Some whole messages, or what is left of them, in one run of bytes.
 struct Piece {
+    /// Empty while the model has it.
     slice: Slice,
+    len: u32,
     /// Messages that end in it.
     messages: u32,
+}
+
+/// Where sends get their memory.
+#[derive(Clone, Copy)]
+pub struct Memory<'a> {
+    /// For small messages of connections whose peer reads.
+    pub arena: &'a Arena,
+    /// For the others: what waits long must not pin what lies beside it.
+    pub pool: &'a Pool,
 }
 
 /// Invariants: `bytes` and `messages` are the sums over `pieces`; `held <= bytes`;
@@ -22,13 +33,13 @@ struct Piece {
 #[derive(Default)]
 pub struct Outbox {
     pieces: VecDeque<Piece>,
-    /// Room behind the last piece. None when the last piece has memory of its own.
+    /// Room behind the last piece, of this outbox alone. Only while the peer does not keep up.
     tail: Option<Chunk>,
     bytes: u32,
     messages: u32,
     /// Bytes at the end that wait for a flush.
     held: u32,
-    /// Pieces at the front that the model has a copy of.
+    /// Pieces at the front that the model has.
     flying: u32,
     /// True exactly when the first piece is the rest of one that was partly written.
     started: bool,
@@ -87,7 +98,7 @@ impl Outbox {
         let first = (self.flying as usize).max(usize::from(self.started));
         while self.pieces.len() > first && !self.fits(limits, wire) {
             let piece = self.pieces.remove(first).expect("there are more than `first`");
-            self.bytes -= piece.slice.len() as u32;
+            self.bytes -= piece.len;
             self.messages -= piece.messages;
             self.dropped = self.dropped.saturating_add(piece.messages);
             self.held = self.held.min(self.bytes);
@@ -97,47 +108,56 @@ impl Outbox {
     /// Adds a message given as two runs of bytes, gathered with its neighbours where `gather`.
     pub fn append(
         &mut self,
-        pool: &Pool,
+        memory: Memory<'_>,
         head: &[u8],
         body: &[u8],
         gather: bool,
     ) -> Result<(), SendError> {
         let wire = head.len() + body.len();
-        if let (Some(tail), Some(last)) = (&mut self.tail, self.pieces.back_mut())
-            && gather
+        let resting = self.pieces.len() > self.flying as usize;
+        let last = self.pieces.back_mut().filter(|_| gather && resting);
+        if gather && self.flying == 0 {
+            let last = last.map(|piece| &mut piece.slice);
+            match memory.arena.write(last, head, body) {
+                Written::Behind => self.grow(wire),
+                Written::Apart(slice) => self.append_slice(slice),
+                Written::Full => return Err(self.refuse(SendError::Memory)),
+            }
+            return Ok(());
+        }
+        if let (Some(tail), Some(last)) = (&mut self.tail, last)
             && tail.room() >= wire
             && tail.extend(&mut last.slice, head)
         {
-            let grown = tail.extend(&mut last.slice, body);
-            debug_assert!(grown, "the room was looked at");
-            last.messages += 1;
-            self.count(wire);
+            tail.extend(&mut last.slice, body);
+            self.grow(wire);
             return Ok(());
         }
         let room = wire.max((self.bytes as usize).min(CHUNK_MAX));
-        let Some(mut chunk) = pool.take(room) else { return Err(self.refuse(SendError::Memory)) };
-        let mut slice = chunk.write(head);
-        chunk.extend(&mut slice, body);
-        self.push(slice, wire);
+        let Some(mut chunk) = memory.pool.take(room) else {
+            return Err(self.refuse(SendError::Memory));
+        };
+        self.append_slice(chunk.write_both(head, body));
         self.tail = gather.then_some(chunk);
         Ok(())
     }
 
-    /// Adds a message that has memory of its own.
+    /// Adds a message in memory of its own, or of others too.
     pub fn append_slice(&mut self, slice: Slice) {
-        let wire = slice.len();
         self.tail = None;
-        self.push(slice, wire);
-    }
-
-    fn push(&mut self, slice: Slice, wire: usize) {
-        if wire > 0 {
-            self.pieces.push_back(Piece { slice, messages: 1 });
-            self.count(wire);
+        let len = slice.len() as u32;
+        if len > 0 {
+            self.pieces.push_back(Piece { slice, len, messages: 1 });
+            self.bytes += len;
+            self.messages += 1;
         }
     }
 
-    fn count(&mut self, wire: usize) {
+    /// The last piece grew by a message.
+    fn grow(&mut self, wire: usize) {
+        let last = self.pieces.back_mut().expect("it grew");
+        last.len += wire as u32;
+        last.messages += 1;
         self.bytes += wire as u32;
         self.messages += 1;
     }
@@ -157,40 +177,57 @@ impl Outbox {
         self.bytes > self.held && self.flying == 0
     }
 
-    /// What the model is to write next. It stays here until `sent` tells how much was written.
+    /// What the model is to write next. It comes back with `sent`.
     pub fn transmit(&mut self) -> Option<Train> {
         if !self.is_sendable() {
             return None;
         }
-        let mut free = (self.bytes - self.held) as usize;
+        let mut free = self.bytes - self.held;
         let mut train = Train::default();
-        for piece in &self.pieces {
-            if free == 0 || train.is_full() {
-                break;
+        while free > 0 && !train.is_full() {
+            let at = self.flying as usize;
+            if self.pieces[at].len > free {
+                self.split(at, free);
             }
-            let mut slice = piece.slice.clone();
-            slice.truncate(free);
-            free -= slice.len();
-            train.push(slice);
+            let piece = &mut self.pieces[at];
+            free -= piece.len;
+            train.push(std::mem::take(&mut piece.slice));
             self.flying += 1;
         }
         Some(train)
     }
 
-    /// The model wrote the first `count` bytes and has nothing any more.
-    pub fn sent(&mut self, mut count: usize) {
-        self.flying = 0;
+    /// Cuts a piece in two: a flush came in the middle of it.
+    fn split(&mut self, at: usize, len: u32) {
+        let piece = &mut self.pieces[at];
+        let mut rest = piece.slice.clone();
+        rest.advance(len as usize);
+        piece.slice.truncate(len as usize);
+        let rest = Piece { slice: rest, len: piece.len - len, messages: piece.messages };
+        (piece.len, piece.messages) = (len, 0);
+        self.pieces.insert(at + 1, rest);
+    }
+
+    /// The model wrote the first `count` bytes of the train and gives it back.
+    pub fn sent(&mut self, mut count: usize, train: Train, release: &mut Release) {
+        let flying = std::mem::take(&mut self.flying) as usize;
+        for (piece, slice) in self.pieces.iter_mut().take(flying).zip(train.into_slices()) {
+            piece.slice = slice;
+        }
         self.bytes -= count as u32;
         while count > 0 {
             let front = self.pieces.front_mut().expect("no more is written than waits");
-            if front.slice.len() > count {
+            if front.len as usize > count {
                 front.slice.advance(count);
+                front.len -= count as u32;
                 self.started = true;
                 return;
             }
-            count -= front.slice.len();
+            count -= front.len as usize;
             self.messages -= front.messages;
-            self.pieces.pop_front();
+            if let Some(piece) = self.pieces.pop_front() {
+                release.add(piece.slice);
+            }
             self.started = false;
         }
         if self.pieces.is_empty() {

@@ -3,8 +3,8 @@
 use super::event::{Cause, Event, SendError};
 use super::framer::{Framing, HeaderError, Step};
 use super::limits::{Limits, Millis, Overflow};
-use super::outbox::{GATHER_MAX, Outbox};
-use crate::buf::{Chunk, Pool, Reader, Slice, Train};
+use super::outbox::{GATHER_MAX, Memory, Outbox};
+use crate::buf::{Chunk, Pool, Reader, Release, Slice, Train};
 
 /// Room for the beginning of a frame; what a claimed length of any size costs.
 const BEGIN_BYTES: usize = 256;
@@ -49,7 +49,8 @@ struct Partial {
 pub struct Session {
     /// Received and not parsed. Empty whenever a receive is asked for.
     input: Reader,
-    partial: Option<Partial>,
+    /// In a box: few connections have a frame begun at any time.
+    partial: Option<Box<Partial>>,
     outbox: Outbox,
     /// Since when the peer could have sent something: the last receive, or the asking for it.
     quiet_since: Millis,
@@ -123,7 +124,8 @@ impl Session {
             _ => {
                 let Some(chunk) = pool.take(BEGIN_BYTES) else { return Some(Event::Starved) };
                 self.frame_since = now;
-                self.partial = Some(Partial { chunk: Some(chunk), header: 0, total: 0 });
+                let chunk = Some(chunk);
+                self.partial = Some(Box::new(Partial { chunk, header: 0, total: 0 }));
                 self.complete(framing, pool)
             }
         }
@@ -181,18 +183,21 @@ impl Session {
             return Want::No;
         }
         self.quiet_since = now;
-        match &mut self.partial {
-            Some(Partial { chunk, total, .. })
-                if chunk.as_ref().is_some_and(|chunk| {
-                    let missing = (*total as usize).saturating_sub(chunk.len());
-                    missing >= INTO_MIN && chunk.room() >= missing.min(INTO_MIN)
-                }) =>
-            {
-                let mut chunk = chunk.take().expect("looked at in the guard");
-                chunk.limit_to(*total as usize);
+        let Some(partial) = self.partial.as_deref_mut() else { return Want::Fresh };
+        let total = partial.total as usize;
+        let large = |chunk: &Chunk| {
+            let missing = total.saturating_sub(chunk.len());
+            missing >= INTO_MIN && chunk.room() >= INTO_MIN
+        };
+        if !partial.chunk.as_ref().is_some_and(large) {
+            return Want::Fresh;
+        }
+        match partial.chunk.take() {
+            Some(mut chunk) => {
+                chunk.limit_to(total);
                 Want::Into(chunk)
             }
-            _ => Want::Fresh,
+            None => Want::Fresh,
         }
     }
 
@@ -201,7 +206,7 @@ impl Session {
         &mut self,
         framing: &Framing,
         limits: &Limits,
-        pool: &Pool,
+        memory: Memory<'_>,
         message: Outgoing<'_>,
         force: bool,
     ) -> Result<(), SendError> {
@@ -218,7 +223,7 @@ impl Session {
                 self.admit(limits, wire, force)?;
                 let body = &message[header.bytes().len() + message.len() - wire..];
                 let gather = wire <= GATHER_MAX && limits.overflow != Overflow::DropOldest;
-                self.outbox.append(pool, header.bytes(), body, gather)?;
+                self.outbox.append(memory, header.bytes(), body, gather)?;
                 wire
             }
         };
@@ -262,9 +267,9 @@ impl Session {
         train
     }
 
-    /// The model wrote `count` bytes of the train; 0 when it gave up.
-    pub fn handle_sent(&mut self, count: usize) {
-        self.outbox.sent(count);
+    /// The model wrote `count` bytes of the train, 0 when it gave up, and gives it back.
+    pub fn handle_sent(&mut self, count: usize, train: Train, release: &mut Release) {
+        self.outbox.sent(count, train, release);
     }
 
     /// Refusals to be told by a WRITABLE now.
@@ -292,25 +297,22 @@ impl Session {
         reading: bool,
         sending: bool,
     ) -> Option<(Millis, Cause)> {
-        let at = |on: bool, since: Millis, limit: u32, cause| {
-            (on && limit > 0).then(|| (since + Millis::from(limit), cause))
+        let mut next = None;
+        let mut consider = |on: bool, since: Millis, limit: u32, cause: Cause| {
+            let at = since + Millis::from(limit);
+            if limit > 0 && on && next.is_none_or(|(earliest, _)| at < earliest) {
+                next = Some((at, cause));
+            }
         };
-        let first = accepted && !self.received;
-        let idle = limits.idle_timeout_ms;
-        [
-            at(reading && first, self.quiet_since, limits.first_byte_timeout_ms, FIRST),
-            at(reading, self.quiet_since, idle, Cause::TimeoutIdle),
-            at(reading && self.partial.is_some(), self.frame_since, limits.frame_timeout_ms, FRAME),
-            at(sending, self.send_since, limits.send_timeout_ms, Cause::TimeoutSend),
-        ]
-        .into_iter()
-        .flatten()
-        .min_by_key(|(at, _)| *at)
+        let first = reading && accepted && !self.received;
+        let begun = reading && self.partial.is_some();
+        consider(first, self.quiet_since, limits.first_byte_timeout_ms, Cause::TimeoutFirstByte);
+        consider(reading, self.quiet_since, limits.idle_timeout_ms, Cause::TimeoutIdle);
+        consider(begun, self.frame_since, limits.frame_timeout_ms, Cause::TimeoutFrame);
+        consider(sending, self.send_since, limits.send_timeout_ms, Cause::TimeoutSend);
+        next
     }
 }
-
-const FIRST: Cause = Cause::TimeoutFirstByte;
-const FRAME: Cause = Cause::TimeoutFrame;
 
 /// Room for a frame of `need` bytes of which `have` are here: never much more than that.
 fn room_for(have: usize, need: usize) -> usize {

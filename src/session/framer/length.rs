@@ -66,7 +66,7 @@ fn length_for(framing: &Framing, payload: usize) -> Result<u32, HeaderError> {
 pub fn header_field(framing: &Framing, message: &[u8]) -> Result<Header, HeaderError> {
     let (offset, bytes) = (framing.length_offset as usize, framing.length_bytes as usize);
     let header = offset + bytes;
-    let mut out = Header { bytes: [0; HEADER_MAX], len: header };
+    let mut out = Header { bytes: [0; HEADER_MAX], len: header as u8 };
     let payload = if framing.keep_header {
         let payload = message.len().checked_sub(header).ok_or(HeaderError::Malformed)?;
         out.bytes[..offset].copy_from_slice(&message[..offset]);

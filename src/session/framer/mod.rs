@@ -39,9 +39,9 @@ pub struct Framing {
 }
 
 /// Bytes of a header before its length field, at most.
-const OFFSET_MAX: u32 = 64;
+const OFFSET_MAX: u32 = 12;
 /// Bytes of the longest header.
-pub const HEADER_MAX: usize = OFFSET_MAX as usize + 5;
+const HEADER_MAX: usize = 16;
 
 impl Default for Framing {
     fn default() -> Self {
@@ -71,17 +71,22 @@ pub enum Step {
 /// The header of a message to be sent.
 pub struct Header {
     bytes: [u8; HEADER_MAX],
-    len: usize,
+    len: u8,
 }
 
 impl Header {
     /// The bytes that go before the message.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[..self.len()]
+    }
+
+    /// Bytes of it.
+    pub fn len(&self) -> usize {
+        usize::from(self.len).min(HEADER_MAX)
     }
 
     fn new(bytes: &[u8]) -> Header {
-        let mut header = Header { bytes: [0; HEADER_MAX], len: bytes.len() };
+        let mut header = Header { bytes: [0; HEADER_MAX], len: bytes.len() as u8 };
         header.bytes[..bytes.len()].copy_from_slice(bytes);
         header
     }
@@ -108,7 +113,7 @@ impl Framing {
                     return Err("endpoint.framing.length_bytes must be 1 to 4".into());
                 }
                 if self.length_offset > OFFSET_MAX {
-                    return Err("endpoint.framing.length_offset must be at most 64".into());
+                    return Err("endpoint.framing.length_offset must be at most 12".into());
                 }
                 Ok(())
             }
@@ -142,6 +147,6 @@ impl Framing {
 
     /// Bytes of a message of `len` bytes on the wire.
     pub fn wire_bytes(&self, header: &Header, message: &[u8]) -> usize {
-        if self.keep_header { message.len() } else { header.len + message.len() }
+        if self.keep_header { message.len() } else { header.len() + message.len() }
     }
 }

@@ -55,7 +55,7 @@ pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
 /// `room` bytes at `spare` are the caller's to be written.
 pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<usize> {
     // SAFETY: as this function's own.
-    retry(|| unsafe { libc::recv(socket.as_raw_fd(), spare.cast(), room, 0) })
+    retry(|| unsafe { raw::recv(socket.as_raw_fd(), spare.cast(), room) })
 }
 
 /// Writes as much of the train as the system takes, without SIGPIPE.
@@ -65,9 +65,7 @@ pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
     let first = slices.next().expect("a train has a first slice");
     if first.len() == train.len() {
         // SAFETY: the slice's bytes are readable.
-        return retry(|| unsafe {
-            libc::send(fd, first.as_ptr().cast(), first.len(), libc::MSG_NOSIGNAL)
-        });
+        return retry(|| unsafe { raw::send(fd, first.as_ptr().cast(), first.len()) });
     }
     let none = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
     let mut pieces = [none; TRAIN_MAX];
@@ -81,7 +79,53 @@ pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
     message.msg_iov = pieces.as_mut_ptr();
     message.msg_iovlen = count as _;
     // SAFETY: the message points at `count` pieces whose bytes are readable.
-    retry(|| unsafe { libc::sendmsg(fd, &message, libc::MSG_NOSIGNAL) })
+    retry(|| unsafe { raw::sendmsg(fd, &message) })
+}
+
+/// The calls of the data path without the C library around them: there each is a point at which
+/// a thread can be cancelled, and guarding that costs more than entering the kernel.
+#[cfg(target_os = "linux")]
+mod raw {
+    use libc::{c_int, c_long, c_void, msghdr, syscall};
+
+    const FLAGS: c_long = libc::MSG_NOSIGNAL as c_long;
+    const NONE: c_long = 0;
+
+    pub unsafe fn recv(fd: c_int, spare: *mut c_void, room: usize) -> isize {
+        // SAFETY: the caller's.
+        unsafe { syscall(libc::SYS_recvfrom, fd, spare, room, NONE, NONE, NONE) as isize }
+    }
+
+    pub unsafe fn send(fd: c_int, bytes: *const c_void, len: usize) -> isize {
+        // SAFETY: the caller's.
+        unsafe { syscall(libc::SYS_sendto, fd, bytes, len, FLAGS, NONE, NONE) as isize }
+    }
+
+    pub unsafe fn sendmsg(fd: c_int, message: *const msghdr) -> isize {
+        // SAFETY: the caller's.
+        unsafe { syscall(libc::SYS_sendmsg, fd, message, FLAGS) as isize }
+    }
+}
+
+/// The calls of the data path.
+#[cfg(not(target_os = "linux"))]
+mod raw {
+    use libc::{MSG_NOSIGNAL, c_int, c_void, msghdr};
+
+    pub unsafe fn recv(fd: c_int, spare: *mut c_void, room: usize) -> isize {
+        // SAFETY: the caller's.
+        unsafe { libc::recv(fd, spare, room, 0) }
+    }
+
+    pub unsafe fn send(fd: c_int, bytes: *const c_void, len: usize) -> isize {
+        // SAFETY: the caller's.
+        unsafe { libc::send(fd, bytes, len, MSG_NOSIGNAL) }
+    }
+
+    pub unsafe fn sendmsg(fd: c_int, message: *const msghdr) -> isize {
+        // SAFETY: the caller's.
+        unsafe { libc::sendmsg(fd, message, MSG_NOSIGNAL) }
+    }
 }
 
 /// Nothing to do now: wait for a report.

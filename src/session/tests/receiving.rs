@@ -1,0 +1,188 @@
+//! Large frames: where they are received, what they cost, and what happens without memory.
+
+use super::*;
+
+const LARGE: [usize; 9] = [20 << 10, 0, 5000, 4095, 70_000, 4096, 1, 200_000, 300];
+
+fn framings() -> Vec<Framing> {
+    let keep = Framing { length_offset: 3, keep_header: true, ..length(4, true) };
+    vec![length(4, false), length(3, true), keep, of_varint()]
+}
+
+#[test]
+fn large_frames_may_be_cut_at_random() {
+    let pool = Bounded::new(4 << 20);
+    let mut random = Random(1);
+    for framing in framings() {
+        let case = Case::new(framing, &LARGE);
+        let mut into = 0;
+        for round in 0..60 {
+            let mut feed = Feed::new(&pool, case.framing);
+            let most = [1 << 17, 5000, 300][round % 3];
+            let mut rest = &case.stream[..];
+            while !rest.is_empty() {
+                feed.fill = random.size(most);
+                let (piece, next) = rest.split_at(random.size(most).min(rest.len()));
+                feed.feed(piece);
+                rest = next;
+            }
+            case.compare(&feed, &[&case.stream]);
+            into += feed.into;
+        }
+        assert!(into > case.stream.len(), "frames were received into their own memory");
+    }
+}
+
+#[test]
+fn large_frames_may_come_byte_by_byte() {
+    let pool = Bounded::new(1 << 20);
+    for framing in framings() {
+        let case = Case::new(framing, &[20 << 10, 0, 5000]);
+        let mut feed = Feed::new(&pool, case.framing);
+        case.stream.chunks(1).for_each(|piece| feed.feed(piece));
+        case.compare(&feed, &[&case.stream]);
+        // All at once, but their own memory is filled byte by byte.
+        let mut feed = Feed { fill: 1, ..Feed::new(&pool, case.framing) };
+        let (begin, rest) = case.stream.split_at(6000);
+        feed.feed(begin);
+        feed.feed(rest);
+        case.compare(&feed, &[&case.stream]);
+        assert!(feed.into > 0);
+    }
+}
+
+#[test]
+fn a_frame_s_own_memory_has_no_room_for_the_next() {
+    let pool = Bounded::new(1 << 20);
+    let case = Case::new(length(4, false), &[50_000, 10]);
+    let mut feed = Feed::new(&pool, case.framing);
+    for end in (4..case.ends[0]).step_by(1000) {
+        let from = end.saturating_sub(1000);
+        match feed.session.poll_recv(NOW) {
+            Want::Into(mut chunk) => {
+                assert!(chunk.room() <= case.ends[0] - from, "it ends with the frame");
+                let slice = chunk.write(&case.stream[from..end]);
+                feed.session.handle_received(slice, Some(chunk), NOW);
+                feed.into += 1;
+            }
+            _ => {
+                let slice = feed.receive(&case.stream[from..end]);
+                feed.session.handle_received(slice, None, NOW);
+            }
+        }
+        feed.parse();
+    }
+    assert!(feed.into > 20 && feed.messages.is_empty());
+}
+
+#[test]
+fn a_receive_that_brings_nothing_gives_the_memory_back() {
+    let pool = Bounded::new(1 << 20);
+    let case = Case::new(length(2, false), &[40_000, 3]);
+    let mut feed = Feed::new(&pool, case.framing);
+    feed.feed(&case.stream[..30_000]);
+    let Want::Into(chunk) = feed.session.poll_recv(NOW) else { panic!("a large frame") };
+    assert!(feed.session.poll_event(&feed.framing, &pool, NOW).is_none(), "it is away");
+    feed.session.handle_returned(chunk);
+    feed.feed(&case.stream[30_000..]);
+    case.compare(&feed, &[&case.stream]);
+}
+
+#[test]
+fn a_frame_is_discarded_also_while_its_memory_is_away() {
+    let pool = Bounded::new(1 << 20);
+    let case = Case::new(length(2, false), &[40_000]);
+    let mut feed = Feed::new(&pool, case.framing);
+    feed.feed(&case.stream[..30_000]);
+    let Want::Into(mut chunk) = feed.session.poll_recv(NOW) else { panic!("a large frame") };
+    feed.session.discard();
+    let slice = chunk.write(&case.stream[30_000..]);
+    feed.session.handle_received(slice, Some(chunk), NOW);
+    feed.parse();
+    assert!(feed.messages.is_empty() && !feed.session.has_input());
+    feed.chunk = None;
+    assert_eq!(pool.bytes(), 0, "nothing is kept of it");
+}
+
+#[test]
+fn without_memory_nothing_is_lost() {
+    let pool = Bounded::new(1 << 20);
+    let mut random = Random(2);
+    for framing in framings() {
+        let case = Case::new(framing, &[300, 0, 20 << 10, 5000, 4095, 70_000, 1]);
+        let mut starved = 0;
+        for round in 0..40 {
+            let mut feed = Feed { exhaust: true, ..Feed::new(&pool, case.framing) };
+            let most = [60_000, 5000, 300][round % 3];
+            let mut rest = &case.stream[..];
+            while !rest.is_empty() {
+                feed.fill = random.size(most);
+                let (piece, next) = rest.split_at(random.size(most).min(rest.len()));
+                feed.feed(piece);
+                rest = next;
+            }
+            case.compare(&feed, &[&case.stream]);
+            starved += feed.starved;
+        }
+        assert!(starved > 200, "{starved} times without memory");
+    }
+}
+
+#[test]
+fn small_streams_survive_the_want_of_memory_at_every_cut() {
+    let pool = Bounded::new(128 << 10);
+    for framing in plain_lengths().into_iter().chain([of_varint()]) {
+        let case = Case::small(framing, 14);
+        for cut in 1..case.stream.len() {
+            let mut feed = Feed { exhaust: true, ..Feed::new(&pool, case.framing) };
+            let (first, second) = case.stream.split_at(cut);
+            feed.feed(first);
+            feed.feed(second);
+            case.compare(&feed, &[first, second]);
+            let begun = !case.ends.contains(&cut);
+            assert_eq!(feed.starved > 0, begun, "only a frame that began needs memory");
+        }
+    }
+}
+
+#[test]
+fn whole_frames_are_not_copied() {
+    let pool = Bounded::new(1 << 20);
+    let case = Case::new(length(2, false), &[10, 0, 300, 5]);
+    let mut session = Session::new(NOW, false);
+    let mut chunk = pool.take(CHUNK_BYTES).expect("memory");
+    let slice = chunk.write(&case.stream);
+    let stream = slice.as_ptr() as usize..slice.as_ptr() as usize + slice.len();
+    let out = pool.bytes();
+    session.handle_received(slice, None, NOW);
+    let mut kept = Vec::new();
+    while let Some(Event::Message(message)) = session.poll_event(&case.framing, &pool, NOW) {
+        assert!(message.is_empty() || stream.contains(&(message.as_ptr() as usize)));
+        kept.push(message);
+    }
+    assert!(kept.iter().map(|message| &**message).eq(case.messages.iter().map(|m| &**m)));
+    assert_eq!(pool.bytes(), out, "no memory but the receive's");
+    drop((chunk, session));
+    assert_eq!(pool.bytes(), out, "the messages keep it");
+}
+
+#[test]
+fn memory_grows_with_what_was_received() {
+    let pool = Bounded::new(64 << 20);
+    let framing = Framing { frame_max_bytes: 32 << 20, ..length(4, false) };
+    let total = 32 << 20;
+    let mut feed = Feed::new(&pool, framing);
+    feed.feed(&(total as u32).to_be_bytes());
+    let mut received = 0;
+    let piece = [5; 40_000];
+    while received < total {
+        let step = piece.len().min(total - received);
+        feed.feed(&piece[..step]);
+        received += step;
+        let shared = feed.chunk.take().map_or(0, |_| CHUNK_BYTES);
+        let most = (received * 4 + shared + 1024).min(total + CHUNK_BYTES + 1024);
+        assert!(received == total || pool.bytes() <= most as u64, "{received}: {}", pool.bytes());
+    }
+    assert_eq!(feed.messages.len(), 1);
+    assert!(feed.messages[0].len() == total && feed.messages[0].iter().all(|byte| *byte == 5));
+}
