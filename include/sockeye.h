@@ -278,9 +278,9 @@ typedef struct {
     /// Sockets that one worker can watch; 0: no limit of the model's own.
     uint32_t sockets_max;
     /// The lower-case name, NUL-terminated.
-    uint8_t name[32];
+    char name[32];
     /// Why it cannot run here, or the word "available"; NUL-terminated.
-    uint8_t reason[184];
+    char reason[184];
 } sockeye_model_info;
 
 /// What a net is made with. Fill it with `sockeye_config_init`, then change what you need.
@@ -331,7 +331,7 @@ typedef struct {
     uint32_t kind;
     /// LENGTH: size of the length field, 1 to 4 bytes. Default 4.
     uint32_t length_bytes;
-    /// LENGTH: bytes of the header before the length field, at most 64. Sends fill them with
+    /// LENGTH: bytes of the header before the length field, at most 12. Sends fill them with
     /// zeros unless `keep_header`. Default 0.
     uint32_t length_offset;
     /// LENGTH: 1: least significant byte first. Default 0, network order.
@@ -466,9 +466,9 @@ typedef struct {
     /// Must be ignored.
     uint32_t reserved;
     /// Why this model: "asked for by name" or the reason of AUTO. NUL-terminated.
-    uint8_t model_reason[96];
+    char model_reason[96];
     /// Why this drive. NUL-terminated.
-    uint8_t drive_reason[96];
+    char drive_reason[96];
 } sockeye_net_info;
 
 /// What a net has counted since it was made.
@@ -839,8 +839,8 @@ sockeye_status sockeye_conn_set_user_data(sockeye_net *net,
 /// Ownership: payloads are borrowed until the next poll of this queue.
 /// NULL:      not allowed.
 /// Threads:   one thread at a time for each queue.
-/// Returns:   the count of events, 0 after the timeout; ERR_INVALID (NULL, cap 0 or below, or a
-///            timeout below -1); ERR_BUSY (another thread is inside); ERR_SHUTDOWN (all is told);
+/// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
+///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside); ERR_SHUTDOWN (all is told);
 ///            ERR_PANIC (all is told).
 /// Since:     0.1
 SOCKEYE_API

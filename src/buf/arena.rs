@@ -1,24 +1,14 @@
 //! Common memory for small sends: what many connections are sent in one tick lies side by side,
 //! so that it costs no allocation and little cache.
 
-use super::chunk::{Chunk, Slice};
+use super::chunk::Chunk;
 use super::pool::{ARENA_BYTES, Pool};
 use parking_lot::Mutex;
 
-/// A chunk that several threads fill one after the other.
+/// A chunk that is given away part by part.
 pub struct Arena {
     pool: Pool,
     chunk: Mutex<Option<Chunk>>,
-}
-
-/// Where the bytes went.
-pub enum Written {
-    /// Behind the slice that was given, which grew.
-    Behind,
-    /// To a slice of their own.
-    Apart(Slice),
-    /// Nowhere: the pool is at its bound.
-    Full,
 }
 
 impl Arena {
@@ -27,24 +17,15 @@ impl Arena {
         Arena { pool, chunk: Mutex::new(None) }
     }
 
-    /// Copies `head` and `body`, which are together no larger than a chunk, behind `last` if that
-    /// is the last thing written here.
-    pub fn write(&self, last: Option<&mut Slice>, head: &[u8], body: &[u8]) -> Written {
-        let wire = head.len() + body.len();
+    /// A part with `len` bytes of room, at most `ARENA_BYTES`. None: the pool is at its bound.
+    pub fn part(&self, len: usize) -> Option<Chunk> {
         let mut place = self.chunk.lock();
         if let Some(chunk) = &mut *place
-            && chunk.room() >= wire
+            && chunk.room() >= len
         {
-            if let Some(last) = last
-                && chunk.extend(last, head)
-            {
-                chunk.extend(last, body);
-                return Written::Behind;
-            }
-            return Written::Apart(chunk.write_both(head, body));
+            return Some(chunk.part(len));
         }
-        let Some(chunk) = self.pool.take(ARENA_BYTES) else { return Written::Full };
-        let chunk = place.insert(chunk);
-        Written::Apart(chunk.write_both(head, body))
+        let chunk = place.insert(self.pool.take(ARENA_BYTES)?);
+        Some(chunk.part(len))
     }
 }

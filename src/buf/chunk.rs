@@ -6,12 +6,15 @@ use std::sync::atomic::Ordering;
 use std::{fmt, mem, ops::Deref, slice};
 
 /// References a chunk takes with its block, to be given away one by one without an atomic.
-pub(super) const CHUNK_REFS: u32 = 1 << 31;
+pub(super) const CHUNK_REFS: u32 = 1 << 30;
+/// References that a part of a chunk gets: its own, and one for its first slice.
+const PART_REFS: u32 = 2;
 /// References a reader takes at once when its input holds more than one message.
 const READER_REFS: u32 = 64;
 
-/// The writer's end of a block. Bytes below `end` are frozen and belong to slices; bytes above
-/// are this chunk's alone. Invariant: one Chunk per block.
+/// The writer's end of a block, or of a part of it. Bytes from `end` to `limit` are this chunk's
+/// alone; those below `end` are frozen and belong to slices. Invariant: no two chunks of a block
+/// overlap.
 pub struct Chunk {
     block: NonNull<Block>,
     end: u32,
@@ -39,6 +42,27 @@ impl Chunk {
         (self.limit - self.end) as usize
     }
 
+    /// Parts with the next `len` bytes of room. The caller has looked at `room`. Its first slice
+    /// costs no atomic.
+    pub fn part(&mut self, len: usize) -> Chunk {
+        assert!(len <= self.room(), "only what is there can be parted with");
+        self.reserve(PART_REFS);
+        self.refs -= PART_REFS;
+        let end = self.end;
+        self.end += len as u32;
+        Chunk { block: self.block, end, limit: self.end, refs: PART_REFS }
+    }
+
+    /// Sees to it that `count` references can be given away, and one kept.
+    #[inline]
+    fn reserve(&mut self, count: u32) {
+        if self.refs <= count {
+            // SAFETY: this chunk's last reference keeps the block alive.
+            unsafe { self.block.as_ref() }.refs.fetch_add(CHUNK_REFS as usize, Ordering::Relaxed);
+            self.refs += CHUNK_REFS;
+        }
+    }
+
     /// Ends the room so that no more than `len` bytes are ever written in all.
     pub fn limit_to(&mut self, len: usize) {
         self.limit = self.limit.min(len as u32).max(self.end);
@@ -63,11 +87,7 @@ impl Chunk {
     /// Freezes the next `len` bytes, which the caller has written, and hands them out.
     pub fn take(&mut self, len: usize) -> Slice {
         assert!(len <= self.room(), "only what is there can be frozen");
-        if self.refs == 1 {
-            // SAFETY: this chunk's last reference keeps the block alive.
-            unsafe { self.block.as_ref() }.refs.fetch_add(CHUNK_REFS as usize, Ordering::Relaxed);
-            self.refs += CHUNK_REFS - 1;
-        }
+        self.reserve(1);
         self.refs -= 1;
         let start = self.end;
         self.end += len as u32;
@@ -328,12 +348,24 @@ impl Release {
     /// Drops `slice`, now or with its neighbours.
     #[inline]
     pub fn add(&mut self, slice: Slice) {
-        let block = slice.into_block();
+        self.add_refs(slice.into_block(), 1);
+    }
+
+    /// Drops `chunk`, now or with its neighbours.
+    #[inline]
+    pub fn add_chunk(&mut self, chunk: Chunk) {
+        let (block, refs) = (chunk.block, chunk.refs);
+        mem::forget(chunk);
+        self.add_refs(Some(block), refs as usize);
+    }
+
+    #[inline]
+    fn add_refs(&mut self, block: Option<NonNull<Block>>, refs: usize) {
         if block != self.block {
             self.flush();
             self.block = block;
         }
-        self.count += usize::from(block.is_some());
+        self.count += if block.is_some() { refs } else { 0 };
     }
 
     fn flush(&mut self) {
@@ -341,7 +373,7 @@ impl Release {
         if let Some(block) = self.block.take()
             && count > 0
         {
-            // SAFETY: `count` slices of this block were given to `add`.
+            // SAFETY: `count` references of this block were given to `add` and `add_chunk`.
             unsafe { Block::drop_refs(block, count) };
         }
     }

@@ -8,7 +8,7 @@ mod chunk;
 mod pool;
 mod train;
 
-pub use arena::{Arena, Written};
+pub use arena::Arena;
 pub use chunk::{Chunk, Reader, Release, Slice, SliceParts};
 pub use pool::{CHUNK_BYTES, Pool};
 pub use train::{TRAIN_MAX, Train};

@@ -176,11 +176,13 @@ pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> socke
 }
 
 /// Cuts `text` into `field` with a NUL, at a character's border.
-pub fn write_text(field: &mut [u8], text: &str) {
+pub fn write_text(field: &mut [c_char], text: &str) {
     let mut len = text.len().min(field.len() - 1);
     while !text.is_char_boundary(len) {
         len -= 1;
     }
-    field[..len].copy_from_slice(&text.as_bytes()[..len]);
-    field[len..].fill(0);
+    field.fill(0);
+    for (to, from) in field.iter_mut().zip(text[..len].bytes()) {
+        *to = from as c_char;
+    }
 }

@@ -80,9 +80,9 @@ pub struct sockeye_net_info {
     /// Must be ignored.
     pub reserved: u32,
     /// Why this model: "asked for by name" or the reason of AUTO. NUL-terminated.
-    pub model_reason: [u8; 96],
+    pub model_reason: [c_char; 96],
     /// Why this drive. NUL-terminated.
-    pub drive_reason: [u8; 96],
+    pub drive_reason: [c_char; 96],
 }
 
 /// What a net has counted since it was made.

@@ -45,9 +45,9 @@ pub struct sockeye_model_info {
     /// Sockets that one worker can watch; 0: no limit of the model's own.
     pub sockets_max: u32,
     /// The lower-case name, NUL-terminated.
-    pub name: [u8; 32],
+    pub name: [c_char; 32],
     /// Why it cannot run here, or the word "available"; NUL-terminated.
-    pub reason: [u8; 184],
+    pub reason: [c_char; 184],
 }
 
 /// Whether `model` can run here and, if not, why. Tries it: no answer from a list.

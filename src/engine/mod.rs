@@ -15,6 +15,8 @@ mod resolve;
 mod stop;
 mod table;
 mod tend;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod url;
 mod worker;
@@ -79,6 +81,10 @@ impl Core {
 
     /// The net's clock, never 0.
     fn now(&self) -> Millis {
+        #[cfg(test)]
+        if let Some(now) = tests::now() {
+            return now;
+        }
         self.clock.elapsed().as_millis() as Millis + 1
     }
 

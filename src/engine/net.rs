@@ -42,7 +42,7 @@ fn resolve_drive(config: &Config) -> (Drive, &'static str) {
 }
 
 /// Opens a worker of any model, so that the rest of the net need not know which.
-struct Open<'a> {
+pub(super) struct Open<'a> {
     core: &'a Arc<Core>,
     drive: Drive,
 }
@@ -81,6 +81,14 @@ impl Visit for Open<'_> {
 impl Net {
     /// Makes a net and starts its threads.
     pub fn open(config: Config) -> Result<Arc<Net>, Refusal> {
+        Net::open_with(config, |model, open| model::pick(model, open))
+    }
+
+    /// `pick` chooses the type of the model: a test brings one of its own.
+    pub(super) fn open_with(
+        config: Config,
+        pick: impl FnOnce(Model, Open<'_>) -> Result<Vec<Arc<dyn Seat>>, Refusal>,
+    ) -> Result<Arc<Net>, Refusal> {
         static TAGS: AtomicU8 = AtomicU8::new(0);
         let workers = config.workers_in_all() as usize;
         let drive = resolve_drive(&config);
@@ -99,11 +107,10 @@ impl Net {
             config,
         });
         let model = core.config.model;
-        let seats =
-            model::pick(model, Open { core: &core, drive: drive.0 }).map_err(|refusal| {
-                let words = format!("model {}: {}", model.resolve().name(), refusal.words);
-                Refusal::new(refusal.error, words)
-            })?;
+        let seats = pick(model, Open { core: &core, drive: drive.0 }).map_err(|refusal| {
+            let words = format!("model {}: {}", model.resolve().name(), refusal.words);
+            Refusal::new(refusal.error, words)
+        })?;
         let net = Arc::new(Net {
             core,
             seats: seats.into(),
@@ -124,10 +131,9 @@ impl Net {
     fn start_threads(&self) -> Result<(), Refusal> {
         for (home, seat) in self.seats.iter().enumerate() {
             let seat = seat.clone();
-            let thread = thread::Builder::new()
-                .name(format!("sockeye-{home}"))
-                .spawn(move || seat.run())
-                .map_err(|error| {
+            let name = thread::Builder::new().name(format!("sockeye-{home}"));
+            let thread =
+                sys::without_signals(|| name.spawn(move || seat.run())).map_err(|error| {
                     let _ = self.shutdown(Duration::ZERO);
                     Refusal::system("a worker's thread cannot be started", &error)
                 })?;

@@ -3,6 +3,7 @@
 use super::Core;
 use super::inbox::Command;
 use crate::io::Token;
+use crate::io::os::sys;
 use parking_lot::Mutex;
 use std::io;
 use std::net::SocketAddr;
@@ -28,13 +29,13 @@ impl Resolver {
         let mut runtime = self.0.lock();
         let runtime = match &mut *runtime {
             Some(runtime) => runtime,
-            none => none.insert(
+            none => none.insert(sys::without_signals(|| {
                 Builder::new_multi_thread()
                     .worker_threads(1)
                     .max_blocking_threads(THREADS_MAX)
                     .thread_name("sockeye-names")
-                    .build()?,
-            ),
+                    .build()
+            })?),
         };
         // A look-up that outlives the net holds nothing of it.
         let core: Weak<Core> = Arc::downgrade(core);

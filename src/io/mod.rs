@@ -8,6 +8,8 @@ pub mod op;
 pub mod os;
 pub mod proactor;
 pub mod readiness;
+#[cfg(test)]
+pub mod sim;
 
 pub use bell::Bell;
 pub use model::{Model, Probe, Visit};

@@ -2,7 +2,7 @@
 
 use super::event::SendError;
 use super::limits::{Limits, Overflow};
-use crate::buf::{Arena, Chunk, Pool, Release, Slice, Train, Written};
+use crate::buf::{Arena, Chunk, Pool, Release, Slice, Train};
 use std::collections::VecDeque;
 
 /// Messages up to this size are gathered in common memory; larger ones keep their own.
@@ -33,7 +33,7 @@ pub struct Memory<'a> {
 #[derive(Default)]
 pub struct Outbox {
     pieces: VecDeque<Piece>,
-    /// Room behind the last piece, of this outbox alone. Only while the peer does not keep up.
+    /// Room behind the last piece.
     tail: Option<Chunk>,
     bytes: u32,
     messages: u32,
@@ -41,6 +41,8 @@ pub struct Outbox {
     held: u32,
     /// Pieces at the front that the model has.
     flying: u32,
+    /// Bytes of the last train, up to `GATHER_MAX`.
+    usual: u16,
     /// True exactly when the first piece is the rest of one that was partly written.
     started: bool,
     /// Sends refused since the last WRITABLE.
@@ -114,18 +116,9 @@ impl Outbox {
         gather: bool,
     ) -> Result<(), SendError> {
         let wire = head.len() + body.len();
-        let resting = self.pieces.len() > self.flying as usize;
-        let last = self.pieces.back_mut().filter(|_| gather && resting);
-        if gather && self.flying == 0 {
-            let last = last.map(|piece| &mut piece.slice);
-            match memory.arena.write(last, head, body) {
-                Written::Behind => self.grow(wire),
-                Written::Apart(slice) => self.append_slice(slice),
-                Written::Full => return Err(self.refuse(SendError::Memory)),
-            }
-            return Ok(());
-        }
+        let last = self.pieces.back_mut();
         if let (Some(tail), Some(last)) = (&mut self.tail, last)
+            && gather
             && tail.room() >= wire
             && tail.extend(&mut last.slice, head)
         {
@@ -133,10 +126,13 @@ impl Outbox {
             self.grow(wire);
             return Ok(());
         }
-        let room = wire.max((self.bytes as usize).min(CHUNK_MAX));
-        let Some(mut chunk) = memory.pool.take(room) else {
-            return Err(self.refuse(SendError::Memory));
+        let chunk = if gather && self.flying == 0 {
+            // As much as the last train had: a connection is sent much the same each tick.
+            memory.arena.part(wire.max(usize::from(self.usual)))
+        } else {
+            memory.pool.take(wire.max((self.bytes as usize).min(CHUNK_MAX)))
         };
+        let Some(mut chunk) = chunk else { return Err(self.refuse(SendError::Memory)) };
         self.append_slice(chunk.write_both(head, body));
         self.tail = gather.then_some(chunk);
         Ok(())
@@ -194,6 +190,7 @@ impl Outbox {
             train.push(std::mem::take(&mut piece.slice));
             self.flying += 1;
         }
+        self.usual = train.len().min(GATHER_MAX) as u16;
         Some(train)
     }
 
@@ -230,8 +227,10 @@ impl Outbox {
             }
             self.started = false;
         }
-        if self.pieces.is_empty() {
-            self.tail = None;
+        if self.pieces.is_empty()
+            && let Some(tail) = self.tail.take()
+        {
+            release.add_chunk(tail);
         }
     }
 

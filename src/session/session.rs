@@ -1,7 +1,7 @@
 //! One connection's state between bytes and messages.
 
 use super::event::{Cause, Event, SendError};
-use super::framer::{Framing, HeaderError, Step};
+use super::framer::{Framing, HEADER_MAX, HeaderError, Step};
 use super::limits::{Limits, Millis, Overflow};
 use super::outbox::{GATHER_MAX, Memory, Outbox};
 use crate::buf::{Chunk, Pool, Reader, Release, Slice, Train};
@@ -102,7 +102,7 @@ impl Session {
     }
 
     /// The next message, or the end of what can be parsed.
-    #[inline]
+    #[inline(always)]
     pub fn poll_event(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
         if self.broken {
             return None;
@@ -218,12 +218,12 @@ impl Session {
                 wire
             }
             Outgoing::Copy(message) => {
-                let header = header(framing, message)?;
-                let wire = framing.wire_bytes(&header, message);
+                let mut space = [0; HEADER_MAX];
+                let (head, body) = parts(framing, message, &mut space)?;
+                let wire = head.len() + body.len();
                 self.admit(limits, wire, force)?;
-                let body = &message[header.bytes().len() + message.len() - wire..];
                 let gather = wire <= GATHER_MAX && limits.overflow != Overflow::DropOldest;
-                self.outbox.append(memory, header.bytes(), body, gather)?;
+                self.outbox.append(memory, head, body, gather)?;
                 wire
             }
         };
@@ -239,12 +239,10 @@ impl Session {
 
     /// A message with its header, in memory of its own: what `Outgoing::Framed` takes.
     pub fn frame(framing: &Framing, pool: &Pool, message: &[u8]) -> Result<Slice, SendError> {
-        let header = header(framing, message)?;
-        let wire = framing.wire_bytes(&header, message);
-        let mut chunk = pool.take(wire).ok_or(SendError::Memory)?;
-        chunk.write(header.bytes());
-        chunk.write(&message[header.bytes().len() + message.len() - wire..]);
-        Ok(chunk.into_slice())
+        let mut space = [0; HEADER_MAX];
+        let (head, body) = parts(framing, message, &mut space)?;
+        let mut chunk = pool.take(head.len() + body.len()).ok_or(SendError::Memory)?;
+        Ok(chunk.write_both(head, body))
     }
 
     /// Owes a WRITABLE for a message that was refused for want of memory.
@@ -319,9 +317,17 @@ fn room_for(have: usize, need: usize) -> usize {
     need.min((have * GROWTH).max(BEGIN_BYTES))
 }
 
-fn header(framing: &Framing, message: &[u8]) -> Result<super::framer::Header, SendError> {
-    framing.header(message).map_err(|error| match error {
+/// The two runs of bytes that a message is on the wire.
+#[inline]
+fn parts<'a>(
+    framing: &Framing,
+    message: &'a [u8],
+    space: &'a mut [u8; HEADER_MAX],
+) -> Result<(&'a [u8], &'a [u8]), SendError> {
+    let header = framing.header(message, space).map_err(|error| match error {
         HeaderError::TooBig => SendError::TooBig,
         HeaderError::Malformed => SendError::Malformed,
-    })
+    })?;
+    let body = if framing.keep_header { &message[header..] } else { message };
+    Ok((&space[..header], body))
 }

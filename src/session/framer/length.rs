@@ -1,7 +1,7 @@
 //! A length before each message: a field of 1 to 4 bytes, or a varint (LEB128, as in
 //! <https://protobuf.dev/programming-guides/encoding/#varints>).
 
-use super::{Cause, Framing, HEADER_MAX, Header, HeaderError, Step};
+use super::{Cause, Framing, HEADER_MAX, HeaderError, Step};
 
 /// Bytes of the longest varint: 32 bits in groups of 7.
 const VARINT_MAX: usize = 5;
@@ -63,40 +63,49 @@ fn length_for(framing: &Framing, payload: usize) -> Result<u32, HeaderError> {
     u32::try_from(length).map_err(|_| HeaderError::TooBig)
 }
 
-pub fn header_field(framing: &Framing, message: &[u8]) -> Result<Header, HeaderError> {
+#[inline]
+pub fn header_field(
+    framing: &Framing,
+    message: &[u8],
+    out: &mut [u8; HEADER_MAX],
+) -> Result<usize, HeaderError> {
     let (offset, bytes) = (framing.length_offset as usize, framing.length_bytes as usize);
     let header = offset + bytes;
-    let mut out = Header { bytes: [0; HEADER_MAX], len: header as u8 };
     let payload = if framing.keep_header {
         let payload = message.len().checked_sub(header).ok_or(HeaderError::Malformed)?;
-        out.bytes[..offset].copy_from_slice(&message[..offset]);
+        out[..offset].copy_from_slice(&message[..offset]);
         payload
     } else {
+        out[..offset].fill(0);
         message.len()
     };
     let length = length_for(framing, payload)?;
     if bytes < 4 && length >> (8 * bytes) != 0 {
         return Err(HeaderError::TooBig);
     }
-    let field = &mut out.bytes[offset..header];
-    if framing.little_endian {
-        field.copy_from_slice(&length.to_le_bytes()[..bytes]);
+    let field = if framing.little_endian {
+        length.to_le_bytes()
     } else {
-        field.copy_from_slice(&length.to_be_bytes()[4 - bytes..]);
-    }
-    Ok(out)
+        (length << (32 - 8 * bytes)).to_be_bytes()
+    };
+    // Four bytes always: those behind a shorter field are not used.
+    out[offset..offset + 4].copy_from_slice(&field);
+    Ok(header)
 }
 
-pub fn header_varint(framing: &Framing, payload: usize) -> Result<Header, HeaderError> {
+pub fn header_varint(
+    framing: &Framing,
+    payload: usize,
+    out: &mut [u8; HEADER_MAX],
+) -> Result<usize, HeaderError> {
     let mut length = length_for(framing, payload)?;
-    let mut bytes = [0; VARINT_MAX];
     let mut len = 0;
     loop {
-        bytes[len] = (length & 0x7f) as u8 | if length > 0x7f { 0x80 } else { 0 };
+        out[len] = (length & 0x7f) as u8 | if length > 0x7f { 0x80 } else { 0 };
         len += 1;
         length >>= 7;
         if length == 0 {
-            return Ok(Header::new(&bytes[..len]));
+            return Ok(len);
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Framing {
 /// Bytes of a header before its length field, at most.
 const OFFSET_MAX: u32 = 12;
 /// Bytes of the longest header.
-const HEADER_MAX: usize = 16;
+pub const HEADER_MAX: usize = 16;
 
 impl Default for Framing {
     fn default() -> Self {
@@ -66,30 +66,6 @@ pub enum Step {
     Frame { header: usize, payload: usize },
     /// No frame can begin like this.
     Broken(Cause),
-}
-
-/// The header of a message to be sent.
-pub struct Header {
-    bytes: [u8; HEADER_MAX],
-    len: u8,
-}
-
-impl Header {
-    /// The bytes that go before the message.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len()]
-    }
-
-    /// Bytes of it.
-    pub fn len(&self) -> usize {
-        usize::from(self.len).min(HEADER_MAX)
-    }
-
-    fn new(bytes: &[u8]) -> Header {
-        let mut header = Header { bytes: [0; HEADER_MAX], len: bytes.len() as u8 };
-        header.bytes[..bytes.len()].copy_from_slice(bytes);
-        header
-    }
 }
 
 /// Why a message gets no header.
@@ -134,19 +110,14 @@ impl Framing {
         }
     }
 
-    /// The header for a message of `len` bytes. With `keep_header` the message contains it, and
-    /// this is what is written over its first bytes.
+    /// Writes the header for a message, and tells its size. With `keep_header` the message
+    /// contains it, and this is what goes over its first bytes.
     #[inline]
-    pub fn header(&self, message: &[u8]) -> Result<Header, HeaderError> {
+    pub fn header(&self, message: &[u8], out: &mut [u8; HEADER_MAX]) -> Result<usize, HeaderError> {
         match self.kind {
-            FramingKind::Length => length::header_field(self, message),
-            FramingKind::Varint => length::header_varint(self, message.len()),
-            _ => Ok(Header::new(&[])),
+            FramingKind::Length => length::header_field(self, message, out),
+            FramingKind::Varint => length::header_varint(self, message.len(), out),
+            _ => Ok(0),
         }
-    }
-
-    /// Bytes of a message of `len` bytes on the wire.
-    pub fn wire_bytes(&self, header: &Header, message: &[u8]) -> usize {
-        if self.keep_header { message.len() } else { header.len() + message.len() }
     }
 }

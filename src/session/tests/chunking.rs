@@ -61,7 +61,8 @@ fn a_small_stream_of_varints_may_be_cut_anywhere() {
     // A length that is written longer than it need be is a length, as in protobuf.
     let long = Case {
         framing: of_varint(),
-        stream: [&[0x81, 0x80, 0x80, 0x80, 0x00, 7][..], &[0x80, 0x00], &[0x82, 0x00, 8, 9]].concat(),
+        stream: [&[0x81, 0x80, 0x80, 0x80, 0x00, 7][..], &[0x80, 0x00], &[0x82, 0x00, 8, 9]]
+            .concat(),
         messages: vec![vec![7], vec![], vec![8, 9]],
         ends: vec![6, 8, 12],
     };

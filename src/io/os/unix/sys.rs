@@ -156,6 +156,24 @@ pub fn accept_goes_on(error: &io::Error) -> bool {
     )
 }
 
+/// Runs `start` with all signals blocked, so that the threads it starts have them blocked: the
+/// host's signals are for its own threads. pthread_sigmask(3), inherited as in pthread_create(3).
+pub fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    // SAFETY: all zeros are a valid set, to be filled by the calls below.
+    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
+    // SAFETY: both sets are this function's own.
+    let blocked = unsafe {
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) == 0
+    };
+    let started = start();
+    if blocked {
+        // SAFETY: the set that was there before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    }
+    started
+}
+
 /// Forks that this process has come out of as the child.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 

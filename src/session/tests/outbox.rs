@@ -1,0 +1,328 @@
+//! The outbox, one rule at a time.
+
+use super::sending::{bytes_of, write_all};
+use super::*;
+
+struct Out {
+    pool: Bounded,
+    session: Session,
+    framing: Framing,
+    limits: Limits,
+}
+
+impl Out {
+    fn new(limits: Limits, manual: bool) -> Out {
+        let session = Session::new(NOW, manual);
+        Out { pool: Bounded::new(64 << 20), session, framing: length(1, false), limits }
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        let message = Outgoing::Copy(message);
+        self.session.send(&self.framing, &self.limits, &self.pool, message, false)
+    }
+
+    fn taken(&mut self, message: &[u8]) {
+        self.send(message).expect("room");
+    }
+
+    /// The next train's bytes, which stay with the model.
+    fn transmit(&mut self) -> Vec<u8> {
+        bytes_of(&self.session.poll_transmit(NOW).expect("something waits"))
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        self.session = Session::default();
+    }
+}
+
+fn small(messages: u32) -> Limits {
+    let (outbox_max_bytes, outbox_low_bytes) = (1024, 512);
+    let outbox_max_messages = messages;
+    Limits { outbox_max_bytes, outbox_low_bytes, outbox_max_messages, ..Limits::default() }
+}
+
+#[test]
+fn small_messages_are_gathered() {
+    let mut out = Out::new(Limits::default(), false);
+    for at in 0..60 {
+        out.taken(&[at; 6]);
+    }
+    let train = out.session.poll_transmit(NOW).expect("something waits");
+    assert_eq!(train.slices().count(), 1, "420 bytes are one piece");
+    assert!((0..60).all(|at| bytes_of(&train)[at * 7..][..7]
+        == [6, at as u8, at as u8, at as u8, at as u8, at as u8, at as u8]));
+    drop(train);
+    out.session.handle_sent(420);
+    for _ in 0..1000 {
+        out.taken(&[1; 63]);
+    }
+    let train = out.session.poll_transmit(NOW).expect("something waits");
+    assert!(train.slices().count() <= 12, "{} pieces for 64,000 bytes", train.slices().count());
+    assert_eq!(train.len(), 64_000);
+    drop(train);
+    out.session.handle_sent(64_000);
+    assert_eq!(out.pool.bytes(), 0, "an outbox without messages has no memory");
+}
+
+#[test]
+fn messages_that_come_while_others_are_written_are_gathered_too() {
+    let mut out = Out::new(Limits::default(), false);
+    out.taken(&[1; 9]);
+    let train = out.session.poll_transmit(NOW).expect("something waits");
+    for _ in 0..9 {
+        out.taken(&[2; 9]);
+    }
+    assert_eq!(bytes_of(&train), frame(&out.framing, &[], &[1; 9]), "a train does not grow");
+    drop(train);
+    out.session.handle_sent(10);
+    assert_eq!(out.session.outbox().messages(), 9);
+    let train = out.session.poll_transmit(NOW).expect("something waits");
+    assert_eq!((train.slices().count(), train.len()), (1, 90));
+    drop(train);
+    out.session.handle_sent(90);
+}
+
+#[test]
+fn a_train_is_never_longer_than_the_system_takes() {
+    let mut out = Out::new(Limits { outbox_max_bytes: 4 << 20, ..Limits::default() }, false);
+    out.framing = length(4, false);
+    let mut expected = Vec::new();
+    for at in 0..100 {
+        let message = vec![at; 5000 + usize::from(at)];
+        expected.extend(frame(&out.framing, &[], &message));
+        out.taken(&message);
+    }
+    let train = out.session.poll_transmit(NOW).expect("something waits");
+    assert_eq!(train.slices().count(), TRAIN_MAX);
+    drop(train);
+    out.session.handle_sent(0);
+    assert_eq!(write_all(&mut out.session, usize::MAX), expected);
+}
+
+#[test]
+fn waiting_costs_memory_in_proportion() {
+    for (overflow, size, factor) in [
+        (Overflow::Reject, 60, 2),
+        (Overflow::Reject, 5000, 4),
+        (Overflow::Reject, 20_000, 4),
+        (Overflow::DropOldest, 1000, 5),
+        (Overflow::DropOldest, 5000, 4),
+    ] {
+        let limits = Limits { outbox_max_bytes: 256 << 10, overflow, ..Limits::default() };
+        let mut out = Out::new(Limits { outbox_low_bytes: 0, ..limits }, false);
+        out.framing = length(4, false);
+        while out.session.outbox().bytes() as usize + size + 4 <= 256 << 10 {
+            out.taken(&vec![1; size]);
+            let waiting = u64::from(out.session.outbox().bytes());
+            let most = waiting * factor + 1024;
+            let bytes = out.pool.bytes();
+            assert!(bytes <= most, "{bytes} for {waiting} in messages of {size}, {overflow:?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_over_the_whole_outbox_is_never_again() {
+    for overflow in [Overflow::Reject, Overflow::DropOldest, Overflow::Close] {
+        let mut out = Out::new(Limits { overflow, ..small(9) }, false);
+        out.framing = length(2, false);
+        assert_eq!(out.send(&[0; 1023]), Err(SendError::TooBig), "with its header");
+        out.taken(&[0; 1022]);
+    }
+}
+
+#[test]
+fn a_writable_is_told_once_for_all_refusals() {
+    let mut out = Out::new(small(100), false);
+    for _ in 0..5 {
+        out.taken(&[0; 199]);
+    }
+    assert_eq!(out.session.poll_writable(&out.limits), None, "none was refused");
+    for _ in 0..3 {
+        assert_eq!(out.send(&[0; 199]), Err(SendError::Again));
+    }
+    out.transmit();
+    out.session.handle_sent(487);
+    assert_eq!(out.session.poll_writable(&out.limits), None, "513 bytes are above the low mark");
+    out.transmit();
+    out.session.handle_sent(1);
+    assert_eq!(out.session.poll_writable(&out.limits), Some(3));
+    assert_eq!(out.session.poll_writable(&out.limits), None);
+    out.transmit();
+    out.session.handle_sent(512);
+    assert_eq!(out.session.poll_writable(&out.limits), None, "once");
+}
+
+#[test]
+fn the_messages_have_a_cap_and_a_low_mark_too() {
+    let mut out = Out::new(small(4), false);
+    for at in 0..4 {
+        out.taken(&[at]);
+    }
+    assert_eq!(out.send(&[4]), Err(SendError::Again));
+    assert_eq!(out.transmit(), [1, 0, 1, 1, 1, 2, 1, 3]);
+    out.session.handle_sent(3);
+    assert_eq!(out.session.outbox().messages(), 3, "the second is half written");
+    assert_eq!(out.session.poll_writable(&out.limits), None);
+    out.transmit();
+    out.session.handle_sent(1);
+    assert_eq!(out.session.outbox().messages(), 2);
+    assert_eq!(out.session.poll_writable(&out.limits), Some(1));
+    out.taken(&[4]);
+}
+
+#[test]
+fn messages_are_counted_until_they_are_written_also_while_others_come() {
+    // Never more than two wait, so a cap of four refuses none.
+    let mut out = Out::new(small(4), false);
+    out.taken(&[0]);
+    for at in 1..100 {
+        let bytes = out.transmit();
+        out.taken(&[at]);
+        assert_eq!(out.session.outbox().messages(), 2);
+        out.session.handle_sent(bytes.len());
+        assert_eq!(out.session.outbox().messages(), 1);
+    }
+}
+
+#[test]
+fn the_oldest_go_first_but_never_what_was_begun() {
+    let limits = Limits { overflow: Overflow::DropOldest, ..small(4) };
+    let mut out = Out::new(limits, false);
+    for at in 0..4 {
+        out.taken(&[at; 2]);
+    }
+    out.transmit();
+    out.session.handle_sent(4);
+    assert_eq!(out.session.outbox().messages(), 3, "one is written, one begun");
+    for at in 4..9 {
+        out.taken(&[at; 2]);
+    }
+    assert_eq!((out.session.outbox().messages(), out.session.outbox().dropped()), (4, 4));
+    assert_eq!(write_all(&mut out.session, 99), [1, 1, 2, 6, 6, 2, 7, 7, 2, 8, 8]);
+}
+
+#[test]
+fn what_is_with_the_model_is_not_dropped() {
+    let limits = Limits { overflow: Overflow::DropOldest, ..small(2) };
+    let mut out = Out::new(limits, false);
+    out.taken(&[0]);
+    out.taken(&[1]);
+    assert_eq!(out.transmit(), [1, 0, 1, 1]);
+    assert_eq!(out.send(&[2]), Err(SendError::Again), "all are with the model");
+    out.session.handle_sent(0);
+    out.taken(&[2]);
+    assert_eq!(out.session.outbox().dropped(), 1);
+    assert_eq!(write_all(&mut out.session, 1), [1, 1, 1, 2]);
+}
+
+#[test]
+fn nothing_is_dropped_for_a_message_that_finds_no_room_anyway() {
+    let limits = Limits { overflow: Overflow::DropOldest, ..small(9) };
+    let mut out = Out::new(limits, false);
+    out.framing = length(2, false);
+    out.taken(&[0; 700]);
+    let train = out.session.poll_transmit(NOW).expect("something waits");
+    out.taken(&[1; 100]);
+    assert_eq!(out.send(&[2; 500]), Err(SendError::Again), "a refused send does nothing");
+    assert_eq!((out.session.outbox().messages(), out.session.outbox().dropped()), (2, 0));
+    drop(train);
+    out.session.handle_sent(702);
+    assert_eq!(out.transmit(), frame(&out.framing, &[], &[1; 100]));
+    out.session.handle_sent(0);
+}
+
+#[test]
+fn nothing_is_dropped_for_a_message_that_finds_no_memory() {
+    let limits = Limits { overflow: Overflow::DropOldest, ..small(2) };
+    let mut out = Out::new(limits, false);
+    out.pool = Bounded::new(1500);
+    out.taken(&[0]);
+    out.taken(&[1]);
+    let kept = out.pool.take(1).expect("a third block");
+    assert!(out.pool.take(1).is_none(), "and no fourth");
+    let answer = out.send(&[2]);
+    let outbox = out.session.outbox();
+    match answer {
+        Ok(()) => assert_eq!((outbox.messages(), outbox.dropped()), (2, 1)),
+        Err(_) => assert_eq!((outbox.messages(), outbox.dropped()), (2, 0)),
+    }
+    drop(kept);
+}
+
+#[test]
+fn what_was_flushed_leaves_also_when_held_messages_are_dropped() {
+    let limits = Limits { overflow: Overflow::DropOldest, ..small(2) };
+    let mut out = Out::new(limits, true);
+    out.taken(&[0; 9]);
+    out.session.flush();
+    assert_eq!(out.transmit().len(), 10);
+    out.taken(&[1; 9]);
+    out.taken(&[2; 9]);
+    assert_eq!(out.session.outbox().dropped(), 1, "the one that was not flushed");
+    out.session.handle_sent(5);
+    assert_eq!(out.transmit(), [0; 5], "the rest of what was flushed");
+    out.session.handle_sent(5);
+    assert!(out.session.poll_transmit(NOW).is_none(), "the other waits for a flush");
+    out.session.flush();
+    assert_eq!(out.transmit().len(), 10);
+    out.session.handle_sent(10);
+}
+
+#[test]
+fn a_flush_lets_all_leave_and_no_later_send() {
+    let mut out = Out::new(Limits::default(), true);
+    out.taken(&[1]);
+    assert!(out.session.poll_transmit(NOW).is_none());
+    out.session.flush();
+    out.taken(&[2]);
+    assert_eq!(out.transmit(), [1, 1]);
+    out.session.handle_sent(2);
+    assert!(out.session.poll_transmit(NOW).is_none());
+    out.session.flush();
+    assert_eq!(write_all(&mut out.session, 9), [1, 2]);
+}
+
+#[test]
+fn what_is_given_up_is_counted() {
+    let mut out = Out::new(Limits::default(), true);
+    assert_eq!(out.session.abandon(), 0);
+    out.taken(&[1; 99]);
+    out.session.flush();
+    out.taken(&[2; 49]);
+    out.transmit();
+    out.session.handle_sent(30);
+    assert_eq!(out.session.abandon(), 120);
+    assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (0, 0));
+    assert!(out.session.poll_transmit(NOW).is_none());
+    assert_eq!(out.pool.bytes(), 0);
+    out.taken(&[3]);
+    out.session.flush();
+    assert_eq!(write_all(&mut out.session, 9), [1, 3]);
+}
+
+#[test]
+fn a_last_message_goes_over_the_cap() {
+    let mut out = Out::new(small(1), false);
+    out.taken(&[1; 200]);
+    assert_eq!(out.send(&[2; 200]), Err(SendError::Again));
+    let last = Outgoing::Copy(&[3; 200]);
+    out.session.send(&out.framing, &out.limits, &out.pool, last, true).expect("forced");
+    assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (402, 2));
+}
+
+#[test]
+fn a_send_without_memory_is_owed_a_writable() {
+    let mut out = Out::new(Limits::default(), false);
+    let hog = empty(&out.pool);
+    assert_eq!(out.send(&[1]), Err(SendError::Memory));
+    assert_eq!(out.session.refuse_for_memory(), SendError::Memory);
+    assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (0, 0));
+    assert_eq!(Session::frame(&out.framing, &out.pool, &[1]).err(), Some(SendError::Memory));
+    drop(hog);
+    assert_eq!(out.session.poll_writable(&out.limits), Some(2));
+    out.taken(&[1]);
+    assert_eq!(write_all(&mut out.session, 9), [1, 1]);
+}
