@@ -24,6 +24,18 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How far a poll turns the worker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// Until the queue has events, the time is past, or the net stops.
+    Wait(Option<Instant>),
+    /// One turn that does not wait.
+    Look,
+    /// Only what comes before the wait: the array will be full with what was received before.
+    /// Receiving ahead of the host would find each socket's memory cold again when it is sent to.
+    Send,
+}
+
 /// What became of an attempt to turn.
 #[derive(PartialEq, Eq)]
 pub enum Led {
@@ -35,9 +47,8 @@ pub enum Led {
 
 /// A worker's place as polls see it: one dynamic call for a poll, none for an operation.
 pub trait Seat: Send + Sync {
-    /// Turns the worker on this thread until the queue has events, `until` is past, or the net
-    /// stops. `wait` false: one turn that does not wait.
-    fn lead(&self, queue: &Queue, wait: bool, until: Option<Instant>) -> Led;
+    /// Turns the worker on this thread, unless somebody else does.
+    fn lead(&self, queue: &Queue, how: Lead) -> Led;
     /// Has what was sent leave now, if the baton is free.
     fn flush(&self) -> bool;
     /// Ends a lease, so that the worker's own thread takes over for good.
@@ -95,6 +106,14 @@ impl<P: Proactor> Chair<P> {
 
     fn turn(&self, held: &mut Held<'_, P>, timeout: Option<Duration>) -> bool {
         self.guard(held, |worker| worker.turn(timeout))
+    }
+
+    /// The part of a turn that comes before the wait.
+    fn send_out(&self, held: &mut Held<'_, P>) {
+        self.guard(held, |worker| {
+            worker.send_out();
+            Ok(())
+        });
     }
 
     /// Runs the worker. A panic or a broken model ends it, not the host. False: it has ended.
@@ -208,7 +227,7 @@ impl<P: Proactor> Chair<P> {
 }
 
 impl<P: Proactor> Seat for Chair<P> {
-    fn lead(&self, queue: &Queue, wait: bool, until: Option<Instant>) -> Led {
+    fn lead(&self, queue: &Queue, how: Lead) -> Led {
         if !self.lends() {
             return Led::Busy;
         }
@@ -223,10 +242,16 @@ impl<P: Proactor> Seat for Chair<P> {
         self.moved.fetch_add(1, SeqCst);
         queue.waiter.store(TURNING + self.home, SeqCst);
         loop {
-            let timeout = match until {
-                _ if !wait || queue.is_ready() => Some(Duration::ZERO),
-                Some(until) => Some(until.saturating_duration_since(Instant::now())),
-                None => None,
+            let timeout = match how {
+                Lead::Send => {
+                    self.send_out(&mut held);
+                    break;
+                }
+                Lead::Wait(None) if !queue.is_ready() => None,
+                Lead::Wait(Some(until)) if !queue.is_ready() => {
+                    Some(until.saturating_duration_since(Instant::now()))
+                }
+                _ => Some(Duration::ZERO),
             };
             let turned = self.turn(&mut held, timeout);
             let over = timeout == Some(Duration::ZERO) || !turned || !self.lends();
@@ -245,10 +270,7 @@ impl<P: Proactor> Seat for Chair<P> {
         }
         let Some(mut held) = self.baton.try_lock() else { return false };
         let owner = self.core.homes[self.home].owner.load(SeqCst);
-        self.guard(&mut held, |worker| {
-            worker.send_out();
-            Ok(())
-        });
+        self.send_out(&mut held);
         self.lay_down(held, owner, false);
         true
     }

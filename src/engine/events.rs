@@ -197,7 +197,7 @@ impl Queue {
         cap: usize,
         mut write: impl FnMut(usize, Handed),
     ) -> usize {
-        if !poller.has_pending() {
+        if poller.pending() == 0 {
             if !self.is_ready() {
                 return 0;
             }
@@ -244,7 +244,7 @@ impl Queue {
     fn hush(&self, poller: &Poller) {
         if let Some(signal) = self.signal.get() {
             let events = self.events.lock();
-            if events.is_empty() && !poller.has_pending() {
+            if events.is_empty() && poller.pending() == 0 {
                 signal.clear();
             }
         }
@@ -296,7 +296,7 @@ impl Queue {
         let fresh = if self.signal.get().is_none() { Some(WaitObject::new()?) } else { None };
         let events = self.events.lock();
         let signal = self.signal.get_or_init(|| fresh.expect("made when there was none"));
-        if !events.is_empty() || poller.has_pending() {
+        if !events.is_empty() || poller.pending() > 0 {
             signal.set();
         }
         Ok(signal.raw())
@@ -304,9 +304,9 @@ impl Queue {
 }
 
 impl Poller {
-    /// Whether events were taken and not handed out.
-    pub fn has_pending(&self) -> bool {
-        self.next < self.events.len()
+    /// Events that were taken and not handed out.
+    pub fn pending(&self) -> usize {
+        self.events.len() - self.next
     }
 
     /// The payload at `position`, if it is of the current batch, that connection's, and at that

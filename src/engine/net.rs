@@ -1,9 +1,9 @@
 //! A net: made, polled, flushed. `calls.rs` has what is asked of one connection, `stop.rs` the end.
 
-use super::baton::{Chair, Led, Seat};
+use super::baton::{Chair, Lead, Led, Seat};
 use super::config::{Config, Drive};
 use super::error::{Error, Refusal};
-use super::events::{Event, Handed, NOBODY, Notice, PARKED, Poller, Queue};
+use super::events::{Event, Handed, NOBODY, Notice, PARKED, Queue};
 use super::inbox::Home;
 use super::table::Table;
 use super::worker::Worker;
@@ -179,7 +179,14 @@ impl Net {
         self.let_leave(queue_at as usize);
         let now = timeout == Some(Duration::ZERO);
         let until = timeout.filter(|_| !now).map(|timeout| Instant::now() + timeout);
-        let mut led = self.lead(queue, &poller, now, until);
+        let first = if poller.pending() >= cap {
+            Lead::Send
+        } else if now || poller.pending() > 0 || queue.is_ready() {
+            Lead::Look
+        } else {
+            Lead::Wait(until)
+        };
+        let mut led = self.lead(queue, first);
         loop {
             let count = queue.hand_out(core, &mut poller, cap, &mut write);
             if count > 0 {
@@ -195,17 +202,17 @@ impl Net {
             if led == Led::Busy {
                 self.park(queue, until);
             }
-            led = self.lead(queue, &poller, false, until);
+            led = self.lead(queue, Lead::Wait(until));
         }
     }
 
     /// Turns the queue's home worker, where that is the host's to do.
-    fn lead(&self, queue: &Queue, poller: &Poller, now: bool, until: Option<Instant>) -> Led {
-        if self.drive.0 != Drive::Host {
-            return Led::Busy;
+    fn lead(&self, queue: &Queue, how: Lead) -> Led {
+        if self.drive.0 == Drive::Host {
+            self.seats[queue.home].lead(queue, how)
+        } else {
+            Led::Busy
         }
-        let wait = !now && !poller.has_pending() && !queue.is_ready();
-        self.seats[queue.home].lead(queue, wait, until)
     }
 
     /// Sleeps until the queue has events, the baton is free, or the net stops.
@@ -213,8 +220,7 @@ impl Net {
         let state = self.core.state.load(SeqCst);
         queue.waiter.store(PARKED, SeqCst);
         // Registered; look once more before sleeping.
-        let host = self.drive.0 == Drive::Host;
-        let lead = || host && self.seats[queue.home].lead(queue, false, until) == Led::Done;
+        let lead = || self.lead(queue, Lead::Look) == Led::Done;
         if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
             queue.waiter.store(PARKED, SeqCst);
             if !queue.is_ready() && state == self.core.state.load(SeqCst) {

@@ -1,1 +1,47 @@
-fn main(){}
+//! The tasks of this repository: `cargo xtask <task>`.
+#![forbid(unsafe_code)]
+
+mod arena;
+mod args;
+mod builds;
+mod c_text;
+mod demo;
+mod header;
+mod install;
+mod measure;
+mod programs;
+mod shell;
+mod symbols;
+mod test;
+mod tidy;
+mod workspace;
+
+use args::Task;
+use std::process::ExitCode;
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    match args::parse(lexopt::Parser::from_env()).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Demo(options) => demo::run(&workspace, &options),
+        Task::Test { steps } => test::run(&workspace, &steps),
+        Task::Tidy => tidy::run(&workspace).map(|note| println!("{note}")),
+        Task::Header { check } => header::run(&workspace, check).map(|note| println!("{note}")),
+        Task::Measure(options) => measure::run(&workspace, &options),
+        Task::Install => install::run(&workspace),
+        Task::Help => {
+            print!("{}", args::USAGE);
+            Ok(())
+        }
+    }
+}

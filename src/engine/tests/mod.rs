@@ -1,7 +1,24 @@
-//! The engine over a simulated network.
+//! The engine over a simulated network: `seeds.rs` has hosts and peers do what a seed says while
+//! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
+//! fault leaves behind.
 
+mod cases;
+mod conn_log;
+mod ledger;
+mod panics;
+mod peer_log;
+mod plan;
+mod run;
+mod seeds;
+mod told;
+mod wire;
+
+use super::{Config, Drive, Net};
+use crate::io::Visit;
+use crate::io::sim::{Sim, World};
 use crate::session::Millis;
 use std::cell::Cell;
+use std::sync::Arc;
 
 thread_local! {
     static NOW: Cell<Option<Millis>> = const { Cell::new(None) };
@@ -10,4 +27,20 @@ thread_local! {
 /// The time that the test of this thread gave the nets that it turns; None: the system's.
 pub fn now() -> Option<Millis> {
     NOW.get()
+}
+
+/// Gives this thread a time of its own.
+fn set_now(now: Millis) {
+    NOW.set(Some(now));
+}
+
+/// A net in a simulated network.
+fn open(world: &World, config: Config) -> Arc<Net> {
+    world.enter();
+    Net::open_with(config, |_, open| open.visit::<Sim>()).expect("SIM opens anywhere")
+}
+
+/// Without a thread: the test turns the worker, and every run is the same.
+fn threadless() -> Config {
+    Config { workers: Some(0), drive: Drive::Host, ..Config::default() }
 }
