@@ -118,6 +118,7 @@ impl Chunk {
 
     /// Copies `bytes` behind `slice`, which grows by them. False, and nothing done: the slice is
     /// not the last of this chunk, or there is no room.
+    #[inline]
     pub fn extend(&mut self, slice: &mut Slice, bytes: &[u8]) -> bool {
         let last = slice.block == Some(self.block) && slice.start + slice.len == self.end;
         if !last || bytes.len() > self.room() {
@@ -209,6 +210,7 @@ impl Slice {
     }
 
     /// Drops the first `count` bytes.
+    #[inline(always)]
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len as usize, "only what is there can be dropped");
         self.start += count as u32;
@@ -279,6 +281,7 @@ impl Reader {
     }
 
     /// Takes the first `count` bytes.
+    #[inline(always)]
     pub fn take(&mut self, count: usize) -> Slice {
         if count == self.rest.len() && self.spare == 0 {
             return mem::take(&mut self.rest);
@@ -299,6 +302,7 @@ impl Reader {
     }
 
     /// Drops the first `count` bytes.
+    #[inline(always)]
     pub fn skip(&mut self, count: usize) {
         self.rest.advance(count);
         if self.rest.is_empty() {

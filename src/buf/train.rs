@@ -10,30 +10,34 @@ pub const TRAIN_MAX: usize = 16;
 #[derive(Default)]
 pub struct Train {
     first: Slice,
-    rest: Vec<Slice>,
-    len: usize,
+    /// In a box: it is moved about much, and mostly there is none.
+    rest: Option<Box<Rest>>,
+    len: u32,
 }
+
+#[derive(Default)]
+struct Rest(Vec<Slice>);
 
 impl Train {
     /// Adds a slice at the end. The caller has looked at `is_full`.
     pub fn push(&mut self, slice: Slice) {
         debug_assert!(!self.is_full(), "the caller has looked");
-        self.len += slice.len();
+        self.len += slice.len() as u32;
         if self.first.is_empty() {
             self.first = slice;
         } else {
-            self.rest.push(slice);
+            self.rest.get_or_insert_default().0.push(slice);
         }
     }
 
     /// Whether no further slice may be added.
     pub fn is_full(&self) -> bool {
-        self.rest.len() + 1 >= TRAIN_MAX
+        self.rest.as_ref().is_some_and(|rest| rest.0.len() + 1 >= TRAIN_MAX)
     }
 
     /// Bytes in all.
     pub fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether there is nothing to send.
@@ -43,11 +47,11 @@ impl Train {
 
     /// The slices in order.
     pub fn slices(&self) -> impl Iterator<Item = &Slice> {
-        std::iter::once(&self.first).chain(&self.rest)
+        std::iter::once(&self.first).chain(self.rest.iter().flat_map(|rest| &rest.0))
     }
 
     /// The slices in order, given back.
     pub fn into_slices(self) -> impl Iterator<Item = Slice> {
-        std::iter::once(self.first).chain(self.rest)
+        std::iter::once(self.first).chain(self.rest.into_iter().flat_map(|rest| rest.0))
     }
 }

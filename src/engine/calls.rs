@@ -141,6 +141,7 @@ impl Net {
     }
 
     /// Gives one message to a connection.
+    #[inline]
     pub fn send(&self, token: Token, data: &[u8]) -> Result<(), Error> {
         self.check_running()?;
         let mut held = self.hold_conn(token)?;

@@ -92,6 +92,7 @@ impl Desk {
         self.timers.next()
     }
 
+    #[inline(always)]
     pub(super) fn emit(&mut self, token: Token, notice: Notice) {
         let event = Event { token, notice };
         self.batch_bytes += event.cost();

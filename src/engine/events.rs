@@ -50,6 +50,7 @@ pub enum Notice {
 
 impl Event {
     /// Bytes it counts for while it waits.
+    #[inline(always)]
     pub fn cost(&self) -> u64 {
         match &self.notice {
             Notice::Message(data) => EVENT_BYTES + data.len() as u64,
@@ -190,6 +191,7 @@ impl Queue {
 
     /// Hands out up to `cap` events. Ends early behind an OPENED, so that what the host sets for
     /// a connection there is on every later event.
+    #[inline]
     pub fn hand_out(
         &self,
         core: &Core,

@@ -68,6 +68,7 @@ impl Outbox {
     }
 
     /// Makes room for a message of `wire` bytes, or says why not.
+    #[inline]
     pub fn admit(&mut self, limits: &Limits, wire: usize) -> Result<(), SendError> {
         if wire > limits.outbox_max_bytes as usize {
             return Err(SendError::TooBig);
@@ -108,6 +109,7 @@ impl Outbox {
     }
 
     /// Adds a message given as two runs of bytes, gathered with its neighbours where `gather`.
+    #[inline]
     pub fn append(
         &mut self,
         memory: Memory<'_>,

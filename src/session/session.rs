@@ -202,6 +202,7 @@ impl Session {
     }
 
     /// Takes a message, whole or not at all. Over the cap with `force`, for a last one.
+    #[inline]
     pub fn send(
         &mut self,
         framing: &Framing,

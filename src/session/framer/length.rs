@@ -6,7 +6,7 @@ use super::{Cause, Framing, HEADER_MAX, HeaderError, Step};
 /// Bytes of the longest varint: 32 bits in groups of 7.
 const VARINT_MAX: usize = 5;
 
-#[inline]
+#[inline(always)]
 pub fn step_field(framing: &Framing, input: &[u8]) -> Step {
     let (offset, bytes) = (framing.length_offset as usize, framing.length_bytes as usize);
     let header = offset + bytes;
@@ -39,7 +39,7 @@ pub fn step_varint(framing: &Framing, input: &[u8]) -> Step {
 }
 
 /// A frame whose length field says `length`, if that is within the limits.
-#[inline]
+#[inline(always)]
 fn frame(framing: &Framing, header: usize, length: u32) -> Step {
     let payload = i64::from(length) + i64::from(framing.length_adjustment);
     if payload < 0 {

@@ -101,7 +101,7 @@ impl Framing {
     }
 
     /// Looks at the first bytes of the stream.
-    #[inline]
+    #[inline(always)]
     pub fn step(&self, input: &[u8]) -> Step {
         match self.kind {
             FramingKind::Length => length::step_field(self, input),

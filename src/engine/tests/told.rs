@@ -1,0 +1,55 @@
+//! Events as a test keeps them.
+
+use crate::engine::{Error, Handed, Net, Notice};
+use crate::io::Token;
+use crate::session::Cause;
+use std::time::Duration;
+
+/// One event of a batch.
+#[derive(Debug)]
+pub struct Told {
+    pub token: Token,
+    pub user_data: u64,
+    pub position: u32,
+    pub what: What,
+}
+
+/// What it tells.
+#[derive(Debug)]
+pub enum What {
+    Opened(Option<Token>),
+    /// The payload, and where the engine has it.
+    Message(Vec<u8>, usize),
+    Writable(u32),
+    Closed(Cause, u32),
+    ListenerClosed(Cause),
+    Posted(u64),
+}
+
+impl Told {
+    fn new(handed: &Handed) -> Told {
+        let what = match &handed.event.notice {
+            Notice::Opened(listener) => What::Opened(*listener),
+            Notice::Message(data) => What::Message(data.to_vec(), data.as_ptr() as usize),
+            Notice::Writable { refused } => What::Writable(*refused),
+            Notice::Closed { cause, unsent, .. } => What::Closed(*cause, *unsent),
+            Notice::ListenerClosed { cause, .. } => What::ListenerClosed(*cause),
+            Notice::Posted { detail, .. } => What::Posted(*detail),
+            Notice::Gone => panic!("an event was handed out whose batch is over"),
+        };
+        let (token, position) = (handed.event.token, handed.position);
+        Told { token, user_data: handed.user_data, position, what }
+    }
+}
+
+/// One poll.
+pub fn poll(net: &Net, cap: usize, timeout: Duration) -> Result<Vec<Told>, Error> {
+    let mut batch = Vec::new();
+    let count = net.poll(0, cap, Some(timeout), |at, handed| {
+        assert_eq!(at, batch.len(), "the array is filled in order");
+        batch.push(Told::new(&handed));
+    })?;
+    assert_eq!(count, batch.len(), "the answer is what was handed out");
+    assert!(count <= cap, "no more than the array has room for");
+    Ok(batch)
+}
