@@ -247,8 +247,7 @@ impl Desk {
         self.tend_listener(core, token, listener);
         drop(held);
         for one in all {
-            let mut session = Session::new(self.now, core.is_manual());
-            session.flush();
+            let session = Session::new(self.now, core.is_manual());
             let (queue, home) = core.place(endpoint.queue);
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
             core.set_options(&one.socket, &endpoint.socket);

@@ -15,6 +15,9 @@ use std::time::Instant;
 /// Bytes that an event counts for beside its payload.
 const EVENT_BYTES: u64 = 64;
 
+/// Room for so many events is kept between polls; that of a longer burst goes back.
+const KEEP_EVENTS: usize = 16 * 1024;
+
 /// One thing that happened.
 pub struct Event {
     /// The connection or listener it happened to.
@@ -255,6 +258,9 @@ impl Queue {
     /// Takes everything from the queue. All that was taken before is gone.
     fn refill(&self, poller: &mut Poller) {
         poller.events.clear();
+        if poller.events.capacity() > KEEP_EVENTS {
+            poller.events = Vec::new();
+        }
         (poller.from, poller.next) = (0, 0);
         let mut events = self.events.lock();
         std::mem::swap(&mut *events, &mut poller.events);

@@ -299,10 +299,9 @@ impl Net {
 
     /// Whether no poller is inside; from then on none comes in.
     pub fn retire(&self) -> Result<(), Error> {
-        for queue in &self.core.queues {
-            let poller = queue.poller.try_lock().ok_or(Error::Busy)?;
-            std::mem::forget(poller);
-        }
+        let pollers = self.core.queues.iter().map(|queue| queue.poller.try_lock());
+        let inside: Option<Vec<_>> = pollers.collect();
+        std::mem::forget(inside.ok_or(Error::Busy)?);
         self.core.pool.close();
         Ok(())
     }

@@ -20,7 +20,8 @@ impl Desk {
         };
         conn.dirty = false;
         conn.session.flush();
-        if conn.phase == Phase::Resolving && conn.socket.is_none() && conn.addresses.is_some() {
+        let ready = conn.phase == Phase::Resolving && conn.addresses.is_some();
+        if ready && conn.end != End::Abrupt {
             self.dial(core, token, conn);
         }
         self.tend_conn(core, token, conn);

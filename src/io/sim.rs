@@ -81,8 +81,8 @@ pub struct Sim {
     alarm: Arc<Alarm>,
     setup: Setup,
     entries: BTreeMap<Token, Entry>,
-    /// Sockets that were not taken and are still to be released.
-    refused: BTreeSet<Token>,
+    /// Every socket that was lent and released since.
+    released: BTreeSet<Token>,
     /// Where receives go that have no chunk of their own.
     chunk: Option<Chunk>,
 }
@@ -259,7 +259,7 @@ impl Proactor for Sim {
             alarm,
             setup: setup.clone(),
             entries: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            released: BTreeSet::new(),
             chunk: None,
         })
     }
@@ -270,10 +270,9 @@ impl Proactor for Sim {
 
     fn adopt(&mut self, token: Token, socket: &Socket, role: Role) -> io::Result<()> {
         let mut state = self.world.lock();
-        let known = self.entries.contains_key(&token) || self.refused.contains(&token);
-        assert!(!known, "{token:?} was lent before and not released");
+        self.released.remove(&token);
         let same = self.entries.keys().any(|other| other.index() == token.index());
-        assert!(!same, "{token:?} was lent before the former owner of its slot was released");
+        assert!(!same, "{token:?} was lent before the last owner of its slot was released");
         let link = state.fresh.remove(&socket.as_raw_fd());
         assert!(link.is_some() == (role == Role::Stream), "{token:?} is not a {role:?}");
         if let Some(link) = link {
@@ -282,7 +281,6 @@ impl Proactor for Sim {
         }
         let most = state.faults.sockets;
         if most > 0 && self.entries.len() >= most {
-            self.refused.insert(token);
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let socket = sys::borrow(socket);
@@ -294,7 +292,8 @@ impl Proactor for Sim {
     fn release(&mut self, token: Token) {
         let mut state = self.world.lock();
         let Some(entry) = self.entries.remove(&token) else {
-            assert!(self.refused.remove(&token), "{token:?} was never lent, or released before");
+            // A socket that was refused, or closed before it was lent, is passed over.
+            assert!(!self.released.contains(&token), "{token:?} was released before");
             if let Some(link) = state.link_of.get(&token).copied() {
                 state.links[link].close(false, 0);
             } else {
@@ -303,6 +302,7 @@ impl Proactor for Sim {
             return;
         };
         assert!(entry.is_idle(), "{token:?} was released with an operation in flight");
+        self.released.insert(token);
         match (entry.role, entry.link) {
             (Role::Listener, _) => state.close_listener(token),
             (_, Some(link)) => state.close(link, &entry.socket),

@@ -6,6 +6,7 @@ mod event;
 mod framer;
 mod limits;
 mod outbox;
+mod pieces;
 #[allow(clippy::module_inception)]
 mod session;
 

@@ -2,22 +2,13 @@
 
 use super::event::SendError;
 use super::limits::{Limits, Overflow};
+use super::pieces::{Piece, Pieces};
 use crate::buf::{Arena, Chunk, Pool, Release, Slice, Train};
-use std::collections::VecDeque;
 
 /// Messages up to this size are gathered in common memory; larger ones keep their own.
 pub const GATHER_MAX: usize = 4000;
 /// Common memory grows with what waits, up to this much at a time.
 const CHUNK_MAX: usize = 16 * 1024;
-
-/// Some whole messages, or what is left of them, in one run of bytes.
-struct Piece {
-    /// Empty while the model has it.
-    slice: Slice,
-    len: u32,
-    /// Messages that end in it.
-    messages: u32,
-}
 
 /// Where sends get their memory.
 #[derive(Clone, Copy)]
@@ -32,7 +23,7 @@ pub struct Memory<'a> {
 /// `flying <= pieces.len()`.
 #[derive(Default)]
 pub struct Outbox {
-    pieces: VecDeque<Piece>,
+    pieces: Pieces,
     /// Room behind the last piece.
     tail: Option<Chunk>,
     bytes: u32,
@@ -132,7 +123,8 @@ impl Outbox {
             // As much as the last train had: a connection is sent much the same each tick.
             memory.arena.part(wire.max(usize::from(self.usual)))
         } else {
-            memory.pool.take(wire.max((self.bytes as usize).min(CHUNK_MAX)))
+            let more = if gather { (self.bytes as usize).min(CHUNK_MAX) } else { 0 };
+            memory.pool.take(wire.max(more))
         };
         let Some(mut chunk) = chunk else { return Err(self.refuse(SendError::Memory)) };
         self.append_slice(chunk.write_both(head, body));
@@ -182,12 +174,15 @@ impl Outbox {
         }
         let mut free = self.bytes - self.held;
         let mut train = Train::default();
-        while free > 0 && !train.is_full() {
-            let at = self.flying as usize;
-            if self.pieces[at].len > free {
-                self.split(at, free);
+        while free > 0
+            && !train.is_full()
+            && let Some(piece) = self.pieces.get_mut(self.flying as usize)
+        {
+            if piece.len > free {
+                let rest = split(piece, free);
+                self.pieces.insert_behind(self.flying as usize, rest);
+                continue;
             }
-            let piece = &mut self.pieces[at];
             free -= piece.len;
             train.push(std::mem::take(&mut piece.slice));
             self.flying += 1;
@@ -196,26 +191,15 @@ impl Outbox {
         Some(train)
     }
 
-    /// Cuts a piece in two: a flush came in the middle of it.
-    fn split(&mut self, at: usize, len: u32) {
-        let piece = &mut self.pieces[at];
-        let mut rest = piece.slice.clone();
-        rest.advance(len as usize);
-        piece.slice.truncate(len as usize);
-        let rest = Piece { slice: rest, len: piece.len - len, messages: piece.messages };
-        (piece.len, piece.messages) = (len, 0);
-        self.pieces.insert(at + 1, rest);
-    }
-
     /// The model wrote the first `count` bytes of the train and gives it back.
     pub fn sent(&mut self, mut count: usize, train: Train, release: &mut Release) {
         let flying = std::mem::take(&mut self.flying) as usize;
-        for (piece, slice) in self.pieces.iter_mut().take(flying).zip(train.into_slices()) {
-            piece.slice = slice;
+        for (at, slice) in train.into_slices().take(flying).enumerate() {
+            self.pieces.get_mut(at).expect("it flew").slice = slice;
         }
         self.bytes -= count as u32;
         while count > 0 {
-            let front = self.pieces.front_mut().expect("no more is written than waits");
+            let front = self.pieces.get_mut(0).expect("no more is written than waits");
             if front.len as usize > count {
                 front.slice.advance(count);
                 front.len -= count as u32;
@@ -224,7 +208,7 @@ impl Outbox {
             }
             count -= front.len as usize;
             self.messages -= front.messages;
-            if let Some(piece) = self.pieces.pop_front() {
+            if let Some(piece) = self.pieces.remove(0) {
                 release.add(piece.slice);
             }
             self.started = false;
@@ -249,4 +233,14 @@ impl Outbox {
         *self = Outbox { dropped: self.dropped, ..Outbox::default() };
         bytes
     }
+}
+
+/// Cuts a piece in two behind `len` bytes: a flush came in the middle of it.
+fn split(piece: &mut Piece, len: u32) -> Piece {
+    let mut rest = piece.slice.clone();
+    rest.advance(len as usize);
+    piece.slice.truncate(len as usize);
+    let rest = Piece { slice: rest, len: piece.len - len, messages: piece.messages };
+    (piece.len, piece.messages) = (len, 0);
+    rest
 }

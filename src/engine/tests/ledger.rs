@@ -11,6 +11,7 @@ use crate::io::Token;
 use crate::io::sim::{Ending, World};
 use crate::session::Cause;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 /// A listener as its host knows it.
@@ -235,6 +236,7 @@ impl Ledger {
 
     /// The bounds that have a name.
     pub fn look_at_bounds(&self, net: &Net) {
+        assert!(!net.core.panicked.load(SeqCst), "a worker had a fault");
         let config = &net.core.config;
         let stats = net.stats();
         assert!(stats.memory_bytes <= config.memory_max_bytes, "{} bytes out", stats.memory_bytes);

@@ -30,7 +30,9 @@ impl Told {
     fn new(handed: &Handed) -> Told {
         let what = match &handed.event.notice {
             Notice::Opened(listener) => What::Opened(*listener),
-            Notice::Message(data) => What::Message(data.to_vec(), data.as_ptr() as usize),
+            Notice::Message(data) => {
+                What::Message(data.to_vec(), data.as_ptr().expose_provenance())
+            }
             Notice::Writable { refused } => What::Writable(*refused),
             Notice::Closed { cause, unsent, .. } => What::Closed(*cause, *unsent),
             Notice::ListenerClosed { cause, .. } => What::ListenerClosed(*cause),

@@ -6,14 +6,14 @@ use super::*;
 fn numbers_that_do_not_go_together_are_told_by_name() {
     let good = [length(1, false), of_varint(), Framing::default()];
     assert!(good.iter().all(|framing| framing.check().is_ok()));
-    let edges = Framing { length_offset: 64, frame_max_bytes: i32::MAX as u32, ..length(4, true) };
+    let edges = Framing { length_offset: 12, frame_max_bytes: i32::MAX as u32, ..length(4, true) };
     assert_eq!(edges.check(), Ok(()));
     for (framing, field) in [
         (Framing { frame_max_bytes: 0, ..Framing::default() }, "frame_max_bytes"),
         (Framing { frame_max_bytes: 1 << 31, ..length(4, false) }, "frame_max_bytes"),
         (length(0, false), "length_bytes"),
         (length(5, false), "length_bytes"),
-        (Framing { length_offset: 65, ..length(4, false) }, "length_offset"),
+        (Framing { length_offset: 13, ..length(4, false) }, "length_offset"),
         (Framing { keep_header: true, ..of_varint() }, "keep_header"),
         (Framing { keep_header: true, ..Framing::default() }, "keep_header"),
     ] {
@@ -51,11 +51,11 @@ fn limits_that_do_not_go_together_are_told_by_name() {
 }
 
 /// What a send of `len` bytes answers, both ways of giving them; nothing is taken if it fails.
-fn send(pool: &Pool, framing: &Framing, len: usize) -> Result<(), SendError> {
+fn send(pool: &Bounded, framing: &Framing, len: usize) -> Result<(), SendError> {
     let limits = Limits { outbox_max_bytes: 1 << 30, ..Limits::default() };
     let mut session = Session::new(NOW, false);
     let message = vec![3; len];
-    let answer = session.send(framing, &limits, pool, Outgoing::Copy(&message), false);
+    let answer = session.send(framing, &limits, pool.memory(), Outgoing::Copy(&message), false);
     assert_eq!(Session::frame(framing, pool, &message).map(|_| ()), answer);
     assert_eq!(session.outbox().messages(), u32::from(answer.is_ok()));
     assert_eq!(session.outbox().bytes() > 0, answer.is_ok());

@@ -10,9 +10,9 @@ mod receiving;
 mod sending;
 mod timeouts;
 
-use super::{Cause, Event, Framing, FramingKind, Limits, Millis, Outgoing, Overflow, SendError};
-use super::{Session, Want};
-use crate::buf::{CHUNK_BYTES, Chunk, Pool, Slice, TRAIN_MAX, Train};
+use super::{Cause, Event, Framing, FramingKind, Limits, Memory, Millis, Outgoing, Overflow};
+use super::{SendError, Session, Want};
+use crate::buf::{Arena, CHUNK_BYTES, Chunk, Pool, Release, Slice, TRAIN_MAX, Train};
 use std::ops::Deref;
 
 /// Where time does not matter.
@@ -42,12 +42,29 @@ impl Random {
     }
 }
 
-/// A pool that has every block back in the end.
-struct Bounded(Pool);
+/// A pool that has every block back in the end, and the arena over it.
+struct Bounded {
+    pool: Pool,
+    arena: Arena,
+}
+
+/// The most that an arena keeps for the next send.
+const ARENA_COST: u64 = 16 << 10;
 
 impl Bounded {
     fn new(bytes_max: u64) -> Bounded {
-        Bounded(Pool::new(bytes_max))
+        let pool = Pool::new(bytes_max);
+        Bounded { arena: Arena::new(pool.clone()), pool }
+    }
+
+    fn memory(&self) -> Memory<'_> {
+        Memory { arena: &self.arena, pool: &self.pool }
+    }
+
+    /// Sends one message with ample limits.
+    fn send(&self, session: &mut Session, framing: &Framing, message: &[u8]) {
+        let message = Outgoing::Copy(message);
+        session.send(framing, &Limits::default(), self.memory(), message, false).expect("room");
     }
 }
 
@@ -55,16 +72,17 @@ impl Deref for Bounded {
     type Target = Pool;
 
     fn deref(&self) -> &Pool {
-        &self.0
+        &self.pool
     }
 }
 
 impl Drop for Bounded {
     fn drop(&mut self) {
+        self.arena = Arena::new(self.pool.clone());
         if !std::thread::panicking() {
-            assert_eq!(self.0.bytes(), 0, "every block came back");
+            assert_eq!(self.pool.bytes(), 0, "every block came back");
         }
-        self.0.close();
+        self.pool.close();
     }
 }
 
@@ -160,6 +178,11 @@ impl<'a> Feed<'a> {
         }
         assert!(!self.session.has_input(), "parsed to the end");
     }
+}
+
+/// The model wrote `count` bytes of a train and gives it back.
+fn sent(session: &mut Session, count: usize, train: Train) {
+    session.handle_sent(count, train, &mut Release::default());
 }
 
 /// All that the pool has, so that it has none.

@@ -4,8 +4,10 @@ use super::sending::{bytes_of, write_all};
 use super::*;
 
 struct Out {
-    pool: Bounded,
     session: Session,
+    /// With the model.
+    train: Option<Train>,
+    pool: Bounded,
     framing: Framing,
     limits: Limits,
 }
@@ -13,27 +15,33 @@ struct Out {
 impl Out {
     fn new(limits: Limits, manual: bool) -> Out {
         let session = Session::new(NOW, manual);
-        Out { pool: Bounded::new(64 << 20), session, framing: length(1, false), limits }
+        let (pool, framing) = (Bounded::new(64 << 20), length(1, false));
+        Out { session, train: None, pool, framing, limits }
     }
 
     fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let message = Outgoing::Copy(message);
-        self.session.send(&self.framing, &self.limits, &self.pool, message, false)
+        let memory = self.pool.memory();
+        self.session.send(&self.framing, &self.limits, memory, message, false)
     }
 
     fn taken(&mut self, message: &[u8]) {
         self.send(message).expect("room");
     }
 
-    /// The next train's bytes, which stay with the model.
+    /// The next train's bytes; the model has it.
     fn transmit(&mut self) -> Vec<u8> {
-        bytes_of(&self.session.poll_transmit(NOW).expect("something waits"))
+        let train = self.train.insert(self.session.poll_transmit(NOW).expect("something waits"));
+        bytes_of(train)
     }
-}
 
-impl Drop for Out {
-    fn drop(&mut self) {
-        self.session = Session::default();
+    /// The slices of the train that the model has.
+    fn slices(&self) -> usize {
+        self.train.as_ref().map_or(0, |train| train.slices().count())
+    }
+
+    fn sent(&mut self, count: usize) {
+        sent(&mut self.session, count, self.train.take().expect("the model has a train"));
     }
 }
 
@@ -46,42 +54,48 @@ fn small(messages: u32) -> Limits {
 #[test]
 fn small_messages_are_gathered() {
     let mut out = Out::new(Limits::default(), false);
-    for at in 0..60 {
-        out.taken(&[at; 6]);
+    for round in 0..3 {
+        let mut expected = Vec::new();
+        for at in 0..60 {
+            out.taken(&[at; 6]);
+            expected.extend([6, at, at, at, at, at, at]);
+        }
+        assert_eq!(out.transmit(), expected);
+        let most = if round == 0 { 8 } else { 1 };
+        assert!(out.slices() <= most, "{} pieces for 420 bytes, round {round}", out.slices());
+        out.sent(420);
     }
-    let train = out.session.poll_transmit(NOW).expect("something waits");
-    assert_eq!(train.slices().count(), 1, "420 bytes are one piece");
-    assert!((0..60).all(|at| bytes_of(&train)[at * 7..][..7]
-        == [6, at as u8, at as u8, at as u8, at as u8, at as u8, at as u8]));
-    drop(train);
-    out.session.handle_sent(420);
+}
+
+#[test]
+fn a_burst_of_small_messages_is_one_train() {
+    let mut out = Out::new(Limits::default(), false);
+    out.taken(&[1]);
+    out.transmit();
+    out.sent(2);
     for _ in 0..1000 {
         out.taken(&[1; 63]);
     }
-    let train = out.session.poll_transmit(NOW).expect("something waits");
-    assert!(train.slices().count() <= 12, "{} pieces for 64,000 bytes", train.slices().count());
-    assert_eq!(train.len(), 64_000);
-    drop(train);
-    out.session.handle_sent(64_000);
-    assert_eq!(out.pool.bytes(), 0, "an outbox without messages has no memory");
+    assert_eq!(out.transmit().len(), 64_000, "{} pieces were not enough", out.slices());
+    out.sent(64_000);
+    assert!(out.pool.bytes() <= ARENA_COST, "an outbox without messages has no memory");
 }
 
 #[test]
 fn messages_that_come_while_others_are_written_are_gathered_too() {
     let mut out = Out::new(Limits::default(), false);
     out.taken(&[1; 9]);
-    let train = out.session.poll_transmit(NOW).expect("something waits");
+    let first = out.transmit();
     for _ in 0..9 {
         out.taken(&[2; 9]);
     }
-    assert_eq!(bytes_of(&train), frame(&out.framing, &[], &[1; 9]), "a train does not grow");
-    drop(train);
-    out.session.handle_sent(10);
+    let train = out.train.as_ref().map(bytes_of);
+    assert_eq!(train.as_deref(), Some(&first[..]), "a train does not grow");
+    out.sent(10);
     assert_eq!(out.session.outbox().messages(), 9);
-    let train = out.session.poll_transmit(NOW).expect("something waits");
-    assert_eq!((train.slices().count(), train.len()), (1, 90));
-    drop(train);
-    out.session.handle_sent(90);
+    assert_eq!(out.transmit().len(), 90);
+    assert!(out.slices() <= 2);
+    out.sent(90);
 }
 
 #[test]
@@ -94,10 +108,9 @@ fn a_train_is_never_longer_than_the_system_takes() {
         expected.extend(frame(&out.framing, &[], &message));
         out.taken(&message);
     }
-    let train = out.session.poll_transmit(NOW).expect("something waits");
-    assert_eq!(train.slices().count(), TRAIN_MAX);
-    drop(train);
-    out.session.handle_sent(0);
+    out.transmit();
+    assert_eq!(out.slices(), TRAIN_MAX);
+    out.sent(0);
     assert_eq!(write_all(&mut out.session, usize::MAX), expected);
 }
 
@@ -144,14 +157,14 @@ fn a_writable_is_told_once_for_all_refusals() {
         assert_eq!(out.send(&[0; 199]), Err(SendError::Again));
     }
     out.transmit();
-    out.session.handle_sent(487);
+    out.sent(487);
     assert_eq!(out.session.poll_writable(&out.limits), None, "513 bytes are above the low mark");
     out.transmit();
-    out.session.handle_sent(1);
+    out.sent(1);
     assert_eq!(out.session.poll_writable(&out.limits), Some(3));
     assert_eq!(out.session.poll_writable(&out.limits), None);
     out.transmit();
-    out.session.handle_sent(512);
+    out.sent(512);
     assert_eq!(out.session.poll_writable(&out.limits), None, "once");
 }
 
@@ -163,11 +176,11 @@ fn the_messages_have_a_cap_and_a_low_mark_too() {
     }
     assert_eq!(out.send(&[4]), Err(SendError::Again));
     assert_eq!(out.transmit(), [1, 0, 1, 1, 1, 2, 1, 3]);
-    out.session.handle_sent(3);
+    out.sent(3);
     assert_eq!(out.session.outbox().messages(), 3, "the second is half written");
     assert_eq!(out.session.poll_writable(&out.limits), None);
     out.transmit();
-    out.session.handle_sent(1);
+    out.sent(1);
     assert_eq!(out.session.outbox().messages(), 2);
     assert_eq!(out.session.poll_writable(&out.limits), Some(1));
     out.taken(&[4]);
@@ -182,7 +195,7 @@ fn messages_are_counted_until_they_are_written_also_while_others_come() {
         let bytes = out.transmit();
         out.taken(&[at]);
         assert_eq!(out.session.outbox().messages(), 2);
-        out.session.handle_sent(bytes.len());
+        out.sent(bytes.len());
         assert_eq!(out.session.outbox().messages(), 1);
     }
 }
@@ -195,7 +208,7 @@ fn the_oldest_go_first_but_never_what_was_begun() {
         out.taken(&[at; 2]);
     }
     out.transmit();
-    out.session.handle_sent(4);
+    out.sent(4);
     assert_eq!(out.session.outbox().messages(), 3, "one is written, one begun");
     for at in 4..9 {
         out.taken(&[at; 2]);
@@ -212,7 +225,7 @@ fn what_is_with_the_model_is_not_dropped() {
     out.taken(&[1]);
     assert_eq!(out.transmit(), [1, 0, 1, 1]);
     assert_eq!(out.send(&[2]), Err(SendError::Again), "all are with the model");
-    out.session.handle_sent(0);
+    out.sent(0);
     out.taken(&[2]);
     assert_eq!(out.session.outbox().dropped(), 1);
     assert_eq!(write_all(&mut out.session, 1), [1, 1, 1, 2]);
@@ -224,14 +237,13 @@ fn nothing_is_dropped_for_a_message_that_finds_no_room_anyway() {
     let mut out = Out::new(limits, false);
     out.framing = length(2, false);
     out.taken(&[0; 700]);
-    let train = out.session.poll_transmit(NOW).expect("something waits");
+    out.transmit();
     out.taken(&[1; 100]);
     assert_eq!(out.send(&[2; 500]), Err(SendError::Again), "a refused send does nothing");
     assert_eq!((out.session.outbox().messages(), out.session.outbox().dropped()), (2, 0));
-    drop(train);
-    out.session.handle_sent(702);
+    out.sent(702);
     assert_eq!(out.transmit(), frame(&out.framing, &[], &[1; 100]));
-    out.session.handle_sent(0);
+    out.sent(0);
 }
 
 #[test]
@@ -262,13 +274,13 @@ fn what_was_flushed_leaves_also_when_held_messages_are_dropped() {
     out.taken(&[1; 9]);
     out.taken(&[2; 9]);
     assert_eq!(out.session.outbox().dropped(), 1, "the one that was not flushed");
-    out.session.handle_sent(5);
+    out.sent(5);
     assert_eq!(out.transmit(), [0; 5], "the rest of what was flushed");
-    out.session.handle_sent(5);
+    out.sent(5);
     assert!(out.session.poll_transmit(NOW).is_none(), "the other waits for a flush");
     out.session.flush();
     assert_eq!(out.transmit().len(), 10);
-    out.session.handle_sent(10);
+    out.sent(10);
 }
 
 #[test]
@@ -279,7 +291,7 @@ fn a_flush_lets_all_leave_and_no_later_send() {
     out.session.flush();
     out.taken(&[2]);
     assert_eq!(out.transmit(), [1, 1]);
-    out.session.handle_sent(2);
+    out.sent(2);
     assert!(out.session.poll_transmit(NOW).is_none());
     out.session.flush();
     assert_eq!(write_all(&mut out.session, 9), [1, 2]);
@@ -293,11 +305,11 @@ fn what_is_given_up_is_counted() {
     out.session.flush();
     out.taken(&[2; 49]);
     out.transmit();
-    out.session.handle_sent(30);
+    out.sent(30);
     assert_eq!(out.session.abandon(), 120);
     assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (0, 0));
     assert!(out.session.poll_transmit(NOW).is_none());
-    assert_eq!(out.pool.bytes(), 0);
+    assert!(out.pool.bytes() <= ARENA_COST);
     out.taken(&[3]);
     out.session.flush();
     assert_eq!(write_all(&mut out.session, 9), [1, 3]);
@@ -309,7 +321,8 @@ fn a_last_message_goes_over_the_cap() {
     out.taken(&[1; 200]);
     assert_eq!(out.send(&[2; 200]), Err(SendError::Again));
     let last = Outgoing::Copy(&[3; 200]);
-    out.session.send(&out.framing, &out.limits, &out.pool, last, true).expect("forced");
+    let (framing, limits, memory) = (out.framing, out.limits, out.pool.memory());
+    out.session.send(&framing, &limits, memory, last, true).expect("forced");
     assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (402, 2));
 }
 

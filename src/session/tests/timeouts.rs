@@ -30,17 +30,16 @@ const ALL: Limits = Limits {
 
 /// A session with a message with the model since `NOW`, and `begun` bytes of a frame received at
 /// `NOW + 1` or none.
-fn busy(pool: &Pool, begun: usize) -> Session {
-    let framing = length(1, false);
+fn busy(pool: &Bounded, begun: usize) -> (Session, Train) {
     let mut session = Session::new(0, false);
-    session.send(&framing, &OFF, pool, Outgoing::Copy(&[1]), false).expect("room");
-    drop(session.poll_transmit(NOW));
+    pool.send(&mut session, &length(1, false), &[1]);
+    let train = session.poll_transmit(NOW).expect("something waits");
     assert!(matches!(session.poll_recv(NOW), Want::Fresh));
     if begun > 0 {
         receive(&mut session, pool, &[9; 8][..begun], NOW + 1);
         assert!(matches!(session.poll_recv(NOW + 2), Want::Fresh));
     }
-    session
+    (session, train)
 }
 
 fn receive(session: &mut Session, pool: &Pool, bytes: &[u8], now: Millis) {
@@ -54,7 +53,7 @@ fn there_is_no_deadline_where_there_is_no_timeout() {
     let pool = Bounded::new(1 << 20);
     for flags in 0..8 {
         for begun in [0, 3] {
-            let session = busy(&pool, begun);
+            let (session, _train) = busy(&pool, begun);
             let [accepted, reading, sending] = [1, 2, 4].map(|flag| flags & flag != 0);
             assert_eq!(session.poll_timeout(&OFF, accepted, reading, sending), None);
         }
@@ -66,7 +65,7 @@ fn each_timeout_runs_exactly_while_its_peer_is_waited_for() {
     let pool = Bounded::new(1 << 20);
     for flags in 0..8 {
         for begun in [0, 3] {
-            let session = busy(&pool, begun);
+            let (session, _train) = busy(&pool, begun);
             let [accepted, reading, sending] = [1, 2, 4].map(|flag| flags & flag != 0);
             let at = |limits| session.poll_timeout(limits, accepted, reading, sending);
             let quiet = if begun > 0 { NOW + 2 } else { NOW };
@@ -130,7 +129,7 @@ fn a_frame_s_clock_runs_from_its_first_byte_to_its_last() {
     let pool = Bounded::new(1 << 20);
     let mut session = Session::new(0, false);
     let frame = |session: &Session| session.poll_timeout(&FRAME, true, true, false);
-    let mut step = |session: &mut Session, bytes: &[u8], now| {
+    let step = |session: &mut Session, bytes: &[u8], now| {
         assert!(matches!(session.poll_recv(now), Want::Fresh));
         receive(session, &pool, bytes, now);
         frame(session)
@@ -168,16 +167,16 @@ fn a_frame_s_clock_stands_while_nothing_is_asked_for() {
 fn a_send_s_clock_starts_anew_when_some_of_it_was_written() {
     let pool = Bounded::new(1 << 20);
     let mut session = Session::new(0, false);
-    let framing = Framing::default();
-    session.send(&framing, &OFF, &pool, Outgoing::Copy(&[1; 9]), false).expect("room");
+    pool.send(&mut session, &Framing::default(), &[1; 9]);
     let due = |session: &Session| session.poll_timeout(&SEND, false, false, true);
-    drop(session.poll_transmit(10));
+    let train = session.poll_transmit(10).expect("something waits");
     assert!(session.poll_transmit(15).is_none());
     assert_eq!(due(&session), Some((30, Cause::TimeoutSend)));
-    session.handle_sent(1);
-    drop(session.poll_transmit(25));
+    sent(&mut session, 1, train);
+    let train = session.poll_transmit(25).expect("something waits");
     assert_eq!(due(&session), Some((45, Cause::TimeoutSend)));
     assert_eq!(session.poll_timeout(&SEND, false, false, false), None, "nothing is with the model");
+    sent(&mut session, 8, train);
 }
 
 #[test]
