@@ -56,8 +56,9 @@ impl Block {
         let header = unsafe { block.as_ref() };
         if header.refs.fetch_sub(count, Ordering::Release) == count {
             fence(Ordering::Acquire);
+            let pool = Arc::clone(&header.shared);
             // SAFETY: nobody else has a reference.
-            unsafe { Shared::give_back(&header.shared, block) };
+            unsafe { pool.give_back(block) };
         }
     }
 

@@ -17,6 +17,8 @@ const READER_REFS: u32 = 64;
 /// overlap.
 pub struct Chunk {
     block: NonNull<Block>,
+    /// Where this chunk's own bytes begin.
+    start: u32,
     end: u32,
     /// Where writing ends; at most the block's capacity.
     limit: u32,
@@ -34,7 +36,7 @@ impl Chunk {
     pub(super) fn new(block: NonNull<Block>) -> Chunk {
         // SAFETY: the caller's references keep the block alive.
         let limit = unsafe { block.as_ref() }.capacity;
-        Chunk { block, end: 0, limit, refs: CHUNK_REFS }
+        Chunk { block, start: 0, end: 0, limit, refs: CHUNK_REFS }
     }
 
     /// Bytes that can still be written.
@@ -48,9 +50,11 @@ impl Chunk {
         assert!(len <= self.room(), "only what is there can be parted with");
         self.reserve(PART_REFS);
         self.refs -= PART_REFS;
-        let end = self.end;
+        assert!(self.is_empty(), "what is written is not parted from");
+        let start = self.end;
         self.end += len as u32;
-        Chunk { block: self.block, end, limit: self.end, refs: PART_REFS }
+        self.start = self.end;
+        Chunk { block: self.block, start, end: start, limit: self.end, refs: PART_REFS }
     }
 
     /// Sees to it that `count` references can be given away, and one kept.
@@ -65,17 +69,17 @@ impl Chunk {
 
     /// Ends the room so that no more than `len` bytes are ever written in all.
     pub fn limit_to(&mut self, len: usize) {
-        self.limit = self.limit.min(len as u32).max(self.end);
+        self.limit = self.limit.min(self.start + len as u32).max(self.end);
     }
 
     /// Bytes written so far.
     pub fn len(&self) -> usize {
-        self.end as usize
+        (self.end - self.start) as usize
     }
 
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
-        self.end == 0
+        self.end == self.start
     }
 
     /// The room as a pointer for the system to write to, with its size.
@@ -132,13 +136,16 @@ impl Chunk {
 
     /// Everything written so far.
     pub fn written(&self) -> &[u8] {
-        // SAFETY: bytes below `end` are initialised and frozen.
-        unsafe { slice::from_raw_parts(Block::bytes(self.block), self.end as usize) }
+        // SAFETY: bytes from `start` to `end` are this chunk's, initialised and frozen.
+        unsafe {
+            slice::from_raw_parts(Block::bytes(self.block).add(self.start as usize), self.len())
+        }
     }
 
     /// Everything written so far as one slice; the room is given up.
     pub fn into_slice(self) -> Slice {
-        let slice = Slice { block: Some(self.block), start: 0, len: self.end };
+        let len = self.end - self.start;
+        let slice = Slice { block: Some(self.block), start: self.start, len };
         let surplus = self.refs - 1;
         mem::forget(self);
         if surplus > 0 {

@@ -6,9 +6,11 @@ mod arena;
 mod block;
 mod chunk;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod train;
 
 pub use arena::Arena;
 pub use chunk::{Chunk, Reader, Release, Slice, SliceParts};
-pub use pool::{CHUNK_BYTES, Pool};
+pub use pool::{ARENA_BYTES, CHUNK_BYTES, Pool};
 pub use train::{TRAIN_MAX, Train};

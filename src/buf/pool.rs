@@ -12,7 +12,8 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Capacity of a chunk of an arena.
 pub const ARENA_BYTES: usize = 16 * 1024 - HEADER;
 /// Capacities kept in free lists. The small ones carry sends, the last one receives.
-const CLASSES: [usize; 4] = [512 - HEADER, 4096 - HEADER, ARENA_BYTES, CHUNK_BYTES];
+const CLASSES: [usize; 5] =
+    [512 - HEADER, 4096 - HEADER, ARENA_BYTES, 32 * 1024 - HEADER, CHUNK_BYTES];
 /// Bytes that one free list may keep.
 const KEEP_BYTES: usize = 4 * 1024 * 1024;
 
@@ -24,7 +25,8 @@ type Waker = Box<dyn Fn() + Send + Sync>;
 
 pub struct Shared {
     bytes_max: u64,
-    /// Bytes of blocks that are out, headers included. Invariant: at most `bytes_max`.
+    /// Bytes of blocks that are out, headers included. At most `bytes_max`, but for the moment in
+    /// which a `take` finds that it was too much.
     bytes: AtomicU64,
     free: [Mutex<Vec<FreeBlock>>; CLASSES.len()],
     /// The net is gone: blocks that come back go to the system.
@@ -87,7 +89,7 @@ impl Pool {
         block.map(Chunk::new)
     }
 
-    /// Whether `take(capacity)` would find room under the bound now.
+    /// Whether there is room under the bound now for a block of exactly `capacity`.
     pub fn has_room(&self, capacity: usize) -> bool {
         let bytes = self.0.bytes.load(Ordering::SeqCst);
         bytes + (capacity + HEADER) as u64 <= self.0.bytes_max
@@ -127,18 +129,16 @@ impl Shared {
     ///
     /// # Safety
     /// `block` is of this pool and its count is 0.
-    pub unsafe fn give_back(shared: &Arc<Shared>, block: NonNull<Block>) {
-        // `shared` is in the block, which may be gone in a moment.
-        let pool = Arc::clone(shared);
+    pub unsafe fn give_back(&self, block: NonNull<Block>) {
         // SAFETY: the caller's: the count is 0, so this thread alone reads the header.
         let (capacity, class) = unsafe { (block.as_ref().capacity, block.as_ref().class) };
-        if !pool.keep(block, capacity as usize, class) {
+        if !self.keep(block, capacity as usize, class) {
             // SAFETY: in no list, and nobody has a reference.
             unsafe { Block::free(block) };
         }
-        pool.bytes.fetch_sub((capacity as usize + HEADER) as u64, Ordering::SeqCst);
-        if pool.thirsty.load(Ordering::SeqCst) && pool.thirsty.swap(false, Ordering::SeqCst) {
-            pool.wakers.lock().iter().for_each(|wake| wake());
+        self.bytes.fetch_sub((capacity as usize + HEADER) as u64, Ordering::SeqCst);
+        if self.thirsty.load(Ordering::SeqCst) && self.thirsty.swap(false, Ordering::SeqCst) {
+            self.wakers.lock().iter().for_each(|wake| wake());
         }
     }
 

@@ -284,9 +284,12 @@ impl<P: Proactor> Seat for Chair<P> {
     fn wind_down(&self, until: Instant) {
         let home = &self.core.homes[self.home];
         let Some(mut held) = self.baton.try_lock_until(until) else { return };
-        while home.population.load(SeqCst) > 0 || held.as_ref().is_some_and(|w| !w.at_rest()) {
-            let left = until.saturating_duration_since(Instant::now());
-            if !self.turn(&mut held, Some(left)) || left.is_zero() {
+        // At least once: what has to be closed is told by a command.
+        let mut left = Duration::ZERO;
+        while self.turn(&mut held, Some(left)) {
+            let busy = held.as_ref().is_some_and(|worker| !worker.at_rest());
+            left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || (home.population.load(SeqCst) == 0 && !busy) {
                 break;
             }
         }

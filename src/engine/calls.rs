@@ -1,7 +1,7 @@
 //! What the host asks: doors, and single connections.
 
 use super::config::{CloseHow, Endpoint, Kind, SocketOptions};
-use super::conn::{Candidates, Conn, End, Listener};
+use super::conn::{Candidates, Conn, End, Listener, Phase, linger};
 use super::error::{Error, Refusal};
 use super::inbox::Command;
 use super::net::Net;
@@ -178,6 +178,13 @@ impl Net {
     fn take(&self, token: Token, mut held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
         let conn = held.conn().ok_or(Error::Stale)?;
         if !conn.takes_sends() {
+            if let (Some((cause, os_error)), End::Not) = (conn.broken, conn.end) {
+                // A paused connection broke: the send that fails lets it be told.
+                conn.end_abruptly(cause, os_error);
+                let home = usize::from(conn.home);
+                drop(held);
+                self.core.homes[home].post(Command::Tend(token));
+            }
             return Err(Error::Closed);
         }
         let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
@@ -274,8 +281,14 @@ impl Net {
                         error => error.into(),
                     })?;
                 }
-                conn.end = End::Graceful;
-                conn.cause = Cause::Host;
+                let waits = conn.session.outbox().bytes() > 0;
+                if conn.phase == Phase::Open || waits {
+                    conn.end = End::Graceful;
+                    conn.cause = Cause::Host;
+                    conn.deadline = Some(linger(conn, self.core.now()));
+                } else {
+                    conn.end_abruptly(Cause::Host, 0);
+                }
             }
             (End::Not | End::Graceful, CloseHow::Reset) => {
                 conn.reset = true;

@@ -2,7 +2,7 @@
 
 use crate::buf::CHUNK_BYTES;
 use crate::io::{Model, Token};
-use crate::session::{Framing, FramingKind, Limits};
+use crate::session::{Framing, FramingKind, Limits, Overflow};
 
 /// Who turns the workers. The numbers are those of the C ABI.
 #[repr(u32)]
@@ -195,6 +195,10 @@ impl Endpoint {
         if matches!(self.framing.kind, FramingKind::Delimiter | FramingKind::Fixed) {
             let words = "framing kinds DELIMITER and FIXED are not in this version";
             return Err(Refusal::new(Error::Unsupported, words));
+        }
+        if self.framing.kind == FramingKind::Raw && self.limits.overflow == Overflow::DropOldest {
+            let words = "endpoint.overflow DROP_OLDEST needs framing: RAW has no messages to drop";
+            return Err(Refusal::new(Error::Invalid, words));
         }
         let words = self.framing.check().and_then(|()| self.limits.check());
         words.map_err(|words| Refusal::new(Error::Invalid, words))

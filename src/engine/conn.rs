@@ -92,6 +92,8 @@ pub struct Conn {
     pub fin_sent: bool,
     /// The host knows it: it called connect, or OPENED was emitted. Only then is CLOSED.
     pub announced: bool,
+    /// It was accepted by another worker, whose listener counts it until it is told.
+    pub handed: bool,
     /// The next address is tried when the model has let go of this one's socket.
     pub redial: bool,
     /// It stands on a list of those to be parsed later.
@@ -138,6 +140,7 @@ impl Conn {
             eof: false,
             fin_sent: false,
             announced: false,
+            handed: false,
             redial: false,
             parse_later: false,
             broken: None,
@@ -163,6 +166,11 @@ impl Conn {
     }
 }
 
+/// The end of a graceful close that begins now.
+pub fn linger(conn: &Conn, now: Millis) -> (Millis, Cause) {
+    (now + Millis::from(conn.endpoint.limits.linger_ms), Cause::TimeoutLinger)
+}
+
 /// A listener.
 pub struct Listener {
     pub socket: Option<Socket>,
@@ -175,7 +183,11 @@ pub struct Listener {
     pub closing: Option<(Cause, i32)>,
     pub cancelled: bool,
     pub told: bool,
+    pub joined: bool,
     pub stalled: bool,
+    /// Connections that other workers were given and have not yet told. LISTENER_CLOSED waits for
+    /// them: no OPENED comes after it.
+    pub handed: u32,
     /// When it accepts again after the system ran out of something; 0: now.
     pub resume_at: Millis,
     /// The wait after the next such failure.
@@ -201,7 +213,9 @@ impl Listener {
             closing: None,
             cancelled: false,
             told: false,
+            joined: false,
             stalled: false,
+            handed: 0,
             resume_at: 0,
             backoff_ms: 0,
             accepted: 0,

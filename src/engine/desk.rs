@@ -2,7 +2,7 @@
 //! down as orders. `tend.rs` is its other half: what to do next with one connection.
 
 use super::Core;
-use super::conn::{Candidates, Conn, End, LaneState, Phase};
+use super::conn::{Candidates, Conn, End, LaneState, Phase, linger};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::table::Entry;
@@ -50,6 +50,8 @@ pub struct Desk {
     pub(super) hungry: Vec<Token>,
     /// Connections and listeners that wait for the queue to be drained.
     pub(super) stalled: Vec<Token>,
+    /// Listeners of other workers whose connections this turn tells.
+    handed: Vec<Token>,
     commands: Vec<Command>,
     pub(super) timers: Timers,
     pub(super) now: Millis,
@@ -71,6 +73,7 @@ impl Desk {
             batch_messages: 0,
             hungry: Vec::new(),
             stalled: Vec::new(),
+            handed: Vec::new(),
             commands: Vec::new(),
             timers: Timers::default(),
             now: 0,
@@ -85,6 +88,7 @@ impl Desk {
             && self.orders.is_empty()
             && self.batch.is_empty()
             && self.hungry.is_empty()
+            && self.handed.is_empty()
     }
 
     /// When the next deadline is due.
@@ -164,6 +168,9 @@ impl Desk {
         }
         let Some(conn) = held.conn() else { return };
         conn.adopted = answer.is_ok();
+        if conn.handed {
+            self.handed.extend(conn.listener);
+        }
         if let Err(error) = answer {
             let (cause, os_error) = refusal(&error);
             conn.end_abruptly(cause, os_error);
@@ -244,8 +251,8 @@ impl Desk {
             }
         }
         let endpoint = listener.endpoint.clone();
-        self.tend_listener(core, token, listener);
         drop(held);
+        let mut handed = Vec::new();
         for one in all {
             let session = Session::new(self.now, core.is_manual());
             let (queue, home) = core.place(endpoint.queue);
@@ -255,15 +262,26 @@ impl Desk {
             conn.socket = Some(one.socket);
             conn.listener = Some(token);
             conn.phase = Phase::Open;
+            conn.handed = home != self.home;
             match core.insert(Entry::Conn(conn), endpoint.user_data, home) {
                 Some(fresh) if home == self.home => {
                     self.orders.push(Order::Adopt(fresh, Role::Stream));
                 }
-                Some(fresh) => core.homes[home].post(Command::Adopt(fresh)),
+                Some(fresh) => handed.push((home, fresh)),
                 // The entry was dropped, which closed the socket: the peer is told by a reset
                 // or an end, and the host by this count.
                 None => count(&counters.accept_failures, 1),
             }
+        }
+        // Behind the orders for what it accepted: nothing of it comes after its own end.
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.handed += handed.len() as u32;
+            self.tend_listener(core, token, listener);
+        }
+        drop(held);
+        for (home, fresh) in handed {
+            core.homes[home].post(Command::Adopt(fresh));
         }
     }
 
@@ -315,8 +333,9 @@ impl Desk {
                 conn.deadline = None;
                 if conn.end == End::Not {
                     self.emit(token, Notice::Opened(None));
+                    self.tell_writable(token, conn);
                 } else {
-                    conn.deadline = Some(self.linger(conn));
+                    conn.deadline = Some(linger(conn, self.now));
                 }
             }
             Err(_) if conn.end == End::Not && conn.addresses.is_some() => conn.redial = true,
@@ -346,11 +365,7 @@ impl Desk {
                 count(&counters.sent_bytes, bytes as u64);
                 count(&counters.sent_batches, 1);
                 conn.session.handle_sent(bytes, train, release);
-                if conn.end == End::Not
-                    && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
-                {
-                    self.emit(token, Notice::Writable { refused });
-                }
+                self.tell_writable(token, conn);
             }
             Err(error) if conn.end != End::Abrupt => {
                 let (cause, os_error) = breakage(&error);
@@ -376,6 +391,16 @@ impl Desk {
             count(&core.homes[self.home].counters.received_messages, messages);
             let queue = &core.queues[self.queue];
             queue.publish(core, &mut self.batch, bytes, Some(self.home));
+        }
+        for token in self.handed.drain(..) {
+            let Some(mut held) = core.table.hold(token) else { continue };
+            let Some(listener) = held.listener() else { continue };
+            listener.handed -= 1;
+            if listener.handed == 0 && listener.closing.is_some() {
+                let home = usize::from(listener.home);
+                drop(held);
+                core.homes[home].post(Command::Tend(token));
+            }
         }
     }
 

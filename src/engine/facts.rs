@@ -90,7 +90,7 @@ impl Net {
             homes.iter().map(|home| counter(&home.counters).load(Relaxed)).sum()
         };
         NetStats {
-            connections: self.core.table.live(),
+            connections: self.core.table.conns(),
             accepted: sum(|counters| &counters.accepted),
             accept_failures: sum(|counters| &counters.accept_failures),
             received_bytes: sum(|counters| &counters.received_bytes),

@@ -192,7 +192,11 @@ impl Net {
             if count > 0 {
                 return Ok(count);
             }
-            if core.has_ended() && !queue.is_ready() {
+            if queue.is_ready() {
+                // What was taken was all of connections that the host has closed.
+                continue;
+            }
+            if core.has_ended() {
                 return Err(self.over());
             }
             let late = until.is_some_and(|until| until <= Instant::now());

@@ -41,7 +41,7 @@ pub struct Table {
     pages: Box<[OnceLock<Box<[Slot]>>]>,
     free: Mutex<Free>,
     slots_max: u32,
-    live: AtomicU64,
+    conns: AtomicU64,
 }
 
 struct Free {
@@ -89,13 +89,13 @@ impl Table {
             pages: (0..pages).map(|_| OnceLock::new()).collect(),
             free: Mutex::new(Free { again: Vec::new(), fresh: 0 }),
             slots_max,
-            live: AtomicU64::new(0),
+            conns: AtomicU64::new(0),
         }
     }
 
-    /// Slots in use.
-    pub fn live(&self) -> u64 {
-        self.live.load(Relaxed)
+    /// Connections in it.
+    pub fn conns(&self) -> u64 {
+        self.conns.load(Relaxed)
     }
 
     /// Puts `entry` in a free slot. None: all are in use.
@@ -118,8 +118,8 @@ impl Table {
         slot.user_data.store(user_data, Relaxed);
         slot.opened.store(0, Relaxed);
         slot.muted.store(false, Relaxed);
+        self.conns.fetch_add(u64::from(matches!(entry, Entry::Conn(_))), Relaxed);
         *place = entry;
-        self.live.fetch_add(1, Relaxed);
         Some(Token::new(index, slot.generation.load(Relaxed)))
     }
 
@@ -146,8 +146,8 @@ impl Table {
         let next = token.generation() + 1;
         held.slot.generation.store(next.min(GENERATION_MAX), Release);
         drop(held);
+        self.conns.fetch_sub(u64::from(matches!(entry, Entry::Conn(_))), Relaxed);
         drop(entry);
-        self.live.fetch_sub(1, Relaxed);
         if next < GENERATION_MAX {
             self.free.lock().again.push(token.index() as u32);
         }

@@ -2,7 +2,7 @@
 //! happens to one ends in `tend_conn`, so each rule stands in one place.
 
 use super::Core;
-use super::conn::{Conn, End, LaneState, Listener, Phase};
+use super::conn::{Conn, End, LaneState, Listener, Phase, linger};
 use super::desk::{Desk, Order};
 use super::events::Notice;
 use super::timers::coarse;
@@ -32,12 +32,18 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
         conn.parse_later = false;
+        self.tell_writable(token, conn);
+        self.tend_conn(core, token, conn);
+    }
+
+    /// Tells that there is room again, if that is owed.
+    pub(super) fn tell_writable(&mut self, token: Token, conn: &mut Conn) {
         if conn.end == End::Not
+            && conn.phase == Phase::Open
             && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
         {
             self.emit(token, Notice::Writable { refused });
         }
-        self.tend_conn(core, token, conn);
     }
 
     /// The queue was drained.
@@ -179,7 +185,7 @@ impl Desk {
             return;
         }
         if conn.deadline.is_none() && conn.cause != Cause::Shutdown {
-            conn.deadline = Some(self.linger(conn));
+            conn.deadline = Some(linger(conn, self.now));
         }
         if conn.end == End::Graceful {
             self.drain(token, conn);
@@ -212,11 +218,6 @@ impl Desk {
             conn.lanes[Lane::In as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::Recv(None)));
         }
-    }
-
-    /// The end of a graceful close that begins now.
-    pub(super) fn linger(&self, conn: &Conn) -> (Millis, Cause) {
-        (self.now + Millis::from(conn.endpoint.limits.linger_ms), Cause::TimeoutLinger)
     }
 
     fn tell_closed(&mut self, token: Token, conn: &mut Conn) {
@@ -290,6 +291,10 @@ impl Desk {
             }
         } else if let Some(socket) = listener.socket.take() {
             self.orders.push(Order::Release(token, socket));
+        } else if listener.joined && listener.handed == 0 && !listener.told {
+            listener.told = true;
+            let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
+            self.emit(token, Notice::ListenerClosed { cause, os_error });
         }
     }
 
@@ -297,9 +302,8 @@ impl Desk {
     pub fn joined(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(listener) = held.listener() {
-            let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
-            listener.told = true;
-            self.emit(token, Notice::ListenerClosed { cause, os_error });
+            listener.joined = true;
+            self.tend_listener(core, token, listener);
             return core.gone(self.home);
         }
         let Some(conn) = held.conn() else { return };
@@ -307,7 +311,9 @@ impl Desk {
             self.dial(core, token, conn);
             return self.tend_conn(core, token, conn);
         }
-        conn.joined = true;
+        if mem::replace(&mut conn.joined, true) {
+            return;
+        }
         let free = conn.told && conn.ended;
         core.gone(self.home);
         if free {
@@ -331,7 +337,9 @@ impl Desk {
         let accepted = conn.listener.is_some();
         let limits = &conn.endpoint.limits;
         let late = conn.session.poll_timeout(limits, accepted, busy(Lane::In), busy(Lane::Out));
-        [conn.deadline, late].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let due = [conn.deadline, late].into_iter().flatten().min_by_key(|(at, _)| *at);
+        // The clock counts whole milliseconds: one more, or it would be up to one early.
+        due.map(|(at, cause)| (at + 1, cause))
     }
 
     /// Closes who is late.

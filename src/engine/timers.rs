@@ -36,3 +36,56 @@ impl Timers {
         self.0.pop().map(|Reverse(due)| due)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coarse_deadline_is_never_early_and_hardly_late() {
+        for now in [0, 1, 999, 1_000_003] {
+            for wait in (0..2000).chain([15_999, 16_000, 16_001, 30_000, 86_400_000]) {
+                let at = now + wait;
+                let coarse = coarse(at, now);
+                assert!(coarse >= at, "{at} at {now}");
+                assert!(coarse - at <= (wait / 16).min(1000), "{at} at {now}: {coarse}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_is_short_or_over_stays_as_it_is() {
+        assert_eq!(coarse(100, 100), 100);
+        assert_eq!(coarse(7, 1_000_000), 7);
+        assert_eq!(coarse(131, 100), 131, "31 ms are met to the millisecond");
+    }
+
+    #[test]
+    fn many_deadlines_share_a_wake_up() {
+        let mut wakes: Vec<Millis> = (0..10_000).map(|at| coarse(at + 30_000, at)).collect();
+        wakes.dedup();
+        assert!(wakes.len() <= 11, "{} for ten seconds of deadlines", wakes.len());
+        assert!(wakes.is_sorted());
+    }
+
+    #[test]
+    fn reminders_come_in_order_when_they_are_due() {
+        let mut timers = Timers::default();
+        assert_eq!((timers.next(), timers.pop(Millis::MAX)), (None, None));
+        let token = |index| Token::new(index, 1);
+        for (at, index) in [(50, 1), (10, 2), (30, 3), (30, 2), (10, 2), (70, 4)] {
+            timers.add(at, token(index));
+        }
+        assert_eq!(timers.next(), Some(10));
+        assert_eq!(timers.pop(9), None, "not yet");
+        assert_eq!(timers.pop(10), Some((10, token(2))));
+        assert_eq!(timers.pop(10), Some((10, token(2))), "as often as it was asked for");
+        assert_eq!(timers.pop(29), None);
+        assert_eq!(timers.next(), Some(30));
+        timers.add(5, token(9));
+        let late: Vec<_> = std::iter::from_fn(|| timers.pop(60)).collect();
+        assert_eq!(late, [(5, token(9)), (30, token(2)), (30, token(3)), (50, token(1))]);
+        assert_eq!((timers.next(), timers.pop(70)), (Some(70), Some((70, token(4)))));
+        assert_eq!(timers.next(), None);
+    }
+}

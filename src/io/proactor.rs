@@ -12,6 +12,7 @@
 //! * **Completions are applied after reaping, never inside it.** A model only pushes to `done`.
 //! * **Buffers.** `Recv(None)` takes a buffer as late as it can. With the pool empty a receive
 //!   stays in flight until the pool has room; it never completes for that reason.
+//! * **Release** may name a socket that was never lent or that `adopt` refused.
 //! * **Cancel is for closing.** It ends both lanes; each operation in flight still completes, with
 //!   its real outcome or `cancelled()`.
 //! * **Lifetime.** The engine keeps a socket open from `adopt` until `release`, and releases it

@@ -9,6 +9,8 @@ mod outbox;
 mod pieces;
 #[allow(clippy::module_inception)]
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Cause, Event, SendError};
 pub use framer::{Framing, FramingKind};

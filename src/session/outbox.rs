@@ -3,12 +3,12 @@
 use super::event::SendError;
 use super::limits::{Limits, Overflow};
 use super::pieces::{Piece, Pieces};
-use crate::buf::{Arena, Chunk, Pool, Release, Slice, Train};
+use crate::buf::{ARENA_BYTES, Arena, Chunk, Pool, Release, Slice, Train};
 
 /// Messages up to this size are gathered in common memory; larger ones keep their own.
 pub const GATHER_MAX: usize = 4000;
 /// Common memory grows with what waits, up to this much at a time.
-const CHUNK_MAX: usize = 16 * 1024;
+const CHUNK_MAX: usize = ARENA_BYTES;
 
 /// Where sends get their memory.
 #[derive(Clone, Copy)]
@@ -48,7 +48,8 @@ impl Outbox {
         self.bytes
     }
 
-    /// Messages that wait, counted until their last byte is written.
+    /// Messages that wait. Those that are gathered in one piece of memory are counted until its
+    /// last byte is written.
     pub fn messages(&self) -> u32 {
         self.messages
     }
@@ -64,20 +65,15 @@ impl Outbox {
         if wire > limits.outbox_max_bytes as usize {
             return Err(SendError::TooBig);
         }
-        if self.fits(limits, wire) {
+        if fits(limits, self.bytes, self.messages, wire) {
             return Ok(());
         }
         match limits.overflow {
             Overflow::Close => return Err(SendError::Overflow),
-            Overflow::DropOldest => self.drop_oldest(limits, wire),
-            Overflow::Reject => {}
+            Overflow::DropOldest if self.drop_oldest(limits, wire) => return Ok(()),
+            Overflow::DropOldest | Overflow::Reject => {}
         }
-        if self.fits(limits, wire) { Ok(()) } else { Err(self.refuse(SendError::Again)) }
-    }
-
-    fn fits(&self, limits: &Limits, wire: usize) -> bool {
-        self.bytes as usize + wire <= limits.outbox_max_bytes as usize
-            && self.messages < limits.outbox_max_messages
+        Err(self.refuse(SendError::Again))
     }
 
     /// Counts a refusal; a WRITABLE is owed for it.
@@ -87,16 +83,29 @@ impl Outbox {
     }
 
     /// Drops whole messages of which nothing was written, oldest first. Each has a piece of its
-    /// own under this policy.
-    fn drop_oldest(&mut self, limits: &Limits, wire: usize) {
+    /// own under this policy. False, and nothing dropped: there would not be room even so.
+    fn drop_oldest(&mut self, limits: &Limits, wire: usize) -> bool {
         let first = (self.flying as usize).max(usize::from(self.started));
-        while self.pieces.len() > first && !self.fits(limits, wire) {
-            let piece = self.pieces.remove(first).expect("there are more than `first`");
+        let (mut bytes, mut messages) = (0, 0);
+        for at in 0..first {
+            let piece = self.pieces.get_mut(at).expect("what was begun is here");
+            bytes += piece.len;
+            messages += piece.messages;
+        }
+        if !fits(limits, bytes, messages, wire) {
+            return false;
+        }
+        // Of what may leave, that which may be dropped: it comes before what is held.
+        let mut free = (self.bytes - self.held).saturating_sub(bytes);
+        while !fits(limits, self.bytes, self.messages, wire) {
+            let piece = self.pieces.remove(first).expect("those that stay leave room");
             self.bytes -= piece.len;
             self.messages -= piece.messages;
             self.dropped = self.dropped.saturating_add(piece.messages);
-            self.held = self.held.min(self.bytes);
+            self.held -= piece.len - piece.len.min(free);
+            free -= piece.len.min(free);
         }
+        true
     }
 
     /// Adds a message given as two runs of bytes, gathered with its neighbours where `gather`.
@@ -109,6 +118,9 @@ impl Outbox {
         gather: bool,
     ) -> Result<(), SendError> {
         let wire = head.len() + body.len();
+        if wire == 0 {
+            return Ok(());
+        }
         let last = self.pieces.back_mut();
         if let (Some(tail), Some(last)) = (&mut self.tail, last)
             && gather
@@ -119,14 +131,16 @@ impl Outbox {
             self.grow(wire);
             return Ok(());
         }
-        let chunk = if gather && self.flying == 0 {
-            // As much as the last train had: a connection is sent much the same each tick.
-            memory.arena.part(wire.max(usize::from(self.usual)))
+        // As much as waits already, so that a burst of any size is few pieces, and as much as the
+        // last train had: a connection is sent much the same each tick.
+        let more = usize::from(self.usual).max(self.bytes as usize).min(CHUNK_MAX);
+        let room = wire.max(if gather { more } else { 0 });
+        let chunk = if gather && self.flying == 0 && room <= GATHER_MAX {
+            memory.arena.part(room)
         } else {
-            let more = if gather { (self.bytes as usize).min(CHUNK_MAX) } else { 0 };
-            memory.pool.take(wire.max(more))
+            memory.pool.take(room)
         };
-        let Some(mut chunk) = chunk else { return Err(self.refuse(SendError::Memory)) };
+        let Some(mut chunk) = chunk else { return Err(SendError::Memory) };
         self.append_slice(chunk.write_both(head, body));
         self.tail = gather.then_some(chunk);
         Ok(())
@@ -233,6 +247,12 @@ impl Outbox {
         *self = Outbox { dropped: self.dropped, ..Outbox::default() };
         bytes
     }
+}
+
+/// Whether there is room for `wire` bytes beside those that wait.
+fn fits(limits: &Limits, bytes: u32, messages: u32, wire: usize) -> bool {
+    bytes as usize + wire <= limits.outbox_max_bytes as usize
+        && messages < limits.outbox_max_messages
 }
 
 /// Cuts a piece in two behind `len` bytes: a flush came in the middle of it.

@@ -4,6 +4,9 @@
 use crate::buf::Slice;
 use std::collections::VecDeque;
 
+/// Room for so many pieces is kept when they are gone; more was a burst.
+const KEEP: usize = 16;
+
 /// Some whole messages, or what is left of them, in one run of bytes.
 #[derive(Default)]
 pub struct Piece {
@@ -57,6 +60,9 @@ impl Pieces {
         match at.checked_sub(1) {
             None => {
                 let next = self.rest.pop_front().unwrap_or_default();
+                if self.rest.is_empty() && self.rest.capacity() > KEEP {
+                    self.rest = VecDeque::new();
+                }
                 let first = std::mem::replace(&mut self.first, next);
                 (first.len > 0).then_some(first)
             }

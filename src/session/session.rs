@@ -8,7 +8,8 @@ use crate::buf::{Chunk, Pool, Reader, Release, Slice, Train};
 
 /// Room for the beginning of a frame; what a claimed length of any size costs.
 const BEGIN_BYTES: usize = 256;
-/// A partial frame's buffer is at most this many times what was received of it.
+/// A partial frame's buffer is at most this many times what was received of it, but for the sizes
+/// that the pool has.
 const GROWTH: usize = 4;
 /// Missing bytes of a frame from which on they are received into its own memory.
 const INTO_MIN: usize = 4096;
@@ -182,6 +183,9 @@ impl Session {
         if self.has_input() {
             return Want::No;
         }
+        // A frame's clock stands between a receive and the next asking: the host paused.
+        let stood = now.saturating_sub(self.quiet_since);
+        self.frame_since = (self.frame_since + stood).min(now);
         self.quiet_since = now;
         let Some(partial) = self.partial.as_deref_mut() else { return Want::Fresh };
         let total = partial.total as usize;
@@ -211,6 +215,17 @@ impl Session {
         message: Outgoing<'_>,
         force: bool,
     ) -> Result<(), SendError> {
+        let message = match message {
+            // Memory first: nothing is dropped for a message that finds none.
+            Outgoing::Copy(message) if limits.overflow == Overflow::DropOldest => {
+                match Self::frame(framing, memory.pool, message) {
+                    Ok(slice) => Outgoing::Framed(slice),
+                    Err(SendError::Memory) if !force => return Err(self.refuse_for_memory()),
+                    Err(error) => return Err(error),
+                }
+            }
+            message => message,
+        };
         let wire = match message {
             Outgoing::Framed(slice) => {
                 let wire = slice.len();
@@ -223,8 +238,8 @@ impl Session {
                 let (head, body) = parts(framing, message, &mut space)?;
                 let wire = head.len() + body.len();
                 self.admit(limits, wire, force)?;
-                let gather = wire <= GATHER_MAX && limits.overflow != Overflow::DropOldest;
-                self.outbox.append(memory, head, body, gather)?;
+                let taken = self.outbox.append(memory, head, body, wire <= GATHER_MAX);
+                taken.map_err(|error| if force { error } else { self.outbox.refuse(error) })?;
                 wire
             }
         };

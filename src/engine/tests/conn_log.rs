@@ -36,6 +36,8 @@ pub struct ConnLog {
     pub shut: Option<CloseHow>,
     /// A call said that it is closed, before CLOSED came.
     pub doomed: bool,
+    /// A send did.
+    deaf: bool,
     pub paused: bool,
     pub user_data: u64,
     /// Taken and not yet seen by the peer, as sent.
@@ -60,6 +62,7 @@ impl ConnLog {
             stale: false,
             shut: None,
             doomed: false,
+            deaf: false,
             paused: false,
             user_data: style.user_data,
             taken: VecDeque::new(),
@@ -76,7 +79,8 @@ impl ConnLog {
         self.closed.is_none()
     }
 
-    fn drops(&self) -> bool {
+    /// Whether messages that were taken may be dropped.
+    pub fn drops(&self) -> bool {
         self.style.limits.overflow == Overflow::DropOldest
     }
 
@@ -100,7 +104,7 @@ impl ConnLog {
         assert!(!self.stale, "a send to a connection whose batch is over was {answer:?}");
         match answer {
             Ok(()) => {
-                let open = self.shut.is_none() && !self.doomed;
+                let open = self.shut.is_none() && !self.deaf;
                 assert!(open && after.is_none_or(|cause| cause == Cause::Peer), "a send was taken");
                 assert!(!big, "{} bytes were taken, past every limit", payload.len());
                 assert!(!full || self.drops(), "a send was taken past the cap: {waits:?} + {wire}");
@@ -113,7 +117,7 @@ impl ConnLog {
                 self.refused += 1;
             }
             Err(Error::TooBig) => assert!(big, "{} bytes are not too big", payload.len()),
-            Err(Error::Closed) => self.doomed |= after.is_none(),
+            Err(Error::Closed) => (self.doomed, self.deaf) = (true, true),
             Err(error) => panic!("a send was answered with {error:?}"),
         }
     }
@@ -172,6 +176,12 @@ impl ConnLog {
     /// Whether all that was taken arrived.
     pub fn has_all_arrived(&self) -> bool {
         self.taken.is_empty() && self.seen.is_empty()
+    }
+
+    pub fn describe(&self) -> String {
+        let (policy, count) = (self.style.limits.overflow, self.taken.len());
+        let first = self.taken.front().map_or(0, Vec::len);
+        format!(" | {policy:?}: {count} to arrive, first {first} bytes, {} seen", self.seen.len())
     }
 
     /// CLOSED came. `peer`: its peer, if it was ever connected.

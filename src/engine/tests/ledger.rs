@@ -190,14 +190,19 @@ impl Ledger {
 
     /// The host sends. `scarce`: memory may be short.
     pub fn send(&mut self, net: &Net, token: Token, payload: &[u8], scarce: bool) {
-        let waits = net.conn_stats(token).map(|stats| (stats.outbox_bytes, stats.outbox_messages));
+        let before = net.conn_stats(token);
+        let waits = before.as_ref().map(|stats| (stats.outbox_bytes, stats.outbox_messages));
         let answer = net.send(token, payload);
+        if let (Ok(before), Ok(after), Err(error)) = (&before, net.conn_stats(token), answer) {
+            let dropped = after.dropped_messages - before.dropped_messages;
+            assert_eq!(dropped, 0, "messages dropped for a send that was refused: {error:?}");
+        }
         self.note(&[5, token.0, payload.len() as u64, u64::from(answer.is_ok())]);
         let conn = self.conns.get_mut(&token).expect("a connection of ours");
         if conn.stale {
             return assert_eq!(answer, Err(Error::Stale), "a send to what is gone");
         }
-        conn.sent(payload, answer, waits.expect("it is not stale"), scarce);
+        conn.sent(payload, answer, waits.expect("it answers until it is stale"), scarce);
     }
 
     /// The host closes, perhaps behind a last message.
@@ -240,8 +245,10 @@ impl Ledger {
         let config = &net.core.config;
         let stats = net.stats();
         assert!(stats.memory_bytes <= config.memory_max_bytes, "{} bytes out", stats.memory_bytes);
+        assert_eq!(population(net), net.core.homes[0].population.load(SeqCst), "sockets counted");
         let most = u64::from(config.connections_max);
-        assert!(stats.connections <= most, "{} slots", stats.connections);
+        let slots = net.core.table.tokens().len();
+        assert!(slots as u64 <= most, "{slots} slots");
         // One receive of each connection was under way when the queue became full; and what is
         // no message is not held back.
         let frames = self.listeners.values().map(|listener| listener.style.frame_max as u64);
@@ -257,6 +264,7 @@ impl Ledger {
             let link = self.world.link_of(*token);
             let peer = link.map(|link| &self.peers[link]);
             let told = peer.map_or_else(String::new, PeerLog::describe);
+            let told = told + &conn.describe() + &describe(net, *token);
             if !conn.is_live() {
                 let open = peer.is_some_and(|peer| peer.peer.ending() == Ending::Open);
                 assert!(!open, "{token:?} is closed and its peer was not told: {told}");
@@ -279,10 +287,20 @@ impl Ledger {
             assert!(known || self.limited, "an OPENED never comes: {}", peer.describe());
         }
         assert_eq!(self.posted, self.told_posted, "a POSTED never comes");
-        let stats = net.stats();
-        let live = self.conns.values().filter(|conn| conn.is_live()).count()
-            + self.listeners.values().filter(|listener| !listener.told).count();
-        assert_eq!(stats.connections, live as u64, "slots in use");
+        let conns = self.conns.values().filter(|conn| conn.is_live()).count();
+        let listeners = self.listeners.values().filter(|listener| !listener.told).count();
+        assert_eq!(net.stats().connections, conns as u64, "connections counted");
+        assert_eq!(net.core.table.tokens().len(), conns + listeners, "slots in use");
+    }
+
+    /// Every connection that is not gone, for a failure's words.
+    pub fn describe(&self, net: &Net) -> String {
+        let live = self.conns.keys().filter(|token| net.core.table.slot(**token).is_some());
+        let words = live.map(|token| {
+            let peer = self.world.link_of(*token).map(|link| self.peers[link].describe());
+            format!("{token:?} {}{}", peer.unwrap_or_default(), describe(net, *token))
+        });
+        words.collect::<Vec<_>>().join("\n")
     }
 
     /// After shutdown, and every event of it: everybody was told, and what had to arrive did.
@@ -310,4 +328,37 @@ impl Ledger {
             assert!(listener.told, "LISTENER_CLOSED of {token:?} never came");
         }
     }
+}
+
+/// Connections and listeners that are not closed, counted one by one.
+fn population(net: &Net) -> usize {
+    let lives = |token: &Token| {
+        let Some(mut held) = net.core.table.hold(*token) else { return false };
+        if let Some(listener) = held.listener() {
+            return listener.socket.is_some();
+        }
+        held.conn().is_some_and(|conn| !conn.joined)
+    };
+    net.core.table.tokens().iter().filter(|token| lives(token)).count()
+}
+
+/// What the engine thinks of a connection.
+fn describe(net: &Net, token: Token) -> String {
+    let Some(mut held) = net.core.table.hold(token) else { return " (gone)".into() };
+    let Some(conn) = held.conn() else { return " (no connection)".into() };
+    let flags = [
+        (conn.paused, "paused"),
+        (conn.stalled, "stalled"),
+        (conn.parse_later, "parse_later"),
+        (conn.dirty, "dirty"),
+        (conn.eof, "eof"),
+        (conn.fin_sent, "fin_sent"),
+        (conn.cancelled, "cancelled"),
+        (conn.told, "told"),
+        (conn.session.has_input(), "input"),
+    ];
+    let flags: Vec<&str> = flags.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+    let (end, lanes, out) = (conn.end, conn.lanes, conn.session.outbox().bytes());
+    let memory = net.core.pool.bytes();
+    format!(" | {:?} {end:?} {lanes:?} {flags:?} outbox {out} memory {memory}", conn.phase)
 }

@@ -147,6 +147,10 @@ impl Link {
         self.outbound.is_empty()
     }
 
+    pub fn widen(&mut self) {
+        self.window = usize::MAX;
+    }
+
     pub fn peer_ends(&mut self) {
         self.peer_ended = true;
     }

@@ -46,6 +46,11 @@ impl Peer {
         self.change(|link| link.peer_reads(most))
     }
 
+    /// From now on it has room for everything.
+    pub fn widen(&self) {
+        self.change(Link::widen);
+    }
+
     /// Ends its writing and reads on.
     pub fn end(&self) {
         self.change(Link::peer_ends);

@@ -7,14 +7,16 @@ const BEGIN_COST: u64 = 1024;
 
 /// Feeds `stream` byte by byte: nothing before the last byte, then the end, and nothing after it.
 fn breaks_at_the_end(pool: &Pool, framing: Framing, stream: &[u8], cause: Cause) {
-    let mut feed = Feed::new(pool, framing);
-    for (at, byte) in stream.iter().enumerate() {
-        feed.feed(std::slice::from_ref(byte));
-        let expected = (at + 1 == stream.len()).then_some(cause);
-        assert_eq!(feed.broken, expected, "byte {at} of {stream:?} for {framing:?}");
-        assert!(pool.bytes() <= CHUNK_BYTES as u64 + BEGIN_COST);
+    {
+        let mut feed = Feed::new(pool, framing);
+        for (at, byte) in stream.iter().enumerate() {
+            feed.feed(std::slice::from_ref(byte));
+            let expected = (at + 1 == stream.len()).then_some(cause);
+            assert_eq!(feed.broken, expected, "byte {at} of {stream:?} for {framing:?}");
+            assert!(pool.bytes() <= CHUNK_BYTES as u64 + BEGIN_COST);
+        }
+        assert!(feed.messages.is_empty());
     }
-    assert!(feed.messages.is_empty());
     // In one piece, behind a whole frame and before others, which are not parsed any more.
     let good = frame(&framing, &vec![0; framing.length_offset as usize], &[1, 2, 3]);
     let mut feed = Feed::new(pool, framing);

@@ -22,6 +22,8 @@ struct Plain {
     waiting: VecDeque<Waiting>,
     /// Bytes with the model.
     flying: usize,
+    /// Messages that are written and still counted: those that share memory leave together.
+    lingering: usize,
     refused: u32,
     dropped: u32,
 }
@@ -34,6 +36,10 @@ impl Plain {
     fn free_bytes(&self) -> Vec<u8> {
         let free = self.waiting.iter().take_while(|message| !message.held);
         free.flat_map(|message| message.frame[message.sent..].iter().copied()).collect()
+    }
+
+    fn messages(&self) -> usize {
+        self.waiting.len() + self.lingering
     }
 
     fn fits(&self, bytes: usize, messages: usize, wire: usize) -> bool {
@@ -54,7 +60,7 @@ impl Plain {
         if wire > self.limits.outbox_max_bytes as usize {
             return Err(SendError::TooBig);
         }
-        if self.fits(self.bytes(), self.waiting.len(), wire) {
+        if self.fits(self.bytes(), self.messages(), wire) {
             return Ok(());
         }
         let stay = |message: &&Waiting| message.flying || message.sent > 0;
@@ -105,7 +111,7 @@ impl Plain {
 
     fn writable(&mut self) -> Option<u32> {
         let low = self.bytes() <= self.limits.outbox_low_bytes as usize
-            && self.waiting.len() <= self.limits.outbox_max_messages as usize / 2;
+            && self.messages() <= self.limits.outbox_max_messages as usize / 2;
         (low && self.refused > 0).then(|| std::mem::take(&mut self.refused))
     }
 }
@@ -144,7 +150,8 @@ impl<'a> Pair<'a> {
         seed: u64,
     ) -> Pair<'a> {
         let waiting = VecDeque::new();
-        let plain = Plain { limits, manual, waiting, flying: 0, refused: 0, dropped: 0 };
+        let (flying, lingering, refused, dropped) = (0, 0, 0, 0);
+        let plain = Plain { limits, manual, waiting, flying, lingering, refused, dropped };
         let session = Session::new(NOW, manual);
         let (random, seen) = (Random(seed), Seen::default());
         Pair { pool, framing, random, session, train: None, plain, next: 0, seen }
@@ -222,9 +229,12 @@ impl<'a> Pair<'a> {
             1 => self.random.below(train.len()),
             _ => train.len(),
         };
-        self.seen.partial += u32::from(count < self.plain.flying);
+        let partial = count < self.plain.flying;
         sent(&mut self.session, count, train);
         self.plain.sent(count);
+        self.compare();
+        assert!(partial || self.plain.manual || self.plain.lingering == 0, "a whole train left");
+        self.seen.partial += u32::from(partial);
         let told = self.session.poll_writable(&self.plain.limits);
         assert_eq!(told, self.plain.writable(), "at the low mark, once");
         assert_eq!(self.session.poll_writable(&self.plain.limits), None);
@@ -234,7 +244,11 @@ impl<'a> Pair<'a> {
     fn compare(&mut self) {
         let outbox = self.session.outbox();
         assert_eq!(outbox.bytes() as usize, self.plain.bytes());
-        assert_eq!(outbox.messages() as usize, self.plain.waiting.len());
+        let waiting = self.plain.waiting.len();
+        let shared = waiting > 0 && self.plain.limits.overflow != Overflow::DropOldest;
+        self.plain.lingering =
+            (outbox.messages() as usize).checked_sub(waiting).expect("all count");
+        assert!(shared || self.plain.lingering == 0, "each message has memory of its own");
         assert_eq!(outbox.dropped(), self.plain.dropped);
         self.seen.dropped = outbox.dropped();
     }

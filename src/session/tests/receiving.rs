@@ -106,14 +106,14 @@ fn a_frame_is_discarded_also_while_its_memory_is_away() {
 
 #[test]
 fn without_memory_nothing_is_lost() {
-    let pool = Bounded::new(1 << 20);
+    let pool = Bounded::new(320 << 10);
     let mut random = Random(2);
     for framing in framings() {
         let case = Case::new(framing, &[300, 0, 20 << 10, 5000, 4095, 70_000, 1]);
         let mut starved = 0;
-        for round in 0..40 {
+        for round in 0..9 {
             let mut feed = Feed { exhaust: true, ..Feed::new(&pool, case.framing) };
-            let most = [60_000, 5000, 300][round % 3];
+            let most = [60_000, 5000, 600][round % 3];
             let mut rest = &case.stream[..];
             while !rest.is_empty() {
                 feed.fill = random.size(most);
@@ -124,7 +124,7 @@ fn without_memory_nothing_is_lost() {
             case.compare(&feed, &[&case.stream]);
             starved += feed.starved;
         }
-        assert!(starved > 200, "{starved} times without memory");
+        assert!(starved > 40, "{starved} times without memory");
     }
 }
 

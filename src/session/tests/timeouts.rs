@@ -128,25 +128,19 @@ fn the_first_byte_is_awaited_once() {
 fn a_frame_s_clock_runs_from_its_first_byte_to_its_last() {
     let pool = Bounded::new(1 << 20);
     let mut session = Session::new(0, false);
-    let frame = |session: &Session| session.poll_timeout(&FRAME, true, true, false);
-    let step = |session: &mut Session, bytes: &[u8], now| {
+    assert!(matches!(session.poll_recv(0), Want::Fresh));
+    let mut due = |bytes: &[u8], now| {
+        receive(&mut session, &pool, bytes, now);
         assert!(matches!(session.poll_recv(now), Want::Fresh));
-        receive(session, &pool, bytes, now);
-        frame(session)
+        let due = session.poll_timeout(&FRAME, true, true, false)?;
+        assert_eq!(due.1, Cause::TimeoutFrame);
+        Some(due.0)
     };
-    assert_eq!(step(&mut session, &[1, 7], 10), None, "a whole frame");
-    assert_eq!(step(&mut session, &[5], 20), Some((50, Cause::TimeoutFrame)));
-    assert_eq!(
-        step(&mut session, &[1, 2], 30),
-        Some((50, Cause::TimeoutFrame)),
-        "drops do not help"
-    );
-    assert_eq!(
-        step(&mut session, &[3, 4, 5, 2, 1], 40),
-        Some((70, Cause::TimeoutFrame)),
-        "the next"
-    );
-    assert_eq!(step(&mut session, &[2], 45), None);
+    assert_eq!(due(&[1, 7], 10), None, "a whole frame");
+    assert_eq!(due(&[5], 20), Some(50));
+    assert_eq!(due(&[1, 2], 30), Some(50), "more of the same frame wins no time");
+    assert_eq!(due(&[3, 4, 5, 2, 1], 40), Some(70), "the next one begins");
+    assert_eq!(due(&[2], 45), None);
 }
 
 #[test]

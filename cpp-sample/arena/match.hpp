@@ -1,0 +1,95 @@
+// One running match: who is in it, what they want, and what they are told each tick.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "protocol.hpp"
+#include "simulation.hpp"
+#include "sockeye.h"
+#include "stats.hpp"
+
+namespace arena {
+
+// What has happened so far. Everything that is sent or received is counted once, where it happens.
+struct Counts {
+    uint64_t messages_in = 0, messages_out = 0;
+    uint64_t inputs = 0;     // all that came
+    uint64_t superseded = 0; // of these: a newer one of the same player came in the same tick
+    uint64_t stale = 0;      // of these: older than one that had come before
+    uint64_t snapshots = 0;  // taken by Sockeye for one player
+    uint64_t refused = 0;    // not taken: that player's outbox was full
+    uint64_t joins = 0, leaves = 0;
+    uint64_t kicked = 0; // for being slow, or for nonsense
+    uint64_t lost = 0;   // connections of players that ended without goodbye
+    uint64_t opened = 0, closed = 0;
+};
+
+class Match {
+public:
+    // `kick_after`: so many snapshots in a row that a player's outbox has no room for.
+    Match(sockeye_net *net, uint32_t connections_max, uint32_t kick_after);
+
+    void handle(const sockeye_event &event, uint64_t now);
+    // Moves the world one step and tells everybody.
+    void tick();
+    // Asks everybody to say goodbye; who comes now is sent away.
+    void end();
+    // Says goodbye to all that are still there.
+    void dismiss_all();
+
+    uint32_t tick_number() const { return tick_; }
+    size_t players() const { return playing_.size(); }
+    size_t connections() const { return static_cast<size_t>(counts_.opened - counts_.closed); }
+    const Counts &counts() const { return counts_; }
+    // How unevenly inputs arrive, against how they were sent (as in RFC 3550, 6.4.1), in us.
+    const Histogram &jitter() const { return jitter_; }
+
+private:
+    enum class State : uint8_t { none, greeting, playing, gone };
+
+    // One connection, kept at `sockeye_conn_index`.
+    struct Guest {
+        State state = State::none;
+        uint16_t id = kNoBody;
+        uint32_t place = 0; // in `playing_`
+        sockeye_conn conn{};
+        std::string name;
+        uint32_t newest = 0; // sequence of the newest input
+        bool moved = false;  // an input came since the last tick
+        uint32_t inputs = 0, snapshots = 0, refused_in_row = 0, last_tick = 0;
+        uint32_t last_sent_us = 0; // of the newest input, the player's clock
+        uint64_t last_came_us = 0; // and ours
+    };
+
+    void opened(const sockeye_event &event);
+    void message(Guest &guest, const sockeye_event &event, uint64_t now);
+    void hello(Guest &guest, Reader &in);
+    void input(Guest &guest, Reader &in, uint64_t now);
+    void closed(Guest &guest);
+    // GOODBYE behind everything sent before, then the end of the connection.
+    void dismiss(Guest &guest, Reason reason);
+    void leave(Guest &guest);
+    void tell(Guest &guest, const Writer &message);
+    void fill_snapshot();
+    void send_snapshot();
+    uint16_t free_id();
+    Guest &guest_of(sockeye_conn conn) { return guests_[sockeye_conn_index(conn)]; }
+
+    sockeye_net *net_;
+    const uint32_t kick_after_;
+    Simulation world_;
+    std::vector<Guest> guests_;
+    std::vector<sockeye_conn> playing_; // whom a snapshot goes to
+    std::vector<sockeye_status> answers_;
+    Snapshot snapshot_;
+    Writer message_{Type::snapshot};
+    uint32_t tick_ = 0;
+    uint16_t next_id_ = 1;
+    bool ending_ = false;
+    Counts counts_;
+    Histogram jitter_;
+};
+
+} // namespace arena

@@ -1,0 +1,187 @@
+//! NULL for every pointer of every function.
+
+use super::{ERR_INVALID, Net, OK};
+use sockeye::capi::buffer::*;
+use sockeye::capi::config::*;
+use sockeye::capi::conn::*;
+use sockeye::capi::endpoint::*;
+use sockeye::capi::event::*;
+use sockeye::capi::facts::*;
+use sockeye::capi::model::*;
+use sockeye::capi::net::*;
+use sockeye::capi::queue::*;
+use sockeye::capi::status::*;
+use std::mem::MaybeUninit;
+use std::ptr::{null, null_mut};
+
+const NO_CONN: sockeye_conn = sockeye_conn { id: 0 };
+const NO_DOOR: sockeye_listener = sockeye_listener { id: 0 };
+const URL: *const std::ffi::c_char = c"tcp://127.0.0.1:0".as_ptr();
+
+/// Asserts the answer of each call.
+macro_rules! answers {
+    ($status:expr; $($call:expr),+ $(,)?) => {
+        $(
+            // SAFETY: NULL is what is tested; every other pointer is to a live value.
+            assert_eq!(unsafe { $call }, $status, stringify!($call));
+        )+
+    };
+}
+
+/// A value of zeros, to be written or read by a call that has to refuse.
+fn zero<T>() -> T {
+    // SAFETY: the structs of the ABI are plain numbers and pointers.
+    unsafe { MaybeUninit::<T>::zeroed().assume_init() }
+}
+
+#[test]
+fn no_net_for_life_and_doors() {
+    let net = null_mut();
+    let (mut door, mut conn) = (NO_DOOR, NO_CONN);
+    answers! { ERR_INVALID;
+        sockeye_shutdown(net, 0),
+        sockeye_listen(net, URL, null(), &mut door),
+        sockeye_connect(net, URL, null(), &mut conn),
+        sockeye_listener_close(net, NO_DOOR),
+    }
+    assert_eq!((door, conn), (NO_DOOR, NO_CONN), "nothing is written");
+}
+
+#[test]
+fn no_net_for_the_daily_calls() {
+    let net = null_mut();
+    let mut event = zero::<sockeye_event>();
+    answers! { ERR_INVALID;
+        sockeye_send(net, NO_CONN, b"x".as_ptr(), 1),
+        sockeye_send_many(net, &NO_CONN, 1, b"x".as_ptr(), 1, null_mut()),
+        sockeye_close(net, NO_CONN, 0),
+        sockeye_close_with(net, NO_CONN, 0, b"x".as_ptr(), 1),
+        sockeye_conn_pause(net, NO_CONN),
+        sockeye_conn_resume(net, NO_CONN),
+        sockeye_conn_set_user_data(net, NO_CONN, 1),
+        sockeye_poll_events(net, &mut event, 1, 0),
+        sockeye_queue_poll_events(net, 0, &mut event, 1, 0),
+        sockeye_flush(net),
+        sockeye_queue_flush(net, 0),
+        sockeye_post(net, 0, 1, 1),
+    }
+}
+
+#[test]
+fn no_net_for_facts_and_buffers() {
+    let net = null_mut();
+    let event = zero::<sockeye_event>();
+    let mut buffer = zero::<sockeye_buffer>();
+    let mut handle = 0;
+    answers! { ERR_INVALID;
+        sockeye_wait_handle(net, 0, &mut handle),
+        sockeye_buffer_acquire(net, 1, &mut buffer),
+        sockeye_event_hold(net, &event, &mut buffer),
+        sockeye_net_get_info(net, &mut zero(), size_of::<sockeye_net_info>()),
+        sockeye_net_get_stats(net, &mut zero(), size_of::<sockeye_net_stats>()),
+        sockeye_listener_get_info(net, NO_DOOR, &mut zero(), size_of::<sockeye_listener_info>()),
+        sockeye_conn_get_info(net, NO_CONN, &mut zero(), size_of::<sockeye_conn_info>()),
+        sockeye_conn_get_stats(net, NO_CONN, &mut zero(), size_of::<sockeye_conn_stats>()),
+        sockeye_conns_get_stats(net, &NO_CONN, 1, &mut zero(), size_of::<sockeye_conn_stats>()),
+    }
+}
+
+#[test]
+fn no_room_for_the_answer() {
+    let net = Net::new();
+    answers! { ERR_INVALID;
+        sockeye_init(null(), null_mut()),
+        sockeye_listen(net.0, URL, null(), null_mut()),
+        sockeye_connect(net.0, c"tcp://127.0.0.1:9".as_ptr(), null(), null_mut()),
+        sockeye_poll_events(net.0, null_mut(), 1, 0),
+        sockeye_queue_poll_events(net.0, 0, null_mut(), 1, 0),
+        sockeye_wait_handle(net.0, 0, null_mut()),
+        sockeye_buffer_acquire(net.0, 1, null_mut()),
+        sockeye_event_hold(net.0, &zero(), null_mut()),
+        sockeye_net_get_info(net.0, null_mut(), size_of::<sockeye_net_info>()),
+        sockeye_net_get_stats(net.0, null_mut(), size_of::<sockeye_net_stats>()),
+        sockeye_model_probe(0, null_mut(), size_of::<sockeye_model_info>()),
+        sockeye_model_from_name(c"epoll".as_ptr(), null_mut()),
+        sockeye_config_init(null_mut(), size_of::<sockeye_config>()),
+        sockeye_endpoint_init(null_mut(), size_of::<sockeye_endpoint>()),
+        sockeye_os_error_text(1, null_mut(), 10),
+        sockeye_address_parse(c"127.0.0.1:1".as_ptr(), null_mut()),
+        sockeye_address_format(&zero(), null_mut(), 64),
+    }
+}
+
+#[test]
+fn no_room_for_facts_of_live_handles() {
+    let net = Net::new();
+    let (mut door, mut conn) = (NO_DOOR, NO_CONN);
+    answers! { OK;
+        sockeye_listen(net.0, URL, null(), &mut door),
+        sockeye_connect(net.0, c"tcp://127.0.0.1:9".as_ptr(), null(), &mut conn),
+    }
+    answers! { ERR_INVALID;
+        sockeye_listener_get_info(net.0, door, null_mut(), size_of::<sockeye_listener_info>()),
+        sockeye_conn_get_info(net.0, conn, null_mut(), size_of::<sockeye_conn_info>()),
+        sockeye_conn_get_stats(net.0, conn, null_mut(), size_of::<sockeye_conn_stats>()),
+        sockeye_conns_get_stats(net.0, &conn, 1, null_mut(), size_of::<sockeye_conn_stats>()),
+        sockeye_conns_get_stats(net.0, null(), 1, &mut zero(), size_of::<sockeye_conn_stats>()),
+        sockeye_send(net.0, conn, null(), 1),
+        sockeye_close_with(net.0, conn, 0, null(), 1),
+        sockeye_send_many(net.0, null(), 1, b"x".as_ptr(), 1, null_mut()),
+        sockeye_send_many(net.0, &conn, 1, null(), 1, null_mut()),
+    }
+}
+
+#[test]
+fn no_text_and_no_input() {
+    let net = Net::new();
+    let (mut door, mut conn) = (NO_DOOR, NO_CONN);
+    let mut text = [0; 64];
+    answers! { ERR_INVALID;
+        sockeye_listen(net.0, null(), null(), &mut door),
+        sockeye_connect(net.0, null(), null(), &mut conn),
+        sockeye_model_from_name(null(), &mut 0),
+        sockeye_event_hold(net.0, null(), &mut zero()),
+        sockeye_buffer_release(null()),
+        sockeye_address_parse(null(), &mut zero()),
+        sockeye_address_format(null(), text.as_mut_ptr(), 64),
+    }
+}
+
+/// Where NULL is fine.
+#[test]
+fn null_where_it_is_allowed() {
+    let net = Net::new();
+    let mut door = NO_DOOR;
+    let (conns, data) = (null(), null());
+    answers! { OK;
+        sockeye_free(null_mut()),
+        sockeye_listen(net.0, URL, null(), &mut door),
+        sockeye_send_many(net.0, conns, 0, data, 0, null_mut()),
+        sockeye_conns_get_stats(net.0, conns, 0, null_mut(), size_of::<sockeye_conn_stats>()),
+        sockeye_buffer_release(&zero()),
+    }
+    // No bytes of a connection that is not: the handle is what is wrong then.
+    let stale = sockeye_status_code::SOCKEYE_ERR_STALE as i32;
+    answers! { stale;
+        sockeye_send(net.0, NO_CONN, null(), 0),
+        sockeye_close_with(net.0, NO_CONN, 0, null(), 0),
+    }
+}
+
+/// Lengths that no memory can have, and arrays without room.
+#[test]
+fn impossible_lengths() {
+    let net = Net::new();
+    let mut event = zero::<sockeye_event>();
+    answers! { ERR_INVALID;
+        sockeye_send(net.0, NO_CONN, b"x".as_ptr(), usize::MAX),
+        sockeye_close_with(net.0, NO_CONN, 0, b"x".as_ptr(), usize::MAX / 2 + 1),
+        sockeye_send_many(net.0, &NO_CONN, usize::MAX, b"x".as_ptr(), 1, null_mut()),
+        sockeye_poll_events(net.0, &mut event, 0, 0),
+        sockeye_poll_events(net.0, &mut event, -1, 0),
+        sockeye_poll_events(net.0, &mut event, i32::MIN, 0),
+        sockeye_poll_events(net.0, &mut event, 1, -2),
+        sockeye_queue_poll_events(net.0, 1, &mut event, 1, 0),
+        sockeye_queue_poll_events(net.0, u32::MAX, &mut event, 1, 0),
+    }
+}

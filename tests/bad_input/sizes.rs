@@ -1,0 +1,197 @@
+//! `struct_size`: what a program built with another version of the header gives.
+
+use super::{ERR_INVALID, Net, OK, config, endpoint, last_error};
+use sockeye::capi::config::{sockeye_config, sockeye_config_init};
+use sockeye::capi::endpoint::{
+    sockeye_endpoint, sockeye_endpoint_init, sockeye_listen, sockeye_listener,
+};
+use sockeye::capi::facts::*;
+use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
+use sockeye::capi::net::{sockeye_free, sockeye_init};
+use std::ptr;
+
+/// As much as a struct may have, and a little that it may not.
+#[repr(C, align(8))]
+struct Room([u8; 8192]);
+
+impl Room {
+    /// The bytes of `value`, then zeros.
+    fn with<T: Copy>(value: &T) -> Room {
+        let mut room = Room([0; 8192]);
+        // SAFETY: the room is large and aligned enough, and `T` is plain numbers.
+        unsafe { ptr::from_mut(&mut room).cast::<T>().write(*value) };
+        room
+    }
+
+    fn say(&mut self, size: u32) {
+        self.0[..4].copy_from_slice(&size.to_ne_bytes());
+    }
+
+    fn said(&self) -> u32 {
+        u32::from_ne_bytes(self.0[..4].try_into().expect("four bytes"))
+    }
+}
+
+/// What init answers to a config of this size, with a byte set at `mark`.
+fn init_with(size: u32, mark: Option<usize>) -> i32 {
+    let mut room = Room::with(&config());
+    room.say(size);
+    if let Some(at) = mark {
+        room.0[at] = 1;
+    }
+    let mut net = ptr::null_mut();
+    // SAFETY: the room is readable up to 8192 bytes, and sizes above are refused.
+    let status = unsafe { sockeye_init(ptr::from_ref(&room).cast(), &mut net) };
+    if status == OK {
+        // SAFETY: a live net of this function's own.
+        assert_eq!(unsafe { sockeye_free(net) }, OK);
+    } else {
+        assert!(net.is_null(), "nothing is written");
+        let words = last_error();
+        assert!(words.contains("config"), "in words: {words}");
+    }
+    status
+}
+
+/// What listen answers to an endpoint of this size, with a byte set at `mark`.
+fn listen_with(net: &Net, size: u32, mark: Option<usize>) -> i32 {
+    let mut room = Room::with(&endpoint());
+    room.say(size);
+    if let Some(at) = mark {
+        room.0[at] = 1;
+    }
+    let url = c"tcp://127.0.0.1:0".as_ptr();
+    let mut door = sockeye_listener { id: 77 };
+    // SAFETY: the room is readable up to 8192 bytes, and sizes above are refused.
+    let status = unsafe { sockeye_listen(net.0, url, ptr::from_ref(&room).cast(), &mut door) };
+    if status != OK {
+        assert_eq!(door.id, 77, "nothing is written");
+        let words = last_error();
+        assert!(words.contains("endpoint"), "in words: {words}");
+    }
+    status
+}
+
+/// Sizes and marks that are refused, and those that are fine, for a struct of `n` bytes.
+fn check_sizes(n: u32, ask: impl Fn(u32, Option<usize>) -> i32) {
+    for size in [0, 1, 4, n - 1, n - 8, 4097, 8192, 65_536, u32::MAX - 1, u32::MAX] {
+        assert_eq!(ask(size, None), ERR_INVALID, "{size}");
+    }
+    for size in [n, n + 1, n + 8, 4096] {
+        assert_eq!(ask(size, None), OK, "{size} with a zero tail");
+    }
+    for (size, mark) in [(n + 8, n), (n + 8, n + 7), (4096, 4095)] {
+        assert_eq!(ask(size, Some(mark as usize)), ERR_INVALID, "{size}, set at {mark}");
+    }
+    assert_eq!(ask(n + 8, Some(n as usize + 8)), OK, "behind the struct is not the struct");
+}
+
+#[test]
+fn sizes_of_a_config() {
+    check_sizes(size_of::<sockeye_config>() as u32, init_with);
+}
+
+#[test]
+fn sizes_of_an_endpoint() {
+    let net = Net::new();
+    check_sizes(size_of::<sockeye_endpoint>() as u32, |size, mark| listen_with(&net, size, mark));
+}
+
+/// `…_init` writes as much as it is told and zeroes what it does not know.
+fn check_init<T>(init: impl Fn(*mut T, usize) -> i32) {
+    let n = size_of::<T>();
+    for size in [0, 1, 4, n - 1, 4097, usize::MAX] {
+        let mut room = Room([0xAA; 8192]);
+        let status = init(ptr::from_mut(&mut room).cast(), size);
+        assert_eq!(status, ERR_INVALID, "{size}");
+        assert!(room.0.iter().all(|&byte| byte == 0xAA), "nothing is written");
+    }
+    for size in [n, n + 8, 4096] {
+        let mut room = Room([0xAA; 8192]);
+        assert_eq!(init(ptr::from_mut(&mut room).cast(), size), OK, "{size}");
+        assert_eq!(room.said() as usize, size);
+        assert!(room.0[n..size].iter().all(|&byte| byte == 0), "the tail is zero");
+        assert!(room.0[size..].iter().all(|&byte| byte == 0xAA), "not a byte more");
+    }
+}
+
+#[test]
+fn sizes_of_the_inits() {
+    // SAFETY: `check_init` gives as many bytes as it says, or a size that is refused.
+    check_init::<sockeye_config>(|out, size| unsafe { sockeye_config_init(out, size) });
+    // SAFETY: as above.
+    check_init::<sockeye_endpoint>(|out, size| unsafe { sockeye_endpoint_init(out, size) });
+}
+
+/// An answer is written up to the caller's size, says how much that is, and not a byte more.
+fn check_answer<T>(ask: impl Fn(*mut T, usize) -> i32) {
+    let n = size_of::<T>();
+    for size in [0, 1, 15, usize::MAX] {
+        let mut room = Room([0xAA; 8192]);
+        assert_eq!(ask(ptr::from_mut(&mut room).cast(), size), ERR_INVALID, "{size}");
+        assert!(room.0.iter().all(|&byte| byte == 0xAA), "nothing is written");
+    }
+    for size in [16, n - 8, n, n + 8, 4096] {
+        let mut room = Room([0xAA; 8192]);
+        assert_eq!(ask(ptr::from_mut(&mut room).cast(), size), OK, "{size}");
+        assert_eq!(room.said() as usize, size.min(n));
+        assert!(room.0[n.min(size)..size].iter().all(|&byte| byte == 0), "the tail is zero");
+        assert!(room.0[size..].iter().all(|&byte| byte == 0xAA), "not a byte more");
+    }
+}
+
+#[test]
+fn sizes_of_answers() {
+    let net = Net::new();
+    let (mut door, mut conn) =
+        (sockeye_listener { id: 0 }, sockeye::capi::conn::sockeye_conn { id: 0 });
+    let url = c"tcp://127.0.0.1:0".as_ptr();
+    // SAFETY: a live net, a text, the defaults, room for the answer.
+    assert_eq!(unsafe { sockeye_listen(net.0, url, ptr::null(), &mut door) }, OK);
+    let url = c"tcp://127.0.0.1:9".as_ptr();
+    // SAFETY: as above.
+    let status =
+        unsafe { sockeye::capi::endpoint::sockeye_connect(net.0, url, ptr::null(), &mut conn) };
+    assert_eq!(status, OK);
+    // SAFETY: here and below `check_answer` gives as many bytes as it says, or is refused.
+    check_answer::<sockeye_model_info>(|out, size| unsafe { sockeye_model_probe(0, out, size) });
+    // SAFETY: as above.
+    check_answer::<sockeye_net_info>(|out, size| unsafe { sockeye_net_get_info(net.0, out, size) });
+    check_answer::<sockeye_net_stats>(|out, size| {
+        // SAFETY: as above.
+        unsafe { sockeye_net_get_stats(net.0, out, size) }
+    });
+    check_answer::<sockeye_listener_info>(|out, size| {
+        // SAFETY: as above.
+        unsafe { sockeye_listener_get_info(net.0, door, out, size) }
+    });
+    check_answer::<sockeye_conn_info>(|out, size| {
+        // SAFETY: as above.
+        unsafe { sockeye_conn_get_info(net.0, conn, out, size) }
+    });
+    check_answer::<sockeye_conn_stats>(|out, size| {
+        // SAFETY: as above.
+        unsafe { sockeye_conn_get_stats(net.0, conn, out, size) }
+    });
+}
+
+/// The bulk answer has one size, and tells a stale handle by a `struct_size` of 0.
+#[test]
+fn sizes_of_the_bulk_answer() {
+    let net = Net::new();
+    let conns = [sockeye::capi::conn::sockeye_conn { id: 1 }; 3];
+    let n = size_of::<sockeye_conn_stats>();
+    let filled = sockeye_conn_stats { struct_size: 9, outbox_bytes: 9, ..Default::default() };
+    for size in [0, 16, n - 8, n + 8, usize::MAX] {
+        let mut out = [filled; 3];
+        // SAFETY: three handles, room for three answers.
+        let status =
+            unsafe { sockeye_conns_get_stats(net.0, conns.as_ptr(), 3, out.as_mut_ptr(), size) };
+        assert_eq!((status, out[0].struct_size), (ERR_INVALID, 9), "{size}");
+    }
+    let mut out = [filled; 3];
+    // SAFETY: three handles, room for three answers.
+    let status = unsafe { sockeye_conns_get_stats(net.0, conns.as_ptr(), 3, out.as_mut_ptr(), n) };
+    assert_eq!(status, 0, "none is alive");
+    assert!(out.iter().all(|stats| stats.struct_size == 0 && stats.outbox_bytes == 0));
+}

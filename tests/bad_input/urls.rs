@@ -1,0 +1,191 @@
+//! URLs that are none, and ports that cannot be had: each is refused in words.
+
+use super::{
+    ERR_BUSY, ERR_DENIED, ERR_INVALID, ERR_OS, ERR_UNSUPPORTED, Net, OK, endpoint, last_error,
+};
+use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::endpoint::{sockeye_connect, sockeye_listen, sockeye_listener};
+use std::ffi::CString;
+use std::net::TcpListener;
+use std::ptr;
+
+/// What listen answers; nothing is written unless it is OK.
+fn listen(net: &Net, url: impl Into<Vec<u8>>) -> i32 {
+    let url = CString::new(url).expect("no NUL");
+    let mut door = sockeye_listener { id: 5 };
+    // SAFETY: a live net, a text, the defaults, room for the answer.
+    let status = unsafe { sockeye_listen(net.0, url.as_ptr(), ptr::null(), &mut door) };
+    assert_eq!(status == OK, door.id != 5, "written only when done");
+    status
+}
+
+fn connect(net: &Net, url: impl Into<Vec<u8>>) -> i32 {
+    let url = CString::new(url).expect("no NUL");
+    let mut conn = sockeye_conn { id: 5 };
+    // SAFETY: a live net, a text, the defaults, room for the answer.
+    let status = unsafe { sockeye_connect(net.0, url.as_ptr(), ptr::null(), &mut conn) };
+    assert_eq!(status == OK, conn.id != 5, "written only when done");
+    status
+}
+
+/// Refused both ways, in words that hold `word`.
+fn refused(net: &Net, url: &str, status: i32, word: &str) {
+    for answer in [listen(net, url), connect(net, url)] {
+        assert_eq!(answer, status, "{url}");
+        assert!(last_error().contains(word), "{url}: \"{word}\" is not in \"{}\"", last_error());
+    }
+}
+
+#[test]
+fn that_are_none() {
+    let net = Net::new();
+    for (url, word) in [
+        ("", "URL"),
+        ("nonsense", "URL"),
+        ("127.0.0.1:7777", "URL"),
+        ("//127.0.0.1:7777", "URL"),
+        ("gopher://127.0.0.1:7777", "gopher"),
+        ("http://127.0.0.1:7777", "http"),
+        ("tcp:127.0.0.1:7777", "host"),
+        ("tcp://", "port"),
+        ("tcp://:7777", "host"),
+        ("tcp://127.0.0.1", "port"),
+        ("tcp://127.0.0.1:", "port"),
+        ("tcp://127.0.0.1:x", "URL"),
+        ("tcp://127.0.0.1:-1", "URL"),
+        ("tcp://127.0.0.1:65536", "65536"),
+        ("tcp://127.0.0.1:99999999999999999999", "port"),
+        ("tcp://[::1", "URL"),
+        ("tcp://[::1]", "port"),
+        ("tcp://me@127.0.0.1:7777", "host"),
+        ("tcp://127.0.0.1:7777/path", "URL"),
+        ("tcp://127.0.0.1:7777#part", "URL"),
+        ("tcp://127.0.0.1 :7777", "URL"),
+        ("tcp://127.0.0.1:7777?colour=red", "colour"),
+        ("tcp://127.0.0.1:7777?frame", "frame"),
+        ("tcp://127.0.0.1:7777?frame=", "frame"),
+        ("tcp://127.0.0.1:7777?frame=u64be", "u64be"),
+        ("tcp://127.0.0.1:7777?frame=U32BE", "U32BE"),
+        ("tcp://127.0.0.1:7777?max=", "max"),
+        ("tcp://127.0.0.1:7777?max=-1", "max"),
+        ("tcp://127.0.0.1:7777?max=many", "many"),
+        ("tcp://127.0.0.1:7777?frame=u32be&max=99999999999", "max"),
+        ("tcp://127.0.0.1:7777?frame=u32be&max=0", "max"),
+        ("tcp://127.0.0.1:7777?frame=u32be&max=4294967295", "max"),
+        ("tcp://127.0.0.1:7777?frame=u32be&&max=9", "frame"),
+    ] {
+        refused(&net, url, ERR_INVALID, word);
+    }
+}
+
+/// Schemes and framings of a later version say so.
+#[test]
+fn of_a_later_version() {
+    let net = Net::new();
+    for (url, word) in [
+        ("udp://127.0.0.1:7777", "udp"),
+        ("unix:///tmp/socket", "unix"),
+        ("tls://127.0.0.1:7777", "tls"),
+        ("ws://127.0.0.1:7777", "ws"),
+        ("wss://127.0.0.1:7777", "wss"),
+        ("quic://127.0.0.1:7777", "quic"),
+        ("tcp://127.0.0.1:7777?frame=line", "line"),
+    ] {
+        refused(&net, url, ERR_UNSUPPORTED, word);
+    }
+}
+
+/// Over 1024 bytes, and bytes that are no text.
+#[test]
+fn that_are_no_text() {
+    let net = Net::new();
+    let long = format!("tcp://127.0.0.1:7777?frame={}", "x".repeat(1025 - 27));
+    assert_eq!(long.len(), 1025);
+    refused(&net, &long, ERR_INVALID, "1024");
+    refused(&net, &"x".repeat(1 << 20), ERR_INVALID, "1024");
+    assert_eq!(listen(&net, &long.as_bytes()[..1024]), ERR_INVALID, "read, and no preset");
+    assert!(last_error().contains("frame"), "{}", last_error());
+    for bytes in [&b"tcp://127.0.0.1:0?frame=\xFF"[..], b"\xC3", b"\xED\xA0\x80", b"tcp://\xFE"] {
+        assert_eq!(listen(&net, bytes), ERR_INVALID);
+        assert!(last_error().contains("UTF-8"), "{}", last_error());
+        assert_eq!(connect(&net, bytes), ERR_INVALID);
+    }
+}
+
+/// What can be listened on but not connected to, and the other way round.
+#[test]
+fn for_one_direction() {
+    let net = Net::new();
+    for url in ["tcp://*:0", "tcp://localhost:0", "tcp://0.0.0.0:0", "tcp://[::1]:0"] {
+        assert_eq!(listen(&net, url), OK, "{url}: {}", last_error());
+        assert_eq!(connect(&net, url), ERR_INVALID, "{url}: port 0");
+    }
+    assert_eq!(connect(&net, "tcp://*:7777"), ERR_INVALID);
+    for url in ["tcp://play.example.net:7777", "tcp://nosuch.invalid:7777"] {
+        assert_eq!(listen(&net, url), ERR_INVALID, "names are not looked up to listen");
+        assert!(last_error().contains("host"), "{}", last_error());
+    }
+    assert_eq!(listen(&net, "tcp://127.0.0.1:0/"), OK, "an empty path is none");
+}
+
+#[test]
+fn of_a_port_in_use() {
+    let net = Net::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("tcp://{}", taken.local_addr().expect("bound"));
+    assert_eq!(listen(&net, url.as_str()), ERR_BUSY);
+    assert!(!last_error().is_empty(), "in words");
+    drop(taken);
+    assert_eq!(listen(&net, url.as_str()), OK, "{}", last_error());
+    assert_eq!(listen(&net, url.as_str()), ERR_BUSY, "our own is as taken as another's");
+}
+
+/// An address that is not this machine's: 198.51.100.0/24 is for documents (RFC 5737).
+#[test]
+fn of_a_foreign_address() {
+    let net = Net::new();
+    assert_eq!(listen(&net, "tcp://198.51.100.77:0"), ERR_OS);
+    assert!(last_error().contains("assign"), "the system's words: {}", last_error());
+}
+
+/// A privileged port, on a thread that has no privilege.
+#[test]
+fn of_a_port_that_is_denied() {
+    let least = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if least.is_ok_and(|text| text.trim().parse::<u16>().is_ok_and(|port| port <= 80)) {
+        println!("skipped: on this machine port 80 is for everybody");
+        return;
+    }
+    let asked = std::thread::spawn(|| {
+        // SAFETY: the bare call changes the identity of this thread alone, which ends here. It
+        // is refused for a user who has no privilege to lose.
+        unsafe { libc::syscall(libc::SYS_setresuid, -1, 65_534, -1) };
+        let net = Net::new();
+        (listen(&net, "tcp://127.0.0.1:80"), last_error())
+    });
+    let (status, words) = asked.join().expect("no panic");
+    assert_eq!(status, ERR_DENIED, "{words}");
+    assert!(words.contains("denied"), "in the system's words: {words}");
+}
+
+/// The words stay until the next refusal, and the daily verbs leave them alone.
+#[test]
+fn words_stay() {
+    assert_eq!(last_error(), "", "empty at first");
+    let net = Net::new();
+    assert_eq!(listen(&net, "nonsense"), ERR_INVALID);
+    let words = last_error();
+    // SAFETY: a live net and a made-up handle.
+    let status = unsafe { sockeye::capi::conn::sockeye_close(net.0, sockeye_conn { id: 1 }, 0) };
+    assert!(status < 0);
+    assert_eq!(last_error(), words);
+    let elsewhere = std::thread::spawn(last_error).join().expect("no panic");
+    assert_eq!(elsewhere, "", "each thread has its own");
+    let mut given = endpoint();
+    given.queue = 9;
+    let mut door = sockeye_listener { id: 0 };
+    let url = c"tcp://127.0.0.1:0".as_ptr();
+    // SAFETY: a live net, a text, an endpoint, room for the answer.
+    assert_eq!(unsafe { sockeye_listen(net.0, url, &given, &mut door) }, ERR_INVALID);
+    assert_ne!(last_error(), words);
+}

@@ -1,0 +1,112 @@
+/* Signals are the host's. A send to a peer that has reset does not raise SIGPIPE; the handlers of
+   the host stay as they are; its signals are not taken by the library's threads, also when it waits
+   for them with sigwait; and one that interrupts a poll does not end it early. */
+#include "harness.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+
+static volatile sig_atomic_t alarms = 0, elsewhere = 0;
+static pthread_t main_thread;
+
+static void on_alarm(int number)
+{
+    (void)number;
+    alarms = alarms + 1;
+    if (!pthread_equal(pthread_self(), main_thread)) elsewhere = elsewhere + 1;
+}
+
+static void check_untouched(void)
+{
+    for (int number = 1; number < 32; number++) {
+        struct sigaction action;
+        if (number == SIGKILL || number == SIGSTOP) continue;
+        REQUIRE_INT(0, sigaction(number, NULL, &action));
+        REQUIRE(number == SIGVTALRM ? action.sa_handler == on_alarm
+                                    : action.sa_handler == SIG_DFL);
+    }
+}
+
+static void check_no_sigpipe(void)
+{
+    sockeye_net *net = harness_open(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_HOST, 0);
+    sockeye_conn client, server;
+    char url[64];
+    harness_listen(net, "", NULL, url);
+    for (int round = 0; round < 20; round++) {
+        int open = 2;
+        harness_pair(net, url, NULL, &client, &server);
+        REQUIRE_OK(sockeye_close(net, server, SOCKEYE_CLOSE_RESET));
+        /* Into a connection that is being reset, again and again, until it is told. */
+        while (open > 0) {
+            const sockeye_status status = harness_send_text(net, client, "anybody there?");
+            sockeye_event event;
+            REQUIRE(status >= 0 || status == SOCKEYE_ERR_CLOSED || status == SOCKEYE_ERR_STALE);
+            const int32_t count = sockeye_poll_events(net, &event, 1, HARNESS_DEADLINE_MS);
+            REQUIRE_INT(1, count);
+            open -= event.kind == SOCKEYE_EVENT_CLOSED;
+        }
+    }
+    harness_close_live(net, 0);
+}
+
+/* The alarms come while the poll sleeps; it sleeps its time all the same. */
+static void check_interrupted(uint32_t drive, uint32_t workers)
+{
+    sockeye_net *net = harness_open(SOCKEYE_MODEL_AUTO, drive, workers);
+    const struct itimerval often = {{0, 5000}, {0, 5000}}, never = {{0, 0}, {0, 0}};
+    sockeye_event event;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_alarm; /* without SA_RESTART: system calls answer EINTR */
+    REQUIRE_INT(0, sigaction(SIGALRM, &action, NULL));
+    alarms = elsewhere = 0;
+    const int64_t start = harness_now_ms();
+    REQUIRE_INT(0, setitimer(ITIMER_REAL, &often, NULL));
+    REQUIRE_INT(0, sockeye_poll_events(net, &event, 1, 300));
+    REQUIRE_INT(0, setitimer(ITIMER_REAL, &never, NULL));
+    const int64_t took = harness_now_ms() - start;
+    REQUIRE(took >= 299 && took < 5000);
+    REQUIRE(alarms > 5);
+    REQUIRE_INT(0, elsewhere);
+    action.sa_handler = SIG_DFL;
+    REQUIRE_INT(0, sigaction(SIGALRM, &action, NULL));
+    harness_close(net);
+    harness_watchdog(); /* the timer took its place */
+}
+
+/* A host that blocks a signal and waits for it: a thread of the library that did not block it too
+   would get it instead, and the program would end. */
+static void check_sigwait(void)
+{
+    sockeye_net *net = harness_open(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_POOL, 3);
+    const struct timespec patience = {10, 0};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    REQUIRE_INT(0, pthread_sigmask(SIG_BLOCK, &set, NULL));
+    for (int i = 0; i < 20; i++) {
+        REQUIRE_INT(0, kill(getpid(), SIGUSR2));
+        REQUIRE_INT(SIGUSR2, sigtimedwait(&set, NULL, &patience));
+    }
+    REQUIRE_INT(0, pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+    harness_close(net);
+}
+
+int main(void)
+{
+    struct sigaction action;
+    main_thread = pthread_self();
+    harness_watchdog();
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_alarm;
+    REQUIRE_INT(0, sigaction(SIGVTALRM, &action, NULL));
+    check_no_sigpipe();
+    check_untouched();
+    check_sigwait();
+    check_interrupted(SOCKEYE_DRIVE_POOL, 2);
+    check_interrupted(SOCKEYE_DRIVE_HOST, 1);
+    check_interrupted(SOCKEYE_DRIVE_HOST, 0);
+    return 0;
+}

@@ -1,0 +1,117 @@
+//! Events as values: owned copies, and batches that keep the library's own bytes in reach.
+
+use super::net::Net;
+use super::words::OK;
+use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_release};
+use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::endpoint::sockeye_listener;
+use sockeye::capi::event::{sockeye_event, sockeye_event_kind};
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    Opened,
+    Message,
+    Writable,
+    Closed,
+    ListenerClosed,
+    Posted,
+}
+
+impl Kind {
+    fn from_number(number: u32) -> Kind {
+        use sockeye_event_kind as kind;
+        const TABLE: [(sockeye_event_kind, Kind); 6] = [
+            (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
+            (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
+            (kind::SOCKEYE_EVENT_WRITABLE, Kind::Writable),
+            (kind::SOCKEYE_EVENT_CLOSED, Kind::Closed),
+            (kind::SOCKEYE_EVENT_LISTENER_CLOSED, Kind::ListenerClosed),
+            (kind::SOCKEYE_EVENT_POSTED, Kind::Posted),
+        ];
+        TABLE
+            .into_iter()
+            .find_map(|(known, kind)| (known as u32 == number).then_some(kind))
+            .unwrap_or_else(|| panic!("an event of unknown kind {number}"))
+    }
+}
+
+/// An event with its payload copied, to be kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    pub kind: Kind,
+    pub queue: u32,
+    pub cause: i32,
+    pub os_error: i32,
+    pub conn: sockeye_conn,
+    pub listener: sockeye_listener,
+    pub user_data: u64,
+    pub detail: u64,
+    pub data: Vec<u8>,
+}
+
+/// The events of one poll. Holds its borrow, so that no other poll can end the batch meanwhile.
+pub struct Batch<'a> {
+    pub net: &'a Net,
+    pub raw: Vec<sockeye_event>,
+    pub queue: u32,
+}
+
+impl Batch<'_> {
+    /// The payload where the library put it.
+    pub fn payload(&self, at: usize) -> &[u8] {
+        let event = &self.raw[at];
+        if event.data.is_null() {
+            assert_eq!(event.data_len, 0, "a length without a payload");
+            return &[];
+        }
+        // SAFETY: the batch lives as long as `self`, and the library keeps its payloads as long.
+        unsafe { std::slice::from_raw_parts(event.data, event.data_len as usize) }
+    }
+
+    pub fn kind(&self, at: usize) -> Kind {
+        Kind::from_number(self.raw[at].kind)
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        let copy = |(at, raw): (usize, &sockeye_event)| Event {
+            kind: self.kind(at),
+            queue: self.queue,
+            cause: raw.cause,
+            os_error: raw.os_error,
+            conn: raw.conn,
+            listener: raw.listener,
+            user_data: raw.user_data,
+            detail: raw.detail,
+            data: self.payload(at).to_vec(),
+        };
+        self.raw.iter().enumerate().map(copy).collect()
+    }
+
+    /// `sockeye_event_hold` of one event.
+    pub fn hold(&self, at: usize) -> Result<Buffer, i32> {
+        self.net.hold(&self.raw[at])
+    }
+}
+
+/// A buffer that is released when it is dropped.
+pub struct Buffer(pub(super) sockeye_buffer);
+
+impl Buffer {
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the library keeps `data_len` bytes until the release.
+        unsafe { std::slice::from_raw_parts(self.0.data, self.0.data_len as usize) }
+    }
+
+    /// The room of an acquired buffer.
+    pub fn room(&mut self) -> &mut [u8] {
+        // SAFETY: an acquired buffer has `capacity` bytes that are this value's alone.
+        unsafe { std::slice::from_raw_parts_mut(self.0.data, self.0.capacity as usize) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: made by the library, unchanged, released once.
+        assert_eq!(unsafe { sockeye_buffer_release(&self.0) }, OK);
+    }
+}

@@ -1,0 +1,236 @@
+//! What every conformance test stands on: a net as a safe Rust value, a host that polls it and
+//! checks the rules of every event, raw peers, child processes, and the list of models.
+
+pub mod child;
+pub mod event;
+pub mod host;
+pub mod net;
+pub mod peer;
+pub mod process;
+pub mod random;
+pub mod rules;
+pub mod words;
+
+use host::Host;
+use net::Net;
+use sockeye::capi::config::{sockeye_config, sockeye_config_init};
+use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_endpoint_init};
+use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for something that has to come. Generous: a sanitizer or a tracer may
+/// slow the process down by ten, and a test that passes never waits for it.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The models under test: a new one is one line here, with its module's name and its number.
+macro_rules! for_models {
+    ($make:ident! $given:tt) => {
+        $make! { @model epoll SOCKEYE_MODEL_EPOLL $given }
+        $make! { @model poll SOCKEYE_MODEL_POLL $given }
+    };
+}
+pub(crate) use for_models;
+
+/// Makes the tests of one theme for each model and driving mode, named
+/// `theme::model::drive::test`:
+///
+/// - `each`: in `pool`, `host` (with its thread as the backstop) and `host0` (no thread at all);
+/// - `threaded`: in `pool` and `host`;
+/// - `pool`: in `pool` alone;
+/// - `pool2`: in `pool2`, two queues with a worker each.
+macro_rules! suite {
+    (@model $model:ident $number:ident {
+        $(each: $($each:ident),+;)?
+        $(threaded: $($threaded:ident),+;)?
+        $(pool: $($pool:ident),+;)?
+        $(pool2: $($pool2:ident),+;)?
+    }) => {
+        mod $model {
+            mod pool {
+                $crate::common::tests! { $number pool $($($each)+)? $($($threaded)+)? $($($pool)+)? }
+            }
+            mod host {
+                $crate::common::tests! { $number host $($($each)+)? $($($threaded)+)? }
+            }
+            mod host0 {
+                $crate::common::tests! { $number host0 $($($each)+)? }
+            }
+            mod pool2 {
+                $crate::common::tests! { $number pool2 $($($pool2)+)? }
+            }
+        }
+    };
+    ($($group:tt)+) => {
+        $crate::common::for_models! { suite! { $($group)+ } }
+    };
+}
+pub(crate) use suite;
+
+/// The test functions of one module: each calls its namesake two modules up.
+macro_rules! tests {
+    ($number:ident $drive:ident $($test:ident)*) => {
+        $(
+            #[test]
+            fn $test() {
+                let setup = $crate::common::Setup {
+                    name: concat!(module_path!(), "::", stringify!($test)),
+                    model: sockeye::capi::model::sockeye_model::$number as u32,
+                    drive: $crate::common::Drive::$drive(),
+                };
+                if setup.available() {
+                    super::super::$test(setup);
+                }
+            }
+        )*
+    };
+}
+pub(crate) use tests;
+
+/// Who turns the workers in a test.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Drive {
+    number: u32,
+    pub workers: u32,
+    pub queues: u32,
+}
+
+impl Drive {
+    pub fn pool() -> Drive {
+        Drive { number: words::DRIVE_POOL, workers: 1, queues: 1 }
+    }
+
+    pub fn pool2() -> Drive {
+        Drive { number: words::DRIVE_POOL, workers: 2, queues: 2 }
+    }
+
+    pub fn host() -> Drive {
+        Drive { number: words::DRIVE_HOST, workers: 1, queues: 1 }
+    }
+
+    pub fn host0() -> Drive {
+        Drive { number: words::DRIVE_HOST, workers: 0, queues: 1 }
+    }
+
+    /// Whether something moves while the host does not poll.
+    pub fn has_threads(self) -> bool {
+        self.workers > 0
+    }
+}
+
+/// What a test is run with.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// The test's path, crate first.
+    pub name: &'static str,
+    pub model: u32,
+    pub drive: Drive,
+}
+
+impl Setup {
+    /// Whether the model can run here; if not, says why.
+    pub fn available(self) -> bool {
+        let mut info = MaybeUninit::<sockeye_model_info>::zeroed();
+        // SAFETY: the struct is plain numbers, writable, and its size is given.
+        let info = unsafe {
+            let size = size_of::<sockeye_model_info>();
+            assert_eq!(sockeye_model_probe(self.model, info.as_mut_ptr(), size), words::OK);
+            info.assume_init()
+        };
+        if info.available == 0 {
+            println!("skipped: {}", text_of(&info.reason));
+        }
+        info.available == 1
+    }
+
+    pub fn config(self, change: impl FnOnce(&mut sockeye_config)) -> sockeye_config {
+        let mut config = MaybeUninit::<sockeye_config>::zeroed();
+        // SAFETY: the struct is plain numbers, writable, and its size is given.
+        let mut config = unsafe {
+            let size = size_of::<sockeye_config>();
+            assert_eq!(sockeye_config_init(config.as_mut_ptr(), size), words::OK);
+            config.assume_init()
+        };
+        config.model = self.model;
+        config.drive = self.drive.number;
+        config.workers = self.drive.workers;
+        config.queues = self.drive.queues;
+        change(&mut config);
+        config
+    }
+
+    pub fn net_with(self, change: impl FnOnce(&mut sockeye_config)) -> Net {
+        Net::open(&self.config(change)).expect("a net opens")
+    }
+
+    pub fn net(self) -> Net {
+        self.net_with(|_| {})
+    }
+
+    pub fn host_with(self, change: impl FnOnce(&mut sockeye_config)) -> Host {
+        Host::new(self.net_with(change))
+    }
+
+    pub fn host(self) -> Host {
+        self.host_with(|_| {})
+    }
+}
+
+/// The text in a field of a struct, up to its NUL.
+pub fn text_of(field: &[c_char]) -> String {
+    let bytes = field.iter().map(|&char| char.to_ne_bytes()[0]);
+    let bytes: Vec<u8> = bytes.take_while(|&byte| byte != 0).collect();
+    String::from_utf8(bytes).expect("texts are UTF-8")
+}
+
+/// The defaults of an endpoint, with changes.
+pub fn endpoint(change: impl FnOnce(&mut sockeye_endpoint)) -> sockeye_endpoint {
+    let mut endpoint = MaybeUninit::<sockeye_endpoint>::zeroed();
+    // SAFETY: the struct is plain numbers, writable, and its size is given.
+    let mut endpoint = unsafe {
+        let size = size_of::<sockeye_endpoint>();
+        assert_eq!(sockeye_endpoint_init(endpoint.as_mut_ptr(), size), words::OK);
+        endpoint.assume_init()
+    };
+    change(&mut endpoint);
+    endpoint
+}
+
+/// A frame of `?frame=u32be`, the framing of most tests.
+pub fn frame(payload: &[u8]) -> Vec<u8> {
+    let mut frame = (payload.len() as u32).to_be_bytes().to_vec();
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The payloads in a stream of `?frame=u32be`, which has to end with a frame's end.
+pub fn unframe(mut stream: &[u8]) -> Vec<&[u8]> {
+    let mut payloads = Vec::new();
+    while !stream.is_empty() {
+        let (header, rest) = stream.split_at_checked(4).expect("a whole header");
+        let len = u32::from_be_bytes(header.try_into().expect("four bytes")) as usize;
+        let (payload, rest) = rest.split_at_checked(len).expect("a whole frame");
+        payloads.push(payload);
+        stream = rest;
+    }
+    payloads
+}
+
+/// Waits for something that other threads bring about, without touching a net.
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !done() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Watches that something stays true for a while: for what must *not* happen.
+pub fn stays(what: &str, span: Duration, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + span;
+    while Instant::now() < end {
+        assert!(holds(), "did not stay: {what}");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}

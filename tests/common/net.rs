@@ -1,0 +1,260 @@
+//! A net as a safe value: thin, and close to the C names.
+
+use super::event::{Batch, Buffer};
+use super::words::{ERR_INVALID, OK};
+use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_acquire};
+use sockeye::capi::config::sockeye_config;
+use sockeye::capi::conn as conn_calls;
+use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::endpoint::{self as door_calls, sockeye_endpoint, sockeye_listener};
+use sockeye::capi::event::{sockeye_event, sockeye_queue_poll_events};
+use sockeye::capi::facts::{self, sockeye_conn_info, sockeye_conn_stats, sockeye_net_info};
+use sockeye::capi::facts::{sockeye_listener_info, sockeye_net_stats};
+use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown};
+use sockeye::capi::queue as queue_calls;
+use sockeye::capi::status::sockeye_last_error;
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// The words of this thread's last refusal.
+pub fn last_error() -> String {
+    // SAFETY: never NULL, NUL-terminated, and no call of this thread comes between.
+    unsafe { CStr::from_ptr(sockeye_last_error()) }.to_str().expect("words are UTF-8").to_owned()
+}
+
+const NO_EVENT: sockeye_event = sockeye_event {
+    kind: 0,
+    cause: 0,
+    conn: sockeye_conn { id: 0 },
+    listener: sockeye_listener { id: 0 },
+    user_data: 0,
+    data: ptr::null(),
+    data_len: 0,
+    os_error: 0,
+    detail: 0,
+    flags: 0,
+    reserved: 0,
+};
+
+/// A net; freed when dropped.
+pub struct Net(*mut sockeye_net);
+
+// SAFETY: every call of the library may come from any thread.
+unsafe impl Send for Net {}
+// SAFETY: as above.
+unsafe impl Sync for Net {}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        // SAFETY: a live net, and `&mut self` says that nobody else is in it.
+        let status = unsafe { sockeye_free(self.0) };
+        assert!(status == OK || std::thread::panicking(), "free answered {status}");
+    }
+}
+
+/// Runs one `get_…` call with room for its answer.
+fn facts<T>(call: impl FnOnce(*mut T, usize) -> i32) -> Result<T, i32> {
+    let mut out = MaybeUninit::<T>::zeroed();
+    let status = call(out.as_mut_ptr(), size_of::<T>());
+    // SAFETY: the answers are plain numbers, for which zeros are a value too.
+    answer(status).map(|_| unsafe { out.assume_init() })
+}
+
+fn answer(status: i32) -> Result<i32, i32> {
+    if status >= 0 { Ok(status) } else { Err(status) }
+}
+
+impl Net {
+    pub fn open(config: &sockeye_config) -> Result<Net, i32> {
+        let mut net = ptr::null_mut();
+        // SAFETY: both point to live values.
+        answer(unsafe { sockeye_init(config, &mut net) }).map(|_| Net(net))
+    }
+
+    /// `sockeye_free` while others may still poll; `Err` leaves the net to be used.
+    ///
+    /// # Safety
+    /// After `OK` the net is gone: the value must be forgotten, not dropped.
+    pub unsafe fn free(&self) -> i32 {
+        // SAFETY: a live net; the rest is the caller's word.
+        unsafe { sockeye_free(self.0) }
+    }
+
+    pub fn listen(
+        &self,
+        url: &str,
+        endpoint: Option<&sockeye_endpoint>,
+    ) -> Result<sockeye_listener, i32> {
+        let url = CString::new(url).expect("no NUL");
+        let mut out = sockeye_listener { id: 0 };
+        let endpoint = endpoint.map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: a live net, a text, an endpoint or NULL, room for the answer.
+        let status =
+            unsafe { door_calls::sockeye_listen(self.0, url.as_ptr(), endpoint, &mut out) };
+        answer(status).map(|_| out)
+    }
+
+    pub fn connect(
+        &self,
+        url: &str,
+        endpoint: Option<&sockeye_endpoint>,
+    ) -> Result<sockeye_conn, i32> {
+        let url = CString::new(url).expect("no NUL");
+        let mut out = sockeye_conn { id: 0 };
+        let endpoint = endpoint.map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: a live net, a text, an endpoint or NULL, room for the answer.
+        let status =
+            unsafe { door_calls::sockeye_connect(self.0, url.as_ptr(), endpoint, &mut out) };
+        answer(status).map(|_| out)
+    }
+
+    pub fn listener_close(&self, door: sockeye_listener) -> i32 {
+        // SAFETY: a live net.
+        unsafe { door_calls::sockeye_listener_close(self.0, door) }
+    }
+
+    #[must_use]
+    pub fn send(&self, conn: sockeye_conn, data: &[u8]) -> i32 {
+        // SAFETY: a live net and `data.len()` bytes.
+        unsafe { conn_calls::sockeye_send(self.0, conn, data.as_ptr(), data.len()) }
+    }
+
+    /// `sockeye_send_many`: its answer, and each connection's.
+    pub fn send_many(&self, conns: &[sockeye_conn], data: &[u8]) -> (i32, Vec<i32>) {
+        let mut each = vec![ERR_INVALID; conns.len()];
+        // SAFETY: a live net, `conns.len()` handles and answers, `data.len()` bytes.
+        let taken = unsafe {
+            conn_calls::sockeye_send_many(
+                self.0,
+                conns.as_ptr(),
+                conns.len(),
+                data.as_ptr(),
+                data.len(),
+                each.as_mut_ptr(),
+            )
+        };
+        (taken, each)
+    }
+
+    pub fn close(&self, conn: sockeye_conn, how: u32) -> i32 {
+        // SAFETY: a live net.
+        unsafe { conn_calls::sockeye_close(self.0, conn, how) }
+    }
+
+    pub fn close_with(&self, conn: sockeye_conn, how: u32, last: &[u8]) -> i32 {
+        // SAFETY: a live net and `last.len()` bytes.
+        unsafe { conn_calls::sockeye_close_with(self.0, conn, how, last.as_ptr(), last.len()) }
+    }
+
+    pub fn pause(&self, conn: sockeye_conn) -> i32 {
+        // SAFETY: a live net.
+        unsafe { conn_calls::sockeye_conn_pause(self.0, conn) }
+    }
+
+    pub fn resume(&self, conn: sockeye_conn) -> i32 {
+        // SAFETY: a live net.
+        unsafe { conn_calls::sockeye_conn_resume(self.0, conn) }
+    }
+
+    pub fn set_user_data(&self, conn: sockeye_conn, user_data: u64) -> i32 {
+        // SAFETY: a live net.
+        unsafe { conn_calls::sockeye_conn_set_user_data(self.0, conn, user_data) }
+    }
+
+    /// Polls one queue.
+    ///
+    /// # Safety
+    /// No payload of an earlier batch of this queue may be read after it.
+    pub unsafe fn poll(&self, queue: u32, cap: usize, timeout_ms: i32) -> Result<Batch<'_>, i32> {
+        let mut raw = vec![NO_EVENT; cap];
+        let into = raw.as_mut_ptr();
+        // SAFETY: a live net and room for `cap` events.
+        let count = answer(unsafe {
+            sockeye_queue_poll_events(self.0, queue, into, cap as i32, timeout_ms)
+        })?;
+        raw.truncate(count as usize);
+        Ok(Batch { net: self, raw, queue })
+    }
+
+    pub fn flush(&self) -> i32 {
+        // SAFETY: a live net.
+        unsafe { queue_calls::sockeye_flush(self.0) }
+    }
+
+    pub fn queue_flush(&self, queue: u32) -> i32 {
+        // SAFETY: a live net.
+        unsafe { queue_calls::sockeye_queue_flush(self.0, queue) }
+    }
+
+    pub fn post(&self, queue: u32, detail: u64, user_data: u64) -> i32 {
+        // SAFETY: a live net.
+        unsafe { queue_calls::sockeye_post(self.0, queue, detail, user_data) }
+    }
+
+    pub fn wait_handle(&self, queue: u32) -> Result<i32, i32> {
+        let mut out = 0isize;
+        // SAFETY: a live net and room for the answer.
+        answer(unsafe { queue_calls::sockeye_wait_handle(self.0, queue, &mut out) })
+            .map(|_| out as i32)
+    }
+
+    pub fn shutdown(&self, timeout_ms: i32) -> i32 {
+        // SAFETY: a live net.
+        unsafe { sockeye_shutdown(self.0, timeout_ms) }
+    }
+
+    pub fn acquire(&self, len: usize) -> Result<Buffer, i32> {
+        let mut out = sockeye_buffer { data: ptr::null_mut(), data_len: 0, capacity: 0, id: 0 };
+        // SAFETY: a live net and room for the answer.
+        answer(unsafe { sockeye_buffer_acquire(self.0, len, &mut out) }).map(|_| Buffer(out))
+    }
+
+    /// `sockeye_event_hold` with an event of any age.
+    pub fn hold(&self, event: &sockeye_event) -> Result<Buffer, i32> {
+        let mut out = sockeye_buffer { data: ptr::null_mut(), data_len: 0, capacity: 0, id: 0 };
+        // SAFETY: a live net, an event, room for the answer.
+        let status = unsafe { sockeye::capi::buffer::sockeye_event_hold(self.0, event, &mut out) };
+        answer(status).map(|_| Buffer(out))
+    }
+
+    pub fn info(&self) -> sockeye_net_info {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { facts::sockeye_net_get_info(self.0, out, size) })
+            .expect("get_info answers")
+    }
+
+    pub fn stats(&self) -> sockeye_net_stats {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { facts::sockeye_net_get_stats(self.0, out, size) })
+            .expect("get_stats answers")
+    }
+
+    pub fn listener_info(&self, door: sockeye_listener) -> Result<sockeye_listener_info, i32> {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { facts::sockeye_listener_get_info(self.0, door, out, size) })
+    }
+
+    pub fn conn_info(&self, conn: sockeye_conn) -> Result<sockeye_conn_info, i32> {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { facts::sockeye_conn_get_info(self.0, conn, out, size) })
+    }
+
+    pub fn conn_stats(&self, conn: sockeye_conn) -> Result<sockeye_conn_stats, i32> {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { facts::sockeye_conn_get_stats(self.0, conn, out, size) })
+    }
+
+    /// `sockeye_conns_get_stats`: how many were alive, and each.
+    pub fn many_stats(&self, conns: &[sockeye_conn]) -> (i32, Vec<sockeye_conn_stats>) {
+        let mut each =
+            vec![sockeye_conn_stats { struct_size: 1, ..Default::default() }; conns.len()];
+        let size = size_of::<sockeye_conn_stats>();
+        // SAFETY: a live net, `conns.len()` handles and answers.
+        let alive = unsafe {
+            let (conns, each) = (conns, each.as_mut_ptr());
+            facts::sockeye_conns_get_stats(self.0, conns.as_ptr(), conns.len(), each, size)
+        };
+        (alive, each)
+    }
+}

@@ -1,0 +1,75 @@
+//! What the system says about a process: memory, time, threads, descriptors.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+fn words_of(path: &str) -> Vec<u64> {
+    let text = fs::read_to_string(path).expect("/proc is there");
+    text.split_whitespace().map_while(|word| word.parse().ok()).collect()
+}
+
+/// Resident memory of this process.
+pub fn resident_bytes() -> u64 {
+    // SAFETY: a plain question to the system.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+    words_of("/proc/self/statm")[1] * page
+}
+
+/// Processor time of a process so far, in user and kernel.
+pub fn cpu_time(pid: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
+    // The name may hold spaces; the fields are counted behind its bracket.
+    let rest = text.rsplit_once(')').expect("a name in brackets").1;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
+    // SAFETY: a plain question to the system.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as u64;
+    Duration::from_millis(ticks * 1000 / per_second)
+}
+
+/// Threads of this process.
+pub fn threads() -> usize {
+    fs::read_dir("/proc/self/task").expect("/proc is there").count()
+}
+
+/// Whether a thread of this process sleeps in the system.
+pub fn sleeps(thread: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+    stat.is_ok_and(|text| text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')))
+}
+
+/// The system's number of the calling thread.
+pub fn thread_number() -> i32 {
+    // SAFETY: a plain question to the system.
+    unsafe { libc::gettid() }
+}
+
+/// Open descriptors of this process.
+pub fn descriptors() -> BTreeSet<i32> {
+    let listing = fs::read_dir("/proc/self/fd").expect("/proc is there");
+    let numbers = listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let open = numbers.collect::<Vec<i32>>();
+    // The descriptor of the listing itself is closed by now.
+    // SAFETY: asking for flags changes nothing.
+    open.into_iter().filter(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0).collect()
+}
+
+/// Whether a descriptor is closed when the process executes another program, as /proc tells it.
+pub fn closes_on_exec(descriptor: i32) -> bool {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).expect("it is open");
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).expect("has flags");
+    let flags = i32::from_str_radix(flags.trim(), 8).expect("octal");
+    flags & libc::O_CLOEXEC != 0
+}
+
+/// Sets how many descriptors this process may have, or as many as it can get.
+pub fn limit_descriptors(count: u64) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is this function's own.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = count.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+}

@@ -1,0 +1,93 @@
+//! The rules that hold for every event in every test: OPENED at most once and before anything
+//! else, CLOSED exactly once and last, the same for listeners, one queue for one connection, and
+//! no array in which a connection's OPENED is followed by more of it.
+
+use super::event::{Event, Kind};
+use std::collections::{HashMap, HashSet};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Life {
+    /// `sockeye_connect` returned it; nothing was told.
+    Connecting,
+    Open,
+    Closed,
+}
+
+/// What was told of each handle so far.
+#[derive(Default)]
+pub struct Rules {
+    conns: HashMap<u64, (Life, u32)>,
+    /// And the queue that told of its end.
+    doors: HashMap<u64, Option<u32>>,
+}
+
+impl Rules {
+    pub fn connecting(&mut self, conn: u64, queue: u32) {
+        assert_ne!(conn, 0, "a handle is never 0");
+        let before = self.conns.insert(conn, (Life::Connecting, queue));
+        assert_eq!(before, None, "a handle is never used again");
+    }
+
+    pub fn listening(&mut self, door: u64) {
+        assert_ne!(door, 0, "a handle is never 0");
+        assert_eq!(self.doors.insert(door, None), None, "a handle is never used again");
+    }
+
+    /// Looks at one array of events as poll gave it.
+    pub fn look(&mut self, events: &[Event]) {
+        let mut opened = HashSet::new();
+        for event in events {
+            let followed = opened.contains(&event.conn.id);
+            assert!(!followed, "behind OPENED in one array: {event:?}");
+            match event.kind {
+                Kind::Opened => {
+                    self.opened(event);
+                    opened.insert(event.conn.id);
+                }
+                Kind::Message | Kind::Writable => {
+                    let life = self.conns.get(&event.conn.id);
+                    assert_eq!(life, Some(&(Life::Open, event.queue)), "{event:?}");
+                }
+                Kind::Closed => self.closed(event),
+                Kind::ListenerClosed => {
+                    assert_ne!(event.cause, 0, "a close has a cause: {event:?}");
+                    let before = self.doors.insert(event.listener.id, Some(event.queue));
+                    assert_eq!(before, Some(None), "a listener closes once: {event:?}");
+                }
+                Kind::Posted => {}
+            }
+        }
+    }
+
+    fn opened(&mut self, event: &Event) {
+        assert_ne!(event.conn.id, 0, "{event:?}");
+        let before = self.conns.insert(event.conn.id, (Life::Open, event.queue));
+        if event.listener.id == 0 {
+            assert_eq!(before, Some((Life::Connecting, event.queue)), "{event:?}");
+        } else {
+            assert_eq!(before, None, "opened twice: {event:?}");
+            // Two queues are in no order; of one queue the listener's end is the last.
+            let door = self.doors.get(&event.listener.id);
+            let open = door.is_some_and(|end| *end != Some(event.queue));
+            assert!(open, "of a listener that closed: {event:?}");
+        }
+    }
+
+    fn closed(&mut self, event: &Event) {
+        assert_ne!(event.cause, 0, "a close has a cause: {event:?}");
+        let before = self.conns.insert(event.conn.id, (Life::Closed, event.queue));
+        let Some((life, queue)) = before else { panic!("closed, never opened: {event:?}") };
+        assert_ne!(life, Life::Closed, "closed twice: {event:?}");
+        assert_eq!(queue, event.queue, "another queue's connection: {event:?}");
+    }
+
+    /// After a shutdown and a full drain nothing is open.
+    pub fn all_closed(&self) {
+        for (conn, (life, _)) in &self.conns {
+            assert_eq!(*life, Life::Closed, "connection {conn:#x} was never closed");
+        }
+        for (door, end) in &self.doors {
+            assert!(end.is_some(), "listener {door:#x} was never closed");
+        }
+    }
+}

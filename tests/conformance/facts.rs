@@ -1,0 +1,92 @@
+//! Facts: what runs is told, and what is counted is exact.
+
+use crate::common::event::Kind;
+use crate::common::peer::Peer;
+use crate::common::words::*;
+use crate::common::{Setup, frame, suite, text_of};
+use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::facts::sockeye_net_info;
+
+suite! {
+    each: what_runs, lend_is_told, counts_are_exact, memory_of_an_idle_net;
+}
+
+fn reasons(info: &sockeye_net_info) -> [String; 2] {
+    [text_of(&info.model_reason), text_of(&info.drive_reason)]
+}
+
+/// The model and drive that were asked for are what runs, and the reasons are in words.
+pub fn what_runs(setup: Setup) {
+    let host = setup.host_with(|config| config.connections_max = 77);
+    let info = host.net.info();
+    assert_eq!(info.model, setup.model);
+    assert_eq!(info.drive, setup.config(|_| {}).drive);
+    assert_eq!((info.queues, info.workers, info.connections_max), (1, 1, 77));
+    assert_eq!(info.threads, setup.drive.workers, "a thread for each worker that has one");
+    assert!(reasons(&info).iter().all(|text| !text.is_empty()), "{:?}", reasons(&info));
+    assert_eq!(host.net.stats().connections, 0);
+    host.finish();
+}
+
+/// LEND is another word for now, and what it stands for is told.
+pub fn lend_is_told(setup: Setup) {
+    let mut host = setup.host_with(|config| config.drive = DRIVE_LEND);
+    let info = host.net.info();
+    assert_ne!(info.drive, DRIVE_LEND, "this version runs it as another");
+    let [_, drive_reason] = reasons(&info);
+    assert!(!drive_reason.is_empty());
+    let door = host.door("");
+    let (mut peer, conn) = host.meet(door);
+    host.turn_over(&mut peer, conn);
+    host.finish();
+}
+
+/// Bytes and messages, of the net and of each connection, to the byte.
+pub fn counts_are_exact(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("?frame=u32be");
+    let (mut peers, mut conns): (Vec<Peer>, Vec<_>) = (0..3).map(|_| host.meet(door)).unzip();
+    for (at, (peer, &conn)) in peers.iter_mut().zip(&conns).enumerate() {
+        for _ in 0..=at {
+            peer.put(&frame(&[1; 100]));
+        }
+        host.await_messages(conn, at + 1);
+        assert_eq!(host.net.send(conn, &[2; 50]), OK);
+        host.read(peer, 54);
+    }
+    conns.push(sockeye_conn { id: 12345 });
+    host.until("the counts", |host| host.net.stats().sent_bytes == 3 * 54);
+    let (alive, stats) = host.net.many_stats(&conns);
+    assert_eq!(alive, 3);
+    for (at, stats) in stats[..3].iter().enumerate() {
+        let messages = at as u64 + 1;
+        assert_eq!(stats.struct_size as usize, size_of_val(stats));
+        assert_eq!((stats.received_messages, stats.received_bytes), (messages, messages * 104));
+        assert_eq!((stats.sent_bytes, stats.outbox_bytes, stats.outbox_messages), (54, 0, 0));
+        let alone = host.net.conn_stats(conns[at]).expect("it lives");
+        assert_eq!(alone.received_bytes, stats.received_bytes);
+    }
+    assert_eq!((stats[3].struct_size, stats[3].received_bytes), (0, 0), "stale");
+    let all = host.net.stats();
+    assert_eq!((all.connections, all.accepted, all.accept_failures), (3, 3, 0));
+    assert_eq!((all.received_messages, all.received_bytes), (6, 6 * 104));
+    assert_eq!(host.count(Kind::Message), 6);
+    host.finish();
+}
+
+/// Connections that have nothing to say pin no buffers.
+pub fn memory_of_an_idle_net(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("?frame=u32be");
+    let (mut peers, conns): (Vec<Peer>, Vec<_>) = (0..100).map(|_| host.meet(door)).unzip();
+    for (peer, &conn) in peers.iter_mut().zip(&conns) {
+        peer.put(&frame(&[3; 1000]));
+        host.await_messages(conn, 1);
+        assert_eq!(host.net.send(conn, &[4; 1000]), OK);
+        host.read(peer, 1004);
+    }
+    // The batch with the last message ends.
+    host.step(0);
+    host.until("little memory", |host| host.net.stats().memory_bytes <= 1 << 20);
+    host.finish();
+}

@@ -1,0 +1,114 @@
+//! Rule 7: fair. A flooding peer does not hold up the quiet ones. Counted, not timed.
+
+use crate::common::event::Kind;
+use crate::common::peer::Peer;
+use crate::common::words::*;
+use crate::common::{Setup, frame, suite};
+use sockeye::capi::conn::sockeye_conn;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+suite! {
+    each: a_flood_does_not_drown_the_quiet, a_turn_has_a_budget;
+}
+
+const QUIET: usize = 20;
+const TURN_MESSAGES: u32 = 64;
+const QUEUE_BYTES: u64 = 64 * 1024;
+
+/// Rule 7: between two messages of a quiet peer there are at most a few queues full of the
+/// flood. The queue holds 64 KiB, 80 bytes for a message of 16: some 800 and a turn.
+pub fn a_flood_does_not_drown_the_quiet(setup: Setup) {
+    let mut host = setup.host_with(|config| {
+        config.turn_messages = TURN_MESSAGES;
+        config.queue_max_bytes = QUEUE_BYTES;
+    });
+    let door = host.door("?frame=u32be");
+    let (flooder, flood) = host.meet(door);
+    let (mut peers, conns): (Vec<Peer>, Vec<_>) = (0..QUIET).map(|_| host.meet(door)).unzip();
+    let stop = AtomicBool::new(false);
+    let bound = 4 * (QUEUE_BYTES as usize / 80 + TURN_MESSAGES as usize);
+    std::thread::scope(|scope| {
+        let mut stream = flooder.into_stream();
+        let stop = &stop;
+        scope.spawn(move || {
+            let block = frame(&[1; 16]).repeat(500);
+            while !stop.load(Ordering::Relaxed) && stream.write_all(&block).is_ok() {}
+        });
+        host.until("the flood", |host| host.messages(flood).len() > 1000);
+        host.log.clear();
+        peers.iter_mut().for_each(|peer| peer.put(&frame(b"ping")));
+        let mut gaps: HashMap<u64, usize> = HashMap::new();
+        let mut rounds: HashMap<u64, usize> = HashMap::new();
+        host.until("ten rounds of each", |host| {
+            for event in std::mem::take(&mut host.log) {
+                assert_eq!(event.kind, Kind::Message);
+                if event.conn == flood {
+                    conns.iter().for_each(|conn| *gaps.entry(conn.id).or_default() += 1);
+                    continue;
+                }
+                let gap = gaps.insert(event.conn.id, 0).unwrap_or(0);
+                assert!(gap <= bound, "{gap} messages of the flood before one of a quiet peer");
+                *rounds.entry(event.conn.id).or_default() += 1;
+                pong(host, &mut peers, &conns, event.conn);
+            }
+            rounds.len() == QUIET && rounds.values().all(|&count| count >= 10)
+        });
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(host.net.close(flood, AT_ONCE), OK);
+        host.closed(flood);
+    });
+    host.finish();
+}
+
+/// Answers a quiet peer, which asks again at once.
+fn pong(
+    host: &crate::common::host::Host,
+    peers: &mut [Peer],
+    conns: &[sockeye_conn],
+    conn: sockeye_conn,
+) {
+    let at = conns.iter().position(|&known| known == conn).expect("a known one");
+    assert_eq!(host.net.send(conn, b"pong"), OK);
+    peers[at].put(&frame(b"ping"));
+}
+
+/// Rule 7: `turn_messages` bounds what one connection delivers in a turn: two peers that had
+/// equally much waiting are served in turns of that size.
+pub fn a_turn_has_a_budget(setup: Setup) {
+    const EACH: usize = 2000;
+    let mut host = setup.host_with(|config| {
+        config.turn_messages = 50;
+        config.queue_max_bytes = QUEUE_BYTES;
+    });
+    let door = host.door("?frame=u32be");
+    let (mut peers, conns): (Vec<Peer>, Vec<_>) = (0..2).map(|_| host.meet(door)).unzip();
+    for &conn in &conns {
+        assert_eq!(host.net.pause(conn), OK);
+    }
+    host.step(0);
+    for peer in &mut peers {
+        peer.put(&frame(&[2; 8]).repeat(EACH));
+    }
+    let begun = host.log.len();
+    for &conn in &conns {
+        assert_eq!(host.net.resume(conn), OK);
+    }
+    for &conn in &conns {
+        host.await_messages(conn, EACH);
+    }
+    // From the moment that both have begun neither runs ahead by more than a few turns.
+    let (mut ahead, mut both, mut widest) = (0i64, None, 0);
+    let mut counts = [0; 2];
+    for event in &host.log[begun..] {
+        let at = usize::from(event.conn == conns[1]);
+        counts[at] += 1;
+        ahead += 1 - 2 * at as i64;
+        if counts[0] > 0 && counts[1] > 0 && counts.iter().all(|&count| count < EACH) {
+            widest = widest.max((ahead - *both.get_or_insert(ahead)).abs());
+        }
+    }
+    assert!(widest <= 500, "{widest} messages ahead");
+    host.finish();
+}

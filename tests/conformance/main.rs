@@ -1,0 +1,30 @@
+//! One behaviour on every model and in every driving mode, over the C ABI.
+//!
+//! The names say what runs: `lifecycle::epoll::host0::closed_once` is the theme, the model, the
+//! driving mode and the rule. A model is added by one line in `for_models`.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod batch;
+mod bounds;
+mod buffers;
+mod close;
+mod connect;
+mod facts;
+mod fair;
+mod framing;
+mod gather;
+mod handles;
+mod lifecycle;
+mod overflow;
+mod parity;
+mod pause;
+mod queues;
+mod quiet;
+mod send;
+mod shutdown;
+mod storm;
+mod timeouts;
+mod trouble;
+mod waiting;

@@ -1,0 +1,147 @@
+//! Many threads call everything at once, at random. `Rules` looks at each event, the shutdown at
+//! the end finds every connection closed exactly once.
+
+use crate::common::event::Kind;
+use crate::common::host::Host;
+use crate::common::net::Net;
+use crate::common::peer::Peer;
+use crate::common::random::Random;
+use crate::common::words::*;
+use crate::common::{Setup, suite};
+use sockeye::capi::conn::sockeye_conn;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+suite! {
+    each: calls_of_four_threads, resets_beside_steady_ones;
+    pool2: calls_of_four_threads_on_two_queues;
+}
+
+const THREADS: u64 = 4;
+/// Connections that are opened and closed while the callers call.
+const LIVES: usize = 150;
+
+/// Connections that the poller has seen opened, for the callers to pick from.
+type Known = Mutex<Vec<sockeye_conn>>;
+
+/// One call at random; only answers that its comment in the header names are right.
+fn call(net: &Net, known: &Known, random: &mut Random, message: &[u8]) {
+    let picked = {
+        let known = known.lock().expect("no panic");
+        let at = random.below(known.len().max(1));
+        known.get(at).copied()
+    };
+    let conn = match (random.below(20), picked) {
+        (0, _) | (_, None) => sockeye_conn { id: random.next() },
+        (_, Some(conn)) => conn,
+    };
+    let message = &message[..random.below(message.len())];
+    let (status, allowed) = match random.below(40) {
+        0 => (net.close(conn, GRACEFUL), &[OK, ERR_CLOSED, ERR_STALE][..]),
+        1 => (net.close(conn, AT_ONCE), &[OK, ERR_CLOSED, ERR_STALE][..]),
+        2 => (net.close_with(conn, GRACEFUL, message), &[OK, ERR_CLOSED, ERR_STALE][..]),
+        3..=5 => (net.pause(conn), &[OK, ERR_CLOSED, ERR_STALE][..]),
+        6..=9 => (net.resume(conn), &[OK, ERR_CLOSED, ERR_STALE][..]),
+        10..=12 => (net.set_user_data(conn, 1), &[OK, ERR_STALE][..]),
+        13 => (net.flush(), &[OK][..]),
+        14 => (net.post(0, 1, 1), &[OK][..]),
+        15 => (net.conn_info(conn).map_or_else(|s| s, |_| OK), &[OK, ERR_STALE][..]),
+        16 => (net.conn_stats(conn).map_or_else(|s| s, |_| OK), &[OK, ERR_STALE][..]),
+        _ => (net.send(conn, message), &[OK, ERR_AGAIN, ERR_CLOSED, ERR_STALE][..]),
+    };
+    assert!(allowed.contains(&status), "{status} is none of {allowed:?}");
+}
+
+/// Callers at random, a poller here, and peers that come, talk and go all the while.
+fn storm(setup: Setup, seed: u64) {
+    let mut host: Host = setup.host();
+    let door = host.door_with("?frame=u16be", |endpoint| {
+        endpoint.queue = QUEUE_SPREAD;
+        endpoint.outbox_max_bytes = 64 * 1024;
+        endpoint.linger_ms = 50;
+    });
+    let known = Known::default();
+    let mut random = Random::new(seed);
+    let mut peers: Vec<Peer> = Vec::new();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (1..=THREADS)
+            .map(|caller| {
+                let (net, known, stop) = (host.net.clone(), &known, &stop);
+                scope.spawn(move || {
+                    let mut random = Random::new(seed ^ caller << 32);
+                    let message = random.bytes(3000);
+                    while !stop.load(Ordering::Relaxed) {
+                        call(&net, known, &mut random, &message);
+                    }
+                })
+            })
+            .collect();
+        host.until("lives", |host| {
+            crowd(host, door.port, &mut peers, &mut random, &known);
+            host.count(Kind::Closed) >= LIVES
+        });
+        stop.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.join().expect("a caller saw only right answers");
+        }
+    });
+    host.finish();
+}
+
+/// Keeps some thirty peers: a new one, some bytes, some reading, an end of one kind or another.
+fn crowd(host: &Host, port: u16, peers: &mut Vec<Peer>, random: &mut Random, known: &Known) {
+    let opened = host.log.iter().filter(|event| event.kind == Kind::Opened);
+    *known.lock().expect("no panic") = opened.map(|event| event.conn).collect();
+    if peers.len() < 30 {
+        peers.push(Peer::connect(port));
+    }
+    for peer in peers.iter_mut() {
+        if random.below(4) == 0 {
+            peer.try_offer(&[0, 3, 1, 2, 3]);
+        }
+        if random.below(3) == 0 {
+            peer.has(usize::MAX);
+            peer.got.clear();
+        }
+    }
+    peers.retain(|peer| peer.end.is_none());
+    if random.below(10) == 0 && !peers.is_empty() {
+        let peer = peers.swap_remove(random.below(peers.len()));
+        if random.below(2) == 0 {
+            peer.reset();
+        }
+    }
+}
+
+pub fn calls_of_four_threads(setup: Setup) {
+    for seed in [1, 2] {
+        println!("seed {seed}");
+        storm(setup, seed);
+    }
+}
+
+pub fn calls_of_four_threads_on_two_queues(setup: Setup) {
+    calls_of_four_threads(setup);
+}
+
+/// A thousand peers that connect and reset disturb none of the steady ones.
+pub fn resets_beside_steady_ones(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let mut steady: Vec<(Peer, sockeye_conn)> = (0..10).map(|_| host.meet(door)).collect();
+    for round in 0..100 {
+        for _ in 0..10 {
+            Peer::connect(door.port).reset();
+        }
+        let (peer, conn) = &mut steady[round % 10];
+        host.turn_over(peer, *conn);
+    }
+    host.until("the ends of the others", |host| {
+        host.count(Kind::Closed) + 10 == host.count(Kind::Opened)
+    });
+    assert!(steady.iter().all(|(_, conn)| !host.is_closed(*conn)));
+    host.step(0);
+    host.until("free slots", |host| host.net.stats().connections == 10);
+    host.finish();
+}

@@ -1,0 +1,173 @@
+//! The host's own loop: the wait handle, reads behind a gate, a long backlog, and what an idle
+//! net costs.
+
+use crate::common::event::Kind;
+use crate::common::host::Host;
+use crate::common::peer::Peer;
+use crate::common::process::limit_descriptors;
+use crate::common::words::*;
+use crate::common::{Setup, child, stays, suite, wait_for};
+use sockeye::capi::conn::sockeye_conn;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+suite! {
+    each: gated_reads, a_full_backlog, a_thousand_idle;
+    threaded: handle_is_a_level, handle_for_ever_the_same;
+    pool2: a_handle_for_each_queue;
+}
+
+/// Whether a descriptor is readable within so many milliseconds.
+fn readable(handle: i32, timeout_ms: i32) -> bool {
+    let mut entry = libc::pollfd { fd: handle, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, this function's own.
+    let count = unsafe { libc::poll(&mut entry, 1, timeout_ms) };
+    assert!(count >= 0 && entry.revents & !libc::POLLIN == 0, "{:#x}", entry.revents);
+    count == 1
+}
+
+/// The wait handle is readable as long as the queue has events: partial drains leave it so, and
+/// the poll that empties the queue ends it.
+pub fn handle_is_a_level(setup: Setup) {
+    let mut host = setup.host();
+    let handle = host.net.wait_handle(0).expect("a wait handle");
+    assert!(!readable(handle, 0), "the queue is empty");
+    let door = host.door("?frame=u8");
+    let mut peer = Peer::connect(door.port);
+    assert!(readable(handle, 20_000), "OPENED waits");
+    peer.put(b"\x01a\x01b\x01c");
+    wait_for("the messages in the queue", || host.net.stats().received_messages == 3);
+    for left in (0..4).rev() {
+        assert!(readable(handle, 0), "{} events wait", left + 1);
+        assert_eq!(host.step_queue(0, 1, 0), 1);
+    }
+    assert_eq!(host.step_queue(0, 1, 0), 0);
+    assert!(!readable(handle, 0), "the queue is empty");
+    assert_eq!(host.net.post(0, 1, 1), OK);
+    assert!(readable(handle, 0), "a post is an event");
+    host.step(0);
+    assert!(!readable(handle, 0));
+    drop(peer);
+    assert!(readable(handle, 20_000), "CLOSED waits");
+    host.until("CLOSED", |host| host.count(Kind::Closed) == 1);
+    host.finish();
+}
+
+/// Asked again it is the same, and events that were there before it was made count.
+pub fn handle_for_ever_the_same(setup: Setup) {
+    let mut host = setup.host();
+    assert_eq!(host.net.post(0, 1, 1), OK);
+    let handle = host.net.wait_handle(0).expect("a wait handle");
+    assert!(readable(handle, 0), "a post was there before");
+    host.step(0);
+    assert!(!readable(handle, 0));
+    for _ in 0..10 {
+        assert_eq!(host.net.wait_handle(0), Ok(handle));
+    }
+    let door = host.door("");
+    let (mut peer, conn) = host.meet(door);
+    host.turn_over(&mut peer, conn);
+    host.finish();
+}
+
+pub fn a_handle_for_each_queue(setup: Setup) {
+    let mut host = setup.host();
+    let handles = [0, 1].map(|queue| host.net.wait_handle(queue).expect("a wait handle"));
+    assert_ne!(handles[0], handles[1]);
+    assert_eq!(host.net.post(1, 1, 1), OK);
+    assert_eq!((readable(handles[0], 0), readable(handles[1], 0)), (false, true));
+    host.step(0);
+    assert!(!readable(handles[1], 0));
+    host.finish();
+}
+
+/// Sends back what came, in order; what finds no room waits for a later round.
+fn echo(host: &mut Host, conn: sockeye_conn, waiting: &mut VecDeque<Vec<u8>>) {
+    for event in std::mem::take(&mut host.log) {
+        if event.kind == Kind::Message {
+            waiting.push_back(event.data);
+        }
+    }
+    while let Some(message) = waiting.front() {
+        match host.net.send(conn, message) {
+            OK => waiting.pop_front(),
+            status => {
+                assert_eq!(status, ERR_AGAIN);
+                return;
+            }
+        };
+    }
+}
+
+/// `gate_reads`: a connection is not read while more than the low mark waits to be sent: a peer
+/// that sends without reading is made to wait, and nothing is lost.
+pub fn gated_reads(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door_with("", |endpoint| {
+        endpoint.gate_reads = 1;
+        endpoint.outbox_low_bytes = 64 * 1024;
+        endpoint.send_buffer_bytes = 16 * 1024;
+        endpoint.recv_buffer_bytes = 64 * 1024;
+    });
+    let (mut peer, conn) = host.meet(door);
+    let sent: Vec<u8> = (0..60_000_000u32).map(|at| (at % 239) as u8).collect();
+    let (mut at, mut quiet, mut waiting) = (0, 0, VecDeque::new());
+    host.until("the peer's wait", |host| {
+        let taken = peer.offer(&sent[at..]);
+        at += taken;
+        echo(host, conn, &mut waiting);
+        quiet = if taken == 0 { quiet + 1 } else { 0 };
+        quiet == 25
+    });
+    assert!(at < sent.len(), "somebody took 60 MB");
+    let received = host.net.stats().received_bytes;
+    let outbox = host.net.conn_stats(conn).expect("it lives").outbox_bytes;
+    assert!(outbox > 64 * 1024, "more than the low mark waits: {outbox}");
+    stays("not read", Duration::from_millis(50), || host.net.stats().received_bytes == received);
+    let mut seen = 0;
+    host.until("all that was taken", |host| {
+        echo(host, conn, &mut waiting);
+        peer.has(usize::MAX);
+        assert!(sent[seen..].starts_with(&peer.got), "in order");
+        seen += peer.got.drain(..).len();
+        seen == at
+    });
+    host.finish();
+}
+
+/// Peers that come all at once wait in the system's backlog and are all accepted.
+pub fn a_full_backlog(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door_with("", |endpoint| endpoint.backlog = 300);
+    let mut peers: Vec<Peer> = (0..300).map(|_| Peer::connect(door.port)).collect();
+    peers.iter_mut().for_each(|peer| peer.put(b"x"));
+    host.until("a byte of each", |host| host.count(Kind::Message) == 300);
+    assert_eq!(host.net.listener_info(door.listener).expect("it lives").accepted, 300);
+    assert_eq!(host.net.stats().accepted, 300);
+    host.finish();
+}
+
+/// A thousand idle connections wake no worker: three seconds in one poll take at most a few
+/// turns.
+pub fn a_thousand_idle(setup: Setup) {
+    child::alone(setup, || {
+        limit_descriptors(4096);
+        let mut host = setup.host();
+        let door = host.door("?frame=u32be");
+        let peers: Vec<Peer> = (0..1000).map(|_| Peer::connect(door.port)).collect();
+        host.until("OPENED of each", |host| host.count(Kind::Opened) == 1000);
+        // What is left of the opening.
+        while host.step(50) > 0 {}
+        let (before, begun) = (host.net.stats(), Instant::now());
+        assert_eq!(host.step(3000), 0, "nothing comes");
+        assert!(begun.elapsed() >= Duration::from_secs(3));
+        let after = host.net.stats();
+        let (turns, wakes) = (after.turns - before.turns, after.wakes - before.wakes);
+        assert!(turns <= 4, "{turns} turns in three seconds");
+        assert!(wakes <= 4, "{wakes} wake-ups in three seconds");
+        assert_eq!(after.connections, 1000);
+        drop(peers);
+        host.until("all ends", |host| host.count(Kind::Closed) == 1000);
+        host.finish();
+    });
+}

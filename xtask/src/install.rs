@@ -1,0 +1,161 @@
+//! What the tasks need of the machine, and how it comes there.
+
+use crate::shell;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+use std::time::Duration;
+
+/// Something a task needs.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Need {
+    Cc,
+    Cxx,
+    Make,
+    Cmake,
+    Nm,
+    Rustfmt,
+    Clippy,
+    Nextest,
+}
+
+/// How to see whether it is there, and where it comes from.
+struct Tool {
+    probe: &'static [&'static str],
+    source: Source,
+}
+
+enum Source {
+    Apt(&'static [&'static str]),
+    Rustup(&'static str),
+    Cargo(&'static str),
+}
+
+/// For `demo`.
+pub const DEMO: &[Need] = &[Need::Cc, Need::Cxx, Need::Make, Need::Cmake];
+/// For `measure`.
+pub const MEASURE: &[Need] = &[Need::Cc];
+/// For `test`: everything.
+pub const TEST: &[Need] = &[
+    Need::Cc,
+    Need::Cxx,
+    Need::Make,
+    Need::Cmake,
+    Need::Nm,
+    Need::Rustfmt,
+    Need::Clippy,
+    Need::Nextest,
+];
+
+const APT_LIMIT: Duration = Duration::from_secs(600);
+const NEXTEST_LIMIT: Duration = Duration::from_secs(900);
+
+impl Need {
+    fn tool(self) -> Tool {
+        let (probe, source): (&[&str], _) = match self {
+            Self::Cc => (&["gcc", "--version"], Source::Apt(&["gcc", "libc6-dev"])),
+            Self::Cxx => (&["g++", "--version"], Source::Apt(&["g++"])),
+            Self::Make => (&["make", "--version"], Source::Apt(&["make"])),
+            Self::Cmake => (&["cmake", "--version"], Source::Apt(&["cmake"])),
+            Self::Nm => (&["nm", "--version"], Source::Apt(&["binutils"])),
+            Self::Rustfmt => (&["cargo", "fmt", "--version"], Source::Rustup("rustfmt")),
+            Self::Clippy => (&["cargo", "clippy", "--version"], Source::Rustup("clippy")),
+            Self::Nextest => (&["cargo", "nextest", "--version"], Source::Cargo("cargo-nextest")),
+        };
+        Tool { probe, source }
+    }
+
+    fn missing(self) -> bool {
+        let probe = self.tool().probe;
+        !shell::answers(probe[0], &probe[1..])
+    }
+}
+
+/// The task `install`.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    ensure(workspace, TEST)?;
+    println!("everything the tasks need is there");
+    Ok(())
+}
+
+/// Installs what of `needs` is missing. Without the right to, says what to type and fails.
+pub fn ensure(workspace: &Workspace, needs: &[Need]) -> Result<()> {
+    let missing: Vec<Need> = needs.iter().copied().filter(|need| need.missing()).collect();
+    let mut packages = Vec::new();
+    for need in &missing {
+        match need.tool().source {
+            Source::Apt(names) => packages.extend(names),
+            Source::Rustup(name) => rustup(workspace, name)?,
+            Source::Cargo(name) => cargo_install(workspace, name)?,
+        }
+    }
+    if !packages.is_empty() {
+        apt(workspace, &packages)?;
+    }
+    let still: Vec<&str> =
+        missing.iter().filter(|need| need.missing()).map(|need| need.tool().probe[0]).collect();
+    if !still.is_empty() {
+        bail!("installed, and yet not found: {}", still.join(", "));
+    }
+    Ok(())
+}
+
+fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    if !shell::answers("apt-get", &["--version"]) {
+        bail!("missing, to be installed with this system's package manager: {names}");
+    }
+    if shell::stdout(Command::new("id").arg("-u"))?.trim() != "0" {
+        bail!(
+            "missing; type this and try again:\n  \
+             sudo apt-get update && sudo apt-get install -y --no-install-recommends {names}"
+        );
+    }
+    println!("installing {names}");
+    let logs = workspace.scratch("logs")?;
+    let mut update = Command::new("apt-get");
+    update.arg("update").env("DEBIAN_FRONTEND", "noninteractive");
+    shell::demand(&mut update, &logs.join("apt-update.log"), APT_LIMIT)?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "--no-install-recommends"]).args(packages);
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    shell::demand(&mut install, &logs.join("apt-install.log"), APT_LIMIT)?;
+    Ok(())
+}
+
+fn rustup(workspace: &Workspace, component: &str) -> Result<()> {
+    println!("installing the Rust component {component}");
+    let log = workspace.scratch("logs")?.join("rustup.log");
+    let mut command = Command::new("rustup");
+    command.args(["component", "add", component]);
+    shell::demand(&mut command, &log, APT_LIMIT)
+        .with_context(|| format!("type `rustup component add {component}` and try again"))?;
+    Ok(())
+}
+
+fn cargo_install(workspace: &Workspace, name: &str) -> Result<()> {
+    println!("installing {name} (once; takes some minutes)");
+    let log = workspace.scratch("logs")?.join("cargo-install.log");
+    let mut command = workspace.cargo(["install", name, "--locked"]);
+    // Its build belongs to no workspace of ours.
+    command.env_remove("CARGO_TARGET_DIR");
+    shell::demand(&mut command, &log, NEXTEST_LIMIT)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_compiled_this_is_found_and_nonsense_is_not() {
+        assert!(shell::answers("cargo", &["--version"]));
+        assert!(!shell::answers("sockeye-no-such-program", &["--version"]));
+    }
+
+    #[test]
+    fn the_demo_needs_nothing_the_tests_do_not() {
+        assert!(DEMO.iter().all(|need| TEST.contains(need)));
+        assert!(MEASURE.iter().all(|need| TEST.contains(need)));
+    }
+}

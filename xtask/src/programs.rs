@@ -1,0 +1,141 @@
+//! The C and C++ programs of `tests/`: each is compiled as a host would be and run.
+
+use crate::shell;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::{env, fs, thread};
+
+const JOBS: usize = 2;
+const COMPILE_LIMIT: Duration = Duration::from_secs(120);
+const RUN_LIMIT: Duration = Duration::from_secs(60);
+/// What a host's own build may be as strict as.
+pub const WARNINGS: [&str; 6] =
+    ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Werror"];
+const LIBRARIES: [&str; 4] = ["-lsockeye", "-lpthread", "-ldl", "-lm"];
+
+/// A language of the tests.
+struct Language {
+    folder: &'static str,
+    ending: &'static str,
+    compiler: &'static str,
+    variable: &'static str,
+    flags: &'static [&'static str],
+}
+
+const LANGUAGES: [Language; 2] = [
+    Language {
+        folder: "tests/c",
+        ending: "c",
+        compiler: "gcc",
+        variable: "CC",
+        flags: &["-std=c99"],
+    },
+    Language {
+        folder: "tests/cpp",
+        ending: "cpp",
+        compiler: "g++",
+        variable: "CXX",
+        flags: &["-std=c++17", "-fno-exceptions", "-fno-rtti"],
+    },
+];
+
+/// A program: its source and what it becomes.
+struct Program {
+    name: String,
+    binary: PathBuf,
+    compile: Command,
+}
+
+/// Compiles and runs them all; says how many there are.
+pub fn check(workspace: &Workspace) -> Result<String> {
+    let programs = collect(workspace)?;
+    let logs = workspace.scratch("logs")?;
+    let count = programs.len();
+    let binaries = compile(programs, &logs)?;
+    for (name, binary) in &binaries {
+        let mut command = Command::new(binary);
+        command.arg(workspace.library()).env("LD_LIBRARY_PATH", workspace.release());
+        command.current_dir(&workspace.root);
+        let log = logs.join("program.log");
+        shell::demand(&mut command, &log, RUN_LIMIT).with_context(|| name.clone())?;
+    }
+    Ok(format!("{count} programs"))
+}
+
+fn collect(workspace: &Workspace) -> Result<Vec<Program>> {
+    let folder = workspace.scratch("programs")?;
+    let mut programs = Vec::new();
+    for language in &LANGUAGES {
+        let mut sources = sources(&workspace.root.join(language.folder), language.ending)?;
+        sources.sort();
+        for source in sources {
+            let name = workspace.shown(&source);
+            let binary = folder.join(name.replace(['/', '.'], "-"));
+            let compile = language.compile(workspace, &source, &binary);
+            programs.push(Program { name, binary, compile });
+        }
+    }
+    if programs.is_empty() {
+        bail!("no programs in tests/c and tests/cpp");
+    }
+    Ok(programs)
+}
+
+fn sources(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))? {
+        let path = entry.context("cannot read a folder")?.path();
+        if path.extension() == Some(OsStr::new(ending)) {
+            sources.push(path);
+        }
+    }
+    Ok(sources)
+}
+
+impl Language {
+    fn compile(&self, workspace: &Workspace, source: &Path, binary: &Path) -> Command {
+        let compiler = env::var_os(self.variable).unwrap_or_else(|| self.compiler.into());
+        let mut command = Command::new(compiler);
+        command.args(self.flags).args(WARNINGS).args(["-O1", "-g"]);
+        command.arg("-I").arg(workspace.root.join("include"));
+        command.arg("-I").arg(workspace.root.join(self.folder));
+        command.arg(source).arg("-o").arg(binary);
+        command.arg("-L").arg(workspace.release()).args(LIBRARIES);
+        command
+    }
+}
+
+/// Compiles `JOBS` at a time; the first failure is the answer.
+fn compile(programs: Vec<Program>, logs: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let binaries = programs.iter().map(|p| (p.name.clone(), p.binary.clone())).collect();
+    let waiting = Mutex::new(programs.into_iter());
+    let failed = Mutex::new(None);
+    thread::scope(|scope| {
+        for job in 0..JOBS {
+            let (waiting, failed) = (&waiting, &failed);
+            let log = logs.join(format!("compile-{job}.log"));
+            scope.spawn(move || {
+                while let Some(mut program) = next(waiting) {
+                    let done = shell::demand(&mut program.compile, &log, COMPILE_LIMIT);
+                    if let Err(error) = done.context(program.name) {
+                        failed.lock().expect("no job panics").get_or_insert(error);
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    match failed.into_inner().expect("no job panics") {
+        Some(error) => Err(error),
+        None => Ok(binaries),
+    }
+}
+
+fn next(waiting: &Mutex<std::vec::IntoIter<Program>>) -> Option<Program> {
+    waiting.lock().expect("no job panics").next()
+}

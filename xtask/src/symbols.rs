@@ -1,0 +1,86 @@
+//! The shared library exports what the header declares: nothing less, nothing more.
+
+use crate::c_text;
+use crate::shell;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+use std::process::Command;
+
+pub fn check(workspace: &Workspace) -> Result<String> {
+    let path = workspace.root.join("include/sockeye.h");
+    let header = std::fs::read_to_string(&path).context("cannot read include/sockeye.h")?;
+    let library = workspace.library();
+    let listed = shell::stdout(Command::new("nm").args(["-D", "--defined-only"]).arg(&library))?;
+    let declared = declared(&header);
+    compare(&declared, &exported(&listed))?;
+    Ok(format!("{} functions", declared.len()))
+}
+
+/// The functions of a header: the name before the first `(` behind each `SOCKEYE_API`.
+fn declared(header: &str) -> BTreeSet<String> {
+    let code = c_text::code(header);
+    let kept = code.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let text = kept.collect::<Vec<_>>().join("\n");
+    let parts = text.split("SOCKEYE_API").skip(1);
+    parts
+        .filter_map(|part| c_text::words(part.split('(').next()?).last())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The names of `nm -D --defined-only`: address, kind, name.
+fn exported(listed: &str) -> BTreeSet<String> {
+    let names = listed.lines().filter_map(|line| line.split_whitespace().nth(2));
+    names.map(|name| name.split('@').next().unwrap_or(name).to_owned()).collect()
+}
+
+fn compare(declared: &BTreeSet<String>, exported: &BTreeSet<String>) -> Result<()> {
+    let list = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
+    let missing = list(declared.difference(exported).collect());
+    let surplus = list(exported.difference(declared).collect());
+    if declared.is_empty() {
+        bail!("the header declares no function");
+    }
+    if !missing.is_empty() {
+        bail!("declared but not exported: {missing}");
+    }
+    if !surplus.is_empty() {
+        bail!("exported but not declared: {surplus}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn declarations_are_found_over_lines_and_not_in_comments() {
+        let header = "\
+            #define SOCKEYE_API __declspec(dllimport)\n\
+            /// SOCKEYE_API not this(int);\n\
+            SOCKEYE_API const char *sockeye_a(int32_t b);\n\
+            SOCKEYE_API\nSOCKEYE_MUST_USE\nsockeye_status sockeye_b(void\n  *p);\n\
+            static inline uint32_t sockeye_c(int d) { return e(d); }\n";
+        assert_eq!(declared(header), set(&["sockeye_a", "sockeye_b"]));
+    }
+
+    #[test]
+    fn the_list_of_nm_is_read() {
+        let listed = "0000000000012340 T sockeye_a\n0000000000012350 T sockeye_b@@V1\n";
+        assert_eq!(exported(listed), set(&["sockeye_a", "sockeye_b"]));
+    }
+
+    #[test]
+    fn less_and_more_are_both_wrong() {
+        assert!(compare(&set(&["a"]), &set(&["a"])).is_ok());
+        assert!(compare(&set(&["a", "b"]), &set(&["a"])).is_err());
+        assert!(compare(&set(&["a"]), &set(&["a", "b"])).is_err());
+        assert!(compare(&set(&[]), &set(&[])).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! The rooms of the house have one-way doors: `capi → engine → { session, io } → buf`.
+
+use super::source::Source;
+
+const ROOMS: [&str; 5] = ["capi", "engine", "session", "io", "buf"];
+
+/// What a room may name besides itself.
+fn doors(room: &str) -> &'static [&'static str] {
+    match room {
+        "capi" => &["engine", "buf"],
+        "engine" => &["session", "io", "buf"],
+        "session" | "io" => &["buf"],
+        _ => &[],
+    }
+}
+
+pub fn check(source: &Source, tell: &mut impl FnMut(usize, String)) {
+    let Some(room) = room_of(&source.path) else { return };
+    for path in source.paths() {
+        let Some(named) = named(&source.module_of(path.at), &path.names) else { continue };
+        if named != room && ROOMS.contains(&named) && !doors(room).contains(&named) {
+            tell(path.line, format!("`{room}` must not name `{named}`: {}", path.names.join("::")));
+        }
+    }
+}
+
+fn room_of(path: &str) -> Option<&'static str> {
+    let inside = path.strip_prefix("src/")?;
+    let first = inside.split('/').next()?;
+    let first = first.strip_suffix(".rs").unwrap_or(first);
+    ROOMS.into_iter().find(|room| *room == first)
+}
+
+/// The first name below the crate's root that `names`, written in `module`, stands for.
+fn named<'a>(module: &[&'a str], names: &'a [String]) -> Option<&'a str> {
+    let (mut below, rest) = match &*names[0] {
+        "crate" | "sockeye" => (Vec::new(), &names[1..]),
+        "self" => (module.to_vec(), &names[1..]),
+        "super" => {
+            let ups = names.iter().take_while(|name| *name == "super").count();
+            (module[..module.len().saturating_sub(ups)].to_vec(), &names[ups..])
+        }
+        _ => return None,
+    };
+    below.extend(rest.iter().map(String::as_str));
+    below.first().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::found;
+
+    fn rooms(path: &str, text: &str) -> Vec<usize> {
+        let found = found(path, text).into_iter();
+        found.filter(|(_, text)| text.contains("must not name")).map(|(line, _)| line).collect()
+    }
+
+    #[test]
+    fn every_closed_door_is_closed() {
+        for (room, closed) in [
+            ("buf", &["capi", "engine", "session", "io"][..]),
+            ("session", &["capi", "engine", "io"]),
+            ("io", &["capi", "engine", "session"]),
+            ("engine", &["capi"]),
+            ("capi", &["session", "io"]),
+        ] {
+            for named in closed {
+                let text = format!("\nuse crate::{named}::Thing;\n");
+                assert_eq!(rooms(&format!("src/{room}/a.rs"), &text), [2], "{room} -> {named}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_open_door_is_open() {
+        for (room, open) in [
+            ("session", &["session", "buf"][..]),
+            ("io", &["io", "buf"]),
+            ("engine", &["engine", "session", "io", "buf"]),
+            ("capi", &["capi", "engine", "buf"]),
+        ] {
+            for named in open {
+                let text = format!("use crate::{named}::Thing;\n");
+                assert!(rooms(&format!("src/{room}/a.rs"), &text).is_empty(), "{room} -> {named}");
+            }
+        }
+    }
+
+    #[test]
+    fn super_and_self_are_followed() {
+        assert_eq!(rooms("src/session/mod.rs", "use super::io::Op;"), [1]);
+        assert_eq!(rooms("src/session/framer/raw.rs", "use super::super::super::io::Op;"), [1]);
+        assert!(rooms("src/session/framer/raw.rs", "use super::super::io::Op;").is_empty());
+        let inline = "mod tests {\n    use super::super::super::io::Op;\n}";
+        assert_eq!(rooms("src/session/outbox.rs", inline), [2]);
+        assert!(rooms("src/session/mod.rs", "use self::io::Op;").is_empty());
+    }
+
+    #[test]
+    fn code_counts_and_comments_do_not() {
+        assert_eq!(rooms("src/buf/a.rs", "fn f() {\n    crate::io::op();\n}"), [2]);
+        assert_eq!(rooms("src/buf/a.rs", "fn f() {\n    assert!(crate::io::op());\n}"), [2]);
+        assert_eq!(rooms("src/buf/a.rs", "use crate::{buf::A,\n    io::{B, C}};"), [2, 2]);
+        assert!(rooms("src/buf/a.rs", "// crate::io::op\n/// crate::io::op\nfn f() {}").is_empty());
+        assert!(rooms("tests/a.rs", "use sockeye::io::Op;").is_empty());
+    }
+}
