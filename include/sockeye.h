@@ -840,8 +840,8 @@ sockeye_status sockeye_conn_set_user_data(sockeye_net *net,
 /// NULL:      not allowed.
 /// Threads:   one thread at a time for each queue.
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside); ERR_SHUTDOWN (all is told);
-///            ERR_PANIC (all is told).
+///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside);
+///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
 /// Since:     0.1
 SOCKEYE_API
 int32_t sockeye_poll_events(sockeye_net *net,
@@ -884,8 +884,8 @@ SOCKEYE_API sockeye_status sockeye_queue_flush(sockeye_net *net, uint32_t queue)
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (`queue_max_bytes` is reached:
-///            nothing was taken); ERR_SHUTDOWN.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (half of `queue_max_bytes`
+///            waits: nothing was taken); ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_post(sockeye_net *net,

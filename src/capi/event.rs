@@ -73,8 +73,8 @@ const _: () = assert!(size_of::<sockeye_event>() == 64);
 /// NULL:      not allowed.
 /// Threads:   one thread at a time for each queue.
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside); ERR_SHUTDOWN (all is told);
-///            ERR_PANIC (all is told).
+///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside);
+///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_poll_events(

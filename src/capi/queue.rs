@@ -40,8 +40,8 @@ pub unsafe extern "C" fn sockeye_queue_flush(net: *mut sockeye_net, queue: u32) 
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (`queue_max_bytes` is reached:
-///            nothing was taken); ERR_SHUTDOWN.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (half of `queue_max_bytes`
+///            waits: nothing was taken); ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_post(

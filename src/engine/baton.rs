@@ -167,11 +167,16 @@ impl<P: Proactor> Chair<P> {
     fn run_pool(&self) {
         let mut held = self.baton.lock();
         while !self.core.has_ended() && self.turn(&mut held, None) {}
+        self.last_turns(&mut held);
+    }
+
+    /// Publishes what a stopping worker still has.
+    fn last_turns(&self, held: &mut Held<'_, P>) {
         for _ in 0..LAST_TURNS {
             if held.as_ref().is_none_or(Worker::at_rest) {
                 break;
             }
-            self.turn(&mut held, Some(Duration::ZERO));
+            self.turn(held, Some(Duration::ZERO));
         }
     }
 
@@ -284,15 +289,17 @@ impl<P: Proactor> Seat for Chair<P> {
     fn wind_down(&self, until: Instant) {
         let home = &self.core.homes[self.home];
         let Some(mut held) = self.baton.try_lock_until(until) else { return };
-        // At least once: what has to be closed is told by a command.
-        let mut left = Duration::ZERO;
-        while self.turn(&mut held, Some(left)) {
-            let busy = held.as_ref().is_some_and(|worker| !worker.at_rest());
-            left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || (home.population.load(SeqCst) == 0 && !busy) {
+        loop {
+            // Before the wait: it may take what has to be closed, and be all.
+            self.send_out(&mut held);
+            let left = until.saturating_duration_since(Instant::now());
+            let rests = held.as_ref().is_none_or(Worker::at_rest);
+            let done = home.population.load(SeqCst) == 0 && rests;
+            if done || left.is_zero() || !self.turn(&mut held, Some(left)) {
                 break;
             }
         }
+        self.last_turns(&mut held);
     }
 
     fn run(&self) {

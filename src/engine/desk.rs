@@ -461,13 +461,13 @@ impl Desk {
             if usize::from(conn.home) != self.home {
                 continue;
             }
+            conn.session.flush();
             if abrupt || conn.phase != Phase::Open {
-                conn.reset = abrupt;
+                conn.reset |= abrupt;
                 conn.end_abruptly(Cause::Shutdown, 0);
             } else if conn.end == End::Not {
                 conn.end = End::Graceful;
                 conn.cause = Cause::Shutdown;
-                conn.session.flush();
             }
             self.tend_conn(core, token, conn);
         }

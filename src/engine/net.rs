@@ -274,7 +274,8 @@ impl Net {
     pub fn post(&self, queue: u32, detail: u64, user_data: u64) -> Result<(), Error> {
         self.check_running()?;
         let queue = self.queue(queue)?;
-        if queue.is_full(0) {
+        // Half is for what peers send: posts alone never keep connections from being read.
+        if queue.is_full(self.core.config.queue_max_bytes / 2) {
             return Err(Error::Again);
         }
         let event = Event { token: Token(0), notice: Notice::Posted { detail, user_data } };

@@ -11,6 +11,7 @@ use crate::common::{Setup, suite};
 use sockeye::capi::conn::sockeye_conn;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 suite! {
     each: calls_of_four_threads, resets_beside_steady_ones;
@@ -44,7 +45,7 @@ fn call(net: &Net, known: &Known, random: &mut Random, message: &[u8]) {
         6..=9 => (net.resume(conn), &[OK, ERR_CLOSED, ERR_STALE][..]),
         10..=12 => (net.set_user_data(conn, 1), &[OK, ERR_STALE][..]),
         13 => (net.flush(), &[OK][..]),
-        14 => (net.post(0, 1, 1), &[OK][..]),
+        14 => (net.post(0, 1, 1), &[OK, ERR_AGAIN][..]),
         15 => (net.conn_info(conn).map_or_else(|s| s, |_| OK), &[OK, ERR_STALE][..]),
         16 => (net.conn_stats(conn).map_or_else(|s| s, |_| OK), &[OK, ERR_STALE][..]),
         _ => (net.send(conn, message), &[OK, ERR_AGAIN, ERR_CLOSED, ERR_STALE][..]),
@@ -72,7 +73,9 @@ fn storm(setup: Setup, seed: u64) {
                     let mut random = Random::new(seed ^ caller << 32);
                     let message = random.bytes(3000);
                     while !stop.load(Ordering::Relaxed) {
-                        call(&net, known, &mut random, &message);
+                        (0..50).for_each(|_| call(&net, known, &mut random, &message));
+                        // The poller and the peers need the processors too.
+                        std::thread::park_timeout(Duration::from_micros(500));
                     }
                 })
             })

@@ -23,7 +23,7 @@ const REST_MS: u64 = 100;
 /// A message of so many bytes is like no other.
 const UNIQUE: usize = 8;
 /// Polls after which something must be wrong.
-const POLLS_MAX: usize = 20_000;
+const POLLS_MAX: usize = 50_000;
 /// Where engines connect to: each address answers in its own way.
 const DOORS: [(u16, Answer); 4] =
     [(1, Answer::Accept), (2, Answer::Refuse), (3, Answer::Unreachable), (4, Answer::Silence)];
@@ -116,7 +116,8 @@ impl Run {
             }
             Act::Flood => {
                 let size = self.plan.peer_size(&mut self.dice);
-                let count = (200_000 / (size + 10)).min(3000);
+                let most = 300 * self.plan.config.turn_messages as usize;
+                let count = (200_000 / (size + 10)).min(most).min(3000);
                 self.with_peer(|peer| (0..count).for_each(|_| peer.send(size)));
             }
             Act::Garbage => self.with_peer(PeerLog::send_garbage),

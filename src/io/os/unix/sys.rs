@@ -91,16 +91,22 @@ mod raw {
     const FLAGS: c_long = libc::MSG_NOSIGNAL as c_long;
     const NONE: c_long = 0;
 
+    /// # Safety
+    /// As recv(2) with `room` bytes at `spare`.
     pub unsafe fn recv(fd: c_int, spare: *mut c_void, room: usize) -> isize {
         // SAFETY: the caller's.
         unsafe { syscall(libc::SYS_recvfrom, fd, spare, room, NONE, NONE, NONE) as isize }
     }
 
+    /// # Safety
+    /// As send(2) with `len` bytes.
     pub unsafe fn send(fd: c_int, bytes: *const c_void, len: usize) -> isize {
         // SAFETY: the caller's.
         unsafe { syscall(libc::SYS_sendto, fd, bytes, len, FLAGS, NONE, NONE) as isize }
     }
 
+    /// # Safety
+    /// As sendmsg(2).
     pub unsafe fn sendmsg(fd: c_int, message: *const msghdr) -> isize {
         // SAFETY: the caller's.
         unsafe { syscall(libc::SYS_sendmsg, fd, message, FLAGS) as isize }
@@ -112,16 +118,22 @@ mod raw {
 mod raw {
     use libc::{MSG_NOSIGNAL, c_int, c_void, msghdr};
 
+    /// # Safety
+    /// As recv(2) with `room` bytes at `spare`.
     pub unsafe fn recv(fd: c_int, spare: *mut c_void, room: usize) -> isize {
         // SAFETY: the caller's.
         unsafe { libc::recv(fd, spare, room, 0) }
     }
 
+    /// # Safety
+    /// As send(2) with `len` bytes.
     pub unsafe fn send(fd: c_int, bytes: *const c_void, len: usize) -> isize {
         // SAFETY: the caller's.
         unsafe { libc::send(fd, bytes, len, MSG_NOSIGNAL) }
     }
 
+    /// # Safety
+    /// As sendmsg(2).
     pub unsafe fn sendmsg(fd: c_int, message: *const msghdr) -> isize {
         // SAFETY: the caller's.
         unsafe { libc::sendmsg(fd, message, MSG_NOSIGNAL) }
