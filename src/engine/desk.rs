@@ -122,8 +122,6 @@ impl Desk {
                     }
                 }
                 Command::Stop { abrupt } => self.stop(core, abrupt),
-                #[cfg(test)]
-                Command::Panic => panic!("asked for by a test"),
             }
         }
         self.commands = commands;

@@ -20,9 +20,6 @@ pub enum Command {
     Drained,
     /// Close everything: in order, or now.
     Stop { abrupt: bool },
-    /// Panics, for the test of what happens then.
-    #[cfg(test)]
-    Panic,
 }
 
 /// What a worker counted, written by its turner.

@@ -49,7 +49,9 @@ macro_rules! suite {
     }) => {
         mod $model {
             mod pool {
-                $crate::common::tests! { $number pool $($($each)+)? $($($threaded)+)? $($($pool)+)? }
+                $crate::common::tests! {
+                    $number pool $($($each)+)? $($($threaded)+)? $($($pool)+)?
+                }
             }
             mod host {
                 $crate::common::tests! { $number host $($($each)+)? $($($threaded)+)? }

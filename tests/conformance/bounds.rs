@@ -36,6 +36,7 @@ fn send_paced(peer: Peer, begun: Instant) {
     for at in 0..MESSAGES {
         if at % 10 == 0 {
             let due = STALL.mul_f64(at as f64 / MESSAGES as f64);
+            // tidy: pause, the pace of the load: so many messages a second and no more.
             std::thread::sleep(due.saturating_sub(begun.elapsed()));
         }
         let mut message = frame(&[0x5A; 64]);

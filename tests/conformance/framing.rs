@@ -64,7 +64,10 @@ const PRESETS: [Form; 8] = [
 
 /// A form by the fields of the struct.
 macro_rules! fields {
-    ($name:literal, $largest:expr, { $($field:ident: $value:expr),+ }, |$payload:ident| $header:expr) => {
+    (
+        $name:literal, $largest:expr, { $($field:ident: $value:expr),+ },
+        |$payload:ident| $header:expr
+    ) => {
         Form {
             name: $name,
             query: "",
@@ -87,7 +90,8 @@ const STRUCTS: [Form; 6] = [
         |p| with(&[0; 12], &(p.len() as u16).to_le_bytes())),
     fields!("u32be counts itself", 1 << 20, { length_bytes: 4, length_adjustment: -4 },
         |p| (p.len() as u32 + 4).to_be_bytes()),
-    fields!("u16be counts header", 65000, { length_bytes: 2, length_offset: 1, length_adjustment: -3 },
+    fields!("u16be counts header", 65000,
+        { length_bytes: 2, length_offset: 1, length_adjustment: -3 },
         |p| with(&[0], &(p.len() as u16 + 3).to_be_bytes())),
     fields!("u24le more", 1 << 20, { length_bytes: 3, little_endian: 1, length_adjustment: 0 },
         |p| (p.len() as u32).to_le_bytes()[..3]),

@@ -53,7 +53,8 @@ pub fn at_once_with_a_thousand(setup: Setup) {
             .filter(|event| event.kind == Kind::Closed)
             .map(|event| event.cause)
             .collect();
-        assert_eq!(closed, [SHUTDOWN; 1000]);
+        assert_eq!(closed.len(), 1000, "each is told once");
+        assert!(closed.iter().all(|&cause| cause == SHUTDOWN));
         let last = host.log.iter().find(|event| event.kind == Kind::ListenerClosed);
         assert_eq!(last.expect("told").cause, SHUTDOWN);
         host.finish();

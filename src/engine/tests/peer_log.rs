@@ -163,7 +163,8 @@ impl PeerLog {
 
     pub fn describe(&self) -> String {
         format!(
-            "link {}: {:?} queued {} written {} unread {} items {} raw {} ended {} closed {} reset {}",
+            "link {}: {:?} queued {} written {} unread {} items {} raw {} \
+             ended {} closed {} reset {}",
             self.peer.link(),
             self.wire,
             self.queued,

@@ -213,13 +213,13 @@ impl Run {
         self.held.truncate(most);
     }
 
-    fn scarce(&self) -> bool {
-        // What a message takes at most is one block of its own.
-        !self.pool.has_room(128 * 1024)
+    /// Whether there may not be memory for so many messages: each takes at most one block.
+    fn scarce(&self, messages: usize) -> bool {
+        !self.pool.has_room((messages + 1) * CHUNK_BYTES)
     }
 
     fn send_to(&mut self, token: Token, payload: &[u8]) {
-        let scarce = self.scarce();
+        let scarce = self.scarce(1);
         self.ledger.send(&self.net, token, payload, scarce);
     }
 
@@ -247,7 +247,7 @@ impl Run {
         let payload = payload(u64::from(u32::MAX), self.dice.roll() >> 32, size);
         let waits = |token: &Token| self.net.conn_stats(*token).ok();
         let waits: Vec<_> = tokens.iter().map(waits).collect();
-        let scarce = self.scarce();
+        let scarce = self.scarce(tokens.len());
         let mut answers = Vec::new();
         let id = |at: usize| self.net.conn_id(tokens[at]);
         let tell = |at: usize, answer| answers.push((at, answer));

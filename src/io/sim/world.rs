@@ -157,7 +157,9 @@ thread_local! {
 
 /// A handle to one simulated network; clones are the same network.
 #[derive(Clone)]
-pub struct World(Arc<(Mutex<State>, Mutex<Vec<Arc<Alarm>>>)>);
+pub struct World(Arc<(Mutex<State>, Alarms)>);
+
+type Alarms = Mutex<Vec<Arc<Alarm>>>;
 
 impl World {
     /// A network without anybody in it.
