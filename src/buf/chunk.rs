@@ -48,9 +48,9 @@ impl Chunk {
     /// costs no atomic.
     pub fn part(&mut self, len: usize) -> Chunk {
         assert!(len <= self.room(), "only what is there can be parted with");
+        assert!(self.is_empty(), "what is written is not parted from");
         self.reserve(PART_REFS);
         self.refs -= PART_REFS;
-        assert!(self.is_empty(), "what is written is not parted from");
         let start = self.end;
         self.end += len as u32;
         self.start = self.end;
@@ -111,6 +111,15 @@ impl Chunk {
         self.copy(body);
         self.end -= head.len() as u32;
         self.take(head.len() + body.len())
+    }
+
+    /// Writes `len` zeros behind what is written. The caller has looked at `room`.
+    pub fn write_zeros(&mut self, len: usize) -> Slice {
+        let (spare, room) = self.spare();
+        assert!(len <= room, "the caller has looked at the room");
+        // SAFETY: `room` bytes from `spare` are this chunk's.
+        unsafe { spare.write_bytes(0, len) };
+        self.take(len)
     }
 
     fn copy(&mut self, bytes: &[u8]) {

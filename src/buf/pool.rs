@@ -25,8 +25,7 @@ type Waker = Box<dyn Fn() + Send + Sync>;
 
 pub struct Shared {
     bytes_max: u64,
-    /// Bytes of blocks that are out, headers included. At most `bytes_max`, but for the moment in
-    /// which a `take` finds that it was too much.
+    /// Bytes of blocks that are out, headers included. Invariant: at most `bytes_max`.
     bytes: AtomicU64,
     free: [Mutex<Vec<FreeBlock>>; CLASSES.len()],
     /// The net is gone: blocks that come back go to the system.
@@ -66,10 +65,9 @@ impl Pool {
         let capacity = class.map_or(capacity, |class| CLASSES[class]);
         let bytes = (capacity.checked_add(HEADER)?) as u64;
         let capacity = u32::try_from(capacity).ok()?;
-        if self.0.bytes.fetch_add(bytes, Ordering::SeqCst) + bytes > self.0.bytes_max {
-            self.0.bytes.fetch_sub(bytes, Ordering::SeqCst);
-            return None;
-        }
+        // Not added and taken off again: others would be refused meanwhile, and not woken.
+        let add = |out: u64| out.checked_add(bytes).filter(|sum| *sum <= self.0.bytes_max);
+        self.0.bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
         let kept = class.and_then(|class| self.0.free[class].lock().pop());
         let block = match kept {
             Some(FreeBlock(block)) => {

@@ -103,8 +103,10 @@ fn a_slice_grows_only_at_the_end_of_its_chunk() {
     let before = first.clone();
     let mut second = chunk.write(b"xy");
     assert!(!chunk.extend(&mut first, b"no"), "it is not the last");
+    assert!(!other.extend(&mut Slice::default(), b"no"), "it is of none");
+    drop(other.write(b"abcdxy"));
+    assert_eq!(other.len(), chunk.len());
     assert!(!other.extend(&mut second, b"no"), "it is of another chunk");
-    assert!(!chunk.extend(&mut Slice::default(), b"no"), "it is of none");
     let too_much = vec![1; chunk.room() + 1];
     assert!(!chunk.extend(&mut second, &too_much), "there is no room");
     second.advance(1);
@@ -263,6 +265,11 @@ fn parts_keep_their_block() {
             Box::new(slices.1),
         ]
     });
+    in_every_order(2, |pool| {
+        let mut chunk = pool.take(100).expect("under the bound");
+        let part = chunk.part(10);
+        vec![Box::new(chunk), Box::new(part.into_slice())]
+    });
 }
 
 #[test]
@@ -417,6 +424,19 @@ fn an_arena_gives_parts_side_by_side() {
 }
 
 #[test]
+fn an_arena_gives_its_block_to_the_last_byte() {
+    let pool = Bounded::new(100_000);
+    let arena = Arena::new(pool.clone());
+    let first = arena.part(1000).expect("room");
+    let block = pool.bytes();
+    let rest = arena.part(ARENA_BYTES - 1000).expect("room");
+    assert_eq!((rest.room(), pool.bytes()), (ARENA_BYTES - 1000, block));
+    let next = arena.part(0).expect("room");
+    assert_eq!((next.room(), pool.bytes()), (0, block));
+    drop((first, rest, next, arena));
+}
+
+#[test]
 fn a_pool_is_bounded() {
     let pool = Bounded::new(200_000);
     for capacity in [0, 1, 480, 481, 4000, 16_000, 20_000, CHUNK_BYTES, 100_000, 200_000 - HEADER] {
@@ -484,7 +504,7 @@ fn the_thirsty_are_woken_once() {
 #[test]
 fn blocks_outlive_their_pool() {
     let mut slices = Vec::new();
-    {
+    let shared = {
         let pool = Pool::new(1 << 20);
         for capacity in [10, 4000, CHUNK_BYTES, 100_000] {
             let mut chunk = pool.take(capacity).expect("under the bound");
@@ -497,8 +517,13 @@ fn blocks_outlive_their_pool() {
         let late = pool.take(10).expect("a closed pool still has memory");
         slices.push(late.into_slice());
         pool.close();
-    }
+        drop(pool.take(10));
+        Arc::downgrade(pool.shared())
+    };
     assert_eq!(*slices[4], CHUNK_BYTES.to_le_bytes());
-    let threads = slices.into_iter().map(|slice| thread::spawn(move || drop(slice)));
-    threads.for_each(|thread| thread.join().expect("no panic"));
+    for slice in slices {
+        assert!(shared.upgrade().is_some(), "a block knows where it belongs");
+        thread::spawn(move || drop(slice)).join().expect("no panic");
+    }
+    assert!(shared.upgrade().is_none(), "nothing is left of a closed pool");
 }

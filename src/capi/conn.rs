@@ -56,7 +56,7 @@ pub unsafe extern "C" fn sockeye_send(
 }
 
 /// Gives the same message to many connections. Each takes it or not as in `sockeye_send`; the
-/// bytes are copied once for all of them.
+/// bytes are copied once for all neighbours that have the same framing.
 ///
 /// Ownership: `conns` and `data` are copied; `out_each`, if given, has room for `count` answers.
 /// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `data` when `data_len` is 0.

@@ -129,7 +129,11 @@ impl<P: Proactor> Chair<P> {
         // Its state may be half changed; nothing of it is used again, and dropping it must not
         // bring the panic back.
         let worker = held.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(mut worker) = worker {
+                worker.publish();
+            }
+        }));
         self.core.panicked.store(true, SeqCst);
         Desk::fault(&self.core, self.home);
         self.core.everybody_stops();

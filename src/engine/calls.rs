@@ -150,7 +150,8 @@ impl Net {
         }
         let conn = held.conn().ok_or(Error::Stale)?;
         let endpoint = conn.endpoint.clone();
-        if data.len() > endpoint.limits.outbox_max_bytes as usize {
+        let wire = Session::wire_bytes(&endpoint.framing, data)?;
+        if wire > endpoint.limits.outbox_max_bytes as usize {
             return Err(Error::TooBig);
         }
         drop(held);
@@ -226,7 +227,7 @@ impl Net {
         }
     }
 
-    /// Gives the same message to many; copied once for each framing among them.
+    /// Gives the same message to many; copied once for neighbours of the same framing.
     pub fn send_many(
         &self,
         count: usize,
@@ -334,7 +335,7 @@ impl Net {
             return Err(Error::TooBig);
         }
         let mut chunk = self.core.pool.take(len).ok_or(Error::NoMemory)?;
-        Ok(chunk.take(len))
+        Ok(chunk.write_zeros(len))
     }
 
     /// A message of the current batch for the host to keep: shared where that pins little.

@@ -166,7 +166,7 @@ impl Desk {
         }
         let Some(conn) = held.conn() else { return };
         conn.adopted = answer.is_ok();
-        if conn.handed {
+        if mem::take(&mut conn.handed) {
             self.handed.extend(conn.listener);
         }
         if let Err(error) = answer {
@@ -391,14 +391,7 @@ impl Desk {
             queue.publish(core, &mut self.batch, bytes, Some(self.home));
         }
         for token in self.handed.drain(..) {
-            let Some(mut held) = core.table.hold(token) else { continue };
-            let Some(listener) = held.listener() else { continue };
-            listener.handed -= 1;
-            if listener.handed == 0 && listener.closing.is_some() {
-                let home = usize::from(listener.home);
-                drop(held);
-                core.homes[home].post(Command::Tend(token));
-            }
+            core.handed_told(token);
         }
     }
 
@@ -473,14 +466,14 @@ impl Desk {
 
     /// Lets everybody know why a worker's sockets are gone: it had a fault.
     pub fn fault(core: &Core, home: usize) {
-        let mut batch = Vec::new();
+        let (mut batch, mut handed) = (Vec::new(), Vec::new());
         for token in core.table.tokens() {
             let Some(mut held) = core.table.hold(token) else { continue };
             if let Some(listener) = held.listener()
                 && usize::from(listener.home) == home
-                && listener.socket.take().is_some()
+                && !mem::replace(&mut listener.told, true)
             {
-                listener.told = true;
+                listener.socket = None;
                 let (cause, os_error) = (Cause::Internal, 0);
                 batch.push(Event { token, notice: Notice::ListenerClosed { cause, os_error } });
             } else if let Some(conn) = held.conn()
@@ -489,6 +482,7 @@ impl Desk {
             {
                 conn.end_abruptly(Cause::Internal, 0);
                 conn.socket = None;
+                handed.extend(conn.listener.filter(|_| mem::take(&mut conn.handed)));
                 let unsent = conn.session.abandon();
                 if conn.announced && !mem::replace(&mut conn.told, true) {
                     let (cause, os_error) = (Cause::Internal, 0);
@@ -497,6 +491,7 @@ impl Desk {
                 }
             }
         }
+        handed.into_iter().for_each(|token| core.handed_told(token));
         core.homes[home].population.store(0, SeqCst);
         let bytes = batch.iter().map(Event::cost).sum();
         core.queues[home % core.queues.len()].publish(core, &mut batch, bytes, None);

@@ -155,6 +155,18 @@ impl Core {
         }
     }
 
+    /// Another worker has told, or lost, a connection that this listener handed to it.
+    fn handed_told(&self, token: Token) {
+        let Some(mut held) = self.table.hold(token) else { return };
+        let Some(listener) = held.listener() else { return };
+        listener.handed -= 1;
+        if listener.handed == 0 && listener.closing.is_some() {
+            let home = usize::from(listener.home);
+            drop(held);
+            self.homes[home].post(inbox::Command::Tend(token));
+        }
+    }
+
     /// The batch with a listener's LISTENER_CLOSED is over; its socket was gone before.
     fn listener_ended(&self, token: Token) {
         if let Some(held) = self.table.hold(token) {

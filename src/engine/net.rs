@@ -196,6 +196,11 @@ impl Net {
                 // What was taken was all of connections that the host has closed.
                 continue;
             }
+            if core.panicked.load(SeqCst) && !core.has_ended() {
+                // What is left of the net ends here, so that nobody waits for it.
+                let _ = self.shutdown(Duration::ZERO);
+                continue;
+            }
             if core.has_ended() {
                 return Err(self.over());
             }

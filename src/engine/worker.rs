@@ -58,6 +58,11 @@ impl<P: Proactor> Worker<P> {
         }
     }
 
+    /// Publishes what was told before a fault.
+    pub fn publish(&mut self) {
+        self.desk.publish(&self.core);
+    }
+
     /// Applies completions and publishes their events. What follows from them is carried out
     /// afterwards: nothing can be received or told out of order.
     fn digest(&mut self) {

@@ -23,7 +23,7 @@ mod world;
 
 pub use dice::Dice;
 pub use peer::{Ending, Peer};
-pub use world::{ACCEPT_ERRORS, AcceptError, Answer, Faults, World};
+pub use world::{ACCEPT_ERRORS, AcceptError, Answer, Faults, Trouble, World};
 
 use super::bell::Bell;
 use super::op::{Completion, LANES, Lane, Op, Outcome, Role, Token};
@@ -98,8 +98,10 @@ impl Sim {
     fn step(&mut self, done: &mut Vec<Completion>) -> io::Result<bool> {
         let world = self.world.clone();
         let mut state = world.lock();
-        if std::mem::take(&mut state.broken) {
-            return Err(io::ErrorKind::Other.into());
+        match state.trouble.take() {
+            Some(Trouble::Fails) => return Err(io::ErrorKind::Other.into()),
+            Some(Trouble::Panics) => panic!("asked for by a test"),
+            None => {}
         }
         state.turn += 1;
         let answered = state.answer_ends();

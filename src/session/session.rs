@@ -218,6 +218,10 @@ impl Session {
         let message = match message {
             // Memory first: nothing is dropped for a message that finds none.
             Outgoing::Copy(message) if limits.overflow == Overflow::DropOldest => {
+                let wire = Self::wire_bytes(framing, message)?;
+                if !force && wire > limits.outbox_max_bytes as usize {
+                    return Err(SendError::TooBig);
+                }
                 match Self::frame(framing, memory.pool, message) {
                     Ok(slice) => Outgoing::Framed(slice),
                     Err(SendError::Memory) if !force => return Err(self.refuse_for_memory()),
@@ -251,6 +255,12 @@ impl Session {
 
     fn admit(&mut self, limits: &Limits, wire: usize, force: bool) -> Result<(), SendError> {
         if force { Ok(()) } else { self.outbox.admit(limits, wire) }
+    }
+
+    /// Bytes of a message on the wire, header included.
+    pub fn wire_bytes(framing: &Framing, message: &[u8]) -> Result<usize, SendError> {
+        let mut space = [0; HEADER_MAX];
+        parts(framing, message, &mut space).map(|(head, body)| head.len() + body.len())
     }
 
     /// A message with its header, in memory of its own: what `Outgoing::Framed` takes.

@@ -9,7 +9,7 @@ use super::{DEADLINE, endpoint};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_listener};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Events that one poll has room for.
 const CAP: usize = 256;
@@ -227,6 +227,17 @@ impl Host {
             assert_eq!(self.net.send(conn, &[round]), OK);
             assert_eq!(self.read(peer, 1), [round]);
         }
+    }
+
+    /// Waits for 300 ms in poll while nothing comes; a worker turns seldom meanwhile.
+    pub fn rests(&mut self) {
+        // What was on its way comes first.
+        while self.step(30) > 0 {}
+        let (turns, begun) = (self.net.stats().turns, Instant::now());
+        assert_eq!(self.step(300), 0, "nothing comes: {:?}", self.log.last());
+        assert!(begun.elapsed() >= Duration::from_millis(299), "{:?}", begun.elapsed());
+        let turns = self.net.stats().turns - turns;
+        assert!(turns <= 10, "{turns} turns in 300 ms without an event");
     }
 
     /// Polls until every queue has answered ERR_SHUTDOWN.

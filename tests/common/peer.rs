@@ -71,6 +71,11 @@ impl Peer {
         self.stream.shutdown(Shutdown::Write).expect("a peer ends its writing");
     }
 
+    /// Sends a byte of urgent data.
+    pub fn urgent(&self, byte: u8) {
+        SockRef::from(&self.stream).send_out_of_band(&[byte]).expect("a byte fits");
+    }
+
     /// Closes with RST.
     pub fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger is set");

@@ -8,7 +8,7 @@ use crate::common::words::*;
 use crate::common::{Setup, frame, suite};
 
 suite! {
-    each: held_small_and_large, held_too_late, nothing_to_hold, acquired_outlives_the_net,
+    each: held_small_and_large, holding_little_pins_little, held_too_late, nothing_to_hold, acquired_outlives_the_net,
         acquired_is_bounded, released_memory_comes_back;
 }
 
@@ -53,6 +53,26 @@ pub fn held_small_and_large(setup: Setup) {
     for (buffer, message) in held.iter().zip(&messages[seen..]) {
         assert!(buffer.bytes() == message, "{} bytes", message.len());
     }
+}
+
+/// Holding one small message of many pins its bytes, not all that came with it.
+pub fn holding_little_pins_little(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("?frame=u32be");
+    let (mut peer, conn) = host.meet(door);
+    let mut held: Vec<Buffer> = Vec::new();
+    for round in 0..50u8 {
+        peer.put(&frame(&[round; 100]));
+        held.extend(hold_all(&mut host, 1));
+        peer.put(&frame(&[0xEE; 60_000]));
+        host.await_messages(conn, 2 * usize::from(round) + 2);
+    }
+    host.step(0);
+    let memory = host.net.stats().memory_bytes;
+    assert!(memory < 50 * 8192, "{memory} bytes for 50 messages of 100");
+    assert!(held.iter().enumerate().all(|(at, held)| held.bytes() == [at as u8; 100]));
+    drop(held);
+    host.finish();
 }
 
 /// A message whose batch has ended cannot be held.

@@ -14,7 +14,7 @@ suite! {
         linger_has_an_end, zero_linger_waits_not, reset_is_at_once, reset_loses_and_counts,
         reset_escalates, last_message_past_the_cap, last_message_of_a_reset,
         only_closed_comes_after, graceful_with_a_silent_peer_holds_nobody_up,
-        both_sides_at_once;
+        both_sides_at_once, lingering_does_not_spin, half_closed_with_a_reply_does_not_spin;
 }
 
 /// GRACEFUL: everything that was taken is sent, then FIN.
@@ -202,5 +202,42 @@ pub fn both_sides_at_once(setup: Setup) {
         assert!([HOST, PEER].contains(&cause), "{cause}");
     }
     host.until("free slots", |host| host.net.stats().connections == 0);
+    host.finish();
+}
+
+/// A close that waits for its peer waits: with nothing left to do, and with input that is
+/// discarded as it comes.
+pub fn lingering_does_not_spin(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door_with("", |endpoint| endpoint.linger_ms = 60_000);
+    let (mut peer, conn) = host.meet(door);
+    assert_eq!(host.net.close(conn, GRACEFUL), OK);
+    host.rests();
+    peer.put(&[1; 10_000]);
+    host.rests();
+    peer.fin();
+    assert_eq!(host.closed(conn).cause, HOST);
+    host.finish();
+}
+
+/// The peer has ended its side and does not read the long reply: the system reports that end
+/// each time it is asked, which is no work.
+pub fn half_closed_with_a_reply_does_not_spin(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door_with("", |endpoint| {
+        endpoint.linger_ms = 60_000;
+        endpoint.send_buffer_bytes = 16 * 1024;
+        endpoint.outbox_max_bytes = 32 << 20;
+    });
+    let (mut peer, conn) = host.meet(door);
+    // More than both systems' buffers can grow to take.
+    let reply = vec![6; 20 << 20];
+    assert_eq!(host.net.send(conn, &reply), OK);
+    peer.fin();
+    assert_eq!(host.closed(conn).cause, PEER);
+    host.rests();
+    let (arrived, end) = host.read_to_end(&mut peer);
+    assert!(arrived == reply, "{} bytes", arrived.len());
+    assert_eq!(end, End::Fin);
     host.finish();
 }

@@ -2,13 +2,19 @@
 
 use crate::common::event::Kind;
 use crate::common::peer::Peer;
+use crate::common::process::descriptors;
 use crate::common::words::*;
-use crate::common::{Setup, frame, suite, text_of};
+use crate::common::{Setup, child, frame, suite, text_of};
+use socket2::{SockRef, Socket};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::facts::sockeye_net_info;
+use std::collections::BTreeSet;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
 
 suite! {
-    each: what_runs, lend_is_told, counts_are_exact, memory_of_an_idle_net;
+    each: what_runs, lend_is_told, counts_are_exact, memory_of_an_idle_net,
+        options_of_sockets;
 }
 
 fn reasons(info: &sockeye_net_info) -> [String; 2] {
@@ -89,4 +95,53 @@ pub fn memory_of_an_idle_net(setup: Setup) {
     host.step(0);
     host.until("little memory", |host| host.net.stats().memory_bytes <= 1 << 20);
     host.finish();
+}
+
+/// The net's own socket to the peer at this port, among the descriptors that are new.
+fn socket_to(port: u16, before: &BTreeSet<RawFd>) -> Socket {
+    let fresh: Vec<RawFd> = descriptors().difference(before).copied().collect();
+    let to_port = |&fd: &RawFd| {
+        // SAFETY: it is open, and stays so while the net has its connection.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let socket = SockRef::from(&fd);
+        let peer = socket.peer_addr().ok()?.as_socket()?;
+        (peer.port() == port).then(|| socket.try_clone().expect("a descriptor more"))
+    };
+    fresh.iter().find_map(to_port).expect("a socket with this peer")
+}
+
+/// What an endpoint says of its sockets is what the system has, accepted or connected.
+pub fn options_of_sockets(setup: Setup) {
+    child::alone(setup, || {
+        let mut host = setup.host();
+        for on in [false, true] {
+            let change = |endpoint: &mut sockeye::capi::endpoint::sockeye_endpoint| {
+                endpoint.nodelay = u32::from(on);
+                endpoint.keepalive_s = if on { 77 } else { 0 };
+                endpoint.recv_buffer_bytes = if on { 40_000 } else { 0 };
+                endpoint.send_buffer_bytes = if on { 30_000 } else { 0 };
+            };
+            let (door, plain) = (host.door_with("", change), host.door(""));
+            let before = descriptors();
+            let (peer, _) = host.meet(door);
+            let accepted = socket_to(peer.address().port(), &before);
+            let before = descriptors();
+            let near = host.connect_with(&format!("tcp://127.0.0.1:{}", plain.port), change);
+            host.until("OPENED", |host| host.kinds_of(near) == [Kind::Opened]);
+            let connected = socket_to(plain.port, &before);
+            for socket in [accepted, connected] {
+                assert_eq!(socket.tcp_nodelay().expect("an option"), on);
+                assert_eq!(socket.keepalive().expect("an option"), on);
+                // The system doubles what it is asked for.
+                let (recv, send) = (socket.recv_buffer_size(), socket.send_buffer_size());
+                assert_eq!(recv.expect("an option") == 80_000, on);
+                assert_eq!(send.expect("an option") == 60_000, on);
+                if on {
+                    let idle = socket.tcp_keepalive_time().expect("an option");
+                    assert_eq!(idle, Duration::from_secs(77));
+                }
+            }
+        }
+        host.finish();
+    });
 }

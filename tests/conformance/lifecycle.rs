@@ -13,7 +13,7 @@ suite! {
     each: closed_by_peer, closed_by_peers_reset, closed_by_host, closed_by_hosts_reset,
         opened_before_message, all_of_a_short_life, reset_before_accept, bytes_then_end,
         reset_mid_frame, end_mid_frame,
-        listener_closed_once, listener_closes_under_load, two_doors;
+        listener_closed_once, listener_closes_under_load, urgent_data, two_doors;
 }
 
 /// Rule 1: a peer's FIN is told once, as PEER, behind all that it sent.
@@ -201,5 +201,19 @@ pub fn two_doors(setup: Setup) {
         assert_eq!((info.local.port, info.local.family), (door.port, 4));
         assert_eq!(host.net.listener_info(door.listener).expect("it lives").accepted, 1);
     }
+    host.finish();
+}
+
+/// A peer's urgent byte neither breaks the stream nor keeps a worker busy.
+pub fn urgent_data(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let (mut peer, conn) = host.meet(door);
+    peer.put(b"be");
+    peer.urgent(b'!');
+    peer.put(b"hind");
+    host.until("the stream around it", |host| host.bytes(conn) == b"behind");
+    host.rests();
+    host.turn_over(&mut peer, conn);
     host.finish();
 }

@@ -117,7 +117,7 @@ pub fn gated_reads(setup: Setup) {
         at += taken;
         echo(host, conn, &mut waiting);
         quiet = if taken == 0 { quiet + 1 } else { 0 };
-        quiet == 25
+        quiet == 200
     });
     assert!(at < sent.len(), "somebody took 60 MB");
     let received = host.net.stats().received_bytes;

@@ -70,6 +70,8 @@ const ACTS: [(Act, usize); 25] = [
 ];
 /// Without these nothing happens.
 const ALWAYS: [Act; 6] = [Poll, Send, Client, Talk, Read, Pass];
+/// These bring the bounds about.
+const TIGHT: [Act; 2] = [Hog, Flood];
 
 /// One seed's run.
 pub struct Plan {
@@ -94,10 +96,12 @@ const SIZES: [usize; 11] = [0, 1, 3, 10, 60, 300, 1000, 3990, 4100, 10_000, 40_0
 
 impl Plan {
     pub fn new(dice: &mut Dice) -> Plan {
-        let (share, plenty) = (dice.pick(&[25, 50, 75, 100]), dice.chance(50));
+        let (share, tight) = (dice.pick(&[25, 50, 75, 100]), dice.chance(40));
         let mut acts = Vec::new();
         for (act, weight) in ACTS {
-            if ALWAYS.contains(&act) || dice.chance(share) {
+            if tight && TIGHT.contains(&act) {
+                acts.push((act, weight * dice.pick(&[3, 10])));
+            } else if ALWAYS.contains(&act) || dice.chance(share) {
                 acts.push((act, weight * dice.pick(&[1, 1, 3])));
             }
         }
@@ -108,7 +112,7 @@ impl Plan {
         wires.push(dice.pick(&WIRES));
         let caps = if dice.chance(20) { vec![1] } else { vec![1, 2, 16, 256] };
         Plan {
-            config: config(dice, plenty),
+            config: config(dice, tight),
             faults: faults(dice),
             steps: dice.pick(&[60, 200, 400]),
             conns_max: dice.pick(&[2, 8, 24]),
@@ -176,14 +180,14 @@ impl Plan {
     }
 }
 
-fn config(dice: &mut Dice, plenty: bool) -> Config {
+fn config(dice: &mut Dice, tight: bool) -> Config {
     Config {
         flush: if dice.chance(70) { Flush::Auto } else { Flush::Manual },
-        connections_max: if plenty { 1000 } else { dice.pick(&[3, 8, 30]) },
+        connections_max: dice.pick(&[3, 8, 30, 1000]),
         turn_messages: dice.pick(&[1, 7, 1024]),
         turn_bytes: dice.pick(&[1024, 4096, 65_536]),
-        memory_max_bytes: if plenty { 64 << 20 } else { dice.pick(&[1 << 20, 3 << 20]) },
-        queue_max_bytes: if plenty { 64 << 20 } else { 64 << 10 },
+        memory_max_bytes: if tight { dice.pick(&[1 << 20, 3 << 20]) } else { 64 << 20 },
+        queue_max_bytes: if tight { dice.pick(&[64 << 10, 64 << 20]) } else { 64 << 20 },
         ..threadless()
     }
 }

@@ -343,10 +343,15 @@ impl Run {
         if self.dice.chance(40) {
             return self.hogs.clear();
         }
-        let len = self.dice.pick(&[100, 50_000, 500_000]);
+        // Sometimes next to all that is left.
+        let left = self.plan.config.memory_max_bytes - self.pool.bytes();
+        let left = (left as usize).saturating_sub(self.dice.below(300_000)).min(4 << 20);
+        let len = self.dice.pick(&[100, 50_000, left]);
         match self.net.acquire(len) {
             Ok(slice) => self.hogs.push(slice),
-            Err(error) => assert!(error == Error::NoMemory && !self.pool.has_room(len + 70_000)),
+            Err(error) => {
+                assert!(error == Error::NoMemory && !self.pool.has_room(len + CHUNK_BYTES))
+            }
         }
     }
 

@@ -50,6 +50,15 @@ pub enum Answer {
     Silence,
 }
 
+/// Ways in which a turn goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// It answers an error, like that of a poller whose descriptor is bad.
+    Fails,
+    /// It panics.
+    Panics,
+}
+
 /// Ways in which accept(2) fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AcceptError {
@@ -114,8 +123,8 @@ pub struct State {
     pub fresh: BTreeMap<RawFd, usize>,
     /// Peers answer an end with an end, and read without limit.
     pub polite: bool,
-    /// The next turn fails as a whole.
-    pub broken: bool,
+    /// How the next turn goes wrong as a whole.
+    pub trouble: Option<Trouble>,
     listeners: BTreeMap<Token, Backlog>,
     doors: BTreeMap<SocketAddr, Answer>,
     incoming: VecDeque<usize>,
@@ -172,7 +181,7 @@ impl World {
             link_of: BTreeMap::new(),
             fresh: BTreeMap::new(),
             polite: false,
-            broken: false,
+            trouble: None,
             listeners: BTreeMap::new(),
             doors: BTreeMap::new(),
             incoming: VecDeque::new(),
@@ -262,9 +271,9 @@ impl World {
         self.change(|state| state.faults = faults);
     }
 
-    /// The next turn of a worker fails as a whole, like that of a poller whose descriptor is bad.
-    pub fn break_model(&self) {
-        self.change(|state| state.broken = true);
+    /// The next turn of a worker goes wrong as a whole.
+    pub fn trouble(&self, trouble: Trouble) {
+        self.change(|state| state.trouble = Some(trouble));
     }
 }
 

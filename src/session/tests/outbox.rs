@@ -70,6 +70,17 @@ fn small_messages_are_gathered() {
 }
 
 #[test]
+fn what_many_are_sent_lies_side_by_side() {
+    let pool = Bounded::new(1 << 20);
+    let mut all: Vec<Session> = (0..100).map(|_| Session::new(NOW, false)).collect();
+    for session in &mut all {
+        pool.send(session, &length(1, false), &[7; 99]);
+    }
+    assert!(pool.bytes() <= ARENA_COST, "{} for 100 sends of 100 bytes", pool.bytes());
+    assert!(all.iter_mut().all(|session| write_all(session, 60).len() == 100));
+}
+
+#[test]
 fn a_burst_of_small_messages_is_one_train() {
     let mut out = Out::new(Limits::default(), false);
     out.taken(&[1]);
@@ -326,6 +337,21 @@ fn a_last_message_goes_over_the_cap() {
     let (framing, limits, memory) = (out.framing, out.limits, out.pool.memory());
     out.session.send(&framing, &limits, memory, last, true).expect("forced");
     assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (402, 2));
+}
+
+#[test]
+fn a_last_message_without_memory_is_owed_nothing() {
+    for overflow in [Overflow::Reject, Overflow::DropOldest, Overflow::Close] {
+        let out = Out::new(Limits { overflow, ..Limits::default() }, false);
+        let Out { mut session, framing, limits, pool, .. } = out;
+        let hog = empty(&pool);
+        let last = Outgoing::Copy(&[1; 200]);
+        let answer = session.send(&framing, &limits, pool.memory(), last, true);
+        assert_eq!(answer, Err(SendError::Memory));
+        drop(hog);
+        assert_eq!(session.poll_writable(&limits), None);
+        assert_eq!(session.outbox().messages(), 0);
+    }
 }
 
 #[test]

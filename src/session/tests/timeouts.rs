@@ -158,6 +158,20 @@ fn a_frame_s_clock_stands_while_nothing_is_asked_for() {
 }
 
 #[test]
+fn a_frame_that_is_parsed_late_has_all_its_time() {
+    let pool = Bounded::new(1 << 20);
+    let mut session = Session::new(0, false);
+    assert!(matches!(session.poll_recv(10), Want::Fresh));
+    let slice = pool.take(10).expect("memory").write(&[5, 1]);
+    session.handle_received(slice, None, 10);
+    // The host pauses before the parse.
+    assert!(session.poll_event(&length(1, false), &pool, 1000).is_none());
+    assert!(matches!(session.poll_recv(1000), Want::Fresh));
+    let due = session.poll_timeout(&FRAME, true, true, false);
+    assert_eq!(due, Some((1030, Cause::TimeoutFrame)), "and no more than that");
+}
+
+#[test]
 fn a_send_s_clock_starts_anew_when_some_of_it_was_written() {
     let pool = Bounded::new(1 << 20);
     let mut session = Session::new(0, false);
