@@ -8,8 +8,8 @@ use crate::common::words::*;
 use crate::common::{Setup, frame, suite};
 
 suite! {
-    each: held_small_and_large, holding_little_pins_little, held_too_late, nothing_to_hold, acquired_outlives_the_net,
-        acquired_is_bounded, released_memory_comes_back;
+    each: held_small_and_large, holding_little_pins_little, held_too_late, nothing_to_hold,
+        acquired_outlives_the_net, acquired_is_bounded, released_memory_comes_back;
 }
 
 /// Holds every message until there are `count`.
