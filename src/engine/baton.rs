@@ -174,13 +174,16 @@ impl<P: Proactor> Chair<P> {
         self.last_turns(&mut held);
     }
 
-    /// Publishes what a stopping worker still has.
+    /// Closes and publishes what a stopping worker still has. On a busy machine it may hear only
+    /// now that it is to stop.
     fn last_turns(&self, held: &mut Held<'_, P>) {
+        let home = &self.core.homes[self.home];
         for _ in 0..LAST_TURNS {
-            if held.as_ref().is_none_or(Worker::at_rest) {
+            let turned = self.turn(held, Some(Duration::ZERO));
+            let rests = held.as_ref().is_none_or(Worker::at_rest);
+            if !turned || (rests && home.population.load(SeqCst) == 0) {
                 break;
             }
-            self.turn(held, Some(Duration::ZERO));
         }
     }
 
