@@ -17,7 +17,8 @@ pub struct Ready {
     pub token: Token,
     /// The lane on which a try is worth it.
     pub lane: Lane,
-    /// The peer ended or broke the connection: the next receives bring what is left, then the end.
+    /// The peer ended or broke the connection, or sent urgent data: a short receive does not mean
+    /// that nothing is left.
     pub ended: bool,
 }
 

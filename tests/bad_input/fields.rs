@@ -7,6 +7,8 @@ use sockeye::capi::endpoint::{
     sockeye_connect, sockeye_endpoint, sockeye_listen, sockeye_listener,
 };
 use sockeye::capi::net::{sockeye_free, sockeye_init};
+use std::ffi::CString;
+use std::net::TcpListener;
 use std::ptr;
 
 type ConfigChange = fn(&mut sockeye_config);
@@ -185,9 +187,11 @@ fn kinds_to_come() {
 fn unknown_ways_to_close() {
     let net = Net::new();
     let mut conn = sockeye_conn { id: 0 };
-    let url = c"tcp://127.0.0.1:9".as_ptr();
+    let there = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("tcp://{}", there.local_addr().expect("bound"));
+    let url = CString::new(url).expect("no NUL");
     // SAFETY: a live net, a text, the defaults, room for the answer.
-    assert_eq!(unsafe { sockeye_connect(net.0, url, ptr::null(), &mut conn) }, OK);
+    assert_eq!(unsafe { sockeye_connect(net.0, url.as_ptr(), ptr::null(), &mut conn) }, OK);
     for how in [2, 3, u32::MAX] {
         // SAFETY: a live net.
         assert_eq!(unsafe { sockeye_close(net.0, conn, how) }, ERR_INVALID);

@@ -56,8 +56,11 @@ pub fn descriptors() -> BTreeSet<i32> {
 }
 
 /// Whether a descriptor is closed when the process executes another program, as /proc tells it.
+/// One that was closed meanwhile is.
 pub fn closes_on_exec(descriptor: i32) -> bool {
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).expect("it is open");
+    let Ok(text) = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")) else {
+        return true;
+    };
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).expect("has flags");
     let flags = i32::from_str_radix(flags.trim(), 8).expect("octal");
     flags & libc::O_CLOEXEC != 0

@@ -10,6 +10,7 @@ mod peer_log;
 mod plan;
 mod run;
 mod seeds;
+mod stage;
 mod told;
 mod wire;
 

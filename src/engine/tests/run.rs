@@ -1,13 +1,14 @@
 //! Hosts and peers that do what a seed says.
 
-use super::conn_log::{ConnLog, Style};
+use super::conn_log::ConnLog;
 use super::ledger::{Ledger, ListenerLog};
 use super::peer_log::{PeerLog, payload};
 use super::plan::{Act, Plan};
+use super::stage::endpoint;
 use super::told::{Told, What};
 use super::{now, open, set_now};
 use crate::buf::{CHUNK_BYTES, Pool, Slice};
-use crate::engine::{CloseHow, Core, Endpoint, Error, Kind, Net};
+use crate::engine::{CloseHow, Core, Error, Kind, Net};
 use crate::io::Token;
 use crate::io::sim::{ACCEPT_ERRORS, Answer, Dice, Ending, Faults, World};
 use std::net::{IpAddr, SocketAddr};
@@ -476,8 +477,4 @@ impl Run {
         assert_eq!(pool.bytes(), 0, "memory is left");
         ledger.trace
     }
-}
-
-fn endpoint(style: &Style) -> Endpoint {
-    Endpoint { user_data: style.user_data, limits: style.limits, ..Endpoint::default() }
 }

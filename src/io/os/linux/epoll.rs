@@ -14,8 +14,10 @@ use std::time::Duration;
 const REPORTS_MAX: usize = 256;
 /// The data of the doorbell; no token has all bits set.
 const BELL: u64 = u64::MAX;
-const ENDED: i32 = libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR;
-const EVERYTHING: i32 = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
+/// Urgent data (PRI) is among them: a receive stops at its mark with more behind it.
+const ENDED: i32 = libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR | libc::EPOLLPRI;
+const EVERYTHING: i32 =
+    libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
 
 /// One epoll instance.
 pub struct Epoll {
