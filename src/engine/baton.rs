@@ -302,7 +302,9 @@ impl<P: Proactor> Seat for Chair<P> {
             let left = until.saturating_duration_since(Instant::now());
             let rests = held.as_ref().is_none_or(Worker::at_rest);
             let done = home.population.load(SeqCst) == 0 && rests;
-            if done || left.is_zero() || !self.turn(&mut held, Some(left)) {
+            // What completed in it is still to be looked at.
+            let wait = if rests { left } else { Duration::ZERO };
+            if done || left.is_zero() || !self.turn(&mut held, Some(wait)) {
                 break;
             }
         }
