@@ -5,8 +5,10 @@
 use std::{env, fs, path::Path};
 
 /// The rooms of the C ABI in the order in which the header shows them.
-const FILES: [&str; 10] =
-    ["status", "model", "config", "net", "endpoint", "conn", "event", "queue", "buffer", "facts"];
+const FILES: [&str; 11] = [
+    "status", "model", "config", "net", "endpoint", "conn", "event", "queue", "buffer", "facts",
+    "log",
+];
 
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory");

@@ -260,6 +260,18 @@ typedef enum {
     SOCKEYE_CAUSE_INTERNAL = 21,
 } sockeye_cause;
 
+/// How much a line of the log matters.
+typedef enum {
+    /// Nothing is told.
+    SOCKEYE_LOG_NONE = 0,
+    /// A fault inside the library.
+    SOCKEYE_LOG_ERROR = 1,
+    /// Something is refused or short: descriptors, connections.
+    SOCKEYE_LOG_WARNING = 2,
+    /// What a net does once: it listens, it is shut down.
+    SOCKEYE_LOG_INFO = 3,
+} sockeye_log_level;
+
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 typedef struct sockeye_net sockeye_net;
 
@@ -560,6 +572,10 @@ typedef struct {
     /// Messages dropped by DROP_OLDEST.
     uint64_t dropped_messages;
 } sockeye_conn_stats;
+
+/// The host's function: `user` as given, a `sockeye_log_level`, a NUL-terminated line without an
+/// end of line, borrowed until return. It must not throw.
+typedef void (*sockeye_log_fn)(void *user, uint32_t level, const char *text);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1043,6 +1059,22 @@ SOCKEYE_API
 sockeye_status sockeye_address_format(const sockeye_address *address,
                                       char *buffer,
                                       size_t cap);
+
+/// Has lines of up to `level` told to `log`, on workers and on threads that call the library, one
+/// line or several at a time. When it returns, the function that was set before does not run and
+/// is never called again; from inside that function, when it returns. Sends, closes and facts may
+/// be asked for inside; shutdown and free answer ERR_WOULD_DEADLOCK there.
+///
+/// Ownership: `user` is borrowed until another function, or NULL, is set.
+/// NULL:      `log` may be NULL: nothing is told any more. `user` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL net, unknown level).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_set_log(sockeye_net *net,
+                               sockeye_log_fn log,
+                               void *user,
+                               uint32_t level);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -10,6 +10,7 @@ pub mod conn;
 pub mod endpoint;
 pub mod event;
 pub mod facts;
+pub mod log;
 pub mod model;
 pub mod net;
 pub mod queue;

@@ -14,6 +14,7 @@ use super::Core;
 use super::desk::Desk;
 use super::events::{NOBODY, PARKED, Queue, TURNING};
 use super::inbox::me;
+use super::log::Level;
 use super::worker::Worker;
 use crate::io::Proactor;
 use parking_lot::{Mutex, MutexGuard};
@@ -135,6 +136,7 @@ impl<P: Proactor> Chair<P> {
             }
         }));
         self.core.panicked.store(true, SeqCst);
+        self.core.log.tell(Level::Error, || format!("worker {} had a fault", self.home));
         Desk::fault(&self.core, self.home);
         self.core.everybody_stops();
         false

@@ -4,6 +4,7 @@ use super::config::{CloseHow, Endpoint, Kind, SocketOptions};
 use super::conn::{Candidates, Conn, End, Listener, Phase, linger};
 use super::error::{Error, Refusal};
 use super::inbox::Command;
+use super::log::Level;
 use super::net::Net;
 use super::table::{Entry, Held};
 use super::url::{self, HostName};
@@ -81,6 +82,7 @@ impl Net {
         let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
+        self.core.log.tell(Level::Info, || format!("listening on {address}"));
         Ok(())
     }
 

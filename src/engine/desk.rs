@@ -5,6 +5,7 @@ use super::Core;
 use super::conn::{Candidates, Conn, End, LaneState, Phase, linger};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
+use super::log::Level;
 use super::table::Entry;
 use super::timers::Timers;
 use crate::buf::{Chunk, Release, Slice, Train};
@@ -23,6 +24,8 @@ const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
 const CATCH_UP_MS: Millis = 1000;
 /// Completions of a turn from which on more are likely to wait.
 const BUSY: usize = 64;
+/// Warnings come no faster, so that a storm of peers does not become one of lines.
+const SAY_MS: Millis = 100;
 
 /// What the desk wants done by the model.
 pub enum Order {
@@ -55,6 +58,9 @@ pub struct Desk {
     commands: Vec<Command>,
     pub(super) timers: Timers,
     pub(super) now: Millis,
+    /// A warning to be told, and when the last one was.
+    words: Option<String>,
+    said: Millis,
     /// When the sockets were last looked at.
     last_read: Millis,
     /// The process was stopped for a while: timers wait until what came meanwhile is read.
@@ -77,6 +83,8 @@ impl Desk {
             commands: Vec::new(),
             timers: Timers::default(),
             now: 0,
+            words: None,
+            said: 0,
             last_read: 0,
             catching_up: false,
         }
@@ -89,6 +97,14 @@ impl Desk {
             && self.batch.is_empty()
             && self.hungry.is_empty()
             && self.handed.is_empty()
+    }
+
+    /// Has a warning told when no lock is held, at most one in `SAY_MS`.
+    fn say(&mut self, words: impl FnOnce() -> String) {
+        if self.said + SAY_MS <= self.now {
+            self.said = self.now;
+            self.words = Some(words());
+        }
     }
 
     /// When the next deadline is due.
@@ -240,6 +256,7 @@ impl Desk {
             && listener.closing.is_none()
         {
             count(&counters.accept_failures, 1);
+            self.say(|| format!("a connection could not be accepted: {error}"));
             if !sys::accept_goes_on(&error) {
                 // Never a spin, never the end of the listener: wait, then ask again.
                 let (first, longest) = ACCEPT_BACKOFF_MS;
@@ -268,7 +285,10 @@ impl Desk {
                 Some(fresh) => handed.push((home, fresh)),
                 // The entry was dropped, which closed the socket: the peer is told by a reset
                 // or an end, and the host by this count.
-                None => count(&counters.accept_failures, 1),
+                None => {
+                    count(&counters.accept_failures, 1);
+                    self.say(|| "a connection was refused: connections_max is reached".into());
+                }
             }
         }
         // Behind the orders for what it accepted: nothing of it comes after its own end.
@@ -392,6 +412,9 @@ impl Desk {
         }
         for token in self.handed.drain(..) {
             core.handed_told(token);
+        }
+        if let Some(words) = self.words.take() {
+            core.log.tell(Level::Warning, || words);
         }
     }
 

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod facts;
 mod inbox;
+mod log;
 mod net;
 mod resolve;
 mod stop;
@@ -28,6 +29,7 @@ pub use config::{CloseHow, Config, Drive, Endpoint, Flush, Kind, SocketOptions};
 pub use error::{Error, Refusal};
 pub use events::{Event, Handed, Notice};
 pub use facts::{ConnInfo, ConnStats, ListenerInfo, NetInfo, NetStats};
+pub use log::{Level, Sink};
 pub use net::Net;
 
 use crate::buf::Pool;
@@ -62,6 +64,7 @@ pub struct Core {
     state: AtomicU8,
     /// A worker had a fault.
     panicked: AtomicBool,
+    log: log::Log,
     /// Told when a socket is gone while the net stops.
     gone: (Mutex<()>, Condvar),
 }

@@ -103,6 +103,7 @@ impl Net {
             clock: Instant::now(),
             state: AtomicU8::new(RUNNING),
             panicked: AtomicBool::new(false),
+            log: super::log::Log::default(),
             gone: (Mutex::new(()), Condvar::new()),
             config,
         });
@@ -307,8 +308,16 @@ impl Net {
         Ok(raw)
     }
 
+    /// Has lines of up to `level` told to the host.
+    pub fn set_log(&self, sink: Option<super::Sink>, level: u32) {
+        self.core.log.set(sink, level);
+    }
+
     /// Whether no poller is inside; from then on none comes in.
     pub fn retire(&self) -> Result<(), Error> {
+        if super::log::inside() {
+            return Err(Error::WouldDeadlock);
+        }
         let pollers = self.core.queues.iter().map(|queue| queue.poller.try_lock());
         let inside: Option<Vec<_>> = pollers.collect();
         std::mem::forget(inside.ok_or(Error::Busy)?);

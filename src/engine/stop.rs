@@ -3,6 +3,7 @@
 use super::config::Kind;
 use super::error::Error;
 use super::inbox::Command;
+use super::log::Level;
 use super::net::Net;
 use super::{Core, ENDED, STOPPING};
 use crate::io::Token;
@@ -37,6 +38,9 @@ impl Core {
 impl Net {
     /// Ends the net; see the C ABI's `sockeye_shutdown`.
     pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
+        if super::log::inside() {
+            return Err(Error::WouldDeadlock);
+        }
         let mut stopped = self.stopped.lock();
         if let Some(answer) = *stopped {
             return answer;
@@ -66,6 +70,8 @@ impl Net {
         core.queues.iter().for_each(super::events::Queue::unpark);
         let answer = if faulty { Err(Error::Panic) } else { Ok(()) };
         *stopped = Some(answer);
+        drop(stopped);
+        core.log.tell(Level::Info, || "the net is shut down".into());
         answer
     }
 

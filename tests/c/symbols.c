@@ -53,6 +53,7 @@ static const struct symbol symbols[] = {
     SYMBOL(sockeye_conns_get_stats),
     SYMBOL(sockeye_address_parse),
     SYMBOL(sockeye_address_format),
+    SYMBOL(sockeye_set_log),
 };
 
 #define COUNT (sizeof symbols / sizeof symbols[0])

@@ -1,0 +1,76 @@
+//! The log hook.
+
+use super::boundary::{self, enter, guard};
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{Error, Level, Sink};
+use std::ffi::{CString, c_char, c_void};
+
+/// How much a line of the log matters.
+#[repr(C)]
+pub enum sockeye_log_level {
+    /// Nothing is told.
+    SOCKEYE_LOG_NONE = 0,
+    /// A fault inside the library.
+    SOCKEYE_LOG_ERROR = 1,
+    /// Something is refused or short: descriptors, connections.
+    SOCKEYE_LOG_WARNING = 2,
+    /// What a net does once: it listens, it is shut down.
+    SOCKEYE_LOG_INFO = 3,
+}
+
+/// The host's function: `user` as given, a `sockeye_log_level`, a NUL-terminated line without an
+/// end of line, borrowed until return. It must not throw.
+pub type sockeye_log_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, level: u32, text: *const c_char)>;
+
+/// The host's pointer, given back to it on other threads as it was.
+struct User(*mut c_void);
+
+// SAFETY: the library never looks behind it; the host says in `sockeye_set_log` that it may come
+// on any thread.
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+/// Has lines of up to `level` told to `log`, on workers and on threads that call the library, one
+/// line or several at a time. When it returns, the function that was set before does not run and
+/// is never called again; from inside that function, when it returns. Sends, closes and facts may
+/// be asked for inside; shutdown and free answer ERR_WOULD_DEADLOCK there.
+///
+/// Ownership: `user` is borrowed until another function, or NULL, is set.
+/// NULL:      `log` may be NULL: nothing is told any more. `user` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL net, unknown level).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_set_log(
+    net: *mut sockeye_net,
+    log: sockeye_log_fn,
+    user: *mut c_void,
+    level: u32,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        if level > Level::Info as u32 {
+            return boundary::refuse(Error::Invalid);
+        }
+        let user = User(user);
+        let sink = log.map(|log| -> Sink {
+            Box::new(move |level, words| {
+                let user = &user;
+                let mut bytes = words.into_bytes();
+                bytes.retain(|&byte| byte != 0);
+                let text = CString::new(bytes).unwrap_or_default();
+                // SAFETY: the host's function with the pointer that it was given for.
+                unsafe { log(user.0, level as u32, text.as_ptr()) };
+            })
+        });
+        net.set_log(sink, level);
+        0
+    })
+}
