@@ -158,7 +158,7 @@ impl<P: Proactor> Chair<P> {
                 queue.unpark();
             }
         }
-        if self.deep.swap(false, SeqCst) {
+        if self.deep.load(SeqCst) && self.deep.swap(false, SeqCst) {
             self.unpark_backstop();
         }
     }
@@ -253,7 +253,8 @@ impl<P: Proactor> Seat for Chair<P> {
         self.asked.store(false, SeqCst);
         self.until.store(HELD, SeqCst);
         self.core.homes[self.home].owner.store(0, SeqCst);
-        self.moved.fetch_add(1, SeqCst);
+        // Only who holds the baton counts.
+        self.moved.store(self.moved.load(Relaxed) + 1, Relaxed);
         queue.waiter.store(TURNING + self.home, SeqCst);
         loop {
             let timeout = match how {

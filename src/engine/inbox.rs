@@ -48,6 +48,8 @@ pub struct Home {
     staged: Mutex<Vec<Token>>,
     /// Connections whose sends were refused for want of memory.
     thirsty: Mutex<Vec<Token>>,
+    /// True exactly when that list is not empty.
+    is_thirsty: AtomicBool,
     bell: OnceLock<Bell>,
     /// The thread that left with a live lease; 0 while somebody turns or nobody did.
     pub owner: AtomicU64,
@@ -78,6 +80,7 @@ impl Home {
             inbox: Mutex::default(),
             staged: Mutex::default(),
             thirsty: Mutex::default(),
+            is_thirsty: AtomicBool::new(false),
             bell: OnceLock::new(),
             owner: AtomicU64::new(0),
             wanted: AtomicBool::new(false),
@@ -140,7 +143,9 @@ impl Home {
 
     /// Has the worker look at a connection when there is memory again.
     pub fn thirst(&self, token: Token) {
-        self.thirsty.lock().push(token);
+        let mut thirsty = self.thirsty.lock();
+        thirsty.push(token);
+        self.is_thirsty.store(true, SeqCst);
     }
 
     /// The turner takes everything. `commands` is empty and comes back full.
@@ -152,11 +157,13 @@ impl Home {
 
     /// The turner takes those that waited for memory.
     pub fn take_thirsty(&self) -> Vec<Token> {
-        std::mem::take(&mut *self.thirsty.lock())
+        let mut thirsty = self.thirsty.lock();
+        self.is_thirsty.store(false, SeqCst);
+        std::mem::take(&mut *thirsty)
     }
 
     /// Whether anybody waits for memory.
     pub fn is_thirsty(&self) -> bool {
-        !self.thirsty.lock().is_empty()
+        self.is_thirsty.load(SeqCst)
     }
 }
