@@ -180,7 +180,8 @@ impl Net {
         self.let_leave(queue_at as usize);
         let now = timeout == Some(Duration::ZERO);
         let until = timeout.filter(|_| !now).map(|timeout| Instant::now() + timeout);
-        let first = if poller.pending() >= cap {
+        let mut ahead = poller.pending() >= cap;
+        let first = if ahead {
             Lead::Send
         } else if now || poller.pending() > 0 || queue.is_ready() {
             Lead::Look
@@ -193,8 +194,11 @@ impl Net {
             if count > 0 {
                 return Ok(count);
             }
-            if queue.is_ready() {
+            if queue.is_ready() || ahead {
                 // What was taken was all of connections that the host has closed.
+                if std::mem::take(&mut ahead) {
+                    led = self.lead(queue, Lead::Look);
+                }
                 continue;
             }
             if core.panicked.load(SeqCst) && !core.has_ended() {
