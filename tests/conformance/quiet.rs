@@ -2,10 +2,12 @@
 //! another program; a forked child gets ERR_FORKED.
 
 use crate::common::event::Kind;
+use crate::common::host::{Door, Host};
 use crate::common::process::{closes_on_exec, descriptors};
 use crate::common::words::*;
-use crate::common::{Setup, child, suite};
+use crate::common::{DEADLINE, Setup, child, suite};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 suite! {
     each: no_signal, descriptors_close_on_exec, no_output, forked_child;
@@ -38,9 +40,33 @@ pub fn no_signal(setup: Setup) {
                 host.is_closed(conn)
             });
         }
+        for _ in 0..5 {
+            reply_to_nobody(&mut host, door);
+        }
         host.finish();
         assert_eq!(SIGNALS.load(Ordering::SeqCst), 0);
     });
+}
+
+/// A peer that has closed before it is answered: the first part of the reply earns a reset, the
+/// next is what raises the signal.
+fn reply_to_nobody(host: &mut Host, door: Door) {
+    let (mut peer, conn) = host.meet(door);
+    peer.put(b"x");
+    drop(peer);
+    let end = Instant::now() + DEADLINE;
+    let mut replied = false;
+    while !replied {
+        assert!(Instant::now() < end, "not in time: CLOSED");
+        let batch = host.batch(2);
+        let closed = |at: usize| batch.kind(at) == Kind::Closed && batch.raw[at].conn == conn;
+        replied = (0..batch.raw.len()).any(closed);
+        if replied {
+            assert_eq!(batch.net.send(conn, &[0; 500_000]), OK);
+            assert_eq!(batch.net.send(conn, &[0; 500_000]), OK);
+        }
+    }
+    host.until("a free slot", |host| host.net.stats().connections == 0);
 }
 
 /// Rule 8: every descriptor of ours is CLOEXEC: sockets, doorbells, the model's own.

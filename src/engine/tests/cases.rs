@@ -338,6 +338,29 @@ fn shutdown_does_not_wait_for_nothing() {
     }
 }
 
+/// The connect succeeds while it is cancelled, and the net is shut down in order meanwhile.
+#[test]
+fn a_reset_stays_one_when_the_net_is_shut_down() {
+    let mut resets = 0;
+    for seed in 0..30 {
+        let faults = Faults { delay: 8, ..Faults::default() };
+        let mut stage = Stage::seeded(seed, threadless(), faults);
+        stage.world.set_door(SocketAddr::from(([127, 0, 0, 1], 1)), Answer::Accept);
+        let token = stage.dial("tcp://127.0.0.1:1", plain());
+        stage.polls(1, 64);
+        stage.ledger.close(&stage.net, token, CloseHow::Reset, None);
+        stage.polls(1, 64);
+        stage.world.be_polite();
+        stage.ledger.over = true;
+        assert_eq!(stage.net.shutdown(Duration::from_secs(20)), Ok(()));
+        if let Some(peer) = stage.world.incoming() {
+            assert_eq!(peer.ending(), Ending::Reset, "seed {seed}");
+            resets += 1;
+        }
+    }
+    assert!(resets > 0, "none was connected while it was cancelled");
+}
+
 #[test]
 fn shutdown_ends_what_never_ends() {
     let mut stage = Stage::plain();

@@ -39,6 +39,8 @@ pub struct ConnLog {
     /// A send did.
     deaf: bool,
     pub paused: bool,
+    /// Polls that told nothing since it was paused. The first may not have looked at the sockets.
+    pub silence: usize,
     pub user_data: u64,
     /// Taken and not yet seen by the peer, as sent.
     taken: VecDeque<Vec<u8>>,
@@ -64,6 +66,7 @@ impl ConnLog {
             doomed: false,
             deaf: false,
             paused: false,
+            silence: 0,
             user_data: style.user_data,
             taken: VecDeque::new(),
             seen: Vec::new(),
@@ -77,6 +80,16 @@ impl ConnLog {
     /// Whether the host may still speak of it.
     pub fn is_live(&self) -> bool {
         self.closed.is_none()
+    }
+
+    /// Whether it is paused, and all that was parsed by then is told.
+    pub fn is_quiet(&self) -> bool {
+        self.paused && self.silence > 1
+    }
+
+    /// The host paused it or let it go on.
+    pub fn set_paused(&mut self, paused: bool) {
+        (self.paused, self.silence) = (paused, 0);
     }
 
     /// Whether messages that were taken may be dropped.
@@ -188,6 +201,8 @@ impl ConnLog {
     pub fn close(&mut self, closed: Closed, peer: Option<&PeerLog>, connects: bool) {
         assert!(self.closed.is_none(), "CLOSED came twice");
         let Closed { cause, unsent } = closed;
+        let quiet = self.is_quiet() && cause == Cause::Peer;
+        assert!(!quiet, "the peer's end was told of what is paused");
         let known = self.opened || self.listener.is_none();
         assert!(known, "CLOSED came for a connection without OPENED");
         self.check_cause(cause, peer, connects);

@@ -76,6 +76,7 @@ impl Ledger {
         let batch = told::poll(net, cap, timeout)?;
         if batch.is_empty() {
             assert_eq!(net.stats().queued_bytes, 0, "nothing is told and something waits");
+            self.conns.values_mut().for_each(|conn| conn.silence += 1);
         }
         for (at, told) in batch.iter().enumerate() {
             self.told(told);
@@ -125,6 +126,7 @@ impl Ledger {
         assert!(conn.opened, "{token:?} was told {:?} before OPENED", told.what);
         match &told.what {
             What::Message(data, _) => {
+                assert!(!conn.is_quiet(), "{token:?} is paused and was told a message");
                 let link = link.expect("a connection with a message is connected");
                 self.peers[link].told(data);
                 self.note(&[2, data.len() as u64]);

@@ -282,7 +282,7 @@ impl Run {
         let conn = self.ledger.conns.get_mut(&token).expect("one of them");
         let paused = !conn.paused;
         match self.net.pause(token, paused) {
-            Ok(()) => conn.paused = paused,
+            Ok(()) => conn.set_paused(paused),
             Err(Error::Closed) => conn.doomed = true,
             Err(error) => assert!(error == Error::Stale && conn.stale, "{error:?}"),
         }
@@ -404,7 +404,10 @@ impl Run {
         self.world.set_faults(Faults { accept: 0, ..self.plan.faults });
         let paused = self.ledger.conns.iter().filter(|(_, conn)| conn.paused && !conn.stale);
         for token in paused.map(|(token, _)| *token).collect::<Vec<_>>() {
-            let _ = self.net.pause(token, false);
+            if self.net.pause(token, false).is_ok() {
+                let conn = self.ledger.conns.get_mut(&token).expect("one of them");
+                conn.set_paused(false);
+            }
         }
         let (mut idle, mut polls, mut unread) = (0, 0, 0);
         while idle < REST_POLLS {

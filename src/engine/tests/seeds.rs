@@ -4,7 +4,7 @@ use super::run::Run;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 400;
 
 fn number(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;
