@@ -77,12 +77,14 @@ impl Net {
         let turn = self.next_listener.fetch_add(1, Relaxed) % homes.len();
         let home = queue + turn * self.core.queues.len();
         let user_data = endpoint.user_data;
-        let listener = Entry::Listener(Listener::new(socket, Arc::new(endpoint), home));
+        let listener = Listener::new(socket, Arc::new(endpoint), home);
+        let bound = listener.local.unwrap_or(address);
+        let listener = Entry::Listener(listener);
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
-        self.core.log.tell(Level::Info, || format!("listening on {address}"));
+        self.core.log.tell(Level::Info, || format!("listening on {bound}"));
         Ok(())
     }
 

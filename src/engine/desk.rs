@@ -58,7 +58,7 @@ pub struct Desk {
     commands: Vec<Command>,
     pub(super) timers: Timers,
     pub(super) now: Millis,
-    /// A warning to be told, and when the last one was.
+    /// A warning to be told, and when the last one was; 0: never.
     words: Option<String>,
     said: Millis,
     /// When the sockets were last looked at.
@@ -101,7 +101,7 @@ impl Desk {
 
     /// Has a warning told when no lock is held, at most one in `SAY_MS`.
     fn say(&mut self, words: impl FnOnce() -> String) {
-        if self.said + SAY_MS <= self.now {
+        if self.said == 0 || self.said + SAY_MS <= self.now {
             self.said = self.now;
             self.words = Some(words());
         }

@@ -7,6 +7,7 @@ use sockeye::capi::conn::*;
 use sockeye::capi::endpoint::*;
 use sockeye::capi::event::*;
 use sockeye::capi::facts::*;
+use sockeye::capi::log::*;
 use sockeye::capi::model::*;
 use sockeye::capi::net::*;
 use sockeye::capi::queue::*;
@@ -64,6 +65,7 @@ fn no_net_for_the_daily_calls() {
         sockeye_flush(net),
         sockeye_queue_flush(net, 0),
         sockeye_post(net, 0, 1, 1),
+        sockeye_set_log(net, None, null_mut(), 0),
     }
 }
 
@@ -155,6 +157,8 @@ fn null_where_it_is_allowed() {
     let (conns, data) = (null(), null());
     answers! { OK;
         sockeye_free(null_mut()),
+        sockeye_set_log(net.0, None, null_mut(), 0),
+        sockeye_set_log(net.0, None, null_mut(), 3),
         sockeye_listen(net.0, URL, null(), &mut door),
         sockeye_send_many(net.0, conns, 0, data, 0, null_mut()),
         sockeye_conns_get_stats(net.0, conns, 0, null_mut(), size_of::<sockeye_conn_stats>()),
@@ -168,7 +172,7 @@ fn null_where_it_is_allowed() {
     }
 }
 
-/// Lengths that no memory can have, and arrays without room.
+/// Lengths that no memory can have, arrays without room, numbers that mean nothing.
 #[test]
 fn impossible_lengths() {
     let net = Net::new();
@@ -183,5 +187,7 @@ fn impossible_lengths() {
         sockeye_poll_events(net.0, &mut event, 1, -2),
         sockeye_queue_poll_events(net.0, 1, &mut event, 1, 0),
         sockeye_queue_poll_events(net.0, u32::MAX, &mut event, 1, 0),
+        sockeye_set_log(net.0, None, null_mut(), 4),
+        sockeye_set_log(net.0, None, null_mut(), u32::MAX),
     }
 }

@@ -10,10 +10,11 @@ use sockeye::capi::endpoint::{self as door_calls, sockeye_endpoint, sockeye_list
 use sockeye::capi::event::{sockeye_event, sockeye_queue_poll_events};
 use sockeye::capi::facts::{self, sockeye_conn_info, sockeye_conn_stats, sockeye_net_info};
 use sockeye::capi::facts::{sockeye_listener_info, sockeye_net_stats};
+use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown};
 use sockeye::capi::queue as queue_calls;
 use sockeye::capi::status::sockeye_last_error;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -197,6 +198,13 @@ impl Net {
         // SAFETY: a live net and room for the answer.
         answer(unsafe { queue_calls::sockeye_wait_handle(self.0, queue, &mut out) })
             .map(|_| out as i32)
+    }
+
+    /// # Safety
+    /// `log` may be called with `user`, on any thread, until another function or NULL is set.
+    pub unsafe fn set_log(&self, log: sockeye_log_fn, user: *mut c_void, level: u32) -> i32 {
+        // SAFETY: a live net; the rest is the caller's word.
+        unsafe { sockeye_set_log(self.0, log, user, level) }
     }
 
     pub fn shutdown(&self, timeout_ms: i32) -> i32 {

@@ -17,6 +17,7 @@ mod framing;
 mod gather;
 mod handles;
 mod lifecycle;
+mod log;
 mod overflow;
 mod parity;
 mod pause;
