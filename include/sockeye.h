@@ -139,8 +139,9 @@ typedef enum {
 typedef enum {
     /// Threads do all input and output; polls touch queues only.
     SOCKEYE_DRIVE_POOL = 0,
-    /// A host that would wait inside poll turns its home worker instead of sleeping. The default.
-    /// This version runs it as POOL, and `sockeye_net_get_info` says so.
+    /// A poll that would sleep turns the queue's home worker instead, so that its messages cross
+    /// no thread. The worker's own thread steps in when no poll has waited for `lease_us`. The
+    /// default.
     SOCKEYE_DRIVE_LEND = 1,
     /// Every poll, also with timeout 0, turns the home worker once on the caller's thread. The
     /// worker's own thread steps in when no poll has come for `lease_us`.
@@ -308,16 +309,22 @@ typedef struct {
     uint32_t queues;
     /// A `sockeye_drive`. Default LEND.
     uint32_t drive;
-    /// HOST: how long a worker stays with a host that has not polled, in microseconds, 100 to
-    /// 10,000,000. Default 20,000.
+    /// How long a worker's own thread leaves it to a host that is away, in microseconds, 100 to
+    /// 10,000,000: counted from the last poll in HOST, from the last poll that waited in LEND. A
+    /// host that ticks does best with more than its tick. Default 20,000.
     uint32_t lease_us;
     /// A `sockeye_flush_mode`. Default AUTO.
     uint32_t flush;
     /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
     uint32_t connections_max;
-    /// Reserved for interrupt moderation; must be 0 in this version.
+    /// Interrupt moderation for a host that ticks: while events wait that nobody polls for, a
+    /// worker's own thread stays away from its sockets for up to so many microseconds, at most
+    /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
+    /// waits in the kernel. Default 0: none.
     uint32_t gather_us;
-    /// Reserved for spinning before blocking; must be 0 in this version.
+    /// How long a poll that waits, and a worker's own thread, look again and again before they
+    /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy
+    /// processor. Default 0: they sleep at once.
     uint32_t spin_us;
     /// Messages that one connection may deliver in one turn of its worker; the rest waits for
     /// the next turn, behind the other connections. Default 1024.

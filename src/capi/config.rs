@@ -9,8 +9,9 @@ use crate::engine;
 pub enum sockeye_drive {
     /// Threads do all input and output; polls touch queues only.
     SOCKEYE_DRIVE_POOL = 0,
-    /// A host that would wait inside poll turns its home worker instead of sleeping. The default.
-    /// This version runs it as POOL, and `sockeye_net_get_info` says so.
+    /// A poll that would sleep turns the queue's home worker instead, so that its messages cross
+    /// no thread. The worker's own thread steps in when no poll has waited for `lease_us`. The
+    /// default.
     SOCKEYE_DRIVE_LEND = 1,
     /// Every poll, also with timeout 0, turns the home worker once on the caller's thread. The
     /// worker's own thread steps in when no poll has come for `lease_us`.
@@ -44,16 +45,22 @@ pub struct sockeye_config {
     pub queues: u32,
     /// A `sockeye_drive`. Default LEND.
     pub drive: u32,
-    /// HOST: how long a worker stays with a host that has not polled, in microseconds, 100 to
-    /// 10,000,000. Default 20,000.
+    /// How long a worker's own thread leaves it to a host that is away, in microseconds, 100 to
+    /// 10,000,000: counted from the last poll in HOST, from the last poll that waited in LEND. A
+    /// host that ticks does best with more than its tick. Default 20,000.
     pub lease_us: u32,
     /// A `sockeye_flush_mode`. Default AUTO.
     pub flush: u32,
     /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
     pub connections_max: u32,
-    /// Reserved for interrupt moderation; must be 0 in this version.
+    /// Interrupt moderation for a host that ticks: while events wait that nobody polls for, a
+    /// worker's own thread stays away from its sockets for up to so many microseconds, at most
+    /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
+    /// waits in the kernel. Default 0: none.
     pub gather_us: u32,
-    /// Reserved for spinning before blocking; must be 0 in this version.
+    /// How long a poll that waits, and a worker's own thread, look again and again before they
+    /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy
+    /// processor. Default 0: they sleep at once.
     pub spin_us: u32,
     /// Messages that one connection may deliver in one turn of its worker; the rest waits for
     /// the next turn, behind the other connections. Default 1024.
@@ -86,8 +93,8 @@ impl Default for sockeye_config {
             lease_us: config.lease_us,
             flush: config.flush as u32,
             connections_max: config.connections_max,
-            gather_us: 0,
-            spin_us: 0,
+            gather_us: config.gather_us,
+            spin_us: config.spin_us,
             turn_messages: config.turn_messages,
             turn_bytes: config.turn_bytes,
             memory_max_bytes: config.memory_max_bytes,
@@ -102,9 +109,6 @@ impl sockeye_config {
     pub(super) fn parse(&self) -> Result<engine::Config, String> {
         let workers = (self.workers != SOCKEYE_WORKERS_AUTO).then_some(self.workers);
         let unknown = |field: &str, value: u32| format!("config.{field}: {value} is unknown");
-        if self.gather_us != 0 || self.spin_us != 0 {
-            return Err("config.gather_us and config.spin_us must be 0 in this version".into());
-        }
         if self.reserved != [0; 8] {
             return Err("config.reserved must be 0".into());
         }
@@ -119,6 +123,8 @@ impl sockeye_config {
             queues: self.queues,
             lease_us: self.lease_us,
             connections_max: self.connections_max,
+            gather_us: self.gather_us,
+            spin_us: self.spin_us,
             turn_messages: self.turn_messages,
             turn_bytes: self.turn_bytes,
             memory_max_bytes: self.memory_max_bytes,

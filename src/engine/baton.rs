@@ -1,10 +1,15 @@
 //! The baton: who turns a worker. A worker is an object; whoever holds its baton may turn it.
 //!
 //! * POOL: the worker's thread holds the baton for ever.
-//! * HOST: every poll takes the baton and turns the worker once. When it lays the baton down it
-//!   leaves a lease: the worker's own thread, the backstop, takes over only when that has run out
-//!   because the host is away, or for one turn when somebody else posts a command meanwhile.
+//! * LEND: a poll that would sleep takes the baton and turns the worker itself. When it lays the
+//!   baton down it leaves a lease: the worker's own thread, the backstop, takes over only when that
+//!   has run out because the host is away, or for one turn when somebody else posts a command
+//!   meanwhile.
+//! * HOST: as LEND, but every poll turns the worker once.
 //! * No worker threads: as HOST, without a backstop.
+//!
+//! With `gather_us` a worker's thread rests while events wait that nobody collects: it lays the
+//! baton down with a lease that is nobody's, and whoever asks for something ends it.
 //!
 //! What keeps this from stalling, each proved by a stall without it: after the baton is down its
 //! layer looks once more at the bell (a command posted in between saw no owner) and at who is
@@ -52,6 +57,10 @@ pub trait Seat: Send + Sync {
     fn lead(&self, queue: &Queue, how: Lead) -> Led;
     /// Has what was sent leave now, if the baton is free.
     fn flush(&self) -> bool;
+    /// Has what the host sent leave, if the host holds the lease: nobody else would before its end.
+    fn settle(&self);
+    /// Ends the rest of a worker: somebody waits for it.
+    fn nudge(&self);
     /// Ends a lease, so that the worker's own thread takes over for good.
     fn recall(&self);
     /// Turns the worker for a net that stops and has no thread for it, until `until`.
@@ -62,8 +71,8 @@ pub trait Seat: Send + Sync {
 
 /// `until` of a chair whose baton is in a host's hands.
 const HELD: i64 = i64::MAX;
-/// `owner` of a home whose baton was laid down by its backstop: nobody's.
-const BACKSTOP: u64 = u64::MAX;
+/// `owner` of a home whose baton was laid down by its own thread: the lease is nobody's.
+const REST: u64 = u64::MAX;
 /// Turns in which a stopping worker publishes what it has.
 const LAST_TURNS: usize = 1000;
 
@@ -105,8 +114,30 @@ impl<P: Proactor> Chair<P> {
         self.lends && self.core.is_running() && !self.core.homes[self.home].pooled.load(SeqCst)
     }
 
-    fn turn(&self, held: &mut Held<'_, P>, timeout: Option<Duration>) -> bool {
-        self.guard(held, |worker| worker.turn(timeout))
+    /// One turn; whether anything happened in it. None: the worker has ended.
+    fn turn(&self, held: &mut Held<'_, P>, timeout: Option<Duration>) -> Option<bool> {
+        let mut happened = false;
+        let turn = |worker: &mut Worker<P>| worker.turn(timeout).map(|it| happened = it);
+        self.guard(held, turn).then_some(happened)
+    }
+
+    /// One turn of the worker's own thread, which waits for the sockets or, when events wait that
+    /// nobody collects, only looks; it may rest for so long when there was nothing.
+    fn turn_alone(&self, held: &mut Held<'_, P>) -> Option<Option<Duration>> {
+        let rests = self.may_rest(held);
+        let happened = self.turn(held, rests.map(|_| Duration::ZERO))?;
+        Some(rests.filter(|_| !happened && self.may_rest(held).is_some()))
+    }
+
+    fn may_rest(&self, held: &Held<'_, P>) -> Option<Duration> {
+        let core = &self.core;
+        if core.config.gather_us == 0 || !core.is_running() {
+            return None;
+        }
+        let queue = &core.queues[self.home % core.queues.len()];
+        let uncollected = queue.is_ready() && queue.waiter.load(SeqCst) == NOBODY;
+        let worker = held.as_ref().filter(|worker| uncollected && worker.at_rest())?;
+        Some(worker.may_rest()).filter(|rest| !rest.is_zero())
     }
 
     /// The part of a turn that comes before the wait.
@@ -142,11 +173,11 @@ impl<P: Proactor> Chair<P> {
         false
     }
 
-    /// The one way a baton is put down.
-    fn lay_down(&self, held: Held<'_, P>, owner: u64, renew: bool) {
+    /// The one way a baton is put down, with a new lease or what is left of the old one.
+    fn lay_down(&self, held: Held<'_, P>, owner: u64, lease: Option<i64>) {
         let home = &self.core.homes[self.home];
-        if renew {
-            self.until.store(self.core.nanos() + self.core.lease_nanos(), SeqCst);
+        if let Some(nanos) = lease {
+            self.until.store(self.core.nanos() + nanos, SeqCst);
         }
         home.owner.store(owner, SeqCst);
         drop(held);
@@ -172,8 +203,31 @@ impl<P: Proactor> Chair<P> {
     /// POOL: turns until the net has ended.
     fn run_pool(&self) {
         let mut held = self.baton.lock();
-        while !self.core.has_ended() && self.turn(&mut held, None) {}
+        while !self.core.has_ended()
+            && let Some(rest) = self.turn_alone(&mut held)
+        {
+            if let Some(rest) = rest {
+                held = self.rest(held, rest);
+            }
+        }
         self.last_turns(&mut held);
+    }
+
+    /// Sleeps away from the sockets until somebody asks for something.
+    fn rest<'a>(&'a self, held: Held<'a, P>, time: Duration) -> Held<'a, P> {
+        let home = &self.core.homes[self.home];
+        let until = Instant::now() + time;
+        self.lay_down(held, REST, None);
+        while self.core.is_running() && !home.wanted.swap(false, SeqCst) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
+        }
+        let held = self.baton.lock();
+        home.owner.store(0, SeqCst);
+        held
     }
 
     /// Closes and publishes what a stopping worker still has. On a busy machine it may hear only
@@ -183,17 +237,17 @@ impl<P: Proactor> Chair<P> {
         for _ in 0..LAST_TURNS {
             let turned = self.turn(held, Some(Duration::ZERO));
             let rests = held.as_ref().is_none_or(Worker::at_rest);
-            if !turned || (rests && home.population.load(SeqCst) == 0) {
+            if turned.is_none() || (rests && home.population.load(SeqCst) == 0) {
                 break;
             }
         }
     }
 
-    /// HOST: turns only when the lease has run out, or once when somebody wants it.
+    /// LEND, HOST: turns only when the lease has run out, or once when somebody wants it.
     fn run_backstop(&self) {
         let (core, home) = (&self.core, &self.core.homes[self.home]);
         let mut seen = 0;
-        while self.lends() {
+        'awake: while self.lends() {
             let until = self.until.load(SeqCst);
             let live = until > core.nanos();
             if live && !home.wanted.swap(false, SeqCst) {
@@ -207,15 +261,21 @@ impl<P: Proactor> Chair<P> {
             let owner = home.owner.swap(0, SeqCst);
             if self.until.load(SeqCst) > core.nanos() {
                 self.turn(&mut held, Some(Duration::ZERO));
-                self.lay_down(held, owner, false);
+                self.lay_down(held, owner, None);
                 continue;
             }
-            while self.lends() && self.turn(&mut held, None) {
+            while self.lends()
+                && let Some(rest) = self.turn_alone(&mut held)
+            {
                 if self.asked.swap(false, SeqCst) {
                     break;
                 }
+                if let Some(rest) = rest {
+                    self.lay_down(held, REST, Some(rest.as_nanos() as i64));
+                    continue 'awake;
+                }
             }
-            self.lay_down(held, BACKSTOP, true);
+            self.lay_down(held, REST, Some(core.lease_nanos()));
         }
         self.run_pool();
     }
@@ -269,13 +329,13 @@ impl<P: Proactor> Seat for Chair<P> {
                 _ => Some(Duration::ZERO),
             };
             let turned = self.turn(&mut held, timeout);
-            let over = timeout == Some(Duration::ZERO) || !turned || !self.lends();
+            let over = timeout == Some(Duration::ZERO) || turned.is_none() || !self.lends();
             if over || queue.is_ready() {
                 break;
             }
         }
         queue.waiter.store(NOBODY, SeqCst);
-        self.lay_down(held, me(), true);
+        self.lay_down(held, me(), Some(self.core.lease_nanos()));
         Led::Done
     }
 
@@ -283,11 +343,28 @@ impl<P: Proactor> Seat for Chair<P> {
         if !self.lends() {
             return false;
         }
+        if !self.core.homes[self.home].bell().rung() {
+            return true;
+        }
         let Some(mut held) = self.baton.try_lock() else { return false };
         let owner = self.core.homes[self.home].owner.load(SeqCst);
         self.send_out(&mut held);
-        self.lay_down(held, owner, false);
+        self.lay_down(held, owner, None);
         true
+    }
+
+    fn settle(&self) {
+        let home = &self.core.homes[self.home];
+        if home.bell().rung() && home.owner.load(SeqCst) == me() {
+            self.flush();
+        }
+    }
+
+    fn nudge(&self) {
+        let home = &self.core.homes[self.home];
+        if home.owner.load(SeqCst) == REST {
+            home.call_backstop();
+        }
     }
 
     fn recall(&self) {
@@ -307,7 +384,7 @@ impl<P: Proactor> Seat for Chair<P> {
             let done = home.population.load(SeqCst) == 0 && rests;
             // What completed in it is still to be looked at.
             let wait = if rests { left } else { Duration::ZERO };
-            if done || left.is_zero() || !self.turn(&mut held, Some(wait)) {
+            if done || left.is_zero() || self.turn(&mut held, Some(wait)).is_none() {
                 break;
             }
         }

@@ -73,6 +73,8 @@ impl Kind {
 
 const QUEUES_MAX: u32 = 64;
 const WORKERS_MAX: u32 = 64;
+/// A minute: more is an error, not a wish.
+const PAUSE_MAX_US: u32 = 60_000_000;
 
 /// What a net is made with, checked.
 #[derive(Clone, Debug)]
@@ -86,6 +88,8 @@ pub struct Config {
     pub lease_us: u32,
     pub flush: Flush,
     pub connections_max: u32,
+    pub gather_us: u32,
+    pub spin_us: u32,
     pub turn_messages: u32,
     pub turn_bytes: u32,
     pub memory_max_bytes: u64,
@@ -102,6 +106,8 @@ impl Default for Config {
             lease_us: 20_000,
             flush: Flush::Auto,
             connections_max: 65_536,
+            gather_us: 0,
+            spin_us: 0,
             turn_messages: 1024,
             turn_bytes: CHUNK_BYTES as u32,
             memory_max_bytes: 1 << 30,
@@ -121,6 +127,8 @@ impl Config {
         within("queues", self.queues, 1, QUEUES_MAX)?;
         within("connections_max", self.connections_max, 1, (1 << Token::INDEX_BITS) - 1)?;
         within("lease_us", self.lease_us, 100, 10_000_000)?;
+        within("gather_us", self.gather_us, 0, PAUSE_MAX_US)?;
+        within("spin_us", self.spin_us, 0, PAUSE_MAX_US)?;
         within("turn_messages", self.turn_messages, 1, u32::MAX)?;
         within("turn_bytes", self.turn_bytes, 1024, CHUNK_BYTES as u32)?;
         if self.memory_max_bytes < 1 << 20 {

@@ -99,6 +99,14 @@ impl Core {
         i64::from(self.config.lease_us) * 1000
     }
 
+    fn gather(&self) -> Duration {
+        Duration::from_micros(u64::from(self.config.gather_us))
+    }
+
+    fn spin(&self) -> Duration {
+        Duration::from_micros(u64::from(self.config.spin_us))
+    }
+
     /// Queue and worker of a new connection: the asked-for queue or the one with the fewest, and
     /// of its workers the one with the fewest.
     fn place(&self, queue: Option<u32>) -> (usize, usize) {

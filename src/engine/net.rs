@@ -36,7 +36,7 @@ fn resolve_drive(config: &Config) -> (Drive, &'static str) {
     match (config.drive, config.workers) {
         (Drive::Host, Some(0)) => (Drive::Host, "asked for by name, without a worker thread"),
         (Drive::Lend, Some(0)) => (Drive::Host, "workers is 0: the polling thread does everything"),
-        (Drive::Lend, _) => (Drive::Pool, "LEND is not in this version: it runs as POOL"),
+        (Drive::Lend, _) => (Drive::Lend, "the default, or asked for by name"),
         (drive, _) => (drive, "asked for by name"),
     }
 }
@@ -64,7 +64,7 @@ impl Visit for Open<'_> {
                 move || bell.ring()
             });
             core.homes[home].set_bell(bell);
-            let lends = drive == Drive::Host
+            let lends = drive != Drive::Pool
                 && P::AFFINITY == Affinity::Free
                 && core.queues.iter().any(|queue| queue.home == home);
             let worker = Worker::new(proactor, core.clone(), home);
@@ -222,26 +222,55 @@ impl Net {
 
     /// Turns the queue's home worker, where that is the host's to do.
     fn lead(&self, queue: &Queue, how: Lead) -> Led {
-        if self.drive.0 == Drive::Host {
-            self.seats[queue.home].lead(queue, how)
-        } else {
-            Led::Busy
+        let seat = &self.seats[queue.home];
+        match (self.drive.0, how) {
+            (Drive::Pool, _) => Led::Busy,
+            // It would not sleep, so it does not turn; its sends do not wait for that.
+            (Drive::Lend, Lead::Look | Lead::Send) => {
+                seat.settle();
+                Led::Done
+            }
+            _ => seat.lead(queue, how),
         }
     }
 
     /// Sleeps until the queue has events, the baton is free, or the net stops.
     fn park(&self, queue: &Queue, until: Option<Instant>) {
         let state = self.core.state.load(SeqCst);
+        if self.spin(queue, until) {
+            return;
+        }
         queue.waiter.store(PARKED, SeqCst);
         // Registered; look once more before sleeping.
-        let lead = || self.lead(queue, Lead::Look) == Led::Done;
+        let seat = &self.seats[queue.home];
+        let lead = || self.drive.0 != Drive::Pool && seat.lead(queue, Lead::Look) == Led::Done;
         if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
             queue.waiter.store(PARKED, SeqCst);
             if !queue.is_ready() && state == self.core.state.load(SeqCst) {
+                self.seats_of(queue.home).for_each(|seat| seat.nudge());
                 queue.park(until);
             }
         }
         queue.waiter.store(NOBODY, SeqCst);
+    }
+
+    /// The workers of a queue.
+    fn seats_of(&self, queue: usize) -> impl Iterator<Item = &Arc<dyn Seat>> {
+        self.seats.iter().skip(queue).step_by(self.core.queues.len())
+    }
+
+    /// Looks at the queue for up to `spin_us`, in place of sleeping. True: it has events.
+    fn spin(&self, queue: &Queue, until: Option<Instant>) -> bool {
+        let spin = self.core.spin();
+        if spin.is_zero() {
+            return false;
+        }
+        let end = Instant::now() + spin;
+        let end = until.map_or(end, |until| until.min(end));
+        while !queue.is_ready() && self.core.is_running() && Instant::now() < end {
+            thread::yield_now();
+        }
+        queue.is_ready()
     }
 
     /// Why a poll of a net that has ended gives nothing any more.
@@ -264,17 +293,23 @@ impl Net {
     /// Lets what was sent leave. None: on all queues.
     pub fn flush(&self, queue: Option<u32>) -> Result<(), Error> {
         self.check_running()?;
+        let core = &*self.core;
         let queues = match queue {
             Some(queue) => {
                 let _known = self.queue(queue)?;
                 queue as usize..queue as usize + 1
             }
-            None => 0..self.core.queues.len(),
+            None => 0..core.queues.len(),
         };
-        for queue in queues {
-            self.let_leave(queue);
-            for home in (queue..self.seats.len()).step_by(self.core.queues.len()) {
-                self.seats[home].flush();
+        let homes = queues.flat_map(|queue| (queue..self.seats.len()).step_by(core.queues.len()));
+        for home in homes {
+            let (seat, home) = (&self.seats[home], &core.homes[home]);
+            let staged = core.is_manual() && home.flush();
+            if staged {
+                home.bell().ring();
+            }
+            if !seat.flush() && staged {
+                home.wake();
             }
         }
         Ok(())

@@ -11,7 +11,8 @@ use crate::io::Proactor;
 use crate::session::Millis;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A model, and the desk that tells it what to do.
 pub struct Worker<P: Proactor> {
@@ -29,8 +30,9 @@ impl<P: Proactor> Worker<P> {
     }
 
     /// Takes what was asked for, sends, waits once for all sockets, applies what happened and
-    /// publishes it. `timeout`: None waits without limit, zero only looks.
-    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// publishes it. `timeout`: None waits without limit, zero only looks. True: something
+    /// happened.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         self.send_out();
         let timeout = if self.desk.at_rest() {
             let next = self.desk.next_timer().map(|at| self.until(at));
@@ -38,13 +40,37 @@ impl<P: Proactor> Worker<P> {
         } else {
             Some(Duration::ZERO)
         };
-        self.proactor.turn(&mut self.desk.done, timeout)?;
+        if timeout == Some(Duration::ZERO) || !self.spin(timeout)? {
+            self.proactor.turn(&mut self.desk.done, timeout)?;
+        }
+        let happened = !self.desk.done.is_empty();
         self.digest();
         self.carry_out();
         let counters = &self.core.homes[self.home].counters;
         count(&counters.turns, 1);
         count(&counters.waits, u64::from(timeout != Some(Duration::ZERO)));
-        Ok(())
+        Ok(happened)
+    }
+
+    /// Looks again and again for up to `spin_us`, in place of blocking. True: there is something
+    /// to do.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let spin = self.core.spin();
+        if spin.is_zero() {
+            return Ok(false);
+        }
+        let until = Instant::now() + timeout.map_or(spin, |timeout| timeout.min(spin));
+        loop {
+            self.proactor.turn(&mut self.desk.done, Some(Duration::ZERO))?;
+            if !self.desk.done.is_empty() || self.core.homes[self.home].bell().rung() {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            // Whoever is to answer may need this processor.
+            thread::yield_now();
+        }
     }
 
     /// All of a turn that comes before the wait; a flush by the host is this alone. Commands come
@@ -105,6 +131,12 @@ impl<P: Proactor> Worker<P> {
     /// Whether nothing is left to do before the next wait.
     pub fn at_rest(&self) -> bool {
         self.desk.at_rest()
+    }
+
+    /// How long it may stay away from its sockets: `gather_us`, or to its next deadline.
+    pub fn may_rest(&self) -> Duration {
+        let next = self.desk.next_timer().map(|at| self.until(at));
+        next.map_or(self.core.gather(), |next| next.min(self.core.gather()))
     }
 
     fn until(&self, at: Millis) -> Duration {

@@ -36,8 +36,9 @@ pub(crate) use for_models;
 /// Makes the tests of one theme for each model and driving mode, named
 /// `theme::model::drive::test`:
 ///
-/// - `each`: in `pool`, `host` (with its thread as the backstop) and `host0` (no thread at all);
-/// - `threaded`: in `pool` and `host`;
+/// - `each`: in `pool`, `lend`, `host` (both with a thread as the backstop) and `host0` (no thread
+///   at all);
+/// - `threaded`: in `pool`, `lend` and `host`;
 /// - `pool`: in `pool` alone;
 /// - `pool2`: in `pool2`, two queues with a worker each.
 macro_rules! suite {
@@ -52,6 +53,9 @@ macro_rules! suite {
                 $crate::common::tests! {
                     $number pool $($($each)+)? $($($threaded)+)? $($($pool)+)?
                 }
+            }
+            mod lend {
+                $crate::common::tests! { $number lend $($($each)+)? $($($threaded)+)? }
             }
             mod host {
                 $crate::common::tests! { $number host $($($each)+)? $($($threaded)+)? }
@@ -105,6 +109,10 @@ impl Drive {
 
     pub fn pool2() -> Drive {
         Drive { number: words::DRIVE_POOL, workers: 2, queues: 2 }
+    }
+
+    pub fn lend() -> Drive {
+        Drive { number: words::DRIVE_LEND, workers: 1, queues: 1 }
     }
 
     pub fn host() -> Drive {

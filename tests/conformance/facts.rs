@@ -13,7 +13,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 suite! {
-    each: what_runs, lend_is_told, counts_are_exact, memory_of_an_idle_net,
+    each: what_runs, counts_are_exact, memory_of_an_idle_net,
         options_of_sockets;
 }
 
@@ -31,19 +31,6 @@ pub fn what_runs(setup: Setup) {
     assert_eq!(info.threads, setup.drive.workers, "a thread for each worker that has one");
     assert!(reasons(&info).iter().all(|text| !text.is_empty()), "{:?}", reasons(&info));
     assert_eq!(host.net.stats().connections, 0);
-    host.finish();
-}
-
-/// LEND is another word for now, and what it stands for is told.
-pub fn lend_is_told(setup: Setup) {
-    let mut host = setup.host_with(|config| config.drive = DRIVE_LEND);
-    let info = host.net.info();
-    assert_ne!(info.drive, DRIVE_LEND, "this version runs it as another");
-    let [_, drive_reason] = reasons(&info);
-    assert!(!drive_reason.is_empty());
-    let door = host.door("");
-    let (mut peer, conn) = host.meet(door);
-    host.turn_over(&mut peer, conn);
     host.finish();
 }
 
