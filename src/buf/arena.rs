@@ -2,19 +2,19 @@
 //! so that it costs no allocation and little cache.
 
 use super::chunk::Chunk;
+use super::lock::Lock;
 use super::pool::{ARENA_BYTES, Pool};
-use parking_lot::Mutex;
 
 /// A chunk that is given away part by part.
 pub struct Arena {
     pool: Pool,
-    chunk: Mutex<Option<Chunk>>,
+    chunk: Lock<Option<Chunk>>,
 }
 
 impl Arena {
     /// An arena that takes its chunks from `pool`.
     pub fn new(pool: Pool) -> Arena {
-        Arena { pool, chunk: Mutex::new(None) }
+        Arena { pool, chunk: Lock::new(None) }
     }
 
     /// A part with `len` bytes of room, at most `ARENA_BYTES`. None: the pool is at its bound.

@@ -40,12 +40,14 @@ impl Chunk {
     }
 
     /// Bytes that can still be written.
+    #[inline(always)]
     pub fn room(&self) -> usize {
         (self.limit - self.end) as usize
     }
 
     /// Parts with the next `len` bytes of room. The caller has looked at `room`. Its first slice
     /// costs no atomic.
+    #[inline(always)]
     pub fn part(&mut self, len: usize) -> Chunk {
         assert!(len <= self.room(), "only what is there can be parted with");
         assert!(self.is_empty(), "what is written is not parted from");
@@ -58,7 +60,7 @@ impl Chunk {
     }
 
     /// Sees to it that `count` references can be given away, and one kept.
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self, count: u32) {
         if self.refs <= count {
             // SAFETY: this chunk's last reference keeps the block alive.
@@ -68,11 +70,13 @@ impl Chunk {
     }
 
     /// Ends the room so that no more than `len` bytes are ever written in all.
+    #[inline(always)]
     pub fn limit_to(&mut self, len: usize) {
         self.limit = self.limit.min(self.start + len as u32).max(self.end);
     }
 
     /// Bytes written so far.
+    #[inline(always)]
     pub fn len(&self) -> usize {
         (self.end - self.start) as usize
     }
@@ -83,12 +87,14 @@ impl Chunk {
     }
 
     /// The room as a pointer for the system to write to, with its size.
+    #[inline(always)]
     pub fn spare(&mut self) -> (*mut u8, usize) {
         // SAFETY: `end` is within the block.
         (unsafe { Block::bytes(self.block).add(self.end as usize) }, self.room())
     }
 
     /// Freezes the next `len` bytes, which the caller has written, and hands them out.
+    #[inline(always)]
     pub fn take(&mut self, len: usize) -> Slice {
         assert!(len <= self.room(), "only what is there can be frozen");
         self.reserve(1);
@@ -105,6 +111,7 @@ impl Chunk {
     }
 
     /// Copies `head` and `body` behind what is written. The caller has looked at `room`.
+    #[inline(always)]
     pub fn write_both(&mut self, head: &[u8], body: &[u8]) -> Slice {
         self.copy(head);
         self.end += head.len() as u32;
@@ -122,6 +129,7 @@ impl Chunk {
         self.take(len)
     }
 
+    #[inline(always)]
     fn copy(&mut self, bytes: &[u8]) {
         let (spare, room) = self.spare();
         assert!(bytes.len() <= room, "the caller has looked at the room");
@@ -338,6 +346,7 @@ impl Reader {
 
 impl Slice {
     /// The block with this slice's reference.
+    #[inline(always)]
     fn into_block(self) -> Option<NonNull<Block>> {
         let block = self.block;
         mem::forget(self);

@@ -5,6 +5,7 @@
 mod arena;
 mod block;
 mod chunk;
+mod lock;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -12,5 +13,6 @@ mod train;
 
 pub use arena::Arena;
 pub use chunk::{Chunk, Reader, Release, Slice, SliceParts};
+pub use lock::{Lock, LockGuard};
 pub use pool::{ARENA_BYTES, CHUNK_BYTES, Pool};
 pub use train::{TRAIN_MAX, Train};

@@ -20,6 +20,7 @@ struct Rest(Vec<Slice>);
 
 impl Train {
     /// Adds a slice at the end. The caller has looked at `is_full`.
+    #[inline]
     pub fn push(&mut self, slice: Slice) {
         debug_assert!(!self.is_full(), "the caller has looked");
         self.len += slice.len() as u32;
@@ -31,11 +32,13 @@ impl Train {
     }
 
     /// Whether no further slice may be added.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.0.len() + 1 >= TRAIN_MAX)
     }
 
     /// Bytes in all.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len as usize
     }
@@ -46,11 +49,13 @@ impl Train {
     }
 
     /// The slices in order.
+    #[inline]
     pub fn slices(&self) -> impl Iterator<Item = &Slice> {
         std::iter::once(&self.first).chain(self.rest.iter().flat_map(|rest| &rest.0))
     }
 
     /// The slices in order, given back.
+    #[inline]
     pub fn into_slices(self) -> impl Iterator<Item = Slice> {
         std::iter::once(self.first).chain(self.rest.into_iter().flat_map(|rest| rest.0))
     }

@@ -384,6 +384,13 @@ impl Desk {
                 count(&counters.sent_batches, 1);
                 conn.session.handle_sent(bytes, train, release);
                 self.tell_writable(token, conn);
+                // The most frequent case: nothing follows.
+                if conn.end == End::Not
+                    && conn.session.outbox().bytes() == 0
+                    && !conn.endpoint.limits.gate_reads
+                {
+                    return;
+                }
             }
             Err(error) if conn.end != End::Abrupt => {
                 let (cause, os_error) = breakage(&error);

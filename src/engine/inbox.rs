@@ -1,6 +1,6 @@
 //! Host to worker: what others ask of a worker, and the bell that wakes it.
 
-use crate::buf::{Arena, Pool};
+use crate::buf::{Arena, Lock, Pool};
 use crate::io::{Bell, Token};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ pub fn count(counter: &AtomicU64, by: u64) {
 pub struct Home {
     inbox: Mutex<Vec<Command>>,
     /// Connections with sends that wait for a flush (MANUAL).
-    staged: Mutex<Vec<Token>>,
+    staged: Lock<Vec<Token>>,
     /// Connections whose sends were refused for want of memory.
     thirsty: Mutex<Vec<Token>>,
     /// True exactly when that list is not empty.
@@ -78,7 +78,7 @@ impl Home {
     pub fn new(pool: &Pool) -> Home {
         Home {
             inbox: Mutex::default(),
-            staged: Mutex::default(),
+            staged: Lock::default(),
             thirsty: Mutex::default(),
             is_thirsty: AtomicBool::new(false),
             bell: OnceLock::new(),

@@ -1,8 +1,9 @@
 //! The table of a net: one slot for each connection and listener, named by index and generation.
 
 use super::conn::{Conn, Listener};
+use crate::buf::{Lock, LockGuard};
 use crate::io::Token;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 
@@ -27,12 +28,12 @@ pub struct Slot {
     pub user_data: AtomicU64,
     /// The host closed it: of what is queued only CLOSED is still told.
     pub muted: AtomicBool,
-    entry: Mutex<Entry>,
+    entry: Lock<Entry>,
 }
 
 /// A locked slot that holds what its token names.
 pub struct Held<'a> {
-    entry: MutexGuard<'a, Entry>,
+    entry: LockGuard<'a, Entry>,
     slot: &'a Slot,
 }
 
@@ -58,7 +59,7 @@ impl Slot {
             opened: AtomicU32::new(0),
             user_data: AtomicU64::new(0),
             muted: AtomicBool::new(false),
-            entry: Mutex::new(Entry::Free),
+            entry: Lock::new(Entry::Free),
         }
     }
 }

@@ -80,6 +80,7 @@ impl Desk {
     }
 
     /// Lane In: parses what is here, tells the peer's end, or asks for more.
+    #[inline]
     fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.paused || conn.parse_later {
             return;
@@ -121,6 +122,7 @@ impl Desk {
     }
 
     /// Turns input into messages, up to the budget of a turn.
+    #[inline]
     pub(super) fn parse(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         let framing = &conn.endpoint.framing;
         for _ in 0..core.config.turn_messages {
@@ -164,6 +166,7 @@ impl Desk {
     }
 
     /// Lane Out: gives the model what may leave.
+    #[inline]
     fn write(&mut self, token: Token, conn: &mut Conn) {
         if conn.lanes[Lane::Out as usize] == LaneState::Idle
             && conn.broken.is_none()
@@ -175,6 +178,7 @@ impl Desk {
     }
 
     /// The orderly end: what waits is written, our side is ended, the peer's is awaited.
+    #[inline]
     fn wind_up(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         let ending = match conn.end {
             End::Graceful => true,
@@ -322,6 +326,7 @@ impl Desk {
     }
 
     /// Puts the next deadline among the worker's timers, if it is not there.
+    #[inline]
     fn schedule(&mut self, token: Token, conn: &mut Conn) {
         let Some((at, _)) = self.due(conn) else { return };
         let at = coarse(at, self.now);
@@ -331,6 +336,7 @@ impl Desk {
         }
     }
 
+    #[inline]
     fn due(&self, conn: &Conn) -> Option<(Millis, Cause)> {
         let open = conn.end == End::Not && conn.phase == Phase::Open;
         let busy = |lane: Lane| open && conn.lanes[lane as usize] == LaneState::InFlight;

@@ -74,6 +74,7 @@ pub struct Emulated<R: Readiness> {
 }
 
 impl Entry {
+    #[inline(always)]
     fn take(&mut self, lane: Lane) -> Option<Op> {
         match lane {
             Lane::Out => self.outward.take().map(|op| *op),
@@ -85,6 +86,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     fn put(&mut self, op: Op) {
         match op {
             Op::Accept => self.inward = Inward::Accept,
@@ -93,6 +95,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     fn waits(&self, lane: Lane) -> bool {
         match lane {
             Lane::In => !matches!(self.inward, Inward::Nothing),
@@ -136,6 +139,7 @@ impl Entry {
     }
 
     /// The second answer: the lane is drained, a further try would block.
+    #[inline(always)]
     fn try_recv(
         &mut self,
         given: Option<Chunk>,
@@ -174,6 +178,7 @@ impl Entry {
     }
 
     /// The second answer: the lane is full, a further try would block.
+    #[inline(always)]
     fn try_send(&self, train: Train) -> (Tried, bool) {
         match sys::send(&self.socket, &train) {
             Err(error) if sys::would_block(&error) => (Tried::Blocked(Op::Send(train)), false),
@@ -187,6 +192,7 @@ impl Entry {
 }
 
 impl<R: Readiness> Emulated<R> {
+    #[inline(always)]
     fn entry(&mut self, token: Token) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(token.index())?.as_mut()?;
         (entry.token == token).then_some(entry)

@@ -109,7 +109,7 @@ impl Outbox {
     }
 
     /// Adds a message given as two runs of bytes, gathered with its neighbours where `gather`.
-    #[inline]
+    #[inline(always)]
     pub fn append(
         &mut self,
         memory: Memory<'_>,
@@ -147,6 +147,7 @@ impl Outbox {
     }
 
     /// Adds a message in memory of its own, or of others too.
+    #[inline(always)]
     pub fn append_slice(&mut self, slice: Slice) {
         self.tail = None;
         let len = slice.len() as u32;
@@ -158,6 +159,7 @@ impl Outbox {
     }
 
     /// The last piece grew by a message.
+    #[inline(always)]
     fn grow(&mut self, wire: usize) {
         let last = self.pieces.back_mut().expect("it grew");
         last.len += wire as u32;
@@ -177,11 +179,13 @@ impl Outbox {
     }
 
     /// Whether something may leave and the model has nothing.
+    #[inline(always)]
     pub fn is_sendable(&self) -> bool {
         self.bytes > self.held && self.flying == 0
     }
 
     /// What the model is to write next. It comes back with `sent`.
+    #[inline(always)]
     pub fn transmit(&mut self) -> Option<Train> {
         if !self.is_sendable() {
             return None;
@@ -206,6 +210,7 @@ impl Outbox {
     }
 
     /// The model wrote the first `count` bytes of the train and gives it back.
+    #[inline(always)]
     pub fn sent(&mut self, mut count: usize, train: Train, release: &mut Release) {
         let flying = std::mem::take(&mut self.flying) as usize;
         for (at, slice) in train.into_slices().take(flying).enumerate() {
@@ -250,6 +255,7 @@ impl Outbox {
 }
 
 /// Whether there is room for `wire` bytes beside those that wait.
+#[inline(always)]
 fn fits(limits: &Limits, bytes: u32, messages: u32, wire: usize) -> bool {
     bytes as usize + wire <= limits.outbox_max_bytes as usize
         && messages < limits.outbox_max_messages

@@ -26,14 +26,17 @@ pub struct Pieces {
 }
 
 impl Pieces {
+    #[inline(always)]
     pub fn len(&self) -> usize {
         usize::from(self.first.len > 0) + self.rest.len()
     }
 
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.first.len == 0
     }
 
+    #[inline(always)]
     pub fn push_back(&mut self, piece: Piece) {
         debug_assert!(piece.len > 0, "an empty piece says nothing");
         if self.is_empty() {
@@ -43,6 +46,7 @@ impl Pieces {
         }
     }
 
+    #[inline(always)]
     pub fn get_mut(&mut self, at: usize) -> Option<&mut Piece> {
         match at.checked_sub(1) {
             None => (self.first.len > 0).then_some(&mut self.first),
@@ -50,12 +54,14 @@ impl Pieces {
         }
     }
 
+    #[inline(always)]
     pub fn back_mut(&mut self) -> Option<&mut Piece> {
         let last = self.len().checked_sub(1)?;
         self.get_mut(last)
     }
 
     /// Takes out the piece at `at`.
+    #[inline(always)]
     pub fn remove(&mut self, at: usize) -> Option<Piece> {
         match at.checked_sub(1) {
             None => {

@@ -84,6 +84,7 @@ impl Session {
     }
 
     /// Bytes arrived, with the chunk of `Want::Into` if that was asked for.
+    #[inline]
     pub fn handle_received(&mut self, slice: Slice, into: Option<Chunk>, now: Millis) {
         debug_assert!(!self.has_input(), "nothing was asked for");
         self.quiet_since = now;
@@ -179,6 +180,7 @@ impl Session {
     }
 
     /// Whether and where to receive next. Asking starts the clocks that wait for the peer.
+    #[inline]
     pub fn poll_recv(&mut self, now: Millis) -> Want {
         if self.has_input() {
             return Want::No;
@@ -277,6 +279,7 @@ impl Session {
     }
 
     /// What was sent so far may leave.
+    #[inline]
     pub fn flush(&mut self) {
         self.outbox.flush();
     }
@@ -292,11 +295,13 @@ impl Session {
     }
 
     /// The model wrote `count` bytes of the train, 0 when it gave up, and gives it back.
+    #[inline]
     pub fn handle_sent(&mut self, count: usize, train: Train, release: &mut Release) {
         self.outbox.sent(count, train, release);
     }
 
     /// Refusals to be told by a WRITABLE now.
+    #[inline]
     pub fn poll_writable(&mut self, limits: &Limits) -> Option<u32> {
         self.outbox.relieved(limits)
     }
@@ -314,6 +319,7 @@ impl Session {
 
     /// When the peer is late, and for what. `reading`: a receive is asked for; `sending`: the
     /// model has a train.
+    #[inline]
     pub fn poll_timeout(
         &self,
         limits: &Limits,
