@@ -12,10 +12,12 @@ pub fn step_field(framing: &Framing, input: &[u8]) -> Step {
     let header = offset + bytes;
     let Some(field) = input.get(offset..header) else { return Step::Header(header) };
     let fold = |length: u32, &byte: &u8| length << 8 | u32::from(byte);
-    let length = if framing.little_endian {
-        field.iter().rev().fold(0, fold)
-    } else {
-        field.iter().fold(0, fold)
+    let length = match (<[u8; 4]>::try_from(field), framing.little_endian) {
+        // By far the most frequent size, and one instruction.
+        (Ok(field), false) => u32::from_be_bytes(field),
+        (Ok(field), true) => u32::from_le_bytes(field),
+        (Err(_), false) => field.iter().fold(0, fold),
+        (Err(_), true) => field.iter().rev().fold(0, fold),
     };
     frame(framing, header, length)
 }
@@ -63,6 +65,7 @@ fn length_for(framing: &Framing, payload: usize) -> Result<u32, HeaderError> {
     u32::try_from(length).map_err(|_| HeaderError::TooBig)
 }
 
+/// `out` comes zeroed: so are the bytes before the field, where the message does not give them.
 #[inline]
 pub fn header_field(
     framing: &Framing,
@@ -76,7 +79,6 @@ pub fn header_field(
         out[..offset].copy_from_slice(&message[..offset]);
         payload
     } else {
-        out[..offset].fill(0);
         message.len()
     };
     let length = length_for(framing, payload)?;
