@@ -18,15 +18,26 @@ const SPARE_MIN: usize = 16 * 1024;
 const LATER: Duration = Duration::from_millis(10);
 
 /// What waits on lane In.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Inward {
     Nothing,
     Accept,
-    Recv(Option<Chunk>),
+    Recv,
+}
+
+/// What a waiting operation has with it, where that is more than an idle socket's.
+#[derive(Default)]
+struct Kept {
+    /// Of a receive into a frame's own memory.
+    chunk: Option<Chunk>,
+    /// What waits on lane Out.
+    outward: Option<Op>,
 }
 
 /// A socket that the engine lent.
 struct Entry {
-    token: Token,
+    /// Of its token; the index is its place among the entries.
+    generation: u32,
     /// Borrowed: the engine keeps it open until `release`, and closes it.
     socket: ManuallyDrop<Socket>,
     /// A try on this lane may succeed. True at first: only a try can tell.
@@ -39,8 +50,13 @@ struct Entry {
     /// connect(2) was called and is not yet answered.
     connecting: bool,
     inward: Inward,
-    outward: Option<Box<Op>>,
+    /// In a box: an idle socket waits for bytes and has nothing with it. The box stays until that
+    /// is so again, as one operation of this kind follows another.
+    kept: Option<Box<Kept>>,
 }
+
+// Every connection has one, idle or not.
+const _: () = assert!(size_of::<Option<Entry>>() <= 16 + 2 * size_of::<Socket>());
 
 /// What a try left.
 enum Tried {
@@ -58,6 +74,7 @@ pub struct Emulated<R: Readiness> {
     poller: R,
     bell: Bell,
     setup: Setup,
+    /// By token index. The last one is in use.
     entries: Vec<Option<Entry>>,
     count: u32,
     /// Operations on ready lanes, to be tried in the next turn.
@@ -77,11 +94,13 @@ impl Entry {
     #[inline(always)]
     fn take(&mut self, lane: Lane) -> Option<Op> {
         match lane {
-            Lane::Out => self.outward.take().map(|op| *op),
+            Lane::Out => self.kept.as_mut()?.outward.take(),
             Lane::In => match mem::replace(&mut self.inward, Inward::Nothing) {
                 Inward::Nothing => None,
                 Inward::Accept => Some(Op::Accept),
-                Inward::Recv(chunk) => Some(Op::Recv(chunk)),
+                Inward::Recv => {
+                    Some(Op::Recv(self.kept.as_mut().and_then(|kept| kept.chunk.take())))
+                }
             },
         }
     }
@@ -90,16 +109,25 @@ impl Entry {
     fn put(&mut self, op: Op) {
         match op {
             Op::Accept => self.inward = Inward::Accept,
-            Op::Recv(chunk) => self.inward = Inward::Recv(chunk),
-            op => self.outward = Some(Box::new(op)),
+            Op::Recv(None) => {
+                self.inward = Inward::Recv;
+                if self.kept.as_ref().is_some_and(|kept| kept.outward.is_none()) {
+                    self.kept = None;
+                }
+            }
+            Op::Recv(chunk) => {
+                self.inward = Inward::Recv;
+                self.kept.get_or_insert_default().chunk = chunk;
+            }
+            op => self.kept.get_or_insert_default().outward = Some(op),
         }
     }
 
     #[inline(always)]
     fn waits(&self, lane: Lane) -> bool {
         match lane {
-            Lane::In => !matches!(self.inward, Inward::Nothing),
-            Lane::Out => self.outward.is_some(),
+            Lane::In => self.inward != Inward::Nothing,
+            Lane::Out => self.kept.as_ref().is_some_and(|kept| kept.outward.is_some()),
         }
     }
 
@@ -195,7 +223,7 @@ impl<R: Readiness> Emulated<R> {
     #[inline(always)]
     fn entry(&mut self, token: Token) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(token.index())?.as_mut()?;
-        (entry.token == token).then_some(entry)
+        (entry.generation == token.generation()).then_some(entry)
     }
 
     /// One try of the operation that waits on this lane.
@@ -306,14 +334,14 @@ impl<R: Readiness> Proactor for Emulated<R> {
         }
         debug_assert!(self.entries[index].is_none(), "released before its slot is used again");
         self.entries[index] = Some(Entry {
-            token,
+            generation: token.generation(),
             socket: sys::borrow(socket),
             ready: [true; 2],
             added: false,
             ended: false,
             connecting: false,
             inward: Inward::Nothing,
-            outward: None,
+            kept: None,
         });
         self.count += 1;
         Ok(())
@@ -323,11 +351,19 @@ impl<R: Readiness> Proactor for Emulated<R> {
         let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::take) else {
             return;
         };
-        debug_assert!(entry.token == token && !LANES.iter().any(|&lane| entry.waits(lane)));
+        debug_assert!(entry.generation == token.generation(), "nobody else's");
+        debug_assert!(!LANES.iter().any(|&lane| entry.waits(lane)), "both lanes are idle");
         if entry.added {
             self.poller.remove(token, &entry.socket);
         }
         self.count -= 1;
+        // What a burst of connections needed goes back; half is kept, so that it goes seldom.
+        while let Some(None) = self.entries.last() {
+            self.entries.pop();
+        }
+        if self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(self.entries.capacity() / 2);
+        }
     }
 
     fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {
@@ -352,7 +388,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
             return;
         };
         for lane in LANES {
-            if entry.token == token
+            if entry.generation == token.generation()
                 && let Some(op) = entry.take(lane)
             {
                 let outcome = op.fail(cancelled());
