@@ -105,6 +105,13 @@ impl Chunk {
     }
 
     /// Copies `bytes` behind what is written. The caller has looked at `room`.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.copy(bytes);
+        self.end += bytes.len() as u32;
+    }
+
+    /// As `put`, and hands them out.
     pub fn write(&mut self, bytes: &[u8]) -> Slice {
         self.copy(bytes);
         self.take(bytes.len())
@@ -165,6 +172,14 @@ impl Chunk {
         unsafe {
             slice::from_raw_parts(Block::bytes(self.block).add(self.start as usize), self.len())
         }
+    }
+
+    /// Everything written so far as one of many slices: none of them costs an atomic.
+    #[inline]
+    pub fn share(&mut self) -> Slice {
+        self.reserve(1);
+        self.refs -= 1;
+        Slice { block: Some(self.block), start: self.start, len: self.end - self.start }
     }
 
     /// Everything written so far as one slice; the room is given up.

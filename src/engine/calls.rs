@@ -8,7 +8,7 @@ use super::log::Level;
 use super::net::Net;
 use super::table::{Entry, Held};
 use super::url::{self, HostName};
-use crate::buf::Slice;
+use crate::buf::{Chunk, Slice};
 use crate::io::Token;
 use crate::session::{Cause, Memory, Outgoing, SendError, Session};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -162,7 +162,7 @@ impl Net {
         let framed = Session::frame(&endpoint.framing, &self.core.pool, data);
         let mut held = self.hold_conn(token)?;
         match framed {
-            Ok(slice) => self.take(token, held, Outgoing::Framed(slice)),
+            Ok(framed) => self.take(token, held, Outgoing::Framed(framed.into_slice())),
             Err(SendError::Memory) => {
                 let conn = held.conn().ok_or(Error::Stale)?;
                 let error = conn.session.refuse_for_memory();
@@ -199,10 +199,11 @@ impl Net {
         match taken {
             Ok(()) if std::mem::replace(&mut conn.dirty, true) => Ok(()),
             Ok(()) => {
-                drop(held);
                 if self.core.is_manual() {
+                    // Under the lock: who finds it dirty may rely on the next flush.
                     self.core.homes[home].stage(token);
                 } else {
+                    drop(held);
                     self.core.homes[home].post(Command::Tend(token));
                 }
                 Ok(())
@@ -240,7 +241,7 @@ impl Net {
         mut tell: impl FnMut(usize, Result<(), Error>),
     ) -> Result<usize, Error> {
         self.check_running()?;
-        let mut framed: Option<(Arc<Endpoint>, Result<Slice, SendError>)> = None;
+        let mut framed: Option<(Arc<Endpoint>, Result<Chunk, SendError>)> = None;
         let mut taken = 0;
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
@@ -250,11 +251,11 @@ impl Net {
                     Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
                 });
                 if !same {
-                    let slice = Session::frame(&endpoint.framing, &self.core.pool, data);
-                    framed = Some((endpoint.clone(), slice));
+                    let chunk = Session::frame(&endpoint.framing, &self.core.pool, data);
+                    framed = Some((endpoint.clone(), chunk));
                 }
-                match &framed.as_ref().ok_or(Error::Invalid)?.1 {
-                    Ok(slice) => self.take(token, held, Outgoing::Framed(slice.clone())),
+                match &mut framed.as_mut().ok_or(Error::Invalid)?.1 {
+                    Ok(chunk) => self.take(token, held, Outgoing::Framed(chunk.share())),
                     Err(SendError::Memory) => Err(Error::NoMemory),
                     Err(error) => Err((*error).into()),
                 }

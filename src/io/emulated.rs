@@ -166,43 +166,35 @@ impl Entry {
         }
     }
 
-    /// The second answer: the lane is drained, a further try would block.
+    /// The second answer: the lane is drained, a further try would block. Bytes go to the chunk
+    /// that was given, or to the shared one.
     #[inline(always)]
     fn try_recv(
-        &mut self,
-        given: Option<Chunk>,
+        &self,
+        mut given: Option<Chunk>,
         shared: &mut Option<Chunk>,
         setup: &Setup,
     ) -> (Tried, bool) {
-        let own = given.is_some();
-        let chunk = given.or_else(|| shared.take().filter(|chunk| chunk.room() >= SPARE_MIN));
-        let Some(mut chunk) = chunk.or_else(|| setup.pool.take(CHUNK_BYTES)) else {
-            return (Tried::Starved(Op::Recv(None)), false);
+        let chunk = match &mut given {
+            Some(chunk) => chunk,
+            None => match with_room(shared, setup) {
+                Some(chunk) => chunk,
+                None => return (Tried::Starved(Op::Recv(None)), false),
+            },
         };
         let (spare, room) = chunk.spare();
         let room = room.min(setup.recv_max);
         // SAFETY: `room` bytes at `spare` are the chunk's, and nobody else's.
-        let answer = unsafe { sys::recv(&self.socket, spare, room) };
-        if let Err(error) = &answer
-            && sys::would_block(error)
-        {
-            let kept = if own {
-                Some(chunk)
-            } else {
-                *shared = Some(chunk);
-                None
-            };
-            return (Tried::Blocked(Op::Recv(kept)), false);
-        }
-        let drained = answer.as_ref().is_ok_and(|&n| n > 0 && n < room) && !self.ended;
-        let slice = answer.map(|n| if n == 0 { Slice::default() } else { chunk.take(n) });
-        let given = if own {
-            Some(chunk)
-        } else {
-            *shared = Some(chunk);
-            None
+        let slice = match unsafe { sys::recv(&self.socket, spare, room) } {
+            Err(error) if sys::would_block(&error) => {
+                return (Tried::Blocked(Op::Recv(given)), false);
+            }
+            Err(error) => Err(error),
+            Ok(0) => Ok(Slice::default()),
+            Ok(count) => Ok(chunk.take(count)),
         };
-        (Tried::Done(Outcome::Received(slice, given)), drained)
+        let drained = slice.as_ref().is_ok_and(|it| !it.is_empty() && it.len() < room);
+        (Tried::Done(Outcome::Received(slice, given)), drained && !self.ended)
     }
 
     /// The second answer: the lane is full, a further try would block.
@@ -217,6 +209,16 @@ impl Entry {
             }
         }
     }
+}
+
+/// The shared chunk, a new one when its room is small. None: no memory.
+#[inline(always)]
+fn with_room<'a>(shared: &'a mut Option<Chunk>, setup: &Setup) -> Option<&'a mut Chunk> {
+    if shared.as_ref().is_none_or(|chunk| chunk.room() < SPARE_MIN) {
+        *shared = None;
+        *shared = setup.pool.take(CHUNK_BYTES);
+    }
+    shared.as_mut()
 }
 
 impl<R: Readiness> Emulated<R> {

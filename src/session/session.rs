@@ -171,10 +171,10 @@ impl Session {
                     return Some(Event::Starved);
                 };
                 larger.limit_to(need);
-                larger.write(chunk.written());
+                larger.put(chunk.written());
                 *chunk = larger;
             }
-            chunk.write(&self.input.rest()[..step]);
+            chunk.put(&self.input.rest()[..step]);
             self.input.skip(step);
         }
     }
@@ -225,7 +225,7 @@ impl Session {
                     return Err(SendError::TooBig);
                 }
                 match Self::frame(framing, memory.pool, message) {
-                    Ok(slice) => Outgoing::Framed(slice),
+                    Ok(framed) => Outgoing::Framed(framed.into_slice()),
                     Err(SendError::Memory) if !force => return Err(self.refuse_for_memory()),
                     Err(error) => return Err(error),
                 }
@@ -265,12 +265,15 @@ impl Session {
         parts(framing, message, &mut space).map(|(head, body)| head.len() + body.len())
     }
 
-    /// A message with its header, in memory of its own: what `Outgoing::Framed` takes.
-    pub fn frame(framing: &Framing, pool: &Pool, message: &[u8]) -> Result<Slice, SendError> {
+    /// A message with its header, in memory of its own: slices of it are what `Outgoing::Framed`
+    /// takes.
+    pub fn frame(framing: &Framing, pool: &Pool, message: &[u8]) -> Result<Chunk, SendError> {
         let mut space = [0; HEADER_MAX];
         let (head, body) = parts(framing, message, &mut space)?;
         let mut chunk = pool.take(head.len() + body.len()).ok_or(SendError::Memory)?;
-        Ok(chunk.write_both(head, body))
+        chunk.put(head);
+        chunk.put(body);
+        Ok(chunk)
     }
 
     /// Owes a WRITABLE for a message that was refused for want of memory.

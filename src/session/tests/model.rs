@@ -189,7 +189,9 @@ impl<'a> Pair<'a> {
         let force = self.random.below(200) == 0;
         let wire = frame(&self.framing, &[], &message);
         let outgoing = if self.random.below(4) == 0 {
-            Outgoing::Framed(Session::frame(&self.framing, self.pool, &message).expect("memory"))
+            Outgoing::Framed(
+                Session::frame(&self.framing, self.pool, &message).expect("memory").into_slice(),
+            )
         } else {
             Outgoing::Copy(&message)
         };
