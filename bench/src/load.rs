@@ -1,149 +1,115 @@
-//! The load generator: so many connections, so many messages in flight on each, closed loop. Every
-//! byte that comes back is verified, and only verified messages count.
+//! The load generator, a process of its own with one thread. Every byte that comes is verified, and
+//! only what was verified counts.
+//!
+//! - `closed`: so many messages in flight on each connection.
+//! - `open`: so many messages a second, whether the server keeps up or not.
+//! - `reader`: takes what the server sends to all.
+//! - `churn`: connects, has one echo, closes, and again.
+//!
+//! It says "ready" when it is connected and loads at once. A line `report` on its standard input
+//! asks for the latencies since the line before. It may be stopped by SIGSTOP: what was under way
+//! then is verified and counted, but tells nothing of the server and is no latency.
+
+mod churn;
+pub mod clock;
+mod closed;
+mod latency;
+mod link;
+mod open;
+mod options;
+mod orders;
+mod reader;
+
+pub use options::{Mode, Options, options};
 
 use crate::counter::Counter;
-use crate::net::{self, Poller};
-use crate::pattern::{self, Verifier};
-use anyhow::{Context, Result, bail};
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use crate::net::Poller;
+use crate::pattern::Pattern;
+use crate::process;
+use anyhow::{Context, Result};
+use latency::Latencies;
+use orders::Orders;
+use std::time::Duration;
 
 const EVENTS: usize = 1024;
+/// Bytes that are received at a time.
 const BUFFER: usize = 65_536;
-/// How often the clock is looked at when nothing happens.
-const WAIT_MS: i32 = 1000;
+/// How often the end is looked for when nothing happens.
+const WAIT_NS: u64 = 1_000_000_000;
+/// What the poller calls the standard input; connections are called by their numbers.
+const ORDERS: u32 = u32::MAX;
 
-/// What to load a server with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    pub port: u16,
-    pub conns: u32,
-    pub in_flight: u32,
-    pub size: usize,
-    pub counter: PathBuf,
-    /// It ends by itself after so long, whatever became of the harness.
-    pub limit: Duration,
-}
-
-struct Conn {
-    stream: TcpStream,
-    verifier: Verifier,
-    /// Messages written to `out` so far.
-    sent: u64,
-    /// What the socket had no room for; while there is some, it is also watched for room.
-    rest: Vec<u8>,
-}
-
-struct Load {
-    options: Options,
+/// What all modes use.
+struct Common {
+    port: u16,
+    conns: u32,
     poller: Poller,
-    conns: Vec<Conn>,
     counter: Counter,
+    latencies: Latencies,
     received: Box<[u8]>,
-    out: Vec<u8>,
+}
+
+/// What a mode does.
+trait Work {
+    /// Once, at the beginning.
+    fn start(&mut self, _common: &mut Common) -> Result<()> {
+        Ok(())
+    }
+
+    /// Before each wait: does what is due, and gives how many ns the wait may take.
+    fn due(&mut self, _common: &mut Common) -> Result<u64> {
+        Ok(WAIT_NS)
+    }
+
+    /// Connection `n` is `ready`, in epoll's bits.
+    fn turn(&mut self, common: &mut Common, n: u32, ready: u32) -> Result<()>;
 }
 
 /// Connects, says "ready", and loads until it is ended or the limit is over.
 pub fn run(options: Options) -> Result<()> {
-    let mut load = Load::connect(options)?;
-    println!("ready");
-    load.start()?;
-    let deadline = Instant::now() + load.options.limit;
+    process::raise_descriptors()?;
+    let Options { port, conns, counter, limit, mode } = options;
+    let received = vec![0; BUFFER].into_boxed_slice();
+    let (counter, poller) = (Counter::open(&counter)?, Poller::new()?);
+    let latencies = Latencies::new()?;
+    let mut common = Common { port, conns, poller, counter, latencies, received };
+    match mode {
+        Mode::Closed { in_flight, size, active } => {
+            let work = closed::Closed::connect(&common, Pattern::new(size), in_flight, active)?;
+            drive(&mut common, work, limit)
+        }
+        Mode::Open { rate, size } => {
+            let work = open::Open::connect(&common, Pattern::new(size), rate)?;
+            drive(&mut common, work, limit)
+        }
+        Mode::Reader { slow } => {
+            let work = reader::Reader::connect(&common, slow)?;
+            drive(&mut common, work, limit)
+        }
+        Mode::Churn { size } => {
+            let work = churn::Churn::new(&common, Pattern::new(size));
+            drive(&mut common, work, limit)
+        }
+    }
+}
+
+fn drive(common: &mut Common, mut work: impl Work, limit: Duration) -> Result<()> {
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS];
-    while Instant::now() < deadline {
-        let poller = &load.poller;
-        let ready: Vec<_> =
-            poller.wait(&mut events, WAIT_MS)?.iter().map(|e| (e.u64 as usize, e.events)).collect();
-        for (n, bits) in ready {
-            load.turn(n, bits as i32).with_context(|| format!("connection {n}"))?;
+    let mut orders = Orders::watch(&common.poller)?;
+    clock::watch_going_on()?;
+    println!("ready");
+    let end = clock::now() + u64::try_from(limit.as_nanos()).context("a long limit")?;
+    work.start(common)?;
+    while clock::now() < end {
+        let most = Duration::from_nanos(work.due(common)?.min(WAIT_NS));
+        for event in common.poller.wait(&mut events, most)? {
+            match event.u64 as u32 {
+                ORDERS => orders.take(&common.poller, &mut common.latencies)?,
+                n => {
+                    work.turn(common, n, event.events).with_context(|| format!("connection {n}"))?
+                }
+            }
         }
     }
     Ok(())
-}
-
-impl Load {
-    fn connect(options: Options) -> Result<Self> {
-        let counter = Counter::open(&options.counter)?;
-        let poller = Poller::new()?;
-        let mut conns = Vec::with_capacity(options.conns as usize);
-        for n in 0..options.conns {
-            let stream = net::connect(options.port, n)?;
-            stream.set_nonblocking(true)?;
-            poller.add(stream.as_raw_fd(), n, libc::EPOLLIN)?;
-            let verifier = Verifier::new(n, options.size);
-            conns.push(Conn { stream, verifier, sent: 0, rest: Vec::new() });
-        }
-        let received = vec![0; BUFFER].into_boxed_slice();
-        Ok(Self { options, poller, conns, counter, received, out: Vec::new() })
-    }
-
-    fn start(&mut self) -> Result<()> {
-        (0..self.conns.len()).try_for_each(|n| self.send(n, u64::from(self.options.in_flight)))
-    }
-
-    fn turn(&mut self, n: usize, ready: i32) -> Result<()> {
-        if ready & libc::EPOLLOUT != 0 {
-            self.send_rest(n)?;
-        }
-        if ready & !libc::EPOLLOUT == 0 {
-            return Ok(());
-        }
-        let conn = &mut self.conns[n];
-        let count = match conn.stream.read(&mut self.received) {
-            Ok(0) => bail!("the server closed it"),
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error).context("receive"),
-        };
-        let verified = conn.verifier.feed(&self.received[..count]);
-        let verified = verified.map_err(|mismatch| anyhow::anyhow!("{mismatch}"))?;
-        self.counter.add(verified);
-        self.send(n, verified)
-    }
-
-    /// Sends the next `count` messages of a connection, together.
-    fn send(&mut self, n: usize, count: u64) -> Result<()> {
-        if count == 0 {
-            return Ok(());
-        }
-        let conn = &mut self.conns[n];
-        self.out.resize(self.options.size * usize::try_from(count)?, 0);
-        for message in self.out.chunks_exact_mut(self.options.size) {
-            pattern::write(n as u32, conn.sent, message);
-            conn.sent += 1;
-        }
-        if !conn.rest.is_empty() {
-            conn.rest.extend_from_slice(&self.out);
-            return Ok(());
-        }
-        let taken = write(&mut conn.stream, &self.out)?;
-        if taken < self.out.len() {
-            conn.rest.extend_from_slice(&self.out[taken..]);
-            let both = libc::EPOLLIN | libc::EPOLLOUT;
-            self.poller.change(conn.stream.as_raw_fd(), n as u32, both)?;
-        }
-        Ok(())
-    }
-
-    fn send_rest(&mut self, n: usize) -> Result<()> {
-        let conn = &mut self.conns[n];
-        let taken = write(&mut conn.stream, &conn.rest)?;
-        conn.rest.drain(..taken);
-        if conn.rest.is_empty() {
-            self.poller.change(conn.stream.as_raw_fd(), n as u32, libc::EPOLLIN)?;
-        }
-        Ok(())
-    }
-}
-
-/// How much the socket had room for.
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
-    match stream.write(bytes) {
-        Ok(count) => Ok(count),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-        Err(error) => Err(error).context("send"),
-    }
 }

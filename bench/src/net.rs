@@ -3,12 +3,16 @@
 use anyhow::{Context, Result};
 use libc::c_int;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+use std::{io, ptr};
 
 /// Addresses to connect from: one has only some 28,000 ports.
 const SOURCES: u32 = 8;
+/// The same where connections follow each other: each keeps its port for a minute after its end.
+const SOURCES_BRIEF: u64 = 4000;
+const SOURCES_BLOCK: u64 = 250;
 
 /// Connects to a server of this machine; connection `n` comes from one of several addresses.
 pub fn connect(port: u16, n: u32) -> Result<TcpStream> {
@@ -19,7 +23,41 @@ pub fn connect(port: u16, n: u32) -> Result<TcpStream> {
     let server = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     socket.connect(&SockAddr::from(server)).with_context(|| format!("connection {n}"))?;
     socket.set_tcp_nodelay(true)?;
+    // Every system has this one. Others may hold messages back to pace them, and set timers for it.
+    socket.set_tcp_congestion(b"reno").context("reno")?;
     Ok(socket.into())
+}
+
+/// Begins to connect, and does not wait; brief connection `n` comes from one of many addresses.
+pub fn begin(port: u16, n: u64) -> Result<TcpStream> {
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::TCP)).context("no socket")?;
+    // The port is chosen when both ends are known: then those of other addresses are no hindrance.
+    set(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT).context("cannot defer")?;
+    let n = n % SOURCES_BRIEF;
+    let part = |number: u64| u8::try_from(number).expect("a small number");
+    let (block, last) = (part(1 + n / SOURCES_BLOCK), part(1 + n % SOURCES_BLOCK));
+    let source = SocketAddrV4::new(Ipv4Addr::new(127, 0, block, last), 0);
+    socket.bind(&SockAddr::from(source)).context("cannot bind")?;
+    let server = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    match socket.connect(&SockAddr::from(server)) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => {
+            Err(error).context("cannot connect")
+        }
+        _ => Ok(socket.into()),
+    }
+}
+
+/// Sets an option to 1.
+fn set(socket: &Socket, level: c_int, name: c_int) -> io::Result<()> {
+    let one: c_int = 1;
+    let size = libc::socklen_t::try_from(size_of_val(&one)).expect("it is small");
+    let value = ptr::from_ref(&one).cast();
+    // SAFETY: `value` is that of `one`, which has this size and lives through the call.
+    if unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value, size) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// An epoll instance whose sockets are known by number.
@@ -42,8 +80,8 @@ impl Poller {
         self.control(libc::EPOLL_CTL_ADD, fd, number, interest)
     }
 
-    pub fn change(&self, fd: RawFd, number: u32, interest: c_int) -> Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, fd, number, interest)
+    pub fn remove(&self, fd: RawFd) -> Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
     }
 
     fn control(&self, operation: c_int, fd: RawFd, number: u32, interest: c_int) -> Result<()> {
@@ -60,17 +98,25 @@ impl Poller {
     pub fn wait<'a>(
         &self,
         events: &'a mut [libc::epoll_event],
-        timeout_ms: c_int,
+        most: Duration,
     ) -> Result<&'a [libc::epoll_event]> {
         let room = c_int::try_from(events.len()).context("too many events")?;
         let epoll = self.epoll.as_raw_fd();
-        // SAFETY: `events` has `room` places and lives through the call.
-        let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, timeout_ms) };
+        let most = libc::timespec {
+            tv_sec: libc::time_t::try_from(most.as_secs()).context("too long")?,
+            tv_nsec: libc::c_long::from(most.subsec_nanos()),
+        };
+        let mask = ptr::null::<libc::sigset_t>();
+        // SAFETY: `events` has `room` places and lives through the call, as `most` does.
+        let count = unsafe {
+            let events = events.as_mut_ptr();
+            libc::syscall(libc::SYS_epoll_pwait2, epoll, events, room, &raw const most, mask, 0)
+        };
         match usize::try_from(count) {
             Ok(count) => Ok(&events[..count]),
             Err(_) => match io::Error::last_os_error() {
                 error if error.kind() == io::ErrorKind::Interrupted => Ok(&[]),
-                error => Err(error).context("epoll_wait"),
+                error => Err(error).context("epoll_pwait2"),
             },
         }
     }
