@@ -236,7 +236,13 @@ impl Session {
             Outgoing::Framed(slice) => {
                 let wire = slice.len();
                 self.admit(limits, wire, force)?;
-                self.outbox.append_slice(slice);
+                // Behind others a small one is copied: a train of many pieces costs more.
+                let gather = wire <= GATHER_MAX
+                    && self.outbox.bytes() > 0
+                    && limits.overflow != Overflow::DropOldest;
+                if !gather || self.outbox.append(memory, &slice, &[], true).is_err() {
+                    self.outbox.append_slice(slice);
+                }
                 wire
             }
             Outgoing::Copy(message) => {
