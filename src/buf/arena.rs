@@ -3,6 +3,7 @@
 
 use super::chunk::Chunk;
 use super::lock::Lock;
+use super::part::Part;
 use super::pool::{ARENA_BYTES, Pool};
 
 /// A chunk that is given away part by part.
@@ -18,12 +19,15 @@ impl Arena {
     }
 
     /// A part with `len` bytes of room, at most `ARENA_BYTES`. None: the pool is at its bound.
-    pub fn part(&self, len: usize) -> Option<Chunk> {
+    pub fn part(&self, len: usize) -> Option<Part> {
         let mut place = self.chunk.lock();
-        if let Some(chunk) = &mut *place
-            && chunk.room() >= len
-        {
-            return Some(chunk.part(len));
+        if let Some(chunk) = &mut *place {
+            if chunk.room() < len {
+                chunk.rewind();
+            }
+            if chunk.room() >= len {
+                return Some(chunk.part(len));
+            }
         }
         let chunk = place.insert(self.pool.take(ARENA_BYTES)?);
         Some(chunk.part(len))

@@ -46,6 +46,16 @@ impl Block {
         unsafe { block.as_ptr().cast::<u8>().add(HEADER) }
     }
 
+    /// One reference more.
+    ///
+    /// # Safety
+    /// The caller has one.
+    #[inline]
+    pub unsafe fn add_ref(block: NonNull<Block>) {
+        // SAFETY: the caller's reference keeps it alive.
+        unsafe { block.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Gives `count` references back; the last one returns the block to its pool.
     ///
     /// # Safety

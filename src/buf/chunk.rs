@@ -1,23 +1,21 @@
 //! Chunk: the one writer of a block. Slice: one of its many readers.
 
 use super::block::Block;
+use super::part::Part;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::{fmt, mem, ops::Deref, slice};
 
 /// References a chunk takes with its block, to be given away one by one without an atomic.
 pub(super) const CHUNK_REFS: u32 = 1 << 30;
-/// References that a part of a chunk gets: its own, and one for its first slice.
-const PART_REFS: u32 = 2;
 /// References a reader takes at once when its input holds more than one message.
 const READER_REFS: u32 = 64;
 
-/// The writer's end of a block, or of a part of it. Bytes from `end` to `limit` are this chunk's
-/// alone; those below `end` are frozen and belong to slices. Invariant: no two chunks of a block
-/// overlap.
+/// The writer's end of a block. Bytes from `end` to `limit` are this chunk's alone; those below
+/// `end` are frozen and belong to slices, or to parts.
 pub struct Chunk {
     block: NonNull<Block>,
-    /// Where this chunk's own bytes begin.
+    /// Where this chunk's own bytes begin: behind those of its parts.
     start: u32,
     end: u32,
     /// Where writing ends; at most the block's capacity.
@@ -45,18 +43,17 @@ impl Chunk {
         (self.limit - self.end) as usize
     }
 
-    /// Parts with the next `len` bytes of room. The caller has looked at `room`. Its first slice
-    /// costs no atomic.
+    /// Parts with the next `len` bytes of room. The caller has looked at `room`.
     #[inline(always)]
-    pub fn part(&mut self, len: usize) -> Chunk {
+    pub fn part(&mut self, len: usize) -> Part {
         assert!(len <= self.room(), "only what is there can be parted with");
         assert!(self.is_empty(), "what is written is not parted from");
-        self.reserve(PART_REFS);
-        self.refs -= PART_REFS;
+        self.reserve(1);
+        self.refs -= 1;
         let start = self.end;
         self.end += len as u32;
         self.start = self.end;
-        Chunk { block: self.block, start, end: start, limit: self.end, refs: PART_REFS }
+        Part::new(self.block, start, len as u32)
     }
 
     /// Sees to it that `count` references can be given away, and one kept.
@@ -66,6 +63,15 @@ impl Chunk {
             // SAFETY: this chunk's last reference keeps the block alive.
             unsafe { self.block.as_ref() }.refs.fetch_add(CHUNK_REFS as usize, Ordering::Relaxed);
             self.refs += CHUNK_REFS;
+        }
+    }
+
+    /// Begins anew if nobody else has any of its bytes, so that what is written next is warm.
+    pub fn rewind(&mut self) {
+        // SAFETY: this chunk's references keep the block alive.
+        let all = unsafe { self.block.as_ref() }.refs.load(Ordering::Acquire);
+        if all == self.refs as usize {
+            (self.start, self.end) = (0, 0);
         }
     }
 
@@ -117,16 +123,6 @@ impl Chunk {
         self.take(bytes.len())
     }
 
-    /// Copies `head` and `body` behind what is written. The caller has looked at `room`.
-    #[inline(always)]
-    pub fn write_both(&mut self, head: &[u8], body: &[u8]) -> Slice {
-        self.copy(head);
-        self.end += head.len() as u32;
-        self.copy(body);
-        self.end -= head.len() as u32;
-        self.take(head.len() + body.len())
-    }
-
     /// Writes `len` zeros behind what is written. The caller has looked at `room`.
     pub fn write_zeros(&mut self, len: usize) -> Slice {
         let (spare, room) = self.spare();
@@ -140,30 +136,8 @@ impl Chunk {
     fn copy(&mut self, bytes: &[u8]) {
         let (spare, room) = self.spare();
         assert!(bytes.len() <= room, "the caller has looked at the room");
-        let (from, len) = (bytes.as_ptr(), bytes.len());
         // SAFETY: `room` bytes from `spare` are this chunk's, and `bytes` are others.
-        unsafe {
-            match len {
-                // A header; for so little a call costs more than the copy.
-                4 => std::ptr::copy_nonoverlapping(from, spare, 4),
-                2 => std::ptr::copy_nonoverlapping(from, spare, 2),
-                _ => std::ptr::copy_nonoverlapping(from, spare, len),
-            }
-        }
-    }
-
-    /// Copies `bytes` behind `slice`, which grows by them. False, and nothing done: the slice is
-    /// not the last of this chunk, or there is no room.
-    #[inline]
-    pub fn extend(&mut self, slice: &mut Slice, bytes: &[u8]) -> bool {
-        let last = slice.block == Some(self.block) && slice.start + slice.len == self.end;
-        if !last || bytes.len() > self.room() {
-            return false;
-        }
-        self.copy(bytes);
-        self.end += bytes.len() as u32;
-        slice.len += bytes.len() as u32;
-        true
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), spare, bytes.len()) };
     }
 
     /// Everything written so far.
@@ -206,9 +180,9 @@ impl Drop for Chunk {
 /// A reader's part of a block, frozen. Empty slices have no block.
 #[derive(Default)]
 pub struct Slice {
-    block: Option<NonNull<Block>>,
-    start: u32,
-    len: u32,
+    pub(super) block: Option<NonNull<Block>>,
+    pub(super) start: u32,
+    pub(super) len: u32,
 }
 
 // SAFETY: the bytes are frozen, and the count is atomic.
@@ -273,8 +247,8 @@ impl Slice {
 impl Clone for Slice {
     fn clone(&self) -> Self {
         if let Some(block) = self.block {
-            // SAFETY: this slice's reference keeps the block alive.
-            unsafe { block.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: this slice's own reference.
+            unsafe { Block::add_ref(block) };
         }
         Slice { block: self.block, start: self.start, len: self.len }
     }
@@ -400,24 +374,12 @@ impl Release {
     /// Drops `slice`, now or with its neighbours.
     #[inline]
     pub fn add(&mut self, slice: Slice) {
-        self.add_refs(slice.into_block(), 1);
-    }
-
-    /// Drops `chunk`, now or with its neighbours.
-    #[inline]
-    pub fn add_chunk(&mut self, chunk: Chunk) {
-        let (block, refs) = (chunk.block, chunk.refs);
-        mem::forget(chunk);
-        self.add_refs(Some(block), refs as usize);
-    }
-
-    #[inline]
-    fn add_refs(&mut self, block: Option<NonNull<Block>>, refs: usize) {
+        let block = slice.into_block();
         if block != self.block {
             self.flush();
             self.block = block;
         }
-        self.count += if block.is_some() { refs } else { 0 };
+        self.count += usize::from(block.is_some());
     }
 
     fn flush(&mut self) {
@@ -425,7 +387,7 @@ impl Release {
         if let Some(block) = self.block.take()
             && count > 0
         {
-            // SAFETY: `count` references of this block were given to `add` and `add_chunk`.
+            // SAFETY: `count` references of this block were given to `add`.
             unsafe { Block::drop_refs(block, count) };
         }
     }

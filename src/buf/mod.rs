@@ -6,6 +6,7 @@ mod arena;
 mod block;
 mod chunk;
 mod lock;
+mod part;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -14,5 +15,6 @@ mod train;
 pub use arena::Arena;
 pub use chunk::{Chunk, Reader, Release, Slice, SliceParts};
 pub use lock::{Lock, LockGuard};
+pub use part::Part;
 pub use pool::{ARENA_BYTES, CHUNK_BYTES, Pool};
 pub use train::{TRAIN_MAX, Train};

@@ -2,6 +2,7 @@
 
 use super::block::{Block, HEADER, UNPOOLED};
 use super::chunk::{CHUNK_REFS, Chunk};
+use super::part::Part;
 use parking_lot::Mutex;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -10,10 +11,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 /// Capacity of a receive chunk.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Capacity of a chunk of an arena.
-pub const ARENA_BYTES: usize = 16 * 1024 - HEADER;
+pub const ARENA_BYTES: usize = 16 * 1024 + SLACK;
+/// What a block has beside a power of two, so that a message of such a size finds room in it with
+/// the header of its framing.
+const SLACK: usize = 64;
 /// Capacities kept in free lists. The small ones carry sends, the last one receives.
 const CLASSES: [usize; 5] =
-    [512 - HEADER, 4096 - HEADER, ARENA_BYTES, 32 * 1024 - HEADER, CHUNK_BYTES];
+    [512 - HEADER, 4096 + SLACK, 16 * 1024 + SLACK, 32 * 1024 + SLACK, CHUNK_BYTES];
 /// Bytes that one free list may keep.
 const KEEP_BYTES: usize = 4 * 1024 * 1024;
 
@@ -61,6 +65,16 @@ impl Pool {
     /// A chunk with at least `capacity` bytes of room. None: the bound is reached, or the system
     /// has no memory.
     pub fn take(&self, capacity: usize) -> Option<Chunk> {
+        self.block(capacity, CHUNK_REFS as usize).map(|(block, _)| Chunk::new(block))
+    }
+
+    /// A part with at least `capacity` bytes of room and a block of its own. None: as for `take`.
+    pub fn part(&self, capacity: usize) -> Option<Part> {
+        self.block(capacity, 1).map(|(block, room)| Part::new(block, 0, room))
+    }
+
+    /// A block with so many references that nobody else has, and its capacity.
+    fn block(&self, capacity: usize, references: usize) -> Option<(NonNull<Block>, u32)> {
         let class = CLASSES.iter().position(|&size| capacity <= size);
         let capacity = class.map_or(capacity, |class| CLASSES[class]);
         let bytes = (capacity.checked_add(HEADER)?) as u64;
@@ -73,18 +87,18 @@ impl Pool {
             Some(FreeBlock(block)) => {
                 // SAFETY: nobody has a reference; this thread took it from the list.
                 let refs: &AtomicUsize = &unsafe { block.as_ref() }.refs;
-                refs.store(CHUNK_REFS as usize, Ordering::Relaxed);
+                refs.store(references, Ordering::Relaxed);
                 Some(block)
             }
             None => {
                 let class = class.map_or(UNPOOLED, |class| class as u32);
-                Block::new(self, capacity, class, CHUNK_REFS as usize)
+                Block::new(self, capacity, class, references)
             }
         };
         if block.is_none() {
             self.0.bytes.fetch_sub(bytes, Ordering::SeqCst);
         }
-        block.map(Chunk::new)
+        block.map(|block| (block, capacity))
     }
 
     /// Whether there is room under the bound now for a block of exactly `capacity`.
@@ -113,6 +127,11 @@ impl Pool {
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
         self.0.wakers.lock().clear();
+        self.trim();
+    }
+
+    /// Gives the free blocks back to the system: there was nothing to do for a while.
+    pub fn trim(&self) {
         for list in &self.0.free {
             for FreeBlock(block) in std::mem::take(&mut *list.lock()) {
                 // SAFETY: it was in the list, so nobody has a reference.

@@ -1,5 +1,6 @@
 //! Memory comes back whatever the order, keeps its bytes meanwhile, and is bounded.
 
+mod parts;
 mod threads;
 
 use super::block::HEADER;
@@ -76,7 +77,7 @@ fn what_is_written_is_frozen_in_order() {
     let room = chunk.room();
     assert!(room >= 1000 && chunk.is_empty());
     let first = chunk.write(b"one");
-    let second = chunk.write_both(b"t", b"wo");
+    let second = chunk.write(b"two");
     let (spare, left) = chunk.spare();
     assert_eq!(left, room - 6);
     // SAFETY: there are `left` bytes, more than five.
@@ -95,32 +96,6 @@ fn what_is_written_is_frozen_in_order() {
 }
 
 #[test]
-fn a_slice_grows_only_at_the_end_of_its_chunk() {
-    let pool = Bounded::new(1 << 20);
-    let (mut chunk, mut other) = (pool.take(100), pool.take(100));
-    let mut first = chunk.write(b"ab");
-    assert!(chunk.extend(&mut first, b"cd") && chunk.extend(&mut first, b""));
-    let before = first.clone();
-    let mut second = chunk.write(b"xy");
-    assert!(!chunk.extend(&mut first, b"no"), "it is not the last");
-    assert!(!other.extend(&mut Slice::default(), b"no"), "it is of none");
-    drop(other.write(b"abcdxy"));
-    assert_eq!(other.len(), chunk.len());
-    assert!(!other.extend(&mut second, b"no"), "it is of another chunk");
-    let too_much = vec![1; chunk.room() + 1];
-    assert!(!chunk.extend(&mut second, &too_much), "there is no room");
-    second.advance(1);
-    assert!(chunk.extend(&mut second, b"z"), "its beginning does not matter");
-    let fitting = vec![1; chunk.room()];
-    assert!(chunk.extend(&mut second, &fitting) && chunk.room() == 0);
-    assert_eq!((&*first, &*before), (&b"abcd"[..], &b"abcd"[..]));
-    assert_eq!((&second[..2], second.len()), (&b"yz"[..], 2 + fitting.len()));
-    let mut cut = other.write(b"abc");
-    cut.truncate(2);
-    assert!(!other.extend(&mut cut, b"no"), "its end is not the chunk's");
-}
-
-#[test]
 fn room_is_limited_but_never_below_what_is_written() {
     let pool = Bounded::new(1 << 20);
     let mut chunk = pool.take(1000);
@@ -130,7 +105,6 @@ fn room_is_limited_but_never_below_what_is_written() {
     drop(chunk.write(b"1234567890"));
     chunk.limit_to(12);
     assert_eq!(chunk.room(), 2);
-    assert!(!chunk.extend(&mut Slice::default(), b"123"));
     chunk.limit_to(100);
     assert_eq!(chunk.room(), 2, "it does not grow again");
     chunk.limit_to(5);
@@ -180,14 +154,6 @@ fn more_than_a_slice_has_cannot_be_dropped() {
 }
 
 #[test]
-#[should_panic = "only what is there can be parted with"]
-fn more_than_the_room_cannot_be_parted_with() {
-    let pool = Bounded::new(1 << 20);
-    let mut chunk = pool.take(10);
-    drop(chunk.part(chunk.room() + 1));
-}
-
-#[test]
 fn a_block_comes_back_with_its_last_user() {
     in_every_order(4, |pool| {
         let mut chunk = pool.take(100).expect("under the bound");
@@ -200,76 +166,6 @@ fn a_block_comes_back_with_its_last_user() {
         vec![Box::new(chunk.into_slice()), Box::new(first.clone()), Box::new(first)]
     });
     in_every_order(1, |pool| vec![Box::new(pool.take(100).expect("room").into_slice())]);
-}
-
-#[test]
-fn a_part_is_a_chunk_of_its_own() {
-    let pool = Bounded::new(1 << 20);
-    let mut chunk = pool.take(1000);
-    let whole = chunk.room();
-    let (mut first, mut second) = (chunk.part(20), chunk.part(10));
-    let after = chunk.write(b"after");
-    assert_eq!((first.room(), second.room(), chunk.room()), (20, 10, whole - 35));
-    let mut late = second.write(b"se");
-    let early = first.write(b"first");
-    assert!(second.extend(&mut late, b"cond"));
-    assert!(!first.extend(&mut late, b"no") && !chunk.extend(&mut late, b"no"));
-    let more = first.write_both(b"more", b"!");
-    assert_eq!((&*early, &*more), (&b"first"[..], &b"more!"[..]));
-    assert_eq!((&*late, &*after, second.room()), (&b"second"[..], &b"after"[..], 4));
-    assert_eq!(early.pinned(), whole);
-    assert!(!second.extend(&mut late, b"12345"), "its room ends before the chunk's");
-    drop((chunk, after, first, early, more));
-    assert_eq!(&*late, b"second");
-}
-
-#[test]
-fn a_part_knows_only_its_own_bytes() {
-    let pool = Bounded::new(1 << 20);
-    let mut chunk = pool.take(1000);
-    let (mut first, mut second) = (chunk.part(20), chunk.part(10));
-    assert_eq!((second.len(), second.written()), (0, &b""[..]));
-    let slice = second.write(b"two");
-    assert_eq!((second.len(), second.written()), (3, &b"two"[..]));
-    second.limit_to(5);
-    assert_eq!(second.room(), 2);
-    drop(first.write(b"one"));
-    assert_eq!(&*first.into_slice(), b"one");
-    assert!(chunk.is_empty() && chunk.written().is_empty());
-    let after = chunk.write(b"after");
-    assert_eq!((chunk.len(), chunk.written()), (5, &b"after"[..]));
-    assert_eq!(&*chunk.into_slice(), b"after");
-    assert_eq!((&*slice, &*after), (&b"two"[..], &b"after"[..]));
-}
-
-#[test]
-#[should_panic = "what is written is not parted from"]
-fn a_chunk_that_was_written_gives_no_parts() {
-    let pool = Bounded::new(1 << 20);
-    let mut chunk = pool.take(100);
-    drop(chunk.write(b"mine"));
-    drop(chunk.part(10));
-}
-
-#[test]
-fn parts_keep_their_block() {
-    in_every_order(5, |pool| {
-        let mut chunk = pool.take(100).expect("under the bound");
-        let (mut first, second) = (chunk.part(10), chunk.part(10));
-        let slices = (first.write(b"a"), first.write(b"b"));
-        vec![
-            Box::new(chunk),
-            Box::new(slices.0),
-            Box::new(first),
-            Box::new(second),
-            Box::new(slices.1),
-        ]
-    });
-    in_every_order(2, |pool| {
-        let mut chunk = pool.take(100).expect("under the bound");
-        let part = chunk.part(10);
-        vec![Box::new(chunk), Box::new(part.into_slice())]
-    });
 }
 
 #[test]
@@ -346,10 +242,9 @@ fn released_slices_of_one_block_go_together() {
     let mut release = Release::default();
     let mut chunk = pool.take(100);
     let mut part = chunk.part(50);
-    release.add(part.write(b"d"));
-    release.add_chunk(part);
-    release.add(chunk.write(b"e"));
-    release.add_chunk(chunk);
+    part.write(b"d");
+    release.add(part.into());
+    release.add(chunk.into_slice());
     assert_eq!(pool.bytes(), each);
     drop(release);
     drop(Release::default());
@@ -399,41 +294,6 @@ fn a_train_has_its_slices_in_order() {
     let back: Vec<Slice> = train.into_slices().collect();
     assert_eq!(back.len(), TRAIN_MAX);
     assert!(back.iter().flat_map(|slice| slice.iter()).eq(&seen));
-}
-
-#[test]
-fn an_arena_gives_parts_side_by_side() {
-    let pool = Bounded::new(100_000);
-    let arena = Arena::new(pool.clone());
-    assert_eq!(pool.bytes(), 0, "nothing before the first");
-    let mut parts: Vec<Chunk> = (0..100).map(|_| arena.part(100).expect("room")).collect();
-    let block = pool.bytes();
-    let places: Vec<usize> = parts.iter_mut().map(|part| part.spare().0 as usize).collect();
-    assert!(places.windows(2).all(|pair| pair[0] + 100 == pair[1]));
-    assert!(parts.iter().all(|part| part.room() == 100));
-    let large = arena.part(block as usize - HEADER).expect("a whole block");
-    assert_eq!(pool.bytes(), 2 * block);
-    drop(parts);
-    assert_eq!(pool.bytes(), block, "the first block's parts are gone, and it with them");
-    drop(large);
-    assert_eq!(pool.bytes(), block, "an arena keeps what it gives from");
-    let rest: Vec<Chunk> = std::iter::from_fn(|| pool.0.take(1)).collect();
-    assert!(arena.part(100).is_none(), "the pool is at its bound");
-    drop(rest);
-    drop(arena);
-}
-
-#[test]
-fn an_arena_gives_its_block_to_the_last_byte() {
-    let pool = Bounded::new(100_000);
-    let arena = Arena::new(pool.clone());
-    let first = arena.part(1000).expect("room");
-    let block = pool.bytes();
-    let rest = arena.part(ARENA_BYTES - 1000).expect("room");
-    assert_eq!((rest.room(), pool.bytes()), (ARENA_BYTES - 1000, block));
-    let next = arena.part(0).expect("room");
-    assert_eq!((next.room(), pool.bytes()), (0, block));
-    drop((first, rest, next, arena));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the host asks: doors, and single connections.
 
 use super::config::{CloseHow, Endpoint, Kind, SocketOptions};
-use super::conn::{Candidates, Conn, End, Listener, Phase, linger};
+use super::conn::{Conn, End, Listener, Origin, Phase, linger};
 use super::error::{Error, Refusal};
 use super::inbox::Command;
 use super::log::Level;
@@ -77,11 +77,13 @@ impl Net {
         let turn = self.next_listener.fetch_add(1, Relaxed) % homes.len();
         let home = queue + turn * self.core.queues.len();
         let user_data = endpoint.user_data;
-        let listener = Listener::new(socket, Arc::new(endpoint), home);
+        let origin = Arc::new(Origin::new(endpoint));
+        let listener = Listener::new(socket, origin.clone(), home);
         let bound = listener.local.unwrap_or(address);
         let listener = Entry::Listener(listener);
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
+        origin.set_listener(token);
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
         self.core.log.tell(Level::Info, || format!("listening on {bound}"));
@@ -117,16 +119,18 @@ impl Net {
         let known = place.to_connect()?;
         let (queue, home) = core.place(endpoint.queue);
         let (now, timeout) = (core.now(), endpoint.limits.connect_timeout_ms);
-        let user_data = endpoint.user_data;
+        // These two are its own and are known from here on; the rest is shared with its likes.
+        let user_data = std::mem::take(&mut endpoint.user_data);
+        endpoint.queue = None;
         let session = Session::new(now, core.is_manual());
-        let mut conn = Conn::new(Arc::new(endpoint), session, home, queue);
+        let mut conn = Conn::new(core.table.origin(endpoint), session, home, queue);
         conn.announced = true;
-        conn.deadline = (timeout > 0).then(|| (now + u64::from(timeout), Cause::TimeoutConnect));
+        let deadline = (now + u64::from(timeout), Cause::TimeoutConnect);
+        conn.set_deadline((timeout > 0).then_some(deadline));
         let to_look_up = known.is_none();
-        conn.addresses = known.map(|addresses| {
-            let all = addresses.into_iter().map(|ip| SocketAddr::new(ip, place.port));
-            Box::new(Candidates(all.collect()))
-        });
+        if let Some(addresses) = known {
+            conn.set_addresses(addresses.into_iter().map(|ip| SocketAddr::new(ip, place.port)));
+        }
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = core.insert(Entry::Conn(conn), user_data, home).ok_or_else(full)?;
         if to_look_up && let HostName::Name(name) = place.host {
@@ -183,7 +187,7 @@ impl Net {
     fn take(&self, token: Token, mut held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
         let conn = held.conn().ok_or(Error::Stale)?;
         if !conn.takes_sends() {
-            if let (Some((cause, os_error)), End::Not) = (conn.broken, conn.end) {
+            if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.end) {
                 // A paused connection broke: the send that fails lets it be told.
                 conn.end_abruptly(cause, os_error);
                 let home = usize::from(conn.home);
@@ -241,7 +245,7 @@ impl Net {
         mut tell: impl FnMut(usize, Result<(), Error>),
     ) -> Result<usize, Error> {
         self.check_running()?;
-        let mut framed: Option<(Arc<Endpoint>, Result<Chunk, SendError>)> = None;
+        let mut framed: Option<(Arc<Origin>, Result<Chunk, SendError>)> = None;
         let mut taken = 0;
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
@@ -291,7 +295,7 @@ impl Net {
                 if conn.phase == Phase::Open || waits {
                     conn.end = End::Graceful;
                     conn.cause = Cause::Host;
-                    conn.deadline = Some(linger(conn, self.core.now()));
+                    conn.set_deadline(Some(linger(conn, self.core.now())));
                 } else {
                     conn.end_abruptly(Cause::Host, 0);
                 }

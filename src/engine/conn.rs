@@ -1,8 +1,15 @@
 //! What a slot holds: a connection is socket + session + two lanes, a listener socket + one lane.
 
-use super::config::Endpoint;
+mod origin;
+mod peer;
+#[cfg(test)]
+mod tests;
+
+pub use origin::Origin;
+use peer::{Link, Peer};
+
 use crate::io::Token;
-use crate::session::{Cause, Millis, Session};
+use crate::session::{Cause, Millis, Moment, Session};
 use socket2::Socket;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -42,35 +49,30 @@ pub enum End {
     Abrupt,
 }
 
-/// Addresses of one name, in the order in which they are tried. In a box: few connections have it.
-pub struct Candidates(pub VecDeque<SocketAddr>);
-
 /// A connection. Two facts let its slot go: *joined* (the model and the socket are gone) and
 /// *ended* (CLOSED was told, and its batch is over).
+///
+/// An idle one is to be small: what few have at any time is in `More`.
 pub struct Conn {
     pub session: Session,
-    pub endpoint: Arc<Endpoint>,
+    pub endpoint: Arc<Origin>,
+    more: Option<Box<More>>,
+    pub received_bytes: u64,
+    pub received_messages: u64,
+    pub sent_bytes: u64,
+    peer: Peer,
+    /// The time of its entry in the worker's timers; 0 for none.
+    pub timer_at: Moment,
     /// None before the first connect and after the join.
     pub socket: Option<Socket>,
-    pub peer: Option<SocketAddr>,
-    /// Kept when the socket goes.
-    pub local: Option<Box<SocketAddr>>,
-    pub listener: Option<Token>,
-    /// Addresses still to be tried.
-    pub addresses: Option<Box<Candidates>>,
     /// The worker.
-    pub home: u16,
-    pub queue: u16,
+    pub home: u8,
+    pub queue: u8,
     pub lanes: [LaneState; 2],
     pub phase: Phase,
     pub end: End,
     /// Why it ends, once it does.
     pub cause: Cause,
-    pub os_error: i32,
-    /// The end of connecting, or of a graceful close.
-    pub deadline: Option<(Millis, Cause)>,
-    /// The time of its entry in the worker's timers; 0 for none.
-    pub timer_at: Millis,
     /// True exactly when the model knows the socket.
     pub adopted: bool,
     /// True exactly when the operations in flight were told to end.
@@ -98,36 +100,51 @@ pub struct Conn {
     pub redial: bool,
     /// It stands on a list of those to be parsed later.
     pub parse_later: bool,
+}
+
+// Every connection has one, idle or not.
+const _: () = assert!(size_of::<Conn>() <= 160);
+
+/// What a connection has while it begins or ends, made when it is needed.
+#[derive(Default, PartialEq)]
+struct More {
+    /// Addresses still to be tried.
+    addresses: VecDeque<SocketAddr>,
+    /// The end of connecting, or of a graceful close.
+    deadline: Option<(Millis, Cause)>,
     /// A failure to be told when what was received before it is told: after a resume, or when
     /// reading comes to its end.
-    pub broken: Option<(Cause, i32)>,
+    broken: Option<(Cause, i32)>,
+    /// Why it ends, as the system has it.
+    os_error: i32,
     /// Bytes taken and given up.
-    pub unsent: u32,
-    pub received_bytes: u64,
-    pub received_messages: u64,
-    pub sent_bytes: u64,
+    unsent: u32,
+    /// Kept when the socket goes.
+    local: Option<SocketAddr>,
+    /// Of the peer's address.
+    link: Link,
 }
 
 impl Conn {
     /// A connection without a socket as yet.
-    pub fn new(endpoint: Arc<Endpoint>, session: Session, home: usize, queue: usize) -> Conn {
+    pub fn new(endpoint: Arc<Origin>, session: Session, home: usize, queue: usize) -> Conn {
+        let small = |number| u8::try_from(number).expect("a net has at most 64 of them");
         Conn {
             session,
             endpoint,
+            more: None,
+            received_bytes: 0,
+            received_messages: 0,
+            sent_bytes: 0,
+            peer: Peer::UNKNOWN,
+            timer_at: Moment::default(),
             socket: None,
-            peer: None,
-            local: None,
-            listener: None,
-            addresses: None,
-            home: home as u16,
-            queue: queue as u16,
+            home: small(home),
+            queue: small(queue),
             lanes: [LaneState::Idle; 2],
             phase: Phase::Resolving,
             end: End::Not,
             cause: Cause::Host,
-            os_error: 0,
-            deadline: None,
-            timer_at: 0,
             adopted: false,
             cancelled: false,
             reset: false,
@@ -143,26 +160,136 @@ impl Conn {
             handed: false,
             redial: false,
             parse_later: false,
-            broken: None,
-            unsent: 0,
-            received_bytes: 0,
-            received_messages: 0,
-            sent_bytes: 0,
         }
     }
 
     /// Whether the host may still send.
+    #[inline]
     pub fn takes_sends(&self) -> bool {
-        matches!(self.end, End::Not | End::Peer) && self.broken.is_none()
+        matches!(self.end, End::Not | End::Peer) && self.broken().is_none()
     }
 
     /// Ends it as soon as the model lets go, unless that is so already.
     pub fn end_abruptly(&mut self, cause: Cause, os_error: i32) {
         if self.end != End::Abrupt {
             self.end = End::Abrupt;
-            self.cause = cause;
-            self.os_error = os_error;
+            self.blame(cause, os_error);
         }
+    }
+
+    /// Why it ends.
+    pub fn blame(&mut self, cause: Cause, os_error: i32) {
+        self.cause = cause;
+        if os_error != self.os_error() {
+            self.more().os_error = os_error;
+        }
+    }
+
+    /// Why it ends, as the system has it.
+    pub fn os_error(&self) -> i32 {
+        self.more.as_ref().map_or(0, |more| more.os_error)
+    }
+
+    /// A failure that is still to be told.
+    #[inline]
+    pub fn broken(&self) -> Option<(Cause, i32)> {
+        self.more.as_ref()?.broken
+    }
+
+    /// A failure, to be told when what was received before it is. The first one counts.
+    pub fn break_off(&mut self, cause: Cause, os_error: i32) {
+        self.more().broken.get_or_insert((cause, os_error));
+    }
+
+    /// The end of connecting, or of a graceful close.
+    #[inline]
+    pub fn deadline(&self) -> Option<(Millis, Cause)> {
+        self.more.as_ref()?.deadline
+    }
+
+    pub fn set_deadline(&mut self, deadline: Option<(Millis, Cause)>) {
+        if deadline != self.deadline() {
+            self.more().deadline = deadline;
+        }
+    }
+
+    /// Bytes taken and given up.
+    pub fn unsent(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.unsent)
+    }
+
+    /// Gives up what waits to be written.
+    pub fn give_up(&mut self) {
+        let bytes = self.session.abandon();
+        if bytes > 0 {
+            self.more().unsent += bytes;
+        }
+    }
+
+    /// Whether there are addresses to be tried.
+    pub fn has_addresses(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| !more.addresses.is_empty())
+    }
+
+    /// The next address to be tried.
+    pub fn next_address(&mut self) -> Option<SocketAddr> {
+        self.more.as_mut()?.addresses.pop_front()
+    }
+
+    pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = SocketAddr>) {
+        self.more().addresses = addresses.into_iter().collect();
+    }
+
+    /// It is connected: what it began with is not needed any more.
+    pub fn begun(&mut self) {
+        self.set_deadline(None);
+        if self.has_addresses() {
+            self.set_addresses([]);
+        }
+        self.relax();
+    }
+
+    /// Gives up memory that nothing is in.
+    pub fn relax(&mut self) {
+        self.session.relax();
+        self.more.take_if(|more| **more == More::default());
+    }
+
+    /// The listener that it came from.
+    #[inline]
+    pub fn listener(&self) -> Option<Token> {
+        self.endpoint.listener()
+    }
+
+    /// The socket goes. Its address stays known.
+    pub fn take_socket(&mut self) -> Option<Socket> {
+        let socket = self.socket.take()?;
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        self.more().local = local;
+        Some(socket)
+    }
+
+    /// The address at this end, also when the socket is gone.
+    pub fn local(&self) -> Option<SocketAddr> {
+        let now = self.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
+        now.or_else(|| self.more.as_ref()?.local)
+    }
+
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer.address(self.more.as_ref().map_or((0, 0), |more| more.link))
+    }
+
+    pub fn set_peer(&mut self, address: Option<SocketAddr>) {
+        let unknown = (Peer::UNKNOWN, (0, 0));
+        let (peer, link) = address.map_or(unknown, Peer::new);
+        self.peer = peer;
+        if self.more.is_some() || link != (0, 0) {
+            self.more().link = link;
+        }
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 }
 
@@ -174,7 +301,7 @@ pub fn linger(conn: &Conn, now: Millis) -> (Millis, Cause) {
 /// A listener.
 pub struct Listener {
     pub socket: Option<Socket>,
-    pub endpoint: Arc<Endpoint>,
+    pub endpoint: Arc<Origin>,
     pub local: Option<SocketAddr>,
     pub home: u16,
     pub lane: LaneState,
@@ -197,12 +324,12 @@ pub struct Listener {
 
 impl Listener {
     /// A listener whose socket listens.
-    pub fn new(socket: Socket, endpoint: Arc<Endpoint>, home: usize) -> Listener {
+    pub fn new(socket: Socket, endpoint: Arc<Origin>, home: usize) -> Listener {
         let local = socket.local_addr().ok().and_then(|address| address.as_socket());
         Listener { local, ..Listener::bare(Some(socket), endpoint, home) }
     }
 
-    fn bare(socket: Option<Socket>, endpoint: Arc<Endpoint>, home: usize) -> Listener {
+    fn bare(socket: Option<Socket>, endpoint: Arc<Origin>, home: usize) -> Listener {
         Listener {
             socket,
             endpoint,

@@ -2,7 +2,7 @@
 //! down as orders. `tend.rs` is its other half: what to do next with one connection.
 
 use super::Core;
-use super::conn::{Candidates, Conn, End, LaneState, Phase, linger};
+use super::conn::{Conn, End, LaneState, Phase, linger};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::log::Level;
@@ -26,6 +26,9 @@ const CATCH_UP_MS: Millis = 1000;
 const BUSY: usize = 64;
 /// Warnings come no faster, so that a storm of peers does not become one of lines.
 const SAY_MS: Millis = 100;
+
+/// How often room that was not used since goes back, and how much of it never does.
+const SLIM: (Millis, usize) = (1000, 1024);
 
 /// What the desk wants done by the model.
 pub enum Order {
@@ -61,6 +64,9 @@ pub struct Desk {
     /// A warning to be told, and when the last one was; 0: never.
     words: Option<String>,
     said: Millis,
+    /// The longest list of any turn since the last slimming, and when that was.
+    longest: usize,
+    slimmed: Millis,
     /// When the sockets were last looked at.
     last_read: Millis,
     /// The process was stopped for a while: timers wait until what came meanwhile is read.
@@ -85,6 +91,8 @@ impl Desk {
             now: 0,
             words: None,
             said: 0,
+            longest: 0,
+            slimmed: 0,
             last_read: 0,
             catching_up: false,
         }
@@ -124,6 +132,7 @@ impl Desk {
         let home = &core.homes[self.home];
         let mut commands = mem::take(&mut self.commands);
         home.take(&mut commands);
+        self.longest = self.longest.max(commands.len());
         if !commands.is_empty() || !self.hungry.is_empty() {
             self.now = core.now();
         }
@@ -183,7 +192,7 @@ impl Desk {
         let Some(conn) = held.conn() else { return };
         conn.adopted = answer.is_ok();
         if mem::take(&mut conn.handed) {
-            self.handed.extend(conn.listener);
+            self.handed.extend(conn.listener());
         }
         if let Err(error) = answer {
             let (cause, os_error) = refusal(&error);
@@ -194,7 +203,7 @@ impl Desk {
             self.start_connect(token, conn);
         } else if conn.end == End::Not {
             conn.announced = true;
-            self.emit(token, Notice::Opened(conn.listener));
+            self.emit(token, Notice::Opened(conn.listener()));
         }
         self.tend_conn(core, token, conn);
     }
@@ -203,7 +212,7 @@ impl Desk {
         if conn.end == End::Abrupt {
             return;
         }
-        let Some(peer) = conn.peer else { return };
+        let Some(peer) = conn.peer() else { return };
         conn.lanes[Lane::Out as usize] = LaneState::InFlight;
         self.orders.push(Order::Submit(token, Op::Connect(Box::new(peer.into()))));
     }
@@ -217,6 +226,7 @@ impl Desk {
         self.last_read = now;
         let mut done = mem::take(&mut self.done);
         let busy = done.len() > BUSY;
+        self.longest = self.longest.max(done.len());
         let mut release = Release::default();
         for Completion { token, lane: _, outcome } in done.drain(..) {
             match outcome {
@@ -234,6 +244,19 @@ impl Desk {
         }
         self.catching_up = false;
         self.fire_timers(core);
+        if now - self.slimmed >= SLIM.0 {
+            self.slim();
+        }
+    }
+
+    /// Gives room back that a burst needed and nobody since.
+    fn slim(&mut self) {
+        self.slimmed = self.now;
+        let room = SLIM.1.max(2 * mem::take(&mut self.longest));
+        self.commands.shrink_to(room);
+        self.done.shrink_to(room);
+        self.orders.shrink_to(room);
+        self.batch.shrink_to(room);
     }
 
     fn accepted(
@@ -273,9 +296,8 @@ impl Desk {
             let (queue, home) = core.place(endpoint.queue);
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
             core.set_options(&one.socket, &endpoint.socket);
-            conn.peer = one.peer.as_socket();
+            conn.set_peer(one.peer.as_socket());
             conn.socket = Some(one.socket);
-            conn.listener = Some(token);
             conn.phase = Phase::Open;
             conn.handed = home != self.home;
             match core.insert(Entry::Conn(conn), endpoint.user_data, home) {
@@ -324,16 +346,13 @@ impl Desk {
                 conn.received_bytes += slice.len() as u64;
                 count(&core.homes[self.home].counters.received_bytes, slice.len() as u64);
                 if conn.end == End::Not {
-                    conn.session.handle_received(slice, chunk, self.now);
-                    if !conn.paused {
-                        self.parse(core, token, conn);
-                    }
+                    self.parse(core, token, conn, Some((slice, chunk)));
                 }
             }
             Err(error) => {
                 let (cause, os_error) = breakage(&error);
                 conn.eof = true;
-                conn.broken.get_or_insert((cause, os_error));
+                conn.break_off(cause, os_error);
             }
         }
         self.tend_conn(core, token, conn);
@@ -347,16 +366,15 @@ impl Desk {
             Ok(()) if conn.end == End::Abrupt => {}
             Ok(()) => {
                 conn.phase = Phase::Open;
-                conn.addresses = None;
-                conn.deadline = None;
+                conn.begun();
                 if conn.end == End::Not {
                     self.emit(token, Notice::Opened(None));
                     self.tell_writable(token, conn);
                 } else {
-                    conn.deadline = Some(linger(conn, self.now));
+                    conn.set_deadline(Some(linger(conn, self.now)));
                 }
             }
-            Err(_) if conn.end == End::Not && conn.addresses.is_some() => conn.redial = true,
+            Err(_) if conn.end == End::Not && conn.has_addresses() => conn.redial = true,
             Err(error) => {
                 let (cause, os_error) = connect_failure(&error);
                 conn.end_abruptly(cause, os_error);
@@ -395,10 +413,10 @@ impl Desk {
             Err(error) if conn.end != End::Abrupt => {
                 let (cause, os_error) = breakage(&error);
                 conn.session.handle_sent(0, train, release);
-                conn.unsent += conn.session.abandon();
+                conn.give_up();
                 // What the peer sent before is still told; a paused connection has nothing to
                 // wait for.
-                conn.broken.get_or_insert((cause, os_error));
+                conn.break_off(cause, os_error);
                 if conn.paused || conn.end != End::Not {
                     conn.end_abruptly(cause, os_error);
                 }
@@ -415,6 +433,7 @@ impl Desk {
             (self.batch_bytes, self.batch_messages) = (0, 0);
             count(&core.homes[self.home].counters.received_messages, messages);
             let queue = &core.queues[self.queue];
+            self.longest = self.longest.max(self.batch.len());
             queue.publish(core, &mut self.batch, bytes, Some(self.home));
         }
         for token in self.handed.drain(..) {
@@ -427,12 +446,10 @@ impl Desk {
 
     /// A new session's first socket: dials the next address of a connection.
     pub(super) fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        let next = conn.addresses.as_mut().and_then(|list| list.0.pop_front());
-        if conn.addresses.as_ref().is_some_and(|list| list.0.is_empty()) {
-            conn.addresses = None;
-        }
-        let Some(address) = next else { return conn.end_abruptly(Cause::Resolve, 0) };
-        conn.peer = Some(address);
+        let Some(address) = conn.next_address() else {
+            return conn.end_abruptly(Cause::Resolve, 0);
+        };
+        conn.set_peer(Some(address));
         conn.phase = Phase::Connecting;
         match core.new_socket(address, &conn.endpoint.socket) {
             Ok(socket) => {
@@ -459,7 +476,7 @@ impl Desk {
         }
         match found {
             Ok(addresses) => {
-                conn.addresses = Some(Box::new(Candidates(addresses.into())));
+                conn.set_addresses(addresses);
                 self.dial(core, token, conn);
             }
             Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
@@ -512,7 +529,7 @@ impl Desk {
             {
                 conn.end_abruptly(Cause::Internal, 0);
                 conn.socket = None;
-                handed.extend(conn.listener.filter(|_| mem::take(&mut conn.handed)));
+                handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
                 let unsent = conn.session.abandon();
                 if conn.announced && !mem::replace(&mut conn.told, true) {
                     let (cause, os_error) = (Cause::Internal, 0);

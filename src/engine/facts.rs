@@ -117,13 +117,11 @@ impl Net {
         let mut held = self.hold_conn(token)?;
         let user_data = held.slot().user_data.load(Acquire);
         let conn = held.conn().ok_or(Error::Stale)?;
-        let socket = conn.socket.as_ref();
-        let local = socket.and_then(|socket| socket.local_addr().ok()?.as_socket());
         Ok(ConnInfo {
             queue: u32::from(conn.queue),
-            peer: conn.peer,
-            local: local.or(conn.local.as_deref().copied()),
-            listener: conn.listener,
+            peer: conn.peer(),
+            local: conn.local(),
+            listener: conn.listener(),
             user_data,
         })
     }

@@ -1,11 +1,12 @@
 //! The table of a net: one slot for each connection and listener, named by index and generation.
 
-use super::conn::{Conn, Listener};
+use super::config::Endpoint;
+use super::conn::{Conn, Listener, Origin};
 use crate::buf::{Lock, LockGuard};
 use crate::io::Token;
 use parking_lot::Mutex;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::{Arc, OnceLock};
 
 const PAGE_SLOTS: usize = 256;
 const GENERATION_MAX: u32 = (1 << Token::GENERATION_BITS) - 1;
@@ -18,7 +19,9 @@ pub enum Entry {
     Listener(Listener),
 }
 
-/// A slot. The numbers beside the lock are read by polls, which take no lock.
+/// A slot. The numbers beside the lock are read by polls, which take no lock. Aligned to the lines
+/// of the processor's cache, so that it lies in no more of them than it must.
+#[repr(align(64))]
 pub struct Slot {
     /// The generation of what is in it, or of what will be next. Changed under the lock.
     generation: AtomicU32,
@@ -31,6 +34,9 @@ pub struct Slot {
     entry: Lock<Entry>,
 }
 
+// Every connection has one, idle or not.
+const _: () = assert!(size_of::<Slot>() <= 192);
+
 /// A locked slot that holds what its token names.
 pub struct Held<'a> {
     entry: LockGuard<'a, Entry>,
@@ -41,6 +47,8 @@ pub struct Held<'a> {
 pub struct Table {
     pages: Box<[OnceLock<Box<[Slot]>>]>,
     free: Mutex<Free>,
+    /// Of the last connection that was made by connect: the next one is mostly made alike.
+    origin: Mutex<Arc<Origin>>,
     slots_max: u32,
     conns: AtomicU64,
 }
@@ -89,6 +97,7 @@ impl Table {
         Table {
             pages: (0..pages).map(|_| OnceLock::new()).collect(),
             free: Mutex::new(Free { again: Vec::new(), fresh: 0 }),
+            origin: Mutex::default(),
             slots_max,
             conns: AtomicU64::new(0),
         }
@@ -97,6 +106,16 @@ impl Table {
     /// Connections in it.
     pub fn conns(&self) -> u64 {
         self.conns.load(Relaxed)
+    }
+
+    /// What a connection that is made by connect begins with, shared with the one before if that
+    /// was made alike.
+    pub fn origin(&self, endpoint: Endpoint) -> Arc<Origin> {
+        let mut last = self.origin.lock();
+        if !last.serves(&endpoint) {
+            *last = Arc::new(Origin::new(endpoint));
+        }
+        last.clone()
     }
 
     /// Puts `entry` in a free slot. None: all are in use.
@@ -186,6 +205,20 @@ mod tests {
         let second = table.insert(entry(), 0).expect("free again");
         assert_eq!((second.index(), second.generation()), (first.index(), first.generation() + 1));
         assert_eq!(table.tokens(), [second]);
+    }
+
+    #[test]
+    fn those_that_are_made_alike_share_their_origin() {
+        let table = Table::new(1);
+        let slow = || {
+            let mut endpoint = Endpoint::default();
+            endpoint.limits.connect_timeout_ms = 1;
+            endpoint
+        };
+        let first = table.origin(slow());
+        assert!(Arc::ptr_eq(&first, &table.origin(slow())));
+        assert!(!Arc::ptr_eq(&first, &table.origin(Endpoint::default())));
+        assert_eq!(table.origin(slow()).limits, first.limits, "made anew");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::conn::{Conn, End, LaneState, Listener, Phase, linger};
 use super::desk::{Desk, Order};
 use super::events::Notice;
 use super::timers::coarse;
+use crate::buf::{Chunk, Slice};
 use crate::io::{Lane, Op, Token};
-use crate::session::{Cause, Event, Millis, Want};
+use crate::session::{Cause, Event, Millis, Moment, Want};
 use std::mem;
 
 impl Desk {
@@ -20,7 +21,7 @@ impl Desk {
         };
         conn.dirty = false;
         conn.session.flush();
-        let ready = conn.phase == Phase::Resolving && conn.addresses.is_some();
+        let ready = conn.phase == Phase::Resolving && conn.has_addresses();
         if ready && conn.end != End::Abrupt {
             self.dial(core, token, conn);
         }
@@ -89,13 +90,13 @@ impl Desk {
             if self.stall(core, token, &mut conn.stalled) {
                 return;
             }
-            self.parse(core, token, conn);
+            self.parse(core, token, conn, None);
             if conn.session.has_input() || conn.end != End::Not {
                 return;
             }
         }
         if conn.eof {
-            match conn.broken {
+            match conn.broken() {
                 Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
                 None => {
                     conn.end = End::Peer;
@@ -121,19 +122,35 @@ impl Desk {
         self.orders.push(Order::Submit(token, Op::Recv(chunk)));
     }
 
-    /// Turns input into messages, up to the budget of a turn.
+    /// Turns input into messages, up to the budget of a turn: what arrived, or what was left.
     #[inline]
-    pub(super) fn parse(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+    pub(super) fn parse(
+        &mut self,
+        core: &Core,
+        token: Token,
+        conn: &mut Conn,
+        arrived: Option<(Slice, Option<Chunk>)>,
+    ) {
+        let mut input = match arrived {
+            Some((slice, chunk)) => conn.session.handle_received(slice, chunk, self.now),
+            None => conn.session.input(),
+        };
+        if conn.paused {
+            return;
+        }
         let framing = &conn.endpoint.framing;
         for _ in 0..core.config.turn_messages {
-            match conn.session.poll_event(framing, &core.pool, self.now) {
+            match input.poll_event(framing, &core.pool, self.now) {
                 None => return,
                 Some(Event::Message(data)) => {
                     conn.received_messages += 1;
                     self.batch_messages += 1;
                     self.emit(token, Notice::Message(data));
                 }
-                Some(Event::Broken(cause)) => return conn.end_abruptly(cause, 0),
+                Some(Event::Broken(cause)) => {
+                    drop(input);
+                    return conn.end_abruptly(cause, 0);
+                }
                 Some(Event::Starved) => {
                     conn.parse_later = true;
                     core.homes[self.home].thirst(token);
@@ -142,7 +159,7 @@ impl Desk {
                 }
             }
         }
-        if conn.session.has_input() {
+        if !input.is_empty() {
             conn.parse_later = true;
             self.hungry.push(token);
         }
@@ -169,7 +186,7 @@ impl Desk {
     #[inline]
     fn write(&mut self, token: Token, conn: &mut Conn) {
         if conn.lanes[Lane::Out as usize] == LaneState::Idle
-            && conn.broken.is_none()
+            && conn.broken().is_none()
             && let Some(train) = conn.session.poll_transmit(self.now)
         {
             conn.lanes[Lane::Out as usize] = LaneState::InFlight;
@@ -188,15 +205,15 @@ impl Desk {
         if !ending {
             return;
         }
-        if conn.deadline.is_none() && conn.cause != Cause::Shutdown {
-            conn.deadline = Some(linger(conn, self.now));
+        if conn.deadline().is_none() && conn.cause != Cause::Shutdown {
+            conn.set_deadline(Some(linger(conn, self.now)));
         }
         if conn.end == End::Graceful {
             self.drain(token, conn);
         }
-        if let Some((cause, os_error)) = conn.broken {
-            if conn.session.outbox().bytes() + conn.unsent > 0 && conn.cause == Cause::Host {
-                (conn.cause, conn.os_error) = (cause, os_error);
+        if let Some((cause, os_error)) = conn.broken() {
+            if conn.session.outbox().bytes() + conn.unsent() > 0 && conn.cause == Cause::Host {
+                conn.blame(cause, os_error);
             }
             conn.end = End::Abrupt;
             return;
@@ -227,8 +244,8 @@ impl Desk {
     fn tell_closed(&mut self, token: Token, conn: &mut Conn) {
         conn.told = true;
         if conn.announced {
-            let unsent = conn.unsent + conn.session.outbox().bytes();
-            let (cause, os_error) = (conn.cause, conn.os_error);
+            let unsent = conn.unsent() + conn.session.outbox().bytes();
+            let (cause, os_error) = (conn.cause, conn.os_error());
             self.emit(token, Notice::Closed { cause, os_error, unsent });
         } else {
             // The host never heard of it, so no batch will end it.
@@ -266,8 +283,7 @@ impl Desk {
         if conn.lanes != [LaneState::Idle; 2] {
             return;
         }
-        let Some(socket) = conn.socket.take() else { return };
-        conn.local = socket.local_addr().ok().and_then(|a| a.as_socket()).map(Box::new);
+        let Some(socket) = conn.take_socket() else { return };
         if conn.reset {
             // A reset that cannot be asked for becomes an ordinary end.
             let _ = socket.set_linger(Some(std::time::Duration::ZERO));
@@ -330,8 +346,9 @@ impl Desk {
     fn schedule(&mut self, token: Token, conn: &mut Conn) {
         let Some((at, _)) = self.due(conn) else { return };
         let at = coarse(at, self.now);
-        if conn.timer_at == 0 || at < conn.timer_at {
-            conn.timer_at = at;
+        let known = Millis::from(conn.timer_at);
+        if known == 0 || at < known {
+            conn.timer_at = at.into();
             self.timers.add(at, token);
         }
     }
@@ -340,10 +357,13 @@ impl Desk {
     fn due(&self, conn: &Conn) -> Option<(Millis, Cause)> {
         let open = conn.end == End::Not && conn.phase == Phase::Open;
         let busy = |lane: Lane| open && conn.lanes[lane as usize] == LaneState::InFlight;
-        let accepted = conn.listener.is_some();
+        let accepted = conn.listener().is_some();
         let limits = &conn.endpoint.limits;
         let late = conn.session.poll_timeout(limits, accepted, busy(Lane::In), busy(Lane::Out));
-        let due = [conn.deadline, late].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let due = match (conn.deadline(), late) {
+            (Some(end), Some(late)) if late.0 < end.0 => Some(late),
+            (end, late) => end.or(late),
+        };
         // The clock counts whole milliseconds: one more, or it would be up to one early.
         due.map(|(at, cause)| (at + 1, cause))
     }
@@ -351,26 +371,33 @@ impl Desk {
     /// Closes who is late.
     pub(super) fn fire_timers(&mut self, core: &Core) {
         while let Some((at, token)) = self.timers.pop(self.now) {
+            if self.timers.is_empty() {
+                // Whoever sent something did so long ago.
+                core.pool.trim();
+            }
             let Some(mut held) = core.table.hold(token) else { continue };
             if let Some(listener) = held.listener() {
                 self.tend_listener(core, token, listener);
                 continue;
             }
             let Some(conn) = held.conn() else { continue };
-            if conn.timer_at != at {
+            if Millis::from(conn.timer_at) != at {
                 continue;
             }
-            conn.timer_at = 0;
+            conn.timer_at = Moment::default();
             match self.due(conn) {
                 Some((at, cause)) if at <= self.now => {
-                    conn.deadline = None;
+                    conn.set_deadline(None);
                     if cause == Cause::TimeoutLinger {
                         conn.reset = true;
                     }
                     conn.end_abruptly(cause, 0);
                     self.tend_conn(core, token, conn);
                 }
-                _ => self.schedule(token, conn),
+                _ => {
+                    conn.relax();
+                    self.schedule(token, conn);
+                }
             }
         }
     }

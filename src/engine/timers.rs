@@ -6,6 +6,10 @@ use crate::session::Millis;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// Room made at first, and kept. Most allocators make it a mapping of its own, which costs what is
+/// used of it and grows without leaving its old place behind.
+const ROOM: usize = 8192;
+
 /// Reminders, earliest first.
 #[derive(Default)]
 pub struct Timers(BinaryHeap<Reverse<(Millis, Token)>>);
@@ -20,6 +24,9 @@ pub fn coarse(at: Millis, now: Millis) -> Millis {
 impl Timers {
     /// Reminds of `token` at `at`.
     pub fn add(&mut self, at: Millis, token: Token) {
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve(ROOM);
+        }
         self.0.push(Reverse((at, token)));
     }
 
@@ -33,7 +40,15 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
+        if self.0.capacity() > ROOM && self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to(self.0.capacity() / 2);
+        }
         self.0.pop().map(|Reverse(due)| due)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -66,6 +81,17 @@ mod tests {
         wakes.dedup();
         assert!(wakes.len() <= 11, "{} for ten seconds of deadlines", wakes.len());
         assert!(wakes.is_sorted());
+    }
+
+    #[test]
+    fn the_room_for_many_reminders_goes_with_them() {
+        let mut timers = Timers::default();
+        let token = Token::new(1, 1);
+        (0..100_000).for_each(|at| timers.add(at, token));
+        assert!(timers.0.capacity() < 300_000);
+        let all = std::iter::from_fn(|| timers.pop(100_000)).map(|(at, _)| at);
+        assert!(all.eq(0..100_000));
+        assert!(timers.is_empty() && timers.0.capacity() < 4 * ROOM);
     }
 
     #[test]

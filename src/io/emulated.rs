@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A shared receive chunk with less room is given up. Large enough that a full one rarely cuts a
 /// message, small enough that little is lost.
 const SPARE_MIN: usize = 16 * 1024;
+/// Room for so many sockets is made at first, and kept. Most allocators make it a mapping of its
+/// own, which costs what is used of it and grows without leaving its old place behind.
+const ROOM: usize = 8192;
 /// When the system was short of buffers, the next try.
 const LATER: Duration = Duration::from_millis(10);
 
@@ -331,6 +334,9 @@ impl<R: Readiness> Proactor for Emulated<R> {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let index = token.index();
+        if self.entries.capacity() <= index {
+            self.entries.reserve(ROOM.max(index + 1 - self.entries.len()));
+        }
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);
         }
@@ -359,12 +365,12 @@ impl<R: Readiness> Proactor for Emulated<R> {
             self.poller.remove(token, &entry.socket);
         }
         self.count -= 1;
-        // What a burst of connections needed goes back; half is kept, so that it goes seldom.
         while let Some(None) = self.entries.last() {
             self.entries.pop();
         }
-        if self.entries.len() < self.entries.capacity() / 4 {
-            self.entries.shrink_to(self.entries.capacity() / 2);
+        let room = self.entries.capacity();
+        if room > ROOM && self.entries.len() < room / 4 {
+            self.entries.shrink_to(room / 2);
         }
     }
 
@@ -422,6 +428,9 @@ impl<R: Readiness> Proactor for Emulated<R> {
         }
         self.ready = ready;
         done.append(&mut self.cancelled);
+        if let Some(chunk) = &mut self.chunk {
+            chunk.rewind();
+        }
         let mut runnable = mem::take(&mut self.runnable);
         runnable.append(&mut self.later);
         for (token, lane) in runnable.drain(..) {

@@ -3,7 +3,7 @@
 use crate::buf::Slice;
 
 /// Why a connection closed. The numbers are those of the C ABI.
-#[repr(i32)]
+#[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the C ABI's `sockeye_cause` documents each")]
 pub enum Cause {

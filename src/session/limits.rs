@@ -3,6 +3,25 @@
 /// Milliseconds of a clock that only goes forward; its zero is the net's start.
 pub type Millis = u64;
 
+/// A time in six bytes, for what every connection has: 8900 years of milliseconds.
+#[derive(Clone, Copy, Default)]
+pub struct Moment([u16; 3]);
+
+impl From<Millis> for Moment {
+    #[inline]
+    fn from(now: Millis) -> Moment {
+        debug_assert!(now >> 48 == 0, "it is later than it can be");
+        Moment([now as u16, (now >> 16) as u16, (now >> 32) as u16])
+    }
+}
+
+impl From<Moment> for Millis {
+    #[inline]
+    fn from(Moment([low, middle, high]): Moment) -> Millis {
+        Millis::from(low) | Millis::from(middle) << 16 | Millis::from(high) << 32
+    }
+}
+
 /// What happens to a message that the outbox has no room for.
 #[repr(u32)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +42,7 @@ impl Overflow {
 }
 
 /// Bounds of one session. A timeout of 0 is none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the C ABI's `sockeye_endpoint` documents each")]
 pub struct Limits {
     pub outbox_max_bytes: u32,
@@ -58,6 +77,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Whether a peer may be late with what it sends.
+    #[inline]
+    pub fn times_receives(&self) -> bool {
+        self.first_byte_timeout_ms | self.idle_timeout_ms | self.frame_timeout_ms != 0
+    }
+
     /// Whether the numbers go together; the message names the field.
     pub fn check(&self) -> Result<(), String> {
         if self.outbox_max_bytes < 1024 {

@@ -14,6 +14,6 @@ mod tests;
 
 pub use event::{Cause, Event, SendError};
 pub use framer::{Framing, FramingKind};
-pub use limits::{Limits, Millis, Overflow};
+pub use limits::{Limits, Millis, Moment, Overflow};
 pub use outbox::Memory;
-pub use session::{Outgoing, Session, Want};
+pub use session::{Input, Outgoing, Session, Want};

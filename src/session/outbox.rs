@@ -2,13 +2,13 @@
 
 use super::event::SendError;
 use super::limits::{Limits, Overflow};
-use super::pieces::{Piece, Pieces};
-use crate::buf::{ARENA_BYTES, Arena, Chunk, Pool, Release, Slice, Train};
+use super::pieces::Pieces;
+use crate::buf::{ARENA_BYTES, Arena, Part, Pool, Release, Slice, TRAIN_MAX, Train};
 
 /// Messages up to this size are gathered in common memory; larger ones keep their own.
 pub const GATHER_MAX: usize = 4000;
 /// Common memory grows with what waits, up to this much at a time.
-const CHUNK_MAX: usize = ARENA_BYTES;
+const PART_MAX: usize = ARENA_BYTES;
 
 /// Where sends get their memory.
 #[derive(Clone, Copy)]
@@ -19,44 +19,40 @@ pub struct Memory<'a> {
     pub pool: &'a Pool,
 }
 
-/// Invariants: `bytes` and `messages` are the sums over `pieces`; `held <= bytes`;
-/// `flying <= pieces.len()`.
+/// Invariants: `held` is at most what waits; `flying` is at most the count of pieces. An outbox in
+/// which nothing waits has no memory of the pool.
 #[derive(Default)]
 pub struct Outbox {
     pieces: Pieces,
-    /// Room behind the last piece.
-    tail: Option<Chunk>,
-    bytes: u32,
-    messages: u32,
     /// Bytes at the end that wait for a flush.
     held: u32,
-    /// Pieces at the front that the model has.
-    flying: u32,
     /// Bytes of the last train, up to `GATHER_MAX`.
     usual: u16,
+    /// Pieces at the front that the model has, up to `TRAIN_MAX`.
+    flying: u8,
     /// True exactly when the first piece is the rest of one that was partly written.
     started: bool,
-    /// Sends refused since the last WRITABLE.
-    refused: u32,
-    /// Messages dropped by DROP_OLDEST.
-    dropped: u32,
 }
+
+const _: () = assert!(size_of::<Outbox>() <= 40);
+const _: () = assert!(GATHER_MAX <= u16::MAX as usize && TRAIN_MAX <= u8::MAX as usize);
 
 impl Outbox {
     /// Bytes that wait, those with the model included.
+    #[inline(always)]
     pub fn bytes(&self) -> u32 {
-        self.bytes
+        self.pieces.bytes()
     }
 
     /// Messages that wait. Those that are gathered in one piece of memory are counted until its
     /// last byte is written.
     pub fn messages(&self) -> u32 {
-        self.messages
+        self.pieces.messages()
     }
 
     /// Messages dropped so far.
     pub fn dropped(&self) -> u32 {
-        self.dropped
+        self.pieces.counts().dropped
     }
 
     /// Makes room for a message of `wire` bytes, or says why not.
@@ -65,7 +61,7 @@ impl Outbox {
         if wire > limits.outbox_max_bytes as usize {
             return Err(SendError::TooBig);
         }
-        if fits(limits, self.bytes, self.messages, wire) {
+        if self.fits(limits, wire) {
             return Ok(());
         }
         match limits.overflow {
@@ -78,34 +74,35 @@ impl Outbox {
 
     /// Counts a refusal; a WRITABLE is owed for it.
     pub fn refuse(&mut self, error: SendError) -> SendError {
-        self.refused = self.refused.saturating_add(1);
+        let counts = self.pieces.counts_mut();
+        counts.refused = counts.refused.saturating_add(1);
         error
     }
 
     /// Drops whole messages of which nothing was written, oldest first. Each has a piece of its
     /// own under this policy. False, and nothing dropped: there would not be room even so.
     fn drop_oldest(&mut self, limits: &Limits, wire: usize) -> bool {
-        let first = (self.flying as usize).max(usize::from(self.started));
-        let (mut bytes, mut messages) = (0, 0);
-        for at in 0..first {
-            let piece = self.pieces.get_mut(at).expect("what was begun is here");
-            bytes += piece.len;
-            messages += piece.messages;
-        }
+        let first = usize::from(self.flying).max(usize::from(self.started));
+        let begun = (0..first).filter_map(|at| self.pieces.size(at));
+        let (bytes, messages) = begun.fold((0, 0), |sum, piece| (sum.0 + piece.0, sum.1 + piece.1));
         if !fits(limits, bytes, messages, wire) {
             return false;
         }
         // Of what may leave, that which may be dropped: it comes before what is held.
-        let mut free = (self.bytes - self.held).saturating_sub(bytes);
-        while !fits(limits, self.bytes, self.messages, wire) {
+        let mut free = (self.bytes() - self.held).saturating_sub(bytes);
+        while !self.fits(limits, wire) {
             let piece = self.pieces.remove(first).expect("those that stay leave room");
-            self.bytes -= piece.len;
-            self.messages -= piece.messages;
-            self.dropped = self.dropped.saturating_add(piece.messages);
-            self.held -= piece.len - piece.len.min(free);
-            free -= piece.len.min(free);
+            let counts = self.pieces.counts_mut();
+            counts.dropped = counts.dropped.saturating_add(piece.messages);
+            self.held -= piece.len() - piece.len().min(free);
+            free -= piece.len().min(free);
         }
         true
+    }
+
+    #[inline(always)]
+    fn fits(&self, limits: &Limits, wire: usize) -> bool {
+        fits(limits, self.bytes(), self.messages(), wire)
     }
 
     /// Adds a message given as two runs of bytes, gathered with its neighbours where `gather`.
@@ -121,51 +118,37 @@ impl Outbox {
         if wire == 0 {
             return Ok(());
         }
-        let last = self.pieces.back_mut();
-        if let (Some(tail), Some(last)) = (&mut self.tail, last)
-            && gather
-            && tail.room() >= wire
-            && tail.extend(&mut last.slice, head)
-        {
-            tail.extend(&mut last.slice, body);
-            self.grow(wire);
+        if gather && self.pieces.grow(head, body) {
             return Ok(());
         }
         // As much as waits already, so that a burst of any size is few pieces, and as much as the
         // last train had: a connection is sent much the same each tick.
-        let more = usize::from(self.usual).max(self.bytes as usize).min(CHUNK_MAX);
+        let more = usize::from(self.usual).max(self.bytes() as usize).min(PART_MAX);
         let room = wire.max(if gather { more } else { 0 });
-        let chunk = if gather && self.flying == 0 && room <= GATHER_MAX {
+        let part = if gather && self.flying == 0 && room <= GATHER_MAX {
             memory.arena.part(room)
         } else {
-            memory.pool.take(room)
+            memory.pool.part(room)
         };
-        let Some(mut chunk) = chunk else { return Err(SendError::Memory) };
-        self.append_slice(chunk.write_both(head, body));
-        self.tail = gather.then_some(chunk);
+        let Some(mut part) = part else { return Err(SendError::Memory) };
+        part.write(head);
+        part.write(body);
+        part.messages = 1;
+        if !gather {
+            part.seal();
+        }
+        self.pieces.push_back(part);
         Ok(())
     }
 
     /// Adds a message in memory of its own, or of others too.
     #[inline(always)]
     pub fn append_slice(&mut self, slice: Slice) {
-        self.tail = None;
-        let len = slice.len() as u32;
-        if len > 0 {
-            self.pieces.push_back(Piece { slice, len, messages: 1 });
-            self.bytes += len;
-            self.messages += 1;
+        if !slice.is_empty() {
+            let mut part = Part::from(slice);
+            part.messages = 1;
+            self.pieces.push_back(part);
         }
-    }
-
-    /// The last piece grew by a message.
-    #[inline(always)]
-    fn grow(&mut self, wire: usize) {
-        let last = self.pieces.back_mut().expect("it grew");
-        last.len += wire as u32;
-        last.messages += 1;
-        self.bytes += wire as u32;
-        self.messages += 1;
     }
 
     /// The last `wire` bytes wait for a flush.
@@ -181,7 +164,7 @@ impl Outbox {
     /// Whether something may leave and the model has nothing.
     #[inline(always)]
     pub fn is_sendable(&self) -> bool {
-        self.bytes > self.held && self.flying == 0
+        self.flying == 0 && self.bytes() > self.held
     }
 
     /// What the model is to write next. It comes back with `sent`.
@@ -190,19 +173,19 @@ impl Outbox {
         if !self.is_sendable() {
             return None;
         }
-        let mut free = self.bytes - self.held;
+        let mut free = self.bytes() - self.held;
         let mut train = Train::default();
         while free > 0
             && !train.is_full()
-            && let Some(piece) = self.pieces.get_mut(self.flying as usize)
+            && let Some((len, _)) = self.pieces.size(self.flying.into())
         {
-            if piece.len > free {
-                let rest = split(piece, free);
-                self.pieces.insert_behind(self.flying as usize, rest);
+            if len > free {
+                // A flush came in the middle of it.
+                self.pieces.split(self.flying.into(), free);
                 continue;
             }
-            free -= piece.len;
-            train.push(std::mem::take(&mut piece.slice));
+            free -= len;
+            train.push(self.pieces.lend(self.flying.into()));
             self.flying += 1;
         }
         self.usual = train.len().min(GATHER_MAX) as u16;
@@ -212,61 +195,54 @@ impl Outbox {
     /// The model wrote the first `count` bytes of the train and gives it back.
     #[inline(always)]
     pub fn sent(&mut self, mut count: usize, train: Train, release: &mut Release) {
-        let flying = std::mem::take(&mut self.flying) as usize;
-        for (at, slice) in train.into_slices().take(flying).enumerate() {
-            self.pieces.get_mut(at).expect("it flew").slice = slice;
-        }
-        self.bytes -= count as u32;
-        while count > 0 {
-            let front = self.pieces.get_mut(0).expect("no more is written than waits");
-            if front.len as usize > count {
-                front.slice.advance(count);
-                front.len -= count as u32;
+        let flying = usize::from(std::mem::take(&mut self.flying));
+        let mut kept = 0;
+        for slice in train.into_slices().take(flying) {
+            if kept == 0 && slice.len() <= count {
+                count -= slice.len();
+                release.add(slice);
+                self.pieces.pop_front();
+                self.started = false;
+                continue;
+            }
+            self.pieces.restore(kept, slice);
+            kept += 1;
+            if count > 0 {
+                self.pieces.advance(std::mem::take(&mut count) as u32);
                 self.started = true;
-                return;
             }
-            count -= front.len as usize;
-            self.messages -= front.messages;
-            if let Some(piece) = self.pieces.remove(0) {
-                release.add(piece.slice);
-            }
-            self.started = false;
         }
-        if self.pieces.is_empty()
-            && let Some(tail) = self.tail.take()
-        {
-            release.add_chunk(tail);
-        }
+        debug_assert_eq!(count, 0, "no more is written than waits");
     }
 
     /// Refusals to be told by a WRITABLE now, if the low mark is reached and any are owed.
     pub fn relieved(&mut self, limits: &Limits) -> Option<u32> {
-        let low = self.bytes <= limits.outbox_low_bytes
-            && self.messages <= limits.outbox_max_messages / 2;
-        (low && self.refused > 0).then(|| std::mem::take(&mut self.refused))
+        if self.pieces.counts().refused == 0 {
+            return None;
+        }
+        let low = self.bytes() <= limits.outbox_low_bytes
+            && self.messages() <= limits.outbox_max_messages / 2;
+        low.then(|| std::mem::take(&mut self.pieces.counts_mut().refused))
     }
 
     /// Drops everything; tells how many bytes that were.
     pub fn clear(&mut self) -> u32 {
-        let bytes = self.bytes;
-        *self = Outbox { dropped: self.dropped, ..Outbox::default() };
+        let (bytes, dropped) = (self.bytes(), self.dropped());
+        *self = Outbox::default();
+        if dropped > 0 {
+            self.pieces.counts_mut().dropped = dropped;
+        }
         bytes
+    }
+
+    /// Gives up memory that nothing is in.
+    pub fn relax(&mut self) {
+        self.pieces.relax();
     }
 }
 
 /// Whether there is room for `wire` bytes beside those that wait.
-#[inline(always)]
 fn fits(limits: &Limits, bytes: u32, messages: u32, wire: usize) -> bool {
     bytes as usize + wire <= limits.outbox_max_bytes as usize
         && messages < limits.outbox_max_messages
-}
-
-/// Cuts a piece in two behind `len` bytes: a flush came in the middle of it.
-fn split(piece: &mut Piece, len: u32) -> Piece {
-    let mut rest = piece.slice.clone();
-    rest.advance(len as usize);
-    piece.slice.truncate(len as usize);
-    let rest = Piece { slice: rest, len: piece.len - len, messages: piece.messages };
-    (piece.len, piece.messages) = (len, 0);
-    rest
 }

@@ -2,9 +2,10 @@
 
 use super::event::{Cause, Event, SendError};
 use super::framer::{Framing, HEADER_MAX, HeaderError, Step};
-use super::limits::{Limits, Millis, Overflow};
+use super::limits::{Limits, Millis, Moment, Overflow};
 use super::outbox::{GATHER_MAX, Memory, Outbox};
 use crate::buf::{Chunk, Pool, Reader, Release, Slice, Train};
+use std::mem;
 
 /// Room for the beginning of a frame; what a claimed length of any size costs.
 const BEGIN_BYTES: usize = 256;
@@ -39,26 +40,34 @@ struct Partial {
     header: u32,
     /// Bytes of the whole frame; 0 while the header is not complete.
     total: u32,
+    /// Since when it is incomplete.
+    since: Millis,
+}
+
+/// What was received and is not told. Invariant: one of the two is here.
+#[derive(Default)]
+struct Untold {
+    /// Received and not parsed: the host paused, or the budget of a turn was used up. Empty
+    /// whenever a receive is asked for.
+    input: Reader,
+    partial: Option<Partial>,
 }
 
 /// The deterministic half of a connection. Four kinds of methods: getters; `handle_*`, what
 /// happened; `send`, `flush`, `discard`, what the host wants; `poll_*`, what is to be done. After
-/// any of the first three, ask `poll_event` until None, then `poll_transmit` and `poll_recv`.
+/// any of the first three, ask the `Input` for events until None, then `poll_transmit` and
+/// `poll_recv`.
 ///
 /// Framing and limits are arguments: they belong to the endpoint, and an idle session is small.
 #[derive(Default)]
 pub struct Session {
-    /// Received and not parsed. Empty whenever a receive is asked for.
-    input: Reader,
-    /// In a box: few connections have a frame begun at any time.
-    partial: Option<Box<Partial>>,
     outbox: Outbox,
+    /// In a box: most of what is received is told at once.
+    untold: Option<Box<Untold>>,
     /// Since when the peer could have sent something: the last receive, or the asking for it.
-    quiet_since: Millis,
-    /// Since when the frame in `partial` is incomplete.
-    frame_since: Millis,
+    quiet_since: Moment,
     /// Since when what is with the model waits for the peer.
-    send_since: Millis,
+    send_since: Moment,
     /// True exactly when at least one byte was received.
     received: bool,
     /// True exactly when the stream is broken; nothing is parsed any more.
@@ -67,10 +76,19 @@ pub struct Session {
     manual: bool,
 }
 
+// Every connection has one, idle or not.
+const _: () = assert!(size_of::<Session>() <= 64);
+
+/// Received bytes, to be parsed now. What is left of them is kept for the next time.
+pub struct Input<'a> {
+    session: &'a mut Session,
+    rest: Reader,
+}
+
 impl Session {
     /// A session without input or output. `manual`: sends wait for a flush.
     pub fn new(now: Millis, manual: bool) -> Session {
-        Session { quiet_since: now, manual, ..Session::default() }
+        Session { quiet_since: now.into(), manual, ..Session::default() }
     }
 
     /// What waits to be written.
@@ -79,104 +97,45 @@ impl Session {
     }
 
     /// Whether received bytes wait to be parsed.
+    #[inline]
     pub fn has_input(&self) -> bool {
-        !self.input.rest().is_empty()
+        self.untold.as_ref().is_some_and(|untold| !untold.input.rest().is_empty())
+    }
+
+    #[inline]
+    fn partial(&mut self) -> Option<&mut Partial> {
+        self.untold.as_mut()?.partial.as_mut()
     }
 
     /// Bytes arrived, with the chunk of `Want::Into` if that was asked for.
     #[inline]
-    pub fn handle_received(&mut self, slice: Slice, into: Option<Chunk>, now: Millis) {
+    pub fn handle_received(&mut self, slice: Slice, into: Option<Chunk>, now: Millis) -> Input<'_> {
         debug_assert!(!self.has_input(), "nothing was asked for");
-        self.quiet_since = now;
+        self.quiet_since = now.into();
         self.received = true;
-        match into {
-            Some(chunk) => self.handle_returned(chunk),
-            None if self.broken => {}
-            None => self.input = slice.into(),
-        }
+        let rest = match into {
+            Some(chunk) => {
+                self.handle_returned(chunk);
+                Reader::default()
+            }
+            None if self.broken => Reader::default(),
+            None => slice.into(),
+        };
+        Input { session: self, rest }
     }
 
     /// The chunk of `Want::Into` came back.
     pub fn handle_returned(&mut self, chunk: Chunk) {
-        if let Some(partial) = &mut self.partial {
+        if let Some(partial) = self.partial() {
             partial.chunk = Some(chunk);
         }
     }
 
-    /// The next message, or the end of what can be parsed.
-    #[inline(always)]
-    pub fn poll_event(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
-        if self.broken {
-            return None;
-        }
-        if self.partial.is_some() {
-            return self.complete(framing, pool);
-        }
-        let step = framing.step(self.input.rest());
-        match step {
-            Step::Frame { header, payload } if self.input.rest().len() >= header + payload => {
-                if framing.keep_header {
-                    return Some(Event::Message(self.input.take(header + payload)));
-                }
-                self.input.skip(header);
-                Some(Event::Message(self.input.take(payload)))
-            }
-            Step::Broken(cause) => Some(self.break_off(cause)),
-            _ if !self.has_input() => None,
-            _ => {
-                let Some(chunk) = pool.take(BEGIN_BYTES) else { return Some(Event::Starved) };
-                self.frame_since = now;
-                let chunk = Some(chunk);
-                self.partial = Some(Box::new(Partial { chunk, header: 0, total: 0 }));
-                self.complete(framing, pool)
-            }
-        }
-    }
-
-    fn break_off(&mut self, cause: Cause) -> Event {
-        self.broken = true;
-        self.discard();
-        Event::Broken(cause)
-    }
-
-    /// Moves input to the frame that began, until that is whole or the input is used up.
-    fn complete(&mut self, framing: &Framing, pool: &Pool) -> Option<Event> {
-        loop {
-            let partial = self.partial.as_mut()?;
-            let chunk = partial.chunk.as_mut()?;
-            let mut need = partial.total as usize;
-            if need == 0 {
-                match framing.step(chunk.written()) {
-                    Step::Broken(cause) => return Some(self.break_off(cause)),
-                    Step::Header(bytes) => need = bytes,
-                    Step::Frame { header, payload } => {
-                        need = header + payload;
-                        partial.header = header as u32;
-                        partial.total = need as u32;
-                    }
-                }
-            }
-            if chunk.len() == need {
-                let header = if framing.keep_header { 0 } else { partial.header as usize };
-                let mut message = self.partial.take()?.chunk?.into_slice();
-                message.advance(header);
-                return Some(Event::Message(message));
-            }
-            let step = (need - chunk.len()).min(self.input.rest().len());
-            if step == 0 {
-                return None;
-            }
-            if chunk.room() < step {
-                let Some(mut larger) = pool.take(room_for(chunk.len() + step, need)) else {
-                    return Some(Event::Starved);
-                };
-                larger.limit_to(need);
-                larger.put(chunk.written());
-                *chunk = larger;
-            }
-            chunk.put(&self.input.rest()[..step]);
-            self.input.skip(step);
-        }
+    /// What was received before and is still to be parsed.
+    pub fn input(&mut self) -> Input<'_> {
+        let rest = self.untold.as_mut().map(|untold| mem::take(&mut untold.input));
+        self.untold.take_if(|untold| untold.partial.is_none());
+        Input { session: self, rest: rest.unwrap_or_default() }
     }
 
     /// Whether and where to receive next. Asking starts the clocks that wait for the peer.
@@ -185,11 +144,11 @@ impl Session {
         if self.has_input() {
             return Want::No;
         }
+        let quiet_since = Millis::from(mem::replace(&mut self.quiet_since, now.into()));
+        let Some(partial) = self.partial() else { return Want::Fresh };
         // A frame's clock stands between a receive and the next asking: the host paused.
-        let stood = now.saturating_sub(self.quiet_since);
-        self.frame_since = (self.frame_since + stood).min(now);
-        self.quiet_since = now;
-        let Some(partial) = self.partial.as_deref_mut() else { return Want::Fresh };
+        let stood = now.saturating_sub(quiet_since);
+        partial.since = (partial.since + stood).min(now);
         let total = partial.total as usize;
         let large = |chunk: &Chunk| {
             let missing = total.saturating_sub(chunk.len());
@@ -298,7 +257,7 @@ impl Session {
     pub fn poll_transmit(&mut self, now: Millis) -> Option<Train> {
         let train = self.outbox.transmit();
         if train.is_some() {
-            self.send_since = now;
+            self.send_since = now.into();
         }
         train
     }
@@ -322,8 +281,12 @@ impl Session {
 
     /// Drops what was received and not told.
     pub fn discard(&mut self) {
-        self.input.clear();
-        self.partial = None;
+        self.untold = None;
+    }
+
+    /// Gives up memory that nothing is in.
+    pub fn relax(&mut self) {
+        self.outbox.relax();
     }
 
     /// When the peer is late, and for what. `reading`: a receive is asked for; `sending`: the
@@ -337,19 +300,120 @@ impl Session {
         sending: bool,
     ) -> Option<(Millis, Cause)> {
         let mut next = None;
-        let mut consider = |on: bool, since: Millis, limit: u32, cause: Cause| {
+        let mut consider = |since: Millis, limit: u32, cause: Cause| {
             let at = since + Millis::from(limit);
-            if limit > 0 && on && next.is_none_or(|(earliest, _)| at < earliest) {
+            if limit > 0 && next.is_none_or(|(earliest, _)| at < earliest) {
                 next = Some((at, cause));
             }
         };
-        let first = reading && accepted && !self.received;
-        let begun = reading && self.partial.is_some();
-        consider(first, self.quiet_since, limits.first_byte_timeout_ms, Cause::TimeoutFirstByte);
-        consider(reading, self.quiet_since, limits.idle_timeout_ms, Cause::TimeoutIdle);
-        consider(begun, self.frame_since, limits.frame_timeout_ms, Cause::TimeoutFrame);
-        consider(sending, self.send_since, limits.send_timeout_ms, Cause::TimeoutSend);
+        if reading && limits.times_receives() {
+            let quiet = self.quiet_since.into();
+            if accepted && !self.received {
+                consider(quiet, limits.first_byte_timeout_ms, Cause::TimeoutFirstByte);
+            }
+            consider(quiet, limits.idle_timeout_ms, Cause::TimeoutIdle);
+            if let Some(begun) = self.untold.as_ref().and_then(|untold| untold.partial.as_ref()) {
+                consider(begun.since, limits.frame_timeout_ms, Cause::TimeoutFrame);
+            }
+        }
+        if sending {
+            consider(self.send_since.into(), limits.send_timeout_ms, Cause::TimeoutSend);
+        }
         next
+    }
+}
+
+impl Input<'_> {
+    /// Whether nothing is left to be parsed.
+    pub fn is_empty(&self) -> bool {
+        self.rest.rest().is_empty()
+    }
+
+    /// The next message, or the end of what can be parsed.
+    #[inline(always)]
+    pub fn poll_event(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
+        if self.session.broken {
+            return None;
+        }
+        if self.session.untold.is_some() {
+            return self.complete(framing, pool);
+        }
+        let step = framing.step(self.rest.rest());
+        match step {
+            Step::Frame { header, payload } if self.rest.rest().len() >= header + payload => {
+                if framing.keep_header {
+                    return Some(Event::Message(self.rest.take(header + payload)));
+                }
+                self.rest.skip(header);
+                Some(Event::Message(self.rest.take(payload)))
+            }
+            Step::Broken(cause) => Some(self.break_off(cause)),
+            _ if self.is_empty() => None,
+            _ => {
+                let Some(chunk) = pool.take(BEGIN_BYTES) else { return Some(Event::Starved) };
+                let partial = Partial { chunk: Some(chunk), header: 0, total: 0, since: now };
+                let untold = Untold { partial: Some(partial), ..Untold::default() };
+                self.session.untold = Some(Box::new(untold));
+                self.complete(framing, pool)
+            }
+        }
+    }
+
+    fn break_off(&mut self, cause: Cause) -> Event {
+        self.session.broken = true;
+        self.session.discard();
+        self.rest.clear();
+        Event::Broken(cause)
+    }
+
+    /// Moves input to the frame that began, until that is whole or the input is used up.
+    fn complete(&mut self, framing: &Framing, pool: &Pool) -> Option<Event> {
+        loop {
+            let partial = self.session.partial()?;
+            let chunk = partial.chunk.as_mut()?;
+            let mut need = partial.total as usize;
+            if need == 0 {
+                match framing.step(chunk.written()) {
+                    Step::Broken(cause) => return Some(self.break_off(cause)),
+                    Step::Header(bytes) => need = bytes,
+                    Step::Frame { header, payload } => {
+                        need = header + payload;
+                        partial.header = header as u32;
+                        partial.total = need as u32;
+                    }
+                }
+            }
+            if chunk.len() == need {
+                let header = if framing.keep_header { 0 } else { partial.header as usize };
+                let mut message = partial.chunk.take()?.into_slice();
+                self.session.untold = None;
+                message.advance(header);
+                return Some(Event::Message(message));
+            }
+            let step = (need - chunk.len()).min(self.rest.rest().len());
+            if step == 0 {
+                return None;
+            }
+            if chunk.room() < step {
+                let Some(mut larger) = pool.take(room_for(chunk.len() + step, need)) else {
+                    return Some(Event::Starved);
+                };
+                larger.limit_to(need);
+                larger.put(chunk.written());
+                *chunk = larger;
+            }
+            chunk.put(&self.rest.rest()[..step]);
+            self.rest.skip(step);
+        }
+    }
+}
+
+impl Drop for Input<'_> {
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            let untold = self.session.untold.get_or_insert_default();
+            untold.input = mem::take(&mut self.rest);
+        }
     }
 }
 

@@ -80,7 +80,9 @@ fn one_block_s_slices_are_dropped_by_four_threads() {
     for round in 0..300 {
         let mut chunk = pool.take(if round % 2 == 0 { 400 } else { 20_000 });
         let mut part = chunk.part(200);
-        let shared = part.write(&[round as u8; 50]);
+        part.write(&[round as u8; 50]);
+        let rest = part.split(50);
+        let shared = Slice::from(part);
         let gate = AtomicBool::new(false);
         thread::scope(|scope| {
             for at in 0..4 {
@@ -98,7 +100,7 @@ fn one_block_s_slices_are_dropped_by_four_threads() {
                 });
             }
             gate.store(true, SeqCst);
-            drop((shared, part, chunk));
+            drop((shared, rest, chunk));
         });
         assert_eq!(pool.bytes(), 0);
     }
@@ -117,7 +119,8 @@ fn an_arena_serves_four_threads() {
                     let len = 1 + (number * 37 + usize::from(seed)) % 500;
                     let mut part = arena.part(len).expect("under the bound");
                     let fill = seed.wrapping_add(number as u8);
-                    kept.push_back((fill, part.write(&vec![fill; len])));
+                    part.write(&vec![fill; len]);
+                    kept.push_back((fill, Slice::from(part)));
                     if kept.len() > 20
                         && let Some((fill, slice)) = kept.pop_front()
                     {
@@ -127,6 +130,37 @@ fn an_arena_serves_four_threads() {
             });
         }
     });
+}
+
+#[test]
+fn a_chunk_begins_anew_only_behind_its_readers() {
+    let pool = Bounded::new(1 << 20);
+    let mut chunk = pool.take(CHUNK_BYTES);
+    let whole = chunk.room();
+    let mut anew = 0;
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel::<(u8, Slice)>(4);
+        scope.spawn(move || {
+            for (fill, slice) in receiver {
+                assert!(slice.iter().all(|byte| *byte == fill));
+            }
+        });
+        for round in 0..50_000_usize {
+            let before = chunk.len();
+            chunk.rewind();
+            anew += usize::from(chunk.len() < before);
+            if chunk.room() < 64 {
+                chunk = pool.take(whole);
+            }
+            let fill = round as u8;
+            sender.send((fill, chunk.write(&[fill; 64]))).expect("the reader is there");
+            if round % 7 == 0 {
+                thread::yield_now();
+            }
+        }
+    });
+    chunk.rewind();
+    assert!(chunk.is_empty() && anew > 0, "{anew} times");
 }
 
 #[test]

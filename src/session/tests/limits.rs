@@ -25,8 +25,9 @@ fn breaks_at_the_end(pool: &Pool, framing: Framing, stream: &[u8], cause: Cause)
     feed.chunk = None;
     assert_eq!(pool.bytes(), 0, "a broken session keeps nothing");
     let slice = feed.receive(&good);
-    feed.session.handle_received(slice, None, NOW);
-    assert!(feed.session.poll_event(&framing, pool, NOW).is_none());
+    let mut input = feed.session.handle_received(slice, None, NOW);
+    assert!(input.poll_event(&framing, pool, NOW).is_none());
+    drop(input);
     assert!(!feed.session.has_input(), "what comes later is dropped");
 }
 

@@ -10,8 +10,8 @@ mod receiving;
 mod sending;
 mod timeouts;
 
-use super::{Cause, Event, Framing, FramingKind, Limits, Memory, Millis, Outgoing, Overflow};
-use super::{SendError, Session, Want};
+use super::{Cause, Event, Framing, FramingKind, Limits, Memory, Millis, Moment, Outgoing};
+use super::{Overflow, SendError, Session, Want};
 use crate::buf::{Arena, CHUNK_BYTES, Chunk, Pool, Release, Slice, TRAIN_MAX, Train};
 use std::ops::Deref;
 
@@ -49,7 +49,7 @@ struct Bounded {
 }
 
 /// The most that an arena keeps for the next send.
-const ARENA_COST: u64 = 16 << 10;
+const ARENA_COST: u64 = 17 << 10;
 
 impl Bounded {
     fn new(bytes_max: u64) -> Bounded {
@@ -129,13 +129,12 @@ impl<'a> Feed<'a> {
                 Want::Fresh => {
                     let slice = self.receive(bytes);
                     let taken = slice.len();
-                    self.session.handle_received(slice, None, NOW);
+                    self.parse(Some((slice, None)));
                     taken
                 }
                 Want::Into(chunk) => self.receive_into(chunk, bytes),
             };
             bytes = &bytes[taken..];
-            self.parse();
         }
     }
 
@@ -152,30 +151,39 @@ impl<'a> Feed<'a> {
         let taken = bytes.len().min(chunk.room()).min(self.fill);
         assert!(taken > 0, "a receive has room");
         let slice = chunk.write(&bytes[..taken]);
-        self.session.handle_received(slice, Some(chunk), NOW);
+        self.parse(Some((slice, Some(chunk))));
         self.into += taken;
         taken
     }
 
-    fn parse(&mut self) {
+    /// Takes every message of what arrived, or of what was kept.
+    fn parse(&mut self, arrived: Option<(Slice, Option<Chunk>)>) {
         let mut hog = if self.exhaust { empty(self.pool) } else { Vec::new() };
-        while let Some(event) = self.session.poll_event(&self.framing, self.pool, NOW) {
+        let mut input = match arrived {
+            Some((slice, into)) => self.session.handle_received(slice, into, NOW),
+            None => self.session.input(),
+        };
+        while let Some(event) = input.poll_event(&self.framing, self.pool, NOW) {
             match event {
                 Event::Message(message) => self.messages.push(message.to_vec()),
                 Event::Broken(cause) => {
                     assert_eq!(self.broken.replace(cause), None, "broken once");
-                    assert!(!self.session.has_input(), "what cannot be parsed is dropped");
+                    assert!(input.is_empty(), "what cannot be parsed is dropped");
                 }
                 Event::Starved => {
-                    assert!(self.session.has_input() && !hog.is_empty(), "starved for a reason");
+                    assert!(!input.is_empty() && !hog.is_empty(), "starved for a reason");
+                    drop(input);
+                    assert!(self.session.has_input(), "it is kept");
                     assert!(matches!(self.session.poll_recv(NOW), Want::No));
                     if self.starved.is_multiple_of(2) {
                         hog.clear();
                     }
                     self.starved += 1;
+                    input = self.session.input();
                 }
             }
         }
+        drop(input);
         assert!(!self.session.has_input(), "parsed to the end");
     }
 }

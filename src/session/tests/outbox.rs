@@ -367,3 +367,28 @@ fn a_send_without_memory_is_owed_a_writable() {
     out.taken(&[1]);
     assert_eq!(write_all(&mut out.session, 9), [1, 1]);
 }
+
+#[test]
+fn what_was_refused_and_dropped_is_known_while_memory_is_given_up() {
+    let limits = Limits { overflow: Overflow::DropOldest, ..small(2) };
+    let mut out = Out::new(limits, false);
+    for at in 0..5 {
+        out.taken(&[at]);
+    }
+    out.session.relax();
+    assert_eq!((out.session.outbox().messages(), out.session.outbox().dropped()), (2, 3));
+    assert_eq!(write_all(&mut out.session, 9), [1, 3, 1, 4]);
+    out.session.relax();
+    assert_eq!((out.session.outbox().bytes(), out.session.outbox().dropped()), (0, 3));
+    let mut out = Out::new(small(2), false);
+    out.taken(&[0]);
+    out.taken(&[1]);
+    assert_eq!(out.send(&[2]), Err(SendError::Again));
+    out.session.relax();
+    assert_eq!(write_all(&mut out.session, 9), [1, 0, 1, 1]);
+    out.session.relax();
+    assert_eq!(out.session.poll_writable(&out.limits), Some(1));
+    out.session.relax();
+    out.taken(&[3]);
+    assert_eq!(write_all(&mut out.session, 9), [1, 3]);
+}

@@ -62,15 +62,14 @@ fn a_frame_s_own_memory_has_no_room_for_the_next() {
             Want::Into(mut chunk) => {
                 assert!(chunk.room() <= case.ends[0] - from, "it ends with the frame");
                 let slice = chunk.write(&case.stream[from..end]);
-                feed.session.handle_received(slice, Some(chunk), NOW);
+                feed.parse(Some((slice, Some(chunk))));
                 feed.into += 1;
             }
             _ => {
                 let slice = feed.receive(&case.stream[from..end]);
-                feed.session.handle_received(slice, None, NOW);
+                feed.parse(Some((slice, None)));
             }
         }
-        feed.parse();
     }
     assert!(feed.into > 20 && feed.messages.is_empty());
 }
@@ -82,7 +81,8 @@ fn a_receive_that_brings_nothing_gives_the_memory_back() {
     let mut feed = Feed::new(&pool, case.framing);
     feed.feed(&case.stream[..30_000]);
     let Want::Into(chunk) = feed.session.poll_recv(NOW) else { panic!("a large frame") };
-    assert!(feed.session.poll_event(&feed.framing, &pool, NOW).is_none(), "it is away");
+    let event = feed.session.input().poll_event(&feed.framing, &pool, NOW);
+    assert!(event.is_none(), "it is away");
     feed.session.handle_returned(chunk);
     feed.feed(&case.stream[30_000..]);
     case.compare(&feed, &[&case.stream]);
@@ -97,8 +97,7 @@ fn a_frame_is_discarded_also_while_its_memory_is_away() {
     let Want::Into(mut chunk) = feed.session.poll_recv(NOW) else { panic!("a large frame") };
     feed.session.discard();
     let slice = chunk.write(&case.stream[30_000..]);
-    feed.session.handle_received(slice, Some(chunk), NOW);
-    feed.parse();
+    feed.parse(Some((slice, Some(chunk))));
     assert!(feed.messages.is_empty() && !feed.session.has_input());
     feed.chunk = None;
     assert_eq!(pool.bytes(), 0, "nothing is kept of it");
@@ -154,14 +153,15 @@ fn whole_frames_are_not_copied() {
     let slice = chunk.write(&case.stream);
     let stream = slice.as_ptr() as usize..slice.as_ptr() as usize + slice.len();
     let out = pool.bytes();
-    session.handle_received(slice, None, NOW);
+    let mut input = session.handle_received(slice, None, NOW);
     let mut kept = Vec::new();
-    while let Some(Event::Message(message)) = session.poll_event(&case.framing, &pool, NOW) {
+    while let Some(Event::Message(message)) = input.poll_event(&case.framing, &pool, NOW) {
         assert!(message.is_empty() || stream.contains(&(message.as_ptr() as usize)));
         kept.push(message);
     }
     assert!(kept.iter().map(|message| &**message).eq(case.messages.iter().map(|m| &**m)));
     assert_eq!(pool.bytes(), out, "no memory but the receive's");
+    drop(input);
     drop((chunk, session));
     assert_eq!(pool.bytes(), out, "the messages keep it");
 }
@@ -185,4 +185,26 @@ fn memory_grows_with_what_was_received() {
     }
     assert_eq!(feed.messages.len(), 1);
     assert!(feed.messages[0].len() == total && feed.messages[0].iter().all(|byte| *byte == 5));
+}
+
+#[test]
+fn what_is_not_parsed_is_kept_for_the_next_time() {
+    let pool = Bounded::new(1 << 20);
+    let case = Case::new(length(2, false), &[10, 0, 3000, 5, 7, 1]);
+    // One message at a time, in two receives whose cut is anywhere.
+    for cut in 1..case.stream.len() {
+        let mut feed = Feed::new(&pool, case.framing);
+        for piece in [&case.stream[..cut], &case.stream[cut..]] {
+            let slice = feed.receive(piece);
+            drop(feed.session.handle_received(slice, None, NOW));
+            assert!(feed.session.has_input());
+            loop {
+                let event = feed.session.input().poll_event(&case.framing, &pool, NOW);
+                let Some(Event::Message(message)) = event else { break };
+                feed.messages.push(message.to_vec());
+            }
+            assert!(!feed.session.has_input());
+        }
+        case.compare(&feed, &[&case.stream]);
+    }
 }

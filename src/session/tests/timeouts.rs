@@ -44,8 +44,8 @@ fn busy(pool: &Bounded, begun: usize) -> (Session, Train) {
 
 fn receive(session: &mut Session, pool: &Pool, bytes: &[u8], now: Millis) {
     let slice = pool.take(100).expect("memory").write(bytes);
-    session.handle_received(slice, None, now);
-    while session.poll_event(&length(1, false), pool, now).is_some() {}
+    let mut input = session.handle_received(slice, None, now);
+    while input.poll_event(&length(1, false), pool, now).is_some() {}
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn asking_in_vain_starts_no_clock() {
     let mut session = Session::new(0, false);
     assert!(matches!(session.poll_recv(10), Want::Fresh));
     let slice = pool.take(10).expect("memory").write(&[1, 1, 0]);
-    session.handle_received(slice, None, 20);
+    drop(session.handle_received(slice, None, 20));
     assert!(matches!(session.poll_recv(30), Want::No), "there is input to be parsed");
     assert_eq!(session.poll_timeout(&IDLE, true, true, false), Some((70, Cause::TimeoutIdle)));
 }
@@ -163,9 +163,9 @@ fn a_frame_that_is_parsed_late_has_all_its_time() {
     let mut session = Session::new(0, false);
     assert!(matches!(session.poll_recv(10), Want::Fresh));
     let slice = pool.take(10).expect("memory").write(&[5, 1]);
-    session.handle_received(slice, None, 10);
+    drop(session.handle_received(slice, None, 10));
     // The host pauses before the parse.
-    assert!(session.poll_event(&length(1, false), &pool, 1000).is_none());
+    assert!(session.input().poll_event(&length(1, false), &pool, 1000).is_none());
     assert!(matches!(session.poll_recv(1000), Want::Fresh));
     let due = session.poll_timeout(&FRAME, true, true, false);
     assert_eq!(due, Some((1030, Cause::TimeoutFrame)), "and no more than that");
@@ -193,4 +193,14 @@ fn long_timeouts_do_not_overflow() {
     let session = Session::new(NOW, false);
     let due = session.poll_timeout(&limits, false, true, false);
     assert_eq!(due, Some((NOW + Millis::from(u32::MAX), Cause::TimeoutIdle)));
+}
+
+#[test]
+fn a_moment_is_a_time_in_six_bytes() {
+    for bit in 0..48 {
+        for now in [1_u64 << bit, (1 << bit) - 1, (1 << 48) - (1 << bit)] {
+            assert_eq!(Millis::from(Moment::from(now)), now);
+        }
+    }
+    assert_eq!((size_of::<Moment>(), Millis::from(Moment::default())), (6, 0));
 }

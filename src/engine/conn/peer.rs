@@ -1,0 +1,52 @@
+//! The address of a peer, in what every connection has room for.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+
+/// Flow and scope of an address, which are 0 but for neighbours on a link.
+pub type Link = (u32, u32);
+
+/// An address without its `Link`.
+#[derive(Clone, Copy)]
+pub struct Peer {
+    ip: [u8; 16],
+    port: u16,
+    family: Family,
+}
+
+#[derive(Clone, Copy)]
+enum Family {
+    Unknown,
+    V4,
+    V6,
+}
+
+impl Peer {
+    /// No address as yet.
+    pub const UNKNOWN: Peer = Peer { ip: [0; 16], port: 0, family: Family::Unknown };
+
+    /// An address in its two parts.
+    pub fn new(address: SocketAddr) -> (Peer, Link) {
+        let port = address.port();
+        match address {
+            SocketAddr::V4(address) => {
+                let mut ip = [0; 16];
+                ip[..4].copy_from_slice(&address.ip().octets());
+                (Peer { ip, port, family: Family::V4 }, (0, 0))
+            }
+            SocketAddr::V6(address) => {
+                let link = (address.flowinfo(), address.scope_id());
+                (Peer { ip: address.ip().octets(), port, family: Family::V6 }, link)
+            }
+        }
+    }
+
+    /// The whole address, if it is known.
+    pub fn address(self, (flow, scope): Link) -> Option<SocketAddr> {
+        let [a, b, c, d, ..] = self.ip;
+        match self.family {
+            Family::Unknown => None,
+            Family::V4 => Some((Ipv4Addr::new(a, b, c, d), self.port).into()),
+            Family::V6 => Some(SocketAddrV6::new(self.ip.into(), self.port, flow, scope).into()),
+        }
+    }
+}
