@@ -1,8 +1,10 @@
 //! How often an idle server's threads wake.
 
+use crate::figures::Failure;
 use crate::memory::hold;
-use crate::peers::{self, Peer};
+use crate::peers::Peer;
 use crate::process::Process;
+use crate::procfs;
 use crate::table::Table;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -10,44 +12,88 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-const CONNS: u32 = 1000;
-const WATCHED: Duration = Duration::from_secs(5);
-const PEERS: [Peer; 5] = [peers::EPOLL, peers::POOL, peers::LEND, peers::HOST, peers::HOST_ALONE];
+pub const CONNS: u32 = 1000;
+pub const WATCHED: Duration = Duration::from_secs(5);
 
 /// A thread's name and how often it went to sleep.
 type Threads = BTreeMap<u32, (String, u64)>;
 
-/// Watches each server for five seconds with connections on which nothing happens.
-pub fn run(folder: &Path, only: &str) -> Result<()> {
-    let mut table = Table::new(["server", "thread", "switches a second"]);
-    for peer in peers::chosen(&PEERS, only) {
-        eprintln!("{}: {CONNS} connections, {} s", peer.name, WATCHED.as_secs());
-        let server = peer.start(folder).with_context(|| peer.name)?;
-        let _held = hold(server.port, CONNS)?;
-        server.process.rest()?;
-        let before = threads(&server.process)?;
-        thread::sleep(WATCHED);
-        for (number, (name, after)) in threads(&server.process)? {
-            let start = before.get(&number).map_or(0, |(_, count)| *count);
-            let rate = (after - start) as f64 / WATCHED.as_secs_f64();
-            table.row(vec![peer.name.into(), name, format!("{rate:.1}")]);
+/// A thread of a server, and how often a second it woke.
+pub struct Row {
+    pub server: String,
+    pub thread: String,
+    pub rate: f64,
+}
+
+struct Watched {
+    name: String,
+    server: Process,
+    /// It holds the connections.
+    _holder: Process,
+    before: Threads,
+}
+
+/// Watches them all at once, with connections on which nothing happens: who does nothing is in
+/// nobody's way.
+pub fn measure(folder: &Path, peers: &[Peer], failures: &mut Vec<Failure>) -> Vec<Row> {
+    let mut fail = |name: &str, error: anyhow::Error| {
+        let place = format!("idle wake-ups: {name}");
+        failures.push(Failure { place, why: format!("{error:#}") });
+    };
+    let mut all = Vec::new();
+    for peer in peers {
+        match start(folder, peer) {
+            Ok(watched) => all.push(watched),
+            Err(error) => fail(&peer.name, error),
         }
     }
-    println!("{}", table.text());
-    println!("Voluntary context switches over {} s, {CONNS} connections.", WATCHED.as_secs());
-    Ok(())
+    eprintln!("  {} servers, {} s", all.len(), WATCHED.as_secs());
+    for watched in &mut all {
+        // Who ends meanwhile is found afterwards.
+        watched.before = threads(&watched.server).unwrap_or_default();
+    }
+    thread::sleep(WATCHED);
+    let mut rows = Vec::new();
+    for mut watched in all {
+        let ended = watched.server.demand_alive();
+        match ended.and_then(|()| threads(&watched.server)) {
+            Ok(after) => rows.extend(rates(&watched.name, &watched.before, after)),
+            Err(error) => fail(&watched.name, error),
+        }
+    }
+    rows
+}
+
+fn start(folder: &Path, peer: &Peer) -> Result<Watched> {
+    let server = peer.start(folder, &[])?;
+    let holder = hold(server.port, CONNS, 64)?;
+    server.process.rest()?;
+    let name = peer.name.clone();
+    Ok(Watched { name, server: server.process, _holder: holder, before: Threads::new() })
+}
+
+fn rates(server: &str, before: &Threads, after: Threads) -> Vec<Row> {
+    let rate = |(number, (thread, now)): (u32, (String, u64))| {
+        let start = before.get(&number).map_or(0, |(_, count)| *count);
+        let rate = now.saturating_sub(start) as f64 / WATCHED.as_secs_f64();
+        Row { server: server.to_owned(), thread, rate }
+    };
+    after.into_iter().map(rate).collect()
 }
 
 fn threads(process: &Process) -> Result<Threads> {
+    let read = |text: &str| Some((procfs::name(text)?.to_owned(), procfs::switches(text)?));
     let texts = process.of_threads("status")?;
-    let threads = texts.into_iter();
-    threads.map(|(n, text)| Some((n, switches(&text)?))).collect::<Option<_>>().context("no status")
+    let threads = texts.iter().map(|(number, text)| Some((*number, read(text)?)));
+    threads.collect::<Option<_>>().context("a strange status file")
 }
 
-/// Name and voluntary switches in `/proc/*/task/*/status`.
-fn switches(text: &str) -> Option<(String, u64)> {
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    Some((field("Name:")?.to_owned(), field("voluntary_ctxt_switches:")?.parse().ok()?))
+pub fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new(["server", "thread", "wakes a second"]);
+    for Row { server, thread, rate } in rows {
+        table.row(vec![server.clone(), thread.clone(), format!("{rate:.1}")]);
+    }
+    table
 }
 
 #[cfg(test)]
@@ -55,10 +101,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_and_switches_are_read() {
-        let text = "Name:\tsockeye-0\nState:\tS (sleeping)\n\
-                    voluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
-        assert_eq!(switches(text), Some(("sockeye-0".into(), 42)));
-        assert_eq!(switches("Name:\tx\n"), None);
+    fn a_rate_is_over_the_time_watched() {
+        let before = Threads::from([(7, ("loop".to_owned(), 10))]);
+        let after = Threads::from([(7, ("loop".to_owned(), 20)), (8, ("game".to_owned(), 5))]);
+        let rows = rates("x", &before, after);
+        assert_eq!((rows[0].rate, rows[1].rate), (2.0, 1.0));
+        assert!(table(&rows).text().contains("| x      | loop   | 2.0 "));
     }
 }

@@ -1,36 +1,40 @@
-//! Measures a server by what an echo costs it.
+//! Measures servers by what their work costs, side by side.
 //!
 //! - `pattern`: the messages, and the verifier that every byte of an echo passes.
-//! - `load`: a load generator, a process of its own: closed loop, one thread.
-//! - `hold`: a process that only holds connections.
-//! - `process`: child processes on one processor, their CPU clocks, stopping and going on.
-//! - `peers`: the servers that are compared.
-//! - `messages`, `memory`, `idle`: what is measured.
-//! - `stats`, `table`: what is made of it.
+//! - `load`: a load generator, a process of its own, one thread; `hold`: one that only holds
+//!   connections.
+//! - `process`, `procfs`: child processes on one processor, their clocks, stopping and going on.
+//! - `peers`, `workloads`: the servers that are compared, and what they are loaded with.
+//! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`: what needs no turns.
+//! - `figures`, `stats`: what is made of it; `report`, `table`, `charts`, `docs`: how it is told.
+//! - `run`: all of this in one go; `sanitize`: the servers under the sanitizers.
 //!
 //! Slices: all servers of a workload live at once, each with its own load generator, and only one
-//! of these runs at a time, for 50 ms, in random order. A machine that drifts then drifts under
-//! all of them, and the ratio is formed inside one round.
+//! of these runs at a time, in random order. A machine that drifts then drifts under all of them,
+//! and a ratio is formed inside one round.
 
+// The servers need epoll, and the harness /proc and processors to pin to.
+#![cfg(target_os = "linux")]
+
+pub mod charts;
+pub mod clocks;
+pub mod counter;
+pub mod docs;
+pub mod figures;
+pub mod hold;
+pub mod idle;
+pub mod load;
+pub mod machine;
+pub mod memory;
+pub mod net;
 pub mod pattern;
+pub mod peers;
+pub mod process;
+pub mod procfs;
+pub mod report;
+pub mod run;
+pub mod sanitize;
+pub mod slices;
 pub mod stats;
 pub mod table;
-
-#[cfg(target_os = "linux")]
-pub mod counter;
-#[cfg(target_os = "linux")]
-pub mod hold;
-#[cfg(target_os = "linux")]
-pub mod idle;
-#[cfg(target_os = "linux")]
-pub mod load;
-#[cfg(target_os = "linux")]
-pub mod memory;
-#[cfg(target_os = "linux")]
-pub mod messages;
-#[cfg(target_os = "linux")]
-pub mod net;
-#[cfg(target_os = "linux")]
-pub mod peers;
-#[cfg(target_os = "linux")]
-pub mod process;
+pub mod workloads;

@@ -1,4 +1,4 @@
-//! The harness, and the processes that it starts of itself. `cargo xtask measure` builds what it
+//! The harness, and the processes that it starts of itself. `cargo xtask bench` builds what it
 //! needs and starts it.
 
 use anyhow::Result;
@@ -7,53 +7,37 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod command {
     use anyhow::{Context, Result, bail};
-    use bench::{hold, idle, load, memory, messages, process};
+    use bench::{hold, load, run, sanitize};
     use lexopt::{Parser, ValueExt, prelude::*};
-    use std::path::PathBuf;
-
-    /// What the harness takes.
-    #[derive(Default)]
-    struct Options {
-        peers: Option<PathBuf>,
-        quick: bool,
-        only: String,
-    }
 
     pub fn run() -> Result<()> {
         let mut parser = Parser::from_env();
         let Some(Value(command)) = parser.next()? else {
-            bail!("bench messages|memory|idle --peers FOLDER; start it with `cargo xtask measure`");
+            bail!("bench run|sanitize --peers FOLDER; start it with `cargo xtask bench`");
         };
-        let command = command.string()?;
-        match &*command {
+        match &*command.string()? {
             "load" => load::run(load::options(&mut parser)?),
             "hold" => hold::run(hold::options(&mut parser)?),
-            "messages" | "memory" | "idle" => harness(&command, &options(&mut parser)?),
+            "run" => run::run(&options(&mut parser)?),
+            "sanitize" => sanitize::run(&options(&mut parser)?.peers),
             other => bail!("no command '{other}'"),
         }
     }
 
-    fn harness(command: &str, options: &Options) -> Result<()> {
-        let peers = options.peers.as_deref().context("--peers FOLDER is missing")?;
-        process::raise_descriptors()?;
-        process::pin(process::LOAD_CPU).context("it takes two processors to measure")?;
-        match command {
-            "memory" => memory::run(peers, &options.only),
-            "idle" => idle::run(peers, &options.only),
-            _ => messages::run(peers, &options.only, options.quick),
-        }
-    }
-
-    fn options(parser: &mut Parser) -> Result<Options> {
-        let mut options = Options::default();
+    fn options(parser: &mut Parser) -> Result<run::Options> {
+        let mut options = run::Options::default();
+        let mut peers = None;
         while let Some(arg) = parser.next()? {
             match arg {
-                Long("peers") => options.peers = Some(parser.value()?.into()),
+                Long("peers") => peers = Some(parser.value()?.into()),
                 Long("quick") => options.quick = true,
                 Long("only") => options.only = parser.value()?.string()?,
+                Long("workload") => options.workload = parser.value()?.string()?,
+                Long("write") => options.write = Some(parser.value()?.into()),
                 other => return Err(other.unexpected().into()),
             }
         }
+        options.peers = peers.context("--peers FOLDER is missing")?;
         Ok(options)
     }
 }

@@ -1,90 +1,111 @@
-//! User-space memory of a server per idle connection.
+//! User-space memory of a server for each idle connection.
 
-use crate::peers::{self, Peer};
+use crate::figures::Failure;
+use crate::peers::{Peer, Server};
 use crate::process::{LOAD_CPU, Process};
 use crate::table::Table;
 use anyhow::{Context, Result};
+use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use std::{env, fs};
 
-const CONNS: u32 = 10_000;
+pub const CONNS: u32 = 10_000;
+pub const CONNS_QUICK: u32 = 1000;
 const PATIENCE: Duration = Duration::from_secs(120);
-const PEERS: [Peer; 4] = [peers::EPOLL, peers::POOL, peers::HOST, peers::POOL_RAW];
+const SMALL: u32 = 64;
+const LARGE: u32 = 16_384;
 
-/// Measures each server at rest: before, with its connections, after one echo on each, and when
-/// all are closed again.
-pub fn run(folder: &Path, only: &str) -> Result<()> {
-    let head =
-        ["server", "start, KiB", "connected, B each", "after an echo, B each", "closed, KiB"];
-    let mut table = Table::new(head);
-    for peer in peers::chosen(&PEERS, only) {
-        eprintln!("{}: {CONNS} connections", peer.name);
-        table.row(measure(folder, &peer).with_context(|| peer.name)?);
+/// What is seen, each in bytes for a connection.
+pub const PHASES: [&str; 4] =
+    ["connected", "after an echo of 64 B", "after an echo of 16 KiB", "all closed again"];
+
+/// Memory of one server.
+pub struct Row {
+    pub peer: Peer,
+    /// Bytes before the many came.
+    pub start: u64,
+    /// By phase; less than nothing is possible when memory is given back.
+    pub each: [i64; PHASES.len()],
+}
+
+/// Measures each at rest, by itself.
+pub fn measure(folder: &Path, peers: &[Peer], conns: u32, failures: &mut Vec<Failure>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for peer in peers {
+        eprintln!("  {}: {conns} connections", peer.name);
+        match one(folder, peer, conns) {
+            Ok(row) => rows.push(row),
+            Err(error) => {
+                let place = format!("idle memory: {}", peer.name);
+                failures.push(Failure { place, why: format!("{error:#}") });
+            }
+        }
     }
-    println!("{}", table.text());
-    println!(
-        "Anonymous memory of the server (PSS), {CONNS} connections; before the start one of them \
-         had its echo. Sockets in the kernel are not counted."
-    );
-    Ok(())
+    rows
 }
 
-fn measure(folder: &Path, peer: &Peer) -> Result<Vec<String>> {
-    let mut server = peer.start(folder)?;
+/// The large echo gets a server of its own: what the small one left behind would hide its need.
+fn one(folder: &Path, peer: &Peer, conns: u32) -> Result<Row> {
+    let (start, small) = phases(folder, peer, conns, SMALL)?;
+    let (_, large) = phases(folder, peer, conns, LARGE)?;
+    let each = [small[0], small[1], large[1], large[2]];
+    Ok(Row { peer: peer.clone(), start, each })
+}
+
+/// Memory before, and more of it for each connection: connected, after an echo, and when all are
+/// closed again.
+fn phases(folder: &Path, peer: &Peer, conns: u32, size: u32) -> Result<(u64, [i64; 3])> {
+    let server = peer.start(folder, &[])?;
     // One connection stays: what is made on first use is there before.
-    let mut first = hold(server.port, 1)?;
+    let mut first = hold(server.port, 1, SMALL)?;
     first.order("echo", PATIENCE)?;
-    let process = &mut server.process;
-    let start = memory(process)?;
-    let mut many = hold(server.port, CONNS)?;
-    let connected = memory(process)?;
+    let start = at_rest(&server)?;
+    let each = |now: u64| (now as i64 - start as i64) / i64::from(conns);
+    let mut many = hold(server.port, conns, size)?;
+    let connected = each(at_rest(&server)?);
     many.order("echo", PATIENCE)?;
-    let echoed = memory(process)?;
+    let echoed = each(at_rest(&server)?);
     many.order("close", PATIENCE)?;
-    let closed = memory(process)?;
-    process.demand_alive()?;
-    let each = |now: u64| format!("{}", (now as i64 - start as i64) / i64::from(CONNS));
-    let kib = |now: u64| (now / 1024).to_string();
-    Ok(vec![peer.name.into(), kib(start), each(connected), each(echoed), kib(closed)])
+    Ok((start, [connected, echoed, each(at_rest(&server)?)]))
 }
 
-/// A process that holds connections.
-pub fn hold(port: u16, conns: u32) -> Result<Process> {
+fn at_rest(server: &Server) -> Result<u64> {
+    server.process.rest()?;
+    server.process.anonymous()
+}
+
+/// A process that holds connections, and exchanges messages of this size on them when told.
+pub fn hold(port: u16, conns: u32, size: u32) -> Result<Process> {
     let mut command = Command::new(env::current_exe().context("who am I")?);
     command.arg("hold").args(["--port", &port.to_string(), "--conns", &conns.to_string()]);
+    command.args(["--size", &size.to_string()]);
     let mut process = Process::start("the holder", &mut command, LOAD_CPU)?;
     process.line(PATIENCE)?;
     Ok(process)
 }
 
-/// Anonymous memory in bytes, when the server rests.
-fn memory(process: &Process) -> Result<u64> {
-    process.rest()?;
-    let path = format!("/proc/{}/smaps_rollup", process.id());
-    let text = fs::read_to_string(&path).with_context(|| path.clone())?;
-    anonymous(&text).with_context(|| format!("nothing anonymous in {path}"))
-}
-
-/// `Pss_Anon` of a `smaps_rollup`, or what older kernels have instead.
-fn anonymous(text: &str) -> Option<u64> {
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    };
-    Some(field("Pss_Anon:").or_else(|| field("Anonymous:"))? * 1024)
+pub fn table(rows: &[Row]) -> Table {
+    let head = ["server", "at the start, KiB"].into_iter().chain(PHASES);
+    let mut table = Table::new(head);
+    for row in rows {
+        let cells = [row.peer.name.clone(), (row.start / 1024).to_string()];
+        let each = row.each.iter().map(i64::to_string);
+        table.row(cells.into_iter().chain(each).collect());
+    }
+    table
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers;
 
     #[test]
-    fn the_anonymous_part_is_read() {
-        let text = "Rss:   5000 kB\nPss:  4000 kB\nPss_Anon:   1234 kB\nAnonymous: 1300 kB\n";
-        assert_eq!(anonymous(text), Some(1234 * 1024));
-        assert_eq!(anonymous("Rss: 5 kB\nAnonymous:   1300 kB\n"), Some(1300 * 1024));
-        assert_eq!(anonymous("Rss: 5 kB\n"), None);
+    fn the_table_has_all_phases() {
+        let row = Row { peer: peers::epoll(), start: 2048, each: [455, 480, 480, -3] };
+        let text = table(&[row]).text();
+        let cells: Vec<&str> = text.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        assert_eq!(cells, ["", "epoll", "2", "455", "480", "480", "-3", ""]);
     }
 }

@@ -14,9 +14,28 @@ const SOURCES: u32 = 8;
 const SOURCES_BRIEF: u64 = 4000;
 const SOURCES_BLOCK: u64 = 250;
 
+/// Bytes of a segment over Ethernet.
+const SEGMENT: u32 = 1448;
+/// Bytes that wait for a reader that never comes; the kernel takes twice that.
+const RECEIVED: usize = 4096;
+
 /// Connects to a server of this machine; connection `n` comes from one of several addresses.
 pub fn connect(port: u16, n: u32) -> Result<TcpStream> {
+    connect_by(Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?, port, n)
+}
+
+/// The same for a peer that is not going to read, of which the kernels are to hold little: segments
+/// as over Ethernet (the loopback interface has such of 64 KiB, and the sender's kernel would hold
+/// some dozens, megabytes) and no more to receive than must be.
+pub fn connect_idle(port: u16, n: u32) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_mss(SEGMENT).context("segments")?;
+    socket.set_recv_buffer_size(RECEIVED).context("receive buffer")?;
+    connect_by(socket, port, n)
+}
+
+fn connect_by(socket: Socket, port: u16, n: u32) -> Result<TcpStream> {
+    defer_port(&socket)?;
     let last = u8::try_from(1 + n % SOURCES).expect("a small number");
     let source = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), 0);
     socket.bind(&SockAddr::from(source)).context("cannot bind")?;
@@ -32,8 +51,7 @@ pub fn connect(port: u16, n: u32) -> Result<TcpStream> {
 pub fn begin(port: u16, n: u64) -> Result<TcpStream> {
     let kind = Type::STREAM.nonblocking();
     let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::TCP)).context("no socket")?;
-    // The port is chosen when both ends are known: then those of other addresses are no hindrance.
-    set(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT).context("cannot defer")?;
+    defer_port(&socket)?;
     let n = n % SOURCES_BRIEF;
     let part = |number: u64| u8::try_from(number).expect("a small number");
     let (block, last) = (part(1 + n / SOURCES_BLOCK), part(1 + n % SOURCES_BLOCK));
@@ -46,6 +64,12 @@ pub fn begin(port: u16, n: u64) -> Result<TcpStream> {
         }
         _ => Ok(socket.into()),
     }
+}
+
+/// Lets the port be chosen when both ends are known: those of other servers are then no hindrance,
+/// however many there are.
+fn defer_port(socket: &Socket) -> Result<()> {
+    set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT).context("cannot defer the port")
 }
 
 /// Sets an option to 1.

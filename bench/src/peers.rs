@@ -1,63 +1,146 @@
-//! The servers that are compared.
+//! The servers that are compared: programs with their arguments.
 
 use crate::process::{Process, SERVER_CPU};
-use anyhow::{Context, Result, bail};
+use crate::procfs;
+use anyhow::{Context, Result};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A program and how it is started.
-#[derive(Clone, Copy)]
+/// What a server is built on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Family {
+    Epoll,
+    Sockeye,
+    Libuv,
+    Asio,
+    Libevent,
+}
+
+impl Family {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll_peer",
+            Self::Sockeye => "sockeye_peer",
+            Self::Libuv => "libuv_peer",
+            Self::Asio => "asio_peer",
+            Self::Libevent => "libevent_peer",
+        }
+    }
+}
+
+/// A server as it is started.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Peer {
-    pub name: &'static str,
-    pub program: &'static str,
-    pub args: &'static [&'static str],
+    pub name: String,
+    pub family: Family,
+    pub args: Vec<String>,
 }
 
 /// What all are measured against.
-pub const EPOLL: Peer = Peer { name: "epoll, C", program: "epoll_echo", args: &[] };
-/// The same with edges: how far two equals lie apart.
-pub const EPOLL_EDGE: Peer =
-    Peer { name: "epoll, C, edge", program: "epoll_echo", args: &["--trigger", "edge"] };
+pub const EPOLL: &str = "epoll";
+pub const POOL: &str = "Sockeye POOL";
+pub const LEND: &str = "Sockeye LEND";
+pub const HOST: &str = "Sockeye HOST";
+pub const HOST_ALONE: &str = "Sockeye HOST, no thread";
+pub const LIBUV_TYPICAL: &str = "libuv typical";
+pub const LIBUV_INLINE: &str = "libuv inline";
+/// The strongest forms that have a thread of their own, as a library with workers has.
+pub const EXPERTS: [&str; 4] =
+    ["libuv expert", "libuv expert, eventfd", "asio expert", "libevent expert"];
 
-const fn sockeye(name: &'static str, args: &'static [&'static str]) -> Peer {
-    Peer { name, program: "sockeye_echo", args }
+/// Models of Sockeye beside the default, with the most connections each is tried with.
+const MODELS: [(&str, u32); 5] = [
+    ("poll", u32::MAX),
+    // One descriptor set has room for 1,024 descriptors.
+    ("select", 1000),
+    // A thread for each connection.
+    ("blocking", 1000),
+    ("tokio", u32::MAX),
+    ("io_uring", u32::MAX),
+];
+
+fn form(name: &str, family: Family, form: &str) -> Peer {
+    Peer { name: name.into(), family, args: vec!["--form".into(), form.into()] }
 }
 
-pub const POOL: Peer = sockeye(
-    "POOL, manual",
-    &["--drive", "pool", "--workers", "1", "--flush", "manual", "--framing", "u32be"],
-);
-pub const POOL_AUTO: Peer = sockeye(
-    "POOL, auto",
-    &["--drive", "pool", "--workers", "1", "--flush", "auto", "--framing", "u32be"],
-);
-pub const POOL_RAW: Peer = sockeye(
-    "POOL, manual, raw",
-    &["--drive", "pool", "--workers", "1", "--flush", "manual", "--framing", "raw"],
-);
-pub const LEND: Peer = sockeye(
-    "LEND, manual",
-    &["--drive", "lend", "--workers", "1", "--flush", "manual", "--framing", "u32be"],
-);
-pub const HOST: Peer = sockeye(
-    "HOST, manual",
-    &["--drive", "host", "--workers", "1", "--flush", "manual", "--framing", "u32be"],
-);
-pub const HOST_AUTO: Peer = sockeye(
-    "HOST, auto",
-    &["--drive", "host", "--workers", "1", "--flush", "auto", "--framing", "u32be"],
-);
-pub const HOST_RAW: Peer = sockeye(
-    "HOST, manual, raw",
-    &["--drive", "host", "--workers", "1", "--flush", "manual", "--framing", "raw"],
-);
-pub const HOST_ALONE: Peer = sockeye(
-    "HOST, no thread",
-    &["--drive", "host", "--workers", "0", "--flush", "manual", "--framing", "u32be"],
-);
+fn sockeye(name: &str, drive: &str, workers: &str) -> Peer {
+    let common = ["--flush", "manual", "--framing", "u32be"];
+    let args = ["--drive", drive, "--workers", workers].into_iter().chain(common);
+    Peer { name: name.into(), family: Family::Sockeye, args: args.map(str::to_owned).collect() }
+}
+
+pub fn epoll() -> Peer {
+    form(EPOLL, Family::Epoll, "loop")
+}
+
+/// The same with edges: how far two equals lie apart.
+pub fn epoll_edge() -> Peer {
+    form("epoll, edge", Family::Epoll, "edge")
+}
+
+pub fn pool() -> Peer {
+    sockeye(POOL, "pool", "1")
+}
+
+pub fn lend() -> Peer {
+    sockeye(LEND, "lend", "1")
+}
+
+pub fn host() -> Peer {
+    sockeye(HOST, "host", "1")
+}
+
+pub fn host_alone() -> Peer {
+    sockeye(HOST_ALONE, "host", "0")
+}
+
+pub fn drives() -> Vec<Peer> {
+    vec![pool(), lend(), host(), host_alone()]
+}
+
+/// One thread, no messages: the floor of each library.
+pub fn loops() -> Vec<Peer> {
+    vec![
+        form("libuv loop", Family::Libuv, "loop"),
+        form("asio loop", Family::Asio, "loop"),
+        form("libevent loop", Family::Libevent, "loop"),
+        form("libevent raw", Family::Libevent, "raw"),
+    ]
+}
+
+/// What hands messages to a game, as Sockeye does.
+pub fn hosts() -> Vec<Peer> {
+    vec![
+        form(LIBUV_TYPICAL, Family::Libuv, "typical"),
+        form("asio typical", Family::Asio, "typical"),
+        form("libevent typical", Family::Libevent, "typical"),
+        form(EXPERTS[0], Family::Libuv, "expert"),
+        form(EXPERTS[1], Family::Libuv, "eventfd"),
+        form(EXPERTS[2], Family::Asio, "expert"),
+        form(EXPERTS[3], Family::Libevent, "expert"),
+        form(LIBUV_INLINE, Family::Libuv, "inline"),
+    ]
+}
+
+/// Whether it is one of those that a quick run is content with.
+pub fn quick(peer: &Peer) -> bool {
+    let few = [EPOLL, POOL, LEND, HOST, LIBUV_TYPICAL, EXPERTS[0], LIBUV_INLINE];
+    few.contains(&&*peer.name)
+}
+
+/// The models beside the default that run on this machine, with the most connections of each.
+pub fn models(folder: &Path) -> Vec<(&'static str, u32)> {
+    let runs = |model: &str| {
+        let peer = pool().with("", &["--model", model]);
+        let mut command = peer.command(folder, &[]);
+        // Why it does not run is no news.
+        peer.run(command.stderr(Stdio::null())).is_ok()
+    };
+    MODELS.into_iter().filter(|(model, _)| runs(model)).collect()
+}
 
 /// A server that runs.
 pub struct Server {
@@ -67,53 +150,61 @@ pub struct Server {
     pub facts: String,
 }
 
-/// The first of `peers`, and those whose name has `only` in it.
-pub fn chosen(peers: &[Peer], only: &str) -> Vec<Peer> {
-    let rest = peers.iter().skip(1).filter(|peer| peer.name.contains(only));
-    peers.iter().take(1).chain(rest).copied().collect()
-}
-
 impl Peer {
-    /// Starts it out of the folder with the programs.
-    pub fn start(&self, folder: &Path) -> Result<Server> {
-        let mut command = Command::new(folder.join(self.program));
-        command.args(self.args);
-        let mut process = Process::start(self.name, &mut command, SERVER_CPU)?;
-        let line = process.line(PATIENCE)?;
-        let (port, facts) =
-            listening(&line).with_context(|| format!("{} says '{line}'", self.name))?;
-        Ok(Server { process, port, facts })
+    /// The same with more arguments, and more of a name.
+    pub fn with(mut self, name: &str, args: &[&str]) -> Self {
+        self.name += name;
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
     }
-}
 
-/// `listening PORT facts…`
-fn listening(line: &str) -> Result<(u16, String)> {
-    let mut words = line.splitn(3, ' ');
-    match (words.next(), words.next()) {
-        (Some("listening"), Some(port)) => {
-            Ok((port.parse()?, words.next().unwrap_or_default().to_owned()))
-        }
-        _ => bail!("no port"),
+    /// The command as one would type it.
+    pub fn told(&self) -> String {
+        format!("{} {}", self.family.program(), self.args.join(" "))
+    }
+
+    /// Starts it out of the folder with the programs, for a job.
+    pub fn start(&self, folder: &Path, job: &[String]) -> Result<Server> {
+        self.run(&mut self.command(folder, job))
+    }
+
+    fn command(&self, folder: &Path, job: &[String]) -> Command {
+        let mut command = Command::new(folder.join(self.family.program()));
+        command.args(&self.args).args(job);
+        command
+    }
+
+    fn run(&self, command: &mut Command) -> Result<Server> {
+        let mut process = Process::start(&self.name, command, SERVER_CPU)?;
+        let line = process.line(PATIENCE)?;
+        let (port, facts) = procfs::listening(&line).context("its first line")?;
+        Ok(Server { process, port, facts })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn the_first_is_always_chosen() {
-        let names = |only| chosen(&[EPOLL, POOL, HOST], only).into_iter().map(|peer| peer.name);
-        assert_eq!(names("").count(), 3);
-        assert_eq!(names("HOST").collect::<Vec<_>>(), [EPOLL.name, HOST.name]);
+    fn names_are_used_once() {
+        let mut all = vec![epoll(), epoll_edge()];
+        all.extend(drives());
+        all.extend(loops());
+        all.extend(hosts());
+        let names: BTreeSet<&str> = all.iter().map(|peer| &*peer.name).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(EXPERTS.iter().all(|name| names.contains(name)));
+        assert_eq!(all.iter().filter(|peer| quick(peer)).count(), 7);
     }
 
     #[test]
-    fn the_first_line_has_the_port() {
-        assert_eq!(listening("listening 4000").unwrap(), (4000, String::new()));
-        let (port, facts) = listening("listening 4000 model=epoll drive=pool").unwrap();
-        assert_eq!((port, &*facts), (4000, "model=epoll drive=pool"));
-        assert!(listening("hello").is_err());
-        assert!(listening("listening here").is_err());
+    fn more_arguments_come_behind() {
+        let peer = host().with(", spinning", &["--spin-us", "50"]);
+        assert_eq!(peer.name, "Sockeye HOST, spinning");
+        let told = "sockeye_peer --drive host --workers 1 --flush manual --framing u32be \
+                    --spin-us 50";
+        assert_eq!(peer.told(), told);
     }
 }

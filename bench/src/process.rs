@@ -1,5 +1,6 @@
 //! Child processes: each on one processor, gone with us, with a CPU clock that can be read.
 
+use crate::procfs;
 use anyhow::{Context, Result, bail};
 use std::io::{self, BufRead, BufReader, Write};
 use std::mem;
@@ -15,6 +16,16 @@ pub const LOAD_CPU: usize = 1;
 
 /// Two looks at a process this far apart that show the same are rest.
 const REST: Duration = Duration::from_millis(1);
+
+/// What a process has used since its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    pub cpu_ns: u64,
+    /// By the thread on which the game's code runs, where there is one.
+    pub game_ns: Option<u64>,
+    /// Voluntary context switches of all threads.
+    pub switches: u64,
+}
 
 pub struct Process {
     child: Child,
@@ -50,12 +61,17 @@ impl Process {
 
     /// Gives an order and waits for "done".
     pub fn order(&mut self, order: &str, patience: Duration) -> Result<()> {
-        let stdin = self.child.stdin.as_mut().context("no input")?;
-        writeln!(stdin, "{order}").with_context(|| format!("{} takes no orders", self.name))?;
-        match &*self.line(patience)? {
+        match &*self.ask(order, patience)? {
             "done" => Ok(()),
             other => bail!("{} says '{other}'", self.name),
         }
+    }
+
+    /// Gives an order; the answer is the next line that it prints.
+    pub fn ask(&mut self, order: &str, patience: Duration) -> Result<String> {
+        let stdin = self.child.stdin.as_mut().context("no input")?;
+        writeln!(stdin, "{order}").with_context(|| format!("{} takes no orders", self.name))?;
+        self.line(patience)
     }
 
     pub fn id(&self) -> i32 {
@@ -70,6 +86,14 @@ impl Process {
         match self.child.try_wait().context("cannot wait")? {
             Some(status) => bail!("{} ended: {status}", self.name),
             None => Ok(()),
+        }
+    }
+
+    /// Why something with it failed: if it ended, that is the reason.
+    pub fn or_ended(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match self.demand_alive() {
+            Ok(()) => error,
+            Err(ended) => error.context(ended),
         }
     }
 
@@ -102,7 +126,7 @@ impl Process {
         })
     }
 
-    fn until(
+    pub fn until(
         &self,
         what: &str,
         patience: Duration,
@@ -138,7 +162,34 @@ impl Process {
     /// The state letter of each thread.
     fn states(&self) -> Result<Vec<u8>> {
         let stats = self.of_threads("stat")?;
-        stats.iter().map(|(_, text)| state(text).context("a strange stat file")).collect()
+        stats.iter().map(|(_, text)| procfs::state(text).context("a strange stat file")).collect()
+    }
+
+    /// What it and its threads have used so far. `game` is the thread that `game_thread` found.
+    pub fn usage(&self, game: Option<u32>) -> Result<Usage> {
+        let status = self.of_threads("status")?;
+        let switches = status.iter().map(|(_, text)| procfs::switches(text)).sum::<Option<u64>>();
+        let switches = switches.context("a strange status file")?;
+        let game_ns = game.map(|thread| {
+            let path = format!("/proc/{}/task/{thread}/schedstat", self.id());
+            let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+            procfs::busy_ns(&text).with_context(|| format!("nothing in {path}"))
+        });
+        Ok(Usage { cpu_ns: self.cpu_ns()?, game_ns: game_ns.transpose()?, switches })
+    }
+
+    /// The thread that is named `game`.
+    pub fn game_thread(&self) -> Result<Option<u32>> {
+        let status = self.of_threads("status")?;
+        let game = status.iter().find(|(_, text)| procfs::name(text) == Some("game"));
+        Ok(game.map(|(number, _)| *number))
+    }
+
+    /// Anonymous memory in bytes.
+    pub fn anonymous(&self) -> Result<u64> {
+        let path = format!("/proc/{}/smaps_rollup", self.id());
+        let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+        procfs::anonymous(&text).with_context(|| format!("nothing anonymous in {path}"))
     }
 
     /// A file of `/proc` for each thread, with the thread's number.
@@ -165,11 +216,6 @@ impl Drop for Process {
     }
 }
 
-/// The letter behind the name in `/proc/*/stat`; a name may have brackets and spaces.
-fn state(stat: &str) -> Option<u8> {
-    stat.rsplit_once(") ")?.1.bytes().next()
-}
-
 /// Binds this process to one processor.
 pub fn pin(cpu: usize) -> io::Result<()> {
     // SAFETY: a set of processors is bits; all zero is the empty one.
@@ -179,6 +225,16 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     // SAFETY: `set` lives through the call.
     if unsafe { libc::sched_setaffinity(0, mem::size_of_val(&set), &set) } < 0 {
         return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Gives what is started from here on its addresses without chance: the thread sanitizer needs them
+/// where it expects them.
+pub fn fix_addresses() -> Result<()> {
+    // SAFETY: no pointers.
+    if unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) } < 0 {
+        return Err(io::Error::last_os_error()).context("personality");
     }
     Ok(())
 }
@@ -218,18 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn the_state_is_behind_the_name() {
-        assert_eq!(state("12 (a) b) S 1 2"), Some(b'S'));
-        assert_eq!(state("12"), None);
-    }
-
-    #[test]
     fn orders_are_answered() {
         let mut process = shell("echo ready; read x; echo done; read x; echo what");
         assert_eq!(process.line(PATIENCE).unwrap(), "ready");
         process.order("go", PATIENCE).unwrap();
         assert!(process.order("go", PATIENCE).unwrap_err().to_string().contains("what"));
         assert!(process.line(PATIENCE).unwrap_err().to_string().contains("ended"));
+        process.child.wait().unwrap();
+        assert!(process.or_ended(anyhow::anyhow!("x")).to_string().contains("exit status"));
     }
 
     #[test]
@@ -251,5 +303,20 @@ mod tests {
         process.line(PATIENCE).unwrap();
         process.rest().unwrap();
         process.demand_alive().unwrap();
+    }
+
+    #[test]
+    fn what_was_used_is_found() {
+        let mut process = shell("echo ready; read x; echo more; read x");
+        process.line(PATIENCE).unwrap();
+        process.rest().unwrap();
+        assert_eq!(process.game_thread().unwrap(), None);
+        let thread = u32::try_from(process.id()).unwrap();
+        let before = process.usage(Some(thread)).unwrap();
+        assert_eq!(process.ask("go", PATIENCE).unwrap(), "more");
+        process.rest().unwrap();
+        let after = process.usage(Some(thread)).unwrap();
+        assert!(after.cpu_ns > before.cpu_ns && after.switches > before.switches);
+        assert!(after.game_ns > before.game_ns && process.anonymous().unwrap() > 0);
     }
 }

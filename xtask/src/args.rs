@@ -17,11 +17,12 @@ Usage: cargo xtask <task> [options]
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
   header    write include/sockeye.h anew
               --check         fail when that differs from the committed one
-  measure   server CPU per message against an epoll loop in C, in the same run
-              --quick         fewer rounds
-              --memory        instead: memory per idle connection, at 10,000 connections
-              --idle          instead: wake-ups of an idle server with 1,000 connections
-              --only TEXT     the first server and those whose name has TEXT in it
+  bench     what Sockeye costs beside libuv, asio, libevent and plain epoll, in one run
+              --quick         fewer rounds, contenders and workloads (3 minutes instead of 25)
+              --only TEXT     the reference, and contenders whose name has TEXT in it
+              --workload TEXT workloads whose name has TEXT in it
+              --write         write the report and its charts to docs/bench
+              --sanitize      instead: every form of every server under the sanitizers
   install   install what the tasks above need and this machine lacks
   help      this text
 ";
@@ -33,7 +34,7 @@ pub enum Task {
     Test { steps: Vec<String> },
     Tidy,
     Header { check: bool },
-    Measure(Measure),
+    Bench(Bench),
     Install,
     Help,
 }
@@ -55,21 +56,28 @@ impl Default for Demo {
     }
 }
 
-/// What `measure` measures.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Subject {
-    #[default]
-    Messages,
-    Memory,
-    Idle,
-}
-
-/// Options of `measure`.
+/// Options of `bench`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Measure {
+pub struct Bench {
     pub quick: bool,
     pub only: String,
-    pub subject: Subject,
+    pub workload: String,
+    pub write: bool,
+    pub sanitize: bool,
+}
+
+impl Bench {
+    /// What is written is a report of everything, and the sanitizers measure nothing.
+    fn checked(&self) -> Result<()> {
+        let part = !self.only.is_empty() || !self.workload.is_empty();
+        if self.write && part {
+            bail!("--write takes no part of a run");
+        }
+        if self.sanitize && (self.write || self.quick || part) {
+            bail!("--sanitize stands alone");
+        }
+        Ok(())
+    }
 }
 
 /// Reads a command line, without the program's name.
@@ -89,12 +97,16 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Demo(demo), Long("drive")) => demo.drive = parser.value()?.string()?,
             (Task::Test { steps }, Value(step)) => steps.push(step.string()?),
             (Task::Header { check }, Long("check")) => *check = true,
-            (Task::Measure(measure), Long("quick")) => measure.quick = true,
-            (Task::Measure(measure), Long("only")) => measure.only = parser.value()?.string()?,
-            (Task::Measure(measure), Long("memory")) => measure.subject = Subject::Memory,
-            (Task::Measure(measure), Long("idle")) => measure.subject = Subject::Idle,
+            (Task::Bench(bench), Long("quick")) => bench.quick = true,
+            (Task::Bench(bench), Long("only")) => bench.only = parser.value()?.string()?,
+            (Task::Bench(bench), Long("workload")) => bench.workload = parser.value()?.string()?,
+            (Task::Bench(bench), Long("write")) => bench.write = true,
+            (Task::Bench(bench), Long("sanitize")) => bench.sanitize = true,
             (_, other) => return Err(other.unexpected().into()),
         }
+    }
+    if let Task::Bench(bench) = &task {
+        bench.checked()?;
     }
     Ok(task)
 }
@@ -105,7 +117,7 @@ fn named(name: &str) -> Result<Task> {
         "test" => Task::Test { steps: Vec::new() },
         "tidy" => Task::Tidy,
         "header" => Task::Header { check: false },
-        "measure" => Task::Measure(Measure::default()),
+        "bench" => Task::Bench(Bench::default()),
         "install" => Task::Install,
         "help" => Task::Help,
         _ => bail!("no task '{name}'; `cargo xtask help` lists them"),
@@ -165,9 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn measure_has_one_subject() {
-        let asked = line("measure --quick --memory --only HOST").unwrap();
-        let (only, subject) = ("HOST".into(), Subject::Memory);
-        assert_eq!(asked, Task::Measure(Measure { quick: true, only, subject }));
+    fn bench_measures_a_part_or_writes_all() {
+        let asked = line("bench --quick --only HOST --workload echo").unwrap();
+        let (only, workload) = ("HOST".into(), "echo".into());
+        let want = Bench { quick: true, only, workload, ..Bench::default() };
+        assert_eq!(asked, Task::Bench(want));
+        assert!(line("bench --write --quick").is_ok());
+        assert!(line("bench --write --only HOST").is_err());
+        assert!(line("bench --sanitize").is_ok());
+        assert!(line("bench --sanitize --quick").is_err());
     }
 }

@@ -14,6 +14,9 @@ pub enum Need {
     Make,
     Cmake,
     Nm,
+    Libuv,
+    Asio,
+    Libevent,
     Rustfmt,
     Clippy,
     Nextest,
@@ -33,9 +36,9 @@ enum Source {
 
 /// For `demo`.
 pub const DEMO: &[Need] = &[Need::Cc, Need::Cxx, Need::Make, Need::Cmake];
-/// For `measure`.
-pub const MEASURE: &[Need] = &[Need::Cc];
-/// For `test`: everything.
+/// For `bench`.
+pub const BENCH: &[Need] = &[Need::Cc, Need::Cxx, Need::Libuv, Need::Asio, Need::Libevent];
+/// For `test`.
 pub const TEST: &[Need] = &[
     Need::Cc,
     Need::Cxx,
@@ -50,6 +53,23 @@ pub const TEST: &[Need] = &[
 const APT_LIMIT: Duration = Duration::from_secs(600);
 const NEXTEST_LIMIT: Duration = Duration::from_secs(900);
 
+/// What shows that the compiler finds a header.
+macro_rules! has_header {
+    ($language:literal, $header:literal) => {
+        ["gcc", "-E", "-x", $language, "-include", $header, "/dev/null"]
+    };
+}
+
+impl Source {
+    /// What the packages or components are called.
+    fn told(&self) -> String {
+        match self {
+            Self::Apt(names) => names.join(", "),
+            Self::Rustup(name) | Self::Cargo(name) => (*name).to_owned(),
+        }
+    }
+}
+
 impl Need {
     fn tool(self) -> Tool {
         let (probe, source): (&[&str], _) = match self {
@@ -58,6 +78,11 @@ impl Need {
             Self::Make => (&["make", "--version"], Source::Apt(&["make"])),
             Self::Cmake => (&["cmake", "--version"], Source::Apt(&["cmake"])),
             Self::Nm => (&["nm", "--version"], Source::Apt(&["binutils"])),
+            Self::Libuv => (&has_header!("c", "uv.h"), Source::Apt(&["libuv1-dev"])),
+            Self::Asio => (&has_header!("c++", "asio/version.hpp"), Source::Apt(&["libasio-dev"])),
+            Self::Libevent => {
+                (&has_header!("c", "event2/thread.h"), Source::Apt(&["libevent-dev"]))
+            }
             Self::Rustfmt => (&["cargo", "fmt", "--version"], Source::Rustup("rustfmt")),
             Self::Clippy => (&["cargo", "clippy", "--version"], Source::Rustup("clippy")),
             Self::Nextest => (&["cargo", "nextest", "--version"], Source::Cargo("cargo-nextest")),
@@ -74,6 +99,7 @@ impl Need {
 /// The task `install`.
 pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, TEST)?;
+    ensure(workspace, BENCH)?;
     println!("everything the tasks need is there");
     Ok(())
 }
@@ -92,8 +118,8 @@ pub fn ensure(workspace: &Workspace, needs: &[Need]) -> Result<()> {
     if !packages.is_empty() {
         apt(workspace, &packages)?;
     }
-    let still: Vec<&str> =
-        missing.iter().filter(|need| need.missing()).map(|need| need.tool().probe[0]).collect();
+    let still = missing.iter().filter(|need| need.missing());
+    let still: Vec<String> = still.map(|need| need.tool().source.told()).collect();
     if !still.is_empty() {
         bail!("installed, and yet not found: {}", still.join(", "));
     }
@@ -156,6 +182,5 @@ mod tests {
     #[test]
     fn the_demo_needs_nothing_the_tests_do_not() {
         assert!(DEMO.iter().all(|need| TEST.contains(need)));
-        assert!(MEASURE.iter().all(|need| TEST.contains(need)));
     }
 }

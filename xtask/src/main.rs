@@ -3,12 +3,12 @@
 
 mod arena;
 mod args;
+mod bench;
 mod builds;
 mod c_text;
 mod demo;
 mod header;
 mod install;
-mod measure;
 mod programs;
 mod shell;
 mod symbols;
@@ -37,7 +37,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { steps } => test::run(&workspace, &steps),
         Task::Tidy => tidy::run(&workspace).map(|note| println!("{note}")),
         Task::Header { check } => header::run(&workspace, check).map(|note| println!("{note}")),
-        Task::Measure(options) => measure::run(&workspace, &options),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Install => install::run(&workspace),
         Task::Help => {
             print!("{}", args::USAGE);

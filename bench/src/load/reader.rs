@@ -23,10 +23,13 @@ impl Reader {
     /// Connects all; of a thousand of them, `slow` never read.
     pub fn connect(common: &Common, slow: u32) -> Result<Self> {
         let conn = |n| {
-            let stream = net::connect(common.port, n)?;
-            stream.set_nonblocking(true)?;
+            let is_slow = is_slow(n, slow);
+            // What a slow one does not take is to wait in the server soon.
+            let connect = if is_slow { net::connect_idle } else { net::connect };
+            let stream = connect(common.port, n)?;
             // That a slow one is closed is seen too.
-            let interest = if is_slow(n, slow) { libc::EPOLLRDHUP } else { INPUT };
+            let interest = if is_slow { libc::EPOLLRDHUP } else { INPUT };
+            stream.set_nonblocking(true)?;
             common.poller.add(stream.as_raw_fd(), n, interest)?;
             Ok(Conn { stream, verifier: Verifier::default() })
         };
