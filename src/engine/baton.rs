@@ -18,7 +18,7 @@
 use super::Core;
 use super::desk::Desk;
 use super::events::{NOBODY, PARKED, Queue, TURNING};
-use super::inbox::me;
+use super::inbox::{OFFERED, RESTING, me};
 use super::log::Level;
 use super::worker::Worker;
 use crate::io::Proactor;
@@ -47,8 +47,10 @@ pub enum Lead {
 pub enum Led {
     /// The worker was turned, at least once.
     Done,
-    /// Somebody else turns it, or it is not the host's to turn.
+    /// Somebody else turns it, and lays the baton down soon.
     Busy,
+    /// It is not the host's to turn.
+    Never,
 }
 
 /// A worker's place as polls see it: one dynamic call for a poll, none for an operation.
@@ -59,8 +61,6 @@ pub trait Seat: Send + Sync {
     fn flush(&self) -> bool;
     /// Has what the host sent leave, if the host holds the lease: nobody else would before its end.
     fn settle(&self);
-    /// Ends the rest of a worker: somebody waits for it.
-    fn nudge(&self);
     /// Ends a lease, so that the worker's own thread takes over for good.
     fn recall(&self);
     /// Turns the worker for a net that stops and has no thread for it, until `until`.
@@ -71,8 +71,6 @@ pub trait Seat: Send + Sync {
 
 /// `until` of a chair whose baton is in a host's hands.
 const HELD: i64 = i64::MAX;
-/// `owner` of a home whose baton was laid down by its own thread: the lease is nobody's.
-const REST: u64 = u64::MAX;
 /// Turns in which a stopping worker publishes what it has.
 const LAST_TURNS: usize = 1000;
 
@@ -98,6 +96,9 @@ type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
 
 impl<P: Proactor> Chair<P> {
     pub fn new(worker: Worker<P>, core: Arc<Core>, home: usize, lends: bool) -> Chair<P> {
+        if lends {
+            core.homes[home].owner.store(OFFERED, SeqCst);
+        }
         Chair {
             baton: Mutex::new(Some(worker)),
             until: AtomicI64::new(core.nanos() + core.lease_nanos()),
@@ -114,19 +115,32 @@ impl<P: Proactor> Chair<P> {
         self.lends && self.core.is_running() && !self.core.homes[self.home].pooled.load(SeqCst)
     }
 
-    /// One turn; whether anything happened in it. None: the worker has ended.
-    fn turn(&self, held: &mut Held<'_, P>, timeout: Option<Duration>) -> Option<bool> {
+    /// One turn; whether anything happened in it. None: the worker has ended. `hurried`: see
+    /// `Worker::turn`.
+    fn turn(
+        &self,
+        held: &mut Held<'_, P>,
+        timeout: Option<Duration>,
+        hurried: impl FnOnce() -> bool,
+    ) -> Option<bool> {
         let mut happened = false;
-        let turn = |worker: &mut Worker<P>| worker.turn(timeout).map(|it| happened = it);
+        let turn = |worker: &mut Worker<P>| worker.turn(timeout, hurried).map(|it| happened = it);
         self.guard(held, turn).then_some(happened)
+    }
+
+    /// A turn that does not wait.
+    fn look(&self, held: &mut Held<'_, P>) -> Option<bool> {
+        self.turn(held, Some(Duration::ZERO), || true)
     }
 
     /// One turn of the worker's own thread, which waits for the sockets or, when events wait that
     /// nobody collects, only looks; it may rest for so long when there was nothing.
     fn turn_alone(&self, held: &mut Held<'_, P>) -> Option<Option<Duration>> {
-        let rests = self.may_rest(held);
-        let happened = self.turn(held, rests.map(|_| Duration::ZERO))?;
-        Some(rests.filter(|_| !happened && self.may_rest(held).is_some()))
+        let looks = self.may_rest(held).map(|_| Duration::ZERO);
+        let hurried = || (self.asked.load(SeqCst) && self.lends()) || self.core.has_ended();
+        let happened = self.turn(held, looks, hurried)?;
+        // Asked anew: a deadline may have begun in this turn.
+        Some(looks.filter(|_| !happened).and_then(|_| self.may_rest(held)))
     }
 
     fn may_rest(&self, held: &Held<'_, P>) -> Option<Duration> {
@@ -203,6 +217,7 @@ impl<P: Proactor> Chair<P> {
     /// POOL: turns until the net has ended.
     fn run_pool(&self) {
         let mut held = self.baton.lock();
+        self.core.homes[self.home].owner.store(0, SeqCst);
         while !self.core.has_ended()
             && let Some(rest) = self.turn_alone(&mut held)
         {
@@ -217,8 +232,11 @@ impl<P: Proactor> Chair<P> {
     fn rest<'a>(&'a self, held: Held<'a, P>, time: Duration) -> Held<'a, P> {
         let home = &self.core.homes[self.home];
         let until = Instant::now() + time;
-        self.lay_down(held, REST, None);
-        while self.core.is_running() && !home.wanted.swap(false, SeqCst) {
+        self.lay_down(held, RESTING, None);
+        // Whoever began to wait just before saw no rest to end.
+        let queue = &self.core.queues[self.home % self.core.queues.len()];
+        let waited = || queue.waiter.load(SeqCst) != NOBODY;
+        while self.core.is_running() && !home.wanted.swap(false, SeqCst) && !waited() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -235,7 +253,7 @@ impl<P: Proactor> Chair<P> {
     fn last_turns(&self, held: &mut Held<'_, P>) {
         let home = &self.core.homes[self.home];
         for _ in 0..LAST_TURNS {
-            let turned = self.turn(held, Some(Duration::ZERO));
+            let turned = self.look(held);
             let rests = held.as_ref().is_none_or(Worker::at_rest);
             if turned.is_none() || (rests && home.population.load(SeqCst) == 0) {
                 break;
@@ -259,8 +277,9 @@ impl<P: Proactor> Chair<P> {
             let held = if live { self.baton.try_lock() } else { Some(self.baton.lock()) };
             let Some(mut held) = held else { continue };
             let owner = home.owner.swap(0, SeqCst);
-            if self.until.load(SeqCst) > core.nanos() {
-                self.turn(&mut held, Some(Duration::ZERO));
+            // A rest ends, a lease goes on.
+            if owner != RESTING && self.until.load(SeqCst) > core.nanos() {
+                self.look(&mut held);
                 self.lay_down(held, owner, None);
                 continue;
             }
@@ -271,11 +290,11 @@ impl<P: Proactor> Chair<P> {
                     break;
                 }
                 if let Some(rest) = rest {
-                    self.lay_down(held, REST, Some(rest.as_nanos() as i64));
+                    self.lay_down(held, RESTING, Some(rest.as_nanos() as i64));
                     continue 'awake;
                 }
             }
-            self.lay_down(held, REST, Some(core.lease_nanos()));
+            self.lay_down(held, OFFERED, Some(core.lease_nanos()));
         }
         self.run_pool();
     }
@@ -303,7 +322,7 @@ impl<P: Proactor> Chair<P> {
 impl<P: Proactor> Seat for Chair<P> {
     fn lead(&self, queue: &Queue, how: Lead) -> Led {
         if !self.lends() {
-            return Led::Busy;
+            return Led::Never;
         }
         let Some(mut held) = self.baton.try_lock() else {
             self.asked.store(true, SeqCst);
@@ -312,10 +331,17 @@ impl<P: Proactor> Seat for Chair<P> {
         };
         self.asked.store(false, SeqCst);
         self.until.store(HELD, SeqCst);
-        self.core.homes[self.home].owner.store(0, SeqCst);
+        if self.core.homes[self.home].owner.swap(0, SeqCst) == RESTING {
+            // It sleeps for as long as it wanted to rest, which may be more than a lease.
+            self.unpark_backstop();
+        }
         // Only who holds the baton counts.
         self.moved.store(self.moved.load(Relaxed) + 1, Relaxed);
         queue.waiter.store(TURNING + self.home, SeqCst);
+        if matches!(how, Lead::Wait(_)) {
+            self.core.nobody_rests(queue);
+        }
+        let hurried = || queue.is_ready() || !self.lends();
         loop {
             let timeout = match how {
                 Lead::Send => {
@@ -328,11 +354,16 @@ impl<P: Proactor> Seat for Chair<P> {
                 }
                 _ => Some(Duration::ZERO),
             };
-            let turned = self.turn(&mut held, timeout);
+            let turned = self.turn(&mut held, timeout, hurried);
             let over = timeout == Some(Duration::ZERO) || turned.is_none() || !self.lends();
             if over || queue.is_ready() {
                 break;
             }
+        }
+        if how != Lead::Send && self.lends() && self.core.homes[self.home].bell().rung() {
+            // Somebody rang for what is in the queue now, or asked for something: cheaper done
+            // here than by another thread.
+            self.look(&mut held);
         }
         queue.waiter.store(NOBODY, SeqCst);
         self.lay_down(held, me(), Some(self.core.lease_nanos()));
@@ -349,6 +380,10 @@ impl<P: Proactor> Seat for Chair<P> {
         let Some(mut held) = self.baton.try_lock() else { return false };
         let owner = self.core.homes[self.home].owner.load(SeqCst);
         self.send_out(&mut held);
+        if held.as_ref().is_some_and(|worker| !worker.at_rest()) {
+            // More follows from it, and nobody may turn before the lease ends.
+            self.look(&mut held);
+        }
         self.lay_down(held, owner, None);
         true
     }
@@ -357,13 +392,6 @@ impl<P: Proactor> Seat for Chair<P> {
         let home = &self.core.homes[self.home];
         if home.bell().rung() && home.owner.load(SeqCst) == me() {
             self.flush();
-        }
-    }
-
-    fn nudge(&self) {
-        let home = &self.core.homes[self.home];
-        if home.owner.load(SeqCst) == REST {
-            home.call_backstop();
         }
     }
 
@@ -384,7 +412,7 @@ impl<P: Proactor> Seat for Chair<P> {
             let done = home.population.load(SeqCst) == 0 && rests;
             // What completed in it is still to be looked at.
             let wait = if rests { left } else { Duration::ZERO };
-            if done || left.is_zero() || self.turn(&mut held, Some(wait)).is_none() {
+            if done || left.is_zero() || self.turn(&mut held, Some(wait), || false).is_none() {
                 break;
             }
         }

@@ -78,6 +78,8 @@ pub const NOBODY: usize = 0;
 pub const PARKED: usize = 1;
 /// A poller turns the worker of home `h`: `TURNING + h`. Its bell is to be rung.
 pub const TURNING: usize = 2;
+/// A poller looks at the queue again and again.
+pub const LOOKING: usize = usize::MAX;
 
 /// A queue of events.
 pub struct Queue {
@@ -148,7 +150,7 @@ impl Queue {
             }
         }
         match self.waiter.load(SeqCst) {
-            NOBODY => {}
+            NOBODY | LOOKING => {}
             PARKED => self.unpark(),
             turning if Some(turning - TURNING) == turner => {}
             turning => core.homes[turning - TURNING].bell().ring(),

@@ -8,6 +8,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::thread::Thread;
 
+/// `owner` of a home whose worker rests: it stays away from its sockets until somebody calls.
+pub const RESTING: u64 = u64::MAX;
+/// `owner` of a home whose lease is nobody's as yet: it was laid down for a host that asked.
+pub const OFFERED: u64 = u64::MAX - 1;
+
 /// What is asked. A command names a connection; one that is gone is passed over.
 pub enum Command {
     /// Take a socket: a connection accepted elsewhere, or a new listener.
@@ -120,8 +125,9 @@ impl Home {
 
     /// Has the worker's own thread turn once, under a live lease too.
     pub fn call_backstop(&self) {
+        // First, so that a thread that only now begins to run sees it.
+        self.wanted.store(true, SeqCst);
         if let Some(thread) = self.backstop.get() {
-            self.wanted.store(true, SeqCst);
             thread.unpark();
         }
     }

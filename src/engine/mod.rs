@@ -107,6 +107,18 @@ impl Core {
         Duration::from_micros(u64::from(self.config.spin_us))
     }
 
+    /// Somebody waits for a queue, and has said so: its workers come back to their sockets.
+    fn nobody_rests(&self, queue: &Queue) {
+        if self.config.gather_us == 0 {
+            return;
+        }
+        for home in self.homes.iter().skip(queue.home).step_by(self.queues.len()) {
+            if home.owner.load(SeqCst) == inbox::RESTING {
+                home.call_backstop();
+            }
+        }
+    }
+
     /// Queue and worker of a new connection: the asked-for queue or the one with the fewest, and
     /// of its workers the one with the fewest.
     fn place(&self, queue: Option<u32>) -> (usize, usize) {

@@ -3,7 +3,7 @@
 use super::baton::{Chair, Lead, Led, Seat};
 use super::config::{Config, Drive};
 use super::error::{Error, Refusal};
-use super::events::{Event, Handed, NOBODY, Notice, PARKED, Queue};
+use super::events::{Event, Handed, LOOKING, NOBODY, Notice, PARKED, Queue};
 use super::inbox::Home;
 use super::table::Table;
 use super::worker::Worker;
@@ -213,8 +213,8 @@ impl Net {
             if now || late || (core.state.load(SeqCst) != state && state == RUNNING) {
                 return Ok(0);
             }
-            if led == Led::Busy {
-                self.park(queue, until);
+            if led != Led::Done {
+                self.park(queue, until, led == Led::Never);
             }
             led = self.lead(queue, Lead::Wait(until));
         }
@@ -224,7 +224,7 @@ impl Net {
     fn lead(&self, queue: &Queue, how: Lead) -> Led {
         let seat = &self.seats[queue.home];
         match (self.drive.0, how) {
-            (Drive::Pool, _) => Led::Busy,
+            (Drive::Pool, _) => Led::Never,
             // It would not sleep, so it does not turn; its sends do not wait for that.
             (Drive::Lend, Lead::Look | Lead::Send) => {
                 seat.settle();
@@ -234,10 +234,11 @@ impl Net {
         }
     }
 
-    /// Sleeps until the queue has events, the baton is free, or the net stops.
-    fn park(&self, queue: &Queue, until: Option<Instant>) {
+    /// Sleeps until the queue has events, the baton is free, or the net stops. `pooled`: the baton
+    /// will not be free.
+    fn park(&self, queue: &Queue, until: Option<Instant>, pooled: bool) {
         let state = self.core.state.load(SeqCst);
-        if self.spin(queue, until) {
+        if pooled && self.spin(queue, until) {
             return;
         }
         queue.waiter.store(PARKED, SeqCst);
@@ -247,16 +248,11 @@ impl Net {
         if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
             queue.waiter.store(PARKED, SeqCst);
             if !queue.is_ready() && state == self.core.state.load(SeqCst) {
-                self.seats_of(queue.home).for_each(|seat| seat.nudge());
+                self.core.nobody_rests(queue);
                 queue.park(until);
             }
         }
         queue.waiter.store(NOBODY, SeqCst);
-    }
-
-    /// The workers of a queue.
-    fn seats_of(&self, queue: usize) -> impl Iterator<Item = &Arc<dyn Seat>> {
-        self.seats.iter().skip(queue).step_by(self.core.queues.len())
     }
 
     /// Looks at the queue for up to `spin_us`, in place of sleeping. True: it has events.
@@ -267,9 +263,12 @@ impl Net {
         }
         let end = Instant::now() + spin;
         let end = until.map_or(end, |until| until.min(end));
+        queue.waiter.store(LOOKING, SeqCst);
+        self.core.nobody_rests(queue);
         while !queue.is_ready() && self.core.is_running() && Instant::now() < end {
             thread::yield_now();
         }
+        queue.waiter.store(NOBODY, SeqCst);
         queue.is_ready()
     }
 

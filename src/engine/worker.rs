@@ -32,19 +32,31 @@ impl<P: Proactor> Worker<P> {
     /// Takes what was asked for, sends, waits once for all sockets, applies what happened and
     /// publishes it. `timeout`: None waits without limit, zero only looks. True: something
     /// happened.
-    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+    ///
+    /// `hurried` is asked after the commands were taken, which ends the bell's ring: who rang for
+    /// anything but a command has said before what it is. True: this turn only looks.
+    pub fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        hurried: impl FnOnce() -> bool,
+    ) -> io::Result<bool> {
         self.send_out();
-        let timeout = if self.desk.at_rest() {
+        let looks = timeout == Some(Duration::ZERO) || !self.desk.at_rest() || hurried();
+        let timeout = if !looks {
             let next = self.desk.next_timer().map(|at| self.until(at));
             [timeout, next].into_iter().flatten().min()
         } else {
             Some(Duration::ZERO)
         };
-        if timeout == Some(Duration::ZERO) || !self.spin(timeout)? {
-            self.proactor.turn(&mut self.desk.done, timeout)?;
+        let left = if looks { timeout } else { self.spin(timeout)? };
+        // What a spin found is for this turn, and enough for it.
+        if looks || self.desk.done.is_empty() {
+            self.proactor.turn(&mut self.desk.done, left)?;
         }
-        let happened = !self.desk.done.is_empty();
-        self.digest();
+        let mut happened = !self.desk.done.is_empty();
+        self.digest(true);
+        // Who was late is cancelled now, and that is told by the next turn.
+        happened |= !self.desk.orders.is_empty();
         self.carry_out();
         let counters = &self.core.homes[self.home].counters;
         count(&counters.turns, 1);
@@ -52,21 +64,23 @@ impl<P: Proactor> Worker<P> {
         Ok(happened)
     }
 
-    /// Looks again and again for up to `spin_us`, in place of blocking. True: there is something
-    /// to do.
-    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+    /// Looks again and again for up to `spin_us`, in place of blocking. What is left of the
+    /// timeout: nothing when there is something to do.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
         let spin = self.core.spin();
         if spin.is_zero() {
-            return Ok(false);
+            return Ok(timeout);
         }
-        let until = Instant::now() + timeout.map_or(spin, |timeout| timeout.min(spin));
+        let begun = Instant::now();
+        let most = timeout.map_or(spin, |timeout| timeout.min(spin));
         loop {
             self.proactor.turn(&mut self.desk.done, Some(Duration::ZERO))?;
             if !self.desk.done.is_empty() || self.core.homes[self.home].bell().rung() {
-                return Ok(true);
+                return Ok(Some(Duration::ZERO));
             }
-            if Instant::now() >= until {
-                return Ok(false);
+            let spun = begun.elapsed();
+            if spun >= most {
+                return Ok(timeout.map(|timeout| timeout.saturating_sub(spun)));
             }
             // Whoever is to answer may need this processor.
             thread::yield_now();
@@ -79,7 +93,7 @@ impl<P: Proactor> Worker<P> {
         self.desk.take_commands(&self.core);
         self.carry_out();
         if !self.desk.done.is_empty() {
-            self.digest();
+            self.digest(false);
             self.carry_out();
         }
     }
@@ -90,9 +104,10 @@ impl<P: Proactor> Worker<P> {
     }
 
     /// Applies completions and publishes their events. What follows from them is carried out
-    /// afterwards: nothing can be received or told out of order.
-    fn digest(&mut self) {
-        self.desk.apply(&self.core);
+    /// afterwards: nothing can be received or told out of order. `looked`: the sockets were looked
+    /// at for it.
+    fn digest(&mut self, looked: bool) {
+        self.desk.apply(&self.core, looked);
         self.desk.publish(&self.core);
     }
 

@@ -2,6 +2,7 @@
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
 //! fault leaves behind.
 
+mod baton;
 mod cases;
 mod conn_log;
 mod ledger;
