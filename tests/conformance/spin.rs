@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 suite! {
-    each: echo, echo_of_a_long_spin, all_sleep_again, timeouts_within_a_spin, deadlines_within_a_spin,
-        a_shutdown_ends_a_spin, a_post_ends_a_spin;
+    each: echo, echo_of_a_long_spin, all_sleep_again, timeouts_within_a_spin,
+        deadlines_within_a_spin, a_shutdown_ends_a_spin, a_post_ends_a_spin;
     threaded: others_send_into_a_spin, a_spin_ends_a_rest, back_from_an_absence;
 }
 

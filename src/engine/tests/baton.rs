@@ -69,6 +69,7 @@ impl Proactor for Noted {
         *self.notes.turns.lock().entry(thread::current().id()).or_default() += 1;
         let nap = self.notes.nap_ms.load(SeqCst);
         if nap > 0 {
+            // tidy: pause, a model that is slow on purpose.
             thread::sleep(Duration::from_millis(nap));
         }
         self.sim.turn(done, timeout)
