@@ -17,6 +17,9 @@ const SPARE_MIN: usize = 16 * 1024;
 /// Room for so many sockets is made at first, and kept. Most allocators make it a mapping of its
 /// own, which costs what is used of it and grows without leaving its old place behind.
 const ROOM: usize = 8192;
+/// Received in one turn, or little more: what the host copies and the next turn sends is to be in
+/// the processor's cache still.
+const TURN_BYTES: usize = 4 * CHUNK_BYTES;
 /// When the system was short of buffers, the next try.
 const LATER: Duration = Duration::from_millis(10);
 
@@ -211,6 +214,14 @@ impl Entry {
                 (Tried::Done(Outcome::Sent(answer, train)), full)
             }
         }
+    }
+}
+
+/// Bytes that a completion brings.
+fn received(completion: &Completion) -> usize {
+    match &completion.outcome {
+        Outcome::Received(Ok(slice), _) => slice.len(),
+        _ => 0,
     }
 }
 
@@ -433,10 +444,18 @@ impl<R: Readiness> Proactor for Emulated<R> {
         }
         let mut runnable = mem::take(&mut self.runnable);
         runnable.append(&mut self.later);
-        for (token, lane) in runnable.drain(..) {
+        let (mut tried, mut bytes) = (0, 0);
+        for &(token, lane) in &runnable {
+            if bytes >= TURN_BYTES {
+                break;
+            }
+            let before = done.len();
             self.attempt(token, lane, done);
+            tried += 1;
+            bytes += done[before..].iter().map(received).sum::<usize>();
         }
-        // A try never makes another lane runnable, so the list's memory can be used again.
+        // A try never makes another lane runnable. Those that are left come first in the next turn.
+        runnable.drain(..tried);
         self.runnable = runnable;
         Ok(())
     }
