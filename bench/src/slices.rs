@@ -55,7 +55,7 @@ pub fn measure(folder: &Path, workload: &Workload, failures: &mut Vec<Failure>) 
         for n in &order {
             let Some(live) = &mut lives[*n] else { continue };
             let sample = live.slice(workload.slice);
-            match sample.map_err(|error| live.server.process.or_ended(error)) {
+            match sample.map_err(|error| live.or_ended(error)) {
                 Ok(sample) if round > 0 => live.samples.push(sample),
                 Ok(_) => {}
                 Err(error) => {
@@ -81,7 +81,7 @@ impl Live {
                 let (peer, samples, game) = (peer.clone(), Vec::new(), None);
                 let paced = workload.paced;
                 let mut live = Self { paced, peer, server, load, counter, game, samples };
-                live.begin(workload).map_err(|error| live.server.process.or_ended(error))?;
+                live.begin(workload).map_err(|error| live.or_ended(error))?;
                 Ok(live)
             }
             Err(error) => Err(server.process.or_ended(error)),
@@ -123,6 +123,12 @@ impl Live {
     fn demand_alive(&mut self) -> Result<()> {
         self.server.process.demand_alive()?;
         self.load.demand_alive()
+    }
+
+    /// Why it failed: because one of them ended, and if both did, then the server.
+    fn or_ended(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let error = self.load.or_ended(error);
+        self.server.process.or_ended(error)
     }
 
     fn go_on(&self) -> Result<()> {

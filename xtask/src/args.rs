@@ -18,7 +18,7 @@ Usage: cargo xtask <task> [options]
   header    write include/sockeye.h anew
               --check         fail when that differs from the committed one
   bench     what Sockeye costs beside libuv, asio, libevent and plain epoll, in one run
-              --quick         fewer rounds, contenders and workloads (3 minutes instead of 25)
+              --quick         fewer rounds, contenders and workloads (2 minutes instead of 20)
               --only TEXT     the reference, and contenders whose name has TEXT in it
               --workload TEXT workloads whose name has TEXT in it
               --write         write the report and its charts to docs/bench
