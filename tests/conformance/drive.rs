@@ -1,17 +1,14 @@
-//! Who turns a worker, and when. A lease keeps a worker's thread away and ends; nobody else waits
-//! for it; a host that is back gets its worker; and no wake-up is lost between them.
+//! Who turns a worker, and when: a lease keeps a worker's thread away and ends, nobody else waits
+//! for it, and what the host itself asks for leaves with its polls.
 
 use crate::common::event::Kind;
 use crate::common::host::Host;
 use crate::common::net::Net;
 use crate::common::peer::{End, Peer};
 use crate::common::words::*;
-use crate::common::{DEADLINE, Setup, endpoint, stays, wait_for};
+use crate::common::{Setup, stays, wait_for};
 use sockeye::capi::conn::sockeye_conn;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::mpsc::{Sender, channel};
+use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,17 +32,15 @@ macro_rules! lending {
         $crate::common::for_models! { lending! { $($group)+ } }
     };
 }
+pub(crate) use lending;
 
 lending! {
     lend: polls_that_do_not_wait_do_not_turn;
     both: nobody_reads_for_an_absent_host, a_short_lease_ends, others_send, others_close,
         others_connect, others_close_a_door, others_post, others_need_no_first_poll,
         own_sends_leave_with_a_poll, own_sends_leave_with_a_flush,
-        own_sends_leave_with_the_lease, own_closes_leave_with_a_poll,
-        own_sends_time_nobody_out,
-        manual_waits_for_flush_or_poll, a_wait_handle_ends_lending, posts_meet_polls,
-        a_post_wakes_one_thread, two_hosts_two_workers, two_hosts_four_workers,
-        one_host_three_workers, shutdown_under_waiting_hosts;
+        own_sends_leave_with_the_lease, own_closes_leave_with_a_poll, own_sends_time_nobody_out,
+        manual_waits_for_flush_or_poll, a_wait_handle_ends_lending;
 }
 
 /// A lease that outlives a test's patience.
@@ -53,7 +48,7 @@ pub const LONG_US: u32 = 10_000_000;
 /// The shortest that leaves a host time to come back.
 pub const SHORT_US: u32 = 1000;
 /// Patience for what must not wait for a `LONG_US` to end.
-const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = Duration::from_secs(5);
 
 /// As `wait_for`, before a long lease ends.
 fn soon(what: &str, mut done: impl FnMut() -> bool) {
@@ -88,7 +83,7 @@ fn elsewhere<T: Send>(call: impl FnOnce() -> T + Send) -> T {
 }
 
 /// A host that is away with a long lease, a peer and its connection.
-fn absent(setup: Setup) -> (Host, Peer, sockeye_conn) {
+pub fn absent(setup: Setup) -> (Host, Peer, sockeye_conn) {
     let mut host = setup.host_with(|config| config.lease_us = LONG_US);
     let door = host.door("");
     let (peer, conn) = host.meet(door);
@@ -332,169 +327,4 @@ pub fn a_wait_handle_ends_lending(setup: Setup) {
         peer.put(b"x");
     }
     host.finish();
-}
-
-/// A post that comes just when a poll begins to wait ends its wait.
-pub fn posts_meet_polls(setup: Setup) {
-    const ROUNDS: u64 = 20_000;
-    let host = setup.host_with(|config| config.lease_us = LONG_US);
-    let (net, told, lost) = (&*host.net, AtomicU64::new(0), AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for round in 0..ROUNDS {
-                // From none to some hundreds of nanoseconds behind the beginning of the poll.
-                (0..round % 64 * 8).for_each(|_| std::hint::spin_loop());
-                assert_eq!(net.post(0, round, 0), OK);
-                let end = Instant::now() + SOON;
-                while told.load(SeqCst) <= round {
-                    if Instant::now() > end {
-                        return lost.store(true, SeqCst);
-                    }
-                    std::hint::spin_loop();
-                }
-            }
-        });
-        while told.load(SeqCst) < ROUNDS && !lost.load(SeqCst) {
-            // SAFETY: no payload is read.
-            let batch = unsafe { net.poll(0, 8, 2 * SOON.as_millis() as i32) };
-            told.fetch_add(batch.expect("poll answers").raw.len() as u64, SeqCst);
-        }
-    });
-    assert!(!lost.load(SeqCst), "a poll slept beside an event, after {told:?}");
-    host.finish();
-}
-
-/// An event from elsewhere is the waiting host's affair: the backstop is not woken for it.
-pub fn a_post_wakes_one_thread(setup: Setup) {
-    let (mut host, mut peer, conn) = absent(setup);
-    for round in 1..=5 {
-        thread::scope(|scope| {
-            let net = host.net.clone();
-            let turns = net.stats().turns;
-            scope.spawn(move || {
-                wait_for("a host that turns", || net.stats().turns > turns);
-                quiet(&net);
-                assert_eq!(net.post(0, 1, 1), OK);
-            });
-            // One turn to be seen by, then a wait.
-            peer.put(b"x");
-            host.until("the message", |host| host.bytes(conn).len() == round);
-            assert_eq!(host.step(30_000), 1);
-        });
-        let turns = host.net.stats().turns;
-        stays("no turn", Duration::from_millis(30), || host.net.stats().turns == turns);
-    }
-    host.finish();
-}
-
-/// A thread that polls one queue and sends back what comes, half of it by another thread.
-fn serve(net: &Net, queue: u32, done: &AtomicBool, other: Sender<(sockeye_conn, Vec<u8>)>) {
-    let mut count = 0u32;
-    while !done.load(SeqCst) {
-        // SAFETY: the batch before is gone.
-        let batch = unsafe { net.poll(queue, 16, 50) }.expect("poll answers");
-        for event in batch.events() {
-            if event.kind != Kind::Message {
-                continue;
-            }
-            count += 1;
-            if count.is_multiple_of(2) {
-                assert_eq!(net.send(event.conn, &event.data), OK);
-            } else {
-                other.send((event.conn, event.data)).expect("the other thread lives");
-            }
-        }
-        if count.is_multiple_of(64) {
-            // Away for longer than the lease, now and then.
-            count += 1;
-            thread::park_timeout(Duration::from_millis(2));
-        }
-    }
-}
-
-fn ping_pong(port: u16) {
-    const ROUNDS: u32 = 150;
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a peer connects");
-    stream.set_read_timeout(Some(DEADLINE)).expect("a socket has timeouts");
-    stream.set_nodelay(true).expect("a socket may write at once");
-    for round in 0..ROUNDS {
-        let (sent, mut got) = (round.to_be_bytes(), [0; 4]);
-        stream.write_all(&sent).expect("a small write");
-        stream.read_exact(&mut got).expect("the echo, in time");
-        assert_eq!(got, sent);
-    }
-}
-
-fn side_by_side(setup: Setup, queues: u32, workers: u32) {
-    let net = setup.net_with(|config| {
-        (config.queues, config.workers, config.lease_us) = (queues, workers, SHORT_US);
-    });
-    let (done, (other, echoes)) = (AtomicBool::new(false), channel::<(sockeye_conn, Vec<u8>)>());
-    let ports: Vec<u16> = (0..queues)
-        .map(|queue| {
-            let change = endpoint(|endpoint| endpoint.queue = queue);
-            let door = net.listen("tcp://127.0.0.1:0", Some(&change)).expect("a door");
-            net.listener_info(door).expect("it lives").port as u16
-        })
-        .collect();
-    thread::scope(|scope| {
-        for queue in 0..queues {
-            let (net, done, other) = (&net, &done, other.clone());
-            scope.spawn(move || serve(net, queue, done, other));
-        }
-        drop(other);
-        let net = &net;
-        scope.spawn(move || {
-            echoes.iter().for_each(|(conn, data)| assert_eq!(net.send(conn, &data), OK));
-        });
-        let port = |at: usize| ports[at % ports.len()];
-        let peers: Vec<_> =
-            (0..6).map(port).map(|port| scope.spawn(move || ping_pong(port))).collect();
-        let well = peers.into_iter().all(|peer| peer.join().is_ok());
-        done.store(true, SeqCst);
-        assert!(well, "an echo was late");
-    });
-    assert_eq!(net.shutdown(0), OK);
-}
-
-/// Hosts with a queue and a worker each, absent now and then, sent to by a third thread.
-pub fn two_hosts_two_workers(setup: Setup) {
-    side_by_side(setup, 2, 2);
-}
-
-/// The same where half of a queue's connections live with a worker that nobody lends.
-pub fn two_hosts_four_workers(setup: Setup) {
-    side_by_side(setup, 2, 4);
-}
-
-pub fn one_host_three_workers(setup: Setup) {
-    side_by_side(setup, 1, 3);
-}
-
-/// A shutdown ends the turns of hosts that wait, and its own worker threads.
-pub fn shutdown_under_waiting_hosts(setup: Setup) {
-    for round in 0..20 {
-        let net = setup.net_with(|config| {
-            (config.queues, config.workers) = (2, 2 + round % 3);
-        });
-        let inside = AtomicU64::new(0);
-        thread::scope(|scope| {
-            let hosts = [0, 1].map(|queue| {
-                let (net, inside) = (&net, &inside);
-                scope.spawn(move || {
-                    inside.fetch_add(1, SeqCst);
-                    // SAFETY: no payload is read.
-                    unsafe { net.poll(queue, 8, 30_000) }.map(|batch| batch.raw.len())
-                })
-            });
-            wait_for("hosts on their way", || inside.load(SeqCst) == 2);
-            (0..round * 1000).for_each(|_| std::hint::spin_loop());
-            assert_eq!(net.shutdown(0), OK);
-            wait_for("the hosts' return", || hosts.iter().all(|host| host.is_finished()));
-            for host in hosts {
-                let answer = host.join().expect("no panic");
-                assert!(answer == Ok(0) || answer == Err(ERR_SHUTDOWN), "{answer:?}");
-            }
-        });
-    }
 }

@@ -17,6 +17,7 @@ mod fair;
 mod framing;
 mod gather;
 mod handles;
+mod hosts;
 mod lifecycle;
 mod log;
 mod overflow;

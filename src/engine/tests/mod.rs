@@ -1,6 +1,6 @@
 //! The engine over a simulated network: `seeds.rs` has hosts and peers do what a seed says while
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
-//! fault leaves behind.
+//! fault leaves behind, `baton.rs` whose thread turns.
 
 mod baton;
 mod cases;
