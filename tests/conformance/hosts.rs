@@ -77,7 +77,7 @@ fn serve(net: &Net, queue: u32, done: &AtomicBool, other: Sender<(sockeye_conn, 
     let mut count = 0u32;
     while !done.load(SeqCst) {
         // SAFETY: the batch before is gone.
-        let batch = unsafe { net.poll(queue, 16, 50) }.expect("poll answers");
+        let batch = unsafe { net.poll(queue, 16, 30_000) }.expect("poll answers");
         for event in batch.events() {
             if event.kind != Kind::Message {
                 continue;
@@ -137,6 +137,7 @@ fn side_by_side(setup: Setup, queues: u32, workers: u32) {
             (0..6).map(port).map(|port| scope.spawn(move || ping_pong(port))).collect();
         let well = peers.into_iter().all(|peer| peer.join().is_ok());
         done.store(true, SeqCst);
+        (0..queues).for_each(|queue| assert_eq!(net.post(queue, 0, 0), OK));
         assert!(well, "an echo was late");
     });
     assert_eq!(net.shutdown(0), OK);

@@ -189,6 +189,7 @@ pub fn back_from_an_absence(setup: Setup) {
         peer.put(b"x");
         wait_for("a byte without a poll", || host.net.stats().received_bytes == 2 * round - 1);
         peer.put(b"x");
+        get(&mut host, 1);
         host.until("both bytes", |host| host.bytes(conn).len() as u64 == 2 * round);
     }
     host.finish();
