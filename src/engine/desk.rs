@@ -1,24 +1,19 @@
 //! The desk of a worker: every decision of a turn. It knows no model; what it wants done it writes
-//! down as orders. `tend.rs` is its other half: what to do next with one connection.
+//! down as orders. `tend.rs` has what to do next with one connection, `doors.rs` how they begin.
 
 use super::Core;
-use super::conn::{Conn, End, LaneState, Phase, linger};
+use super::conn::{End, LaneState, Phase};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::log::Level;
-use super::table::Entry;
 use super::timers::Timers;
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::io::os::sys;
-use crate::io::{Accepted, Completion, Lane, Op, Outcome, Role, Token};
-use crate::session::{Cause, Millis, Session};
+use crate::io::{Completion, Lane, Op, Outcome, Role, Token};
+use crate::session::{Cause, Millis};
 use socket2::Socket;
 use std::io;
 use std::mem;
-use std::sync::atomic::Ordering::*;
-
-/// The first wait after an accept that failed for want of something, and the longest.
-const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
 
 /// A gap between two turns after which peers are not late before they were read.
 const CATCH_UP_MS: Millis = 1000;
@@ -108,7 +103,7 @@ impl Desk {
     }
 
     /// Has a warning told when no lock is held, at most one in `SAY_MS`.
-    fn say(&mut self, words: impl FnOnce() -> String) {
+    pub(super) fn say(&mut self, words: impl FnOnce() -> String) {
         if self.said == 0 || self.said + SAY_MS <= self.now {
             self.said = self.now;
             self.words = Some(words());
@@ -208,15 +203,6 @@ impl Desk {
         self.tend_conn(core, token, conn);
     }
 
-    fn start_connect(&mut self, token: Token, conn: &mut Conn) {
-        if conn.end == End::Abrupt {
-            return;
-        }
-        let Some(peer) = conn.peer() else { return };
-        conn.lanes[Lane::Out as usize] = LaneState::InFlight;
-        self.orders.push(Order::Submit(token, Op::Connect(Box::new(peer.into()))));
-    }
-
     /// Applies what the model completed. What is to follow is written down as orders; they are
     /// carried out when the events are published. `looked`: the sockets were looked at; else
     /// nobody is late, for nobody has heard whether he spoke.
@@ -262,72 +248,6 @@ impl Desk {
         self.batch.shrink_to(room);
     }
 
-    fn accepted(
-        &mut self,
-        core: &Core,
-        token: Token,
-        all: Vec<Accepted>,
-        error: Option<io::Error>,
-    ) {
-        let counters = &core.homes[self.home].counters;
-        let Some(mut held) = core.table.hold(token) else { return };
-        let Some(listener) = held.listener() else { return };
-        listener.lane = LaneState::Idle;
-        listener.accepted += all.len() as u64;
-        count(&counters.accepted, all.len() as u64);
-        if !all.is_empty() {
-            listener.backoff_ms = 0;
-        }
-        if let Some(error) = error
-            && listener.closing.is_none()
-        {
-            count(&counters.accept_failures, 1);
-            self.say(|| format!("a connection could not be accepted: {error}"));
-            if !sys::accept_goes_on(&error) {
-                // Never a spin, never the end of the listener: wait, then ask again.
-                let (first, longest) = ACCEPT_BACKOFF_MS;
-                listener.backoff_ms = (listener.backoff_ms * 2).clamp(first, longest);
-                listener.resume_at = self.now + listener.backoff_ms;
-                self.timers.add(listener.resume_at, token);
-            }
-        }
-        let endpoint = listener.endpoint.clone();
-        drop(held);
-        let mut handed = Vec::new();
-        for one in all {
-            let session = Session::new(self.now, core.is_manual());
-            let (queue, home) = core.place(endpoint.queue);
-            let mut conn = Conn::new(endpoint.clone(), session, home, queue);
-            core.set_options(&one.socket, &endpoint.socket);
-            conn.set_peer(one.peer.as_socket());
-            conn.socket = Some(one.socket);
-            conn.phase = Phase::Open;
-            conn.handed = home != self.home;
-            match core.insert(Entry::Conn(conn), endpoint.user_data, home) {
-                Some(fresh) if home == self.home => {
-                    self.orders.push(Order::Adopt(fresh, Role::Stream));
-                }
-                Some(fresh) => handed.push((home, fresh)),
-                // The entry was dropped, which closed the socket: the peer is told by a reset
-                // or an end, and the host by this count.
-                None => {
-                    count(&counters.accept_failures, 1);
-                    self.say(|| "a connection was refused: connections_max is reached".into());
-                }
-            }
-        }
-        // Behind the orders for what it accepted: nothing of it comes after its own end.
-        let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(listener) = held.listener() {
-            listener.handed += handed.len() as u32;
-            self.tend_listener(core, token, listener);
-        }
-        drop(held);
-        for (home, fresh) in handed {
-            core.homes[home].post(Command::Adopt(fresh));
-        }
-    }
-
     fn received(
         &mut self,
         core: &Core,
@@ -356,31 +276,6 @@ impl Desk {
                 let (cause, os_error) = breakage(&error);
                 conn.eof = true;
                 conn.break_off(cause, os_error);
-            }
-        }
-        self.tend_conn(core, token, conn);
-    }
-
-    fn connected(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
-        let Some(mut held) = core.table.hold(token) else { return };
-        let Some(conn) = held.conn() else { return };
-        conn.lanes[Lane::Out as usize] = LaneState::Idle;
-        match answer {
-            Ok(()) if conn.end == End::Abrupt => {}
-            Ok(()) => {
-                conn.phase = Phase::Open;
-                conn.begun();
-                if conn.end == End::Not {
-                    self.emit(token, Notice::Opened(None));
-                    self.tell_writable(token, conn);
-                } else {
-                    conn.set_deadline(Some(linger(conn, self.now)));
-                }
-            }
-            Err(_) if conn.end == End::Not && conn.has_addresses() => conn.redial = true,
-            Err(error) => {
-                let (cause, os_error) = connect_failure(&error);
-                conn.end_abruptly(cause, os_error);
             }
         }
         self.tend_conn(core, token, conn);
@@ -446,110 +341,10 @@ impl Desk {
             core.log.tell(Level::Warning, || words);
         }
     }
-
-    /// A new session's first socket: dials the next address of a connection.
-    pub(super) fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        let Some(address) = conn.next_address() else {
-            return conn.end_abruptly(Cause::Resolve, 0);
-        };
-        conn.set_peer(Some(address));
-        conn.phase = Phase::Connecting;
-        match core.new_socket(address, &conn.endpoint.socket) {
-            Ok(socket) => {
-                conn.socket = Some(socket);
-                self.orders.push(Order::Adopt(token, Role::Connecting));
-            }
-            Err(error) => {
-                let (cause, os_error) = refusal(&error);
-                conn.end_abruptly(cause, os_error);
-            }
-        }
-    }
-
-    fn resolved(
-        &mut self,
-        core: &Core,
-        token: Token,
-        found: Result<Vec<std::net::SocketAddr>, i32>,
-    ) {
-        let Some(mut held) = core.table.hold(token) else { return };
-        let Some(conn) = held.conn() else { return };
-        if conn.end == End::Abrupt || conn.phase != Phase::Resolving {
-            return;
-        }
-        match found {
-            Ok(addresses) => {
-                conn.set_addresses(addresses);
-                self.dial(core, token, conn);
-            }
-            Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
-        }
-        self.tend_conn(core, token, conn);
-    }
-
-    /// Shutdown: in order first, then at once.
-    fn stop(&mut self, core: &Core, abrupt: bool) {
-        for token in core.table.tokens() {
-            let Some(mut held) = core.table.hold(token) else { continue };
-            if let Some(listener) = held.listener() {
-                if usize::from(listener.home) == self.home {
-                    listener.closing.get_or_insert((Cause::Shutdown, 0));
-                    self.tend_listener(core, token, listener);
-                }
-                continue;
-            }
-            let Some(conn) = held.conn() else { continue };
-            if usize::from(conn.home) != self.home {
-                continue;
-            }
-            conn.session.flush();
-            if abrupt || conn.phase != Phase::Open {
-                conn.reset |= abrupt;
-                conn.end_abruptly(Cause::Shutdown, 0);
-            } else if conn.end == End::Not {
-                conn.end = End::Graceful;
-                conn.cause = Cause::Shutdown;
-            }
-            self.tend_conn(core, token, conn);
-        }
-    }
-
-    /// Lets everybody know why a worker's sockets are gone: it had a fault.
-    pub fn fault(core: &Core, home: usize) {
-        let (mut batch, mut handed) = (Vec::new(), Vec::new());
-        for token in core.table.tokens() {
-            let Some(mut held) = core.table.hold(token) else { continue };
-            if let Some(listener) = held.listener()
-                && usize::from(listener.home) == home
-                && !mem::replace(&mut listener.told, true)
-            {
-                listener.socket = None;
-                let (cause, os_error) = (Cause::Internal, 0);
-                batch.push(Event { token, notice: Notice::ListenerClosed { cause, os_error } });
-            } else if let Some(conn) = held.conn()
-                && usize::from(conn.home) == home
-                && !mem::replace(&mut conn.joined, true)
-            {
-                conn.end_abruptly(Cause::Internal, 0);
-                conn.socket = None;
-                handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
-                let unsent = conn.session.abandon();
-                if conn.announced && !mem::replace(&mut conn.told, true) {
-                    let (cause, os_error) = (Cause::Internal, 0);
-                    let notice = Notice::Closed { cause, os_error, unsent };
-                    batch.push(Event { token, notice });
-                }
-            }
-        }
-        handed.into_iter().for_each(|token| core.handed_told(token));
-        core.homes[home].population.store(0, SeqCst);
-        let bytes = batch.iter().map(Event::cost).sum();
-        core.queues[home % core.queues.len()].publish(core, &mut batch, bytes, None);
-    }
 }
 
 /// Why a socket could not be made or watched.
-fn refusal(error: &io::Error) -> (Cause, i32) {
+pub(super) fn refusal(error: &io::Error) -> (Cause, i32) {
     let cause = match error.kind() {
         io::ErrorKind::QuotaExceeded => Cause::LimitModel,
         _ if sys::out_of_descriptors(error) => Cause::LimitDescriptors,
@@ -563,17 +358,6 @@ fn breakage(error: &io::Error) -> (Cause, i32) {
     let cause = match error.kind() {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Cause::Unreachable,
         _ => Cause::Reset,
-    };
-    (cause, error.raw_os_error().unwrap_or(0))
-}
-
-/// Why a connection was not made.
-fn connect_failure(error: &io::Error) -> (Cause, i32) {
-    let cause = match error.kind() {
-        io::ErrorKind::ConnectionRefused => Cause::Refused,
-        io::ErrorKind::TimedOut => Cause::TimeoutConnect,
-        io::ErrorKind::ConnectionReset => Cause::Reset,
-        _ => Cause::Unreachable,
     };
     (cause, error.raw_os_error().unwrap_or(0))
 }

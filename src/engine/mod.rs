@@ -6,6 +6,7 @@ mod calls;
 mod config;
 mod conn;
 mod desk;
+mod doors;
 mod error;
 mod events;
 mod facts;

@@ -1,12 +1,17 @@
 //! The end of a net: bounded, idempotent, leaving nothing behind.
 
 use super::config::Kind;
+use super::conn::{End, Phase};
+use super::desk::Desk;
 use super::error::Error;
+use super::events::{Event, Notice};
 use super::inbox::Command;
 use super::log::Level;
 use super::net::Net;
 use super::{Core, ENDED, STOPPING};
 use crate::io::Token;
+use crate::session::Cause;
+use std::mem;
 use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
@@ -32,6 +37,68 @@ impl Core {
 
     fn left(&self) -> usize {
         self.homes.iter().map(|home| home.population.load(SeqCst)).sum()
+    }
+}
+
+impl Desk {
+    /// Shutdown: in order first, then at once.
+    pub(super) fn stop(&mut self, core: &Core, abrupt: bool) {
+        for token in core.table.tokens() {
+            let Some(mut held) = core.table.hold(token) else { continue };
+            if let Some(listener) = held.listener() {
+                if usize::from(listener.home) == self.home {
+                    listener.closing.get_or_insert((Cause::Shutdown, 0));
+                    self.tend_listener(core, token, listener);
+                }
+                continue;
+            }
+            let Some(conn) = held.conn() else { continue };
+            if usize::from(conn.home) != self.home {
+                continue;
+            }
+            conn.session.flush();
+            if abrupt || conn.phase != Phase::Open {
+                conn.reset |= abrupt;
+                conn.end_abruptly(Cause::Shutdown, 0);
+            } else if conn.end == End::Not {
+                conn.end = End::Graceful;
+                conn.cause = Cause::Shutdown;
+            }
+            self.tend_conn(core, token, conn);
+        }
+    }
+
+    /// Lets everybody know why a worker's sockets are gone: it had a fault.
+    pub fn fault(core: &Core, home: usize) {
+        let (mut batch, mut handed) = (Vec::new(), Vec::new());
+        for token in core.table.tokens() {
+            let Some(mut held) = core.table.hold(token) else { continue };
+            if let Some(listener) = held.listener()
+                && usize::from(listener.home) == home
+                && !mem::replace(&mut listener.told, true)
+            {
+                listener.socket = None;
+                let (cause, os_error) = (Cause::Internal, 0);
+                batch.push(Event { token, notice: Notice::ListenerClosed { cause, os_error } });
+            } else if let Some(conn) = held.conn()
+                && usize::from(conn.home) == home
+                && !mem::replace(&mut conn.joined, true)
+            {
+                conn.end_abruptly(Cause::Internal, 0);
+                conn.socket = None;
+                handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
+                let unsent = conn.session.abandon();
+                if conn.announced && !mem::replace(&mut conn.told, true) {
+                    let (cause, os_error) = (Cause::Internal, 0);
+                    let notice = Notice::Closed { cause, os_error, unsent };
+                    batch.push(Event { token, notice });
+                }
+            }
+        }
+        handed.into_iter().for_each(|token| core.handed_told(token));
+        core.homes[home].population.store(0, SeqCst);
+        let bytes = batch.iter().map(Event::cost).sum();
+        core.queues[home % core.queues.len()].publish(core, &mut batch, bytes, None);
     }
 }
 

@@ -2,7 +2,7 @@
 //! happens to one ends in `tend_conn`, so each rule stands in one place.
 
 use super::Core;
-use super::conn::{Conn, End, LaneState, Listener, Phase, linger};
+use super::conn::{Conn, End, LaneState, Phase, linger};
 use super::desk::{Desk, Order};
 use super::events::Notice;
 use super::timers::coarse;
@@ -166,7 +166,7 @@ impl Desk {
     }
 
     /// Whether the queue is full; then this one waits until it is drained.
-    fn stall(&mut self, core: &Core, token: Token, stalled: &mut bool) -> bool {
+    pub(super) fn stall(&mut self, core: &Core, token: Token, stalled: &mut bool) -> bool {
         let (queue, more) = (&core.queues[self.queue], self.batch_bytes);
         if !queue.is_full(more) {
             return false;
@@ -291,31 +291,6 @@ impl Desk {
         conn.adopted = false;
         conn.cancelled = !conn.redial;
         self.orders.push(Order::Release(token, socket));
-    }
-
-    /// What is to be done next with a listener.
-    pub(super) fn tend_listener(&mut self, core: &Core, token: Token, listener: &mut Listener) {
-        if listener.closing.is_none() {
-            let late = listener.resume_at <= self.now;
-            if listener.adopted
-                && listener.lane == LaneState::Idle
-                && late
-                && !self.stall(core, token, &mut listener.stalled)
-            {
-                listener.lane = LaneState::InFlight;
-                self.orders.push(Order::Submit(token, Op::Accept));
-            }
-        } else if listener.lane == LaneState::InFlight {
-            if !mem::replace(&mut listener.cancelled, true) {
-                self.orders.push(Order::Cancel(token));
-            }
-        } else if let Some(socket) = listener.socket.take() {
-            self.orders.push(Order::Release(token, socket));
-        } else if listener.joined && listener.handed == 0 && !listener.told {
-            listener.told = true;
-            let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
-            self.emit(token, Notice::ListenerClosed { cause, os_error });
-        }
     }
 
     /// The model has given a socket back and it is closed.

@@ -1,0 +1,194 @@
+//! How connections begin: accepted at a listener, or dialled.
+
+use super::Core;
+use super::conn::{Conn, End, LaneState, Listener, Phase, linger};
+use super::desk::{Desk, Order, refusal};
+use super::events::Notice;
+use super::inbox::{Command, count};
+use super::table::Entry;
+use crate::io::os::sys;
+use crate::io::{Accepted, Lane, Op, Role, Token};
+use crate::session::{Cause, Millis, Session};
+use std::io;
+use std::mem;
+
+/// The first wait after an accept that failed for want of something, and the longest.
+const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
+
+impl Desk {
+    pub(super) fn accepted(
+        &mut self,
+        core: &Core,
+        token: Token,
+        all: Vec<Accepted>,
+        error: Option<io::Error>,
+    ) {
+        let counters = &core.homes[self.home].counters;
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(listener) = held.listener() else { return };
+        listener.lane = LaneState::Idle;
+        listener.accepted += all.len() as u64;
+        count(&counters.accepted, all.len() as u64);
+        if !all.is_empty() {
+            listener.backoff_ms = 0;
+        }
+        if let Some(error) = error
+            && listener.closing.is_none()
+        {
+            count(&counters.accept_failures, 1);
+            self.say(|| format!("a connection could not be accepted: {error}"));
+            if !sys::accept_goes_on(&error) {
+                // Never a spin, never the end of the listener: wait, then ask again.
+                let (first, longest) = ACCEPT_BACKOFF_MS;
+                listener.backoff_ms = (listener.backoff_ms * 2).clamp(first, longest);
+                listener.resume_at = self.now + listener.backoff_ms;
+                self.timers.add(listener.resume_at, token);
+            }
+        }
+        let endpoint = listener.endpoint.clone();
+        drop(held);
+        let mut handed = Vec::new();
+        for one in all {
+            let session = Session::new(self.now, core.is_manual());
+            let (queue, home) = core.place(endpoint.queue);
+            let mut conn = Conn::new(endpoint.clone(), session, home, queue);
+            core.set_options(&one.socket, &endpoint.socket);
+            conn.set_peer(one.peer.as_socket());
+            conn.socket = Some(one.socket);
+            conn.phase = Phase::Open;
+            conn.handed = home != self.home;
+            match core.insert(Entry::Conn(conn), endpoint.user_data, home) {
+                Some(fresh) if home == self.home => {
+                    self.orders.push(Order::Adopt(fresh, Role::Stream));
+                }
+                Some(fresh) => handed.push((home, fresh)),
+                // The entry was dropped, which closed the socket: the peer is told by a reset
+                // or an end, and the host by this count.
+                None => {
+                    count(&counters.accept_failures, 1);
+                    self.say(|| "a connection was refused: connections_max is reached".into());
+                }
+            }
+        }
+        // Behind the orders for what it accepted: nothing of it comes after its own end.
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.handed += handed.len() as u32;
+            self.tend_listener(core, token, listener);
+        }
+        drop(held);
+        for (home, fresh) in handed {
+            core.homes[home].post(Command::Adopt(fresh));
+        }
+    }
+
+    /// What is to be done next with a listener.
+    pub(super) fn tend_listener(&mut self, core: &Core, token: Token, listener: &mut Listener) {
+        if listener.closing.is_none() {
+            let late = listener.resume_at <= self.now;
+            if listener.adopted
+                && listener.lane == LaneState::Idle
+                && late
+                && !self.stall(core, token, &mut listener.stalled)
+            {
+                listener.lane = LaneState::InFlight;
+                self.orders.push(Order::Submit(token, Op::Accept));
+            }
+        } else if listener.lane == LaneState::InFlight {
+            if !mem::replace(&mut listener.cancelled, true) {
+                self.orders.push(Order::Cancel(token));
+            }
+        } else if let Some(socket) = listener.socket.take() {
+            self.orders.push(Order::Release(token, socket));
+        } else if listener.joined && listener.handed == 0 && !listener.told {
+            listener.told = true;
+            let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
+            self.emit(token, Notice::ListenerClosed { cause, os_error });
+        }
+    }
+
+    pub(super) fn start_connect(&mut self, token: Token, conn: &mut Conn) {
+        if conn.end == End::Abrupt {
+            return;
+        }
+        let Some(peer) = conn.peer() else { return };
+        conn.lanes[Lane::Out as usize] = LaneState::InFlight;
+        self.orders.push(Order::Submit(token, Op::Connect(Box::new(peer.into()))));
+    }
+
+    pub(super) fn connected(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        conn.lanes[Lane::Out as usize] = LaneState::Idle;
+        match answer {
+            Ok(()) if conn.end == End::Abrupt => {}
+            Ok(()) => {
+                conn.phase = Phase::Open;
+                conn.begun();
+                if conn.end == End::Not {
+                    self.emit(token, Notice::Opened(None));
+                    self.tell_writable(token, conn);
+                } else {
+                    conn.set_deadline(Some(linger(conn, self.now)));
+                }
+            }
+            Err(_) if conn.end == End::Not && conn.has_addresses() => conn.redial = true,
+            Err(error) => {
+                let (cause, os_error) = connect_failure(&error);
+                conn.end_abruptly(cause, os_error);
+            }
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    /// A new session's first socket: dials the next address of a connection.
+    pub(super) fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        let Some(address) = conn.next_address() else {
+            return conn.end_abruptly(Cause::Resolve, 0);
+        };
+        conn.set_peer(Some(address));
+        conn.phase = Phase::Connecting;
+        match core.new_socket(address, &conn.endpoint.socket) {
+            Ok(socket) => {
+                conn.socket = Some(socket);
+                self.orders.push(Order::Adopt(token, Role::Connecting));
+            }
+            Err(error) => {
+                let (cause, os_error) = refusal(&error);
+                conn.end_abruptly(cause, os_error);
+            }
+        }
+    }
+
+    pub(super) fn resolved(
+        &mut self,
+        core: &Core,
+        token: Token,
+        found: Result<Vec<std::net::SocketAddr>, i32>,
+    ) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        if conn.end == End::Abrupt || conn.phase != Phase::Resolving {
+            return;
+        }
+        match found {
+            Ok(addresses) => {
+                conn.set_addresses(addresses);
+                self.dial(core, token, conn);
+            }
+            Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
+        }
+        self.tend_conn(core, token, conn);
+    }
+}
+
+/// Why a connection was not made.
+fn connect_failure(error: &io::Error) -> (Cause, i32) {
+    let cause = match error.kind() {
+        io::ErrorKind::ConnectionRefused => Cause::Refused,
+        io::ErrorKind::TimedOut => Cause::TimeoutConnect,
+        io::ErrorKind::ConnectionReset => Cause::Reset,
+        _ => Cause::Unreachable,
+    };
+    (cause, error.raw_os_error().unwrap_or(0))
+}
