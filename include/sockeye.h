@@ -560,6 +560,15 @@ typedef struct {
     sockeye_listener listener;
     /// Its `user_data`.
     uint64_t user_data;
+    /// 1 when the three below are known: a `unix:` connection, once connected.
+    uint32_t has_credentials;
+    /// The process at the other end, as it was when it connected or listened; 0 where the system
+    /// does not tell. `SO_PEERCRED` of unix(7), or getpeereid(3).
+    uint32_t peer_pid;
+    /// Its effective user.
+    uint32_t peer_uid;
+    /// Its effective group.
+    uint32_t peer_gid;
 } sockeye_conn_info;
 
 /// What a connection has counted.
@@ -724,11 +733,16 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens before it returns, so the port and
 /// every error are final; port 0 lets the system choose, `sockeye_listener_get_info` tells.
 ///
+/// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
+/// (Linux). The file is made with the process's umask and goes with the listener; one that a
+/// killed server left behind is replaced, one that is in use is ERR_BUSY.
+///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port is in use);
-///            ERR_DENIED (a privileged port); ERR_LIMIT (`connections_max`, descriptors);
+/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port or path is in use);
+///            ERR_DENIED (a privileged port, a folder not ours); ERR_LIMIT (`connections_max`,
+///            descriptors);
 ///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
 ///            ERR_SHUTDOWN.
 /// Since:     0.1
@@ -746,10 +760,11 @@ sockeye_status sockeye_listen(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
 
-/// Connects to `url`: `tcp://host:port`, framing in its query as for `sockeye_listen`. The name
-/// is looked up and the connection made in the background; OPENED tells of success, CLOSED
-/// without OPENED of failure. `*out_conn` is written before any worker hears of it, yet another
-/// queue's thread may see its OPENED first. Sends before OPENED wait for it.
+/// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
+/// for `sockeye_listen`. The name is looked up and the connection made in the background; OPENED
+/// tells of success, CLOSED without OPENED of failure. `*out_conn` is written before any worker
+/// hears of it, yet another queue's thread may see its OPENED first. Sends before OPENED wait for
+/// it.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.

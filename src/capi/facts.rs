@@ -149,6 +149,15 @@ pub struct sockeye_conn_info {
     pub listener: sockeye_listener,
     /// Its `user_data`.
     pub user_data: u64,
+    /// 1 when the three below are known: a `unix:` connection, once connected.
+    pub has_credentials: u32,
+    /// The process at the other end, as it was when it connected or listened; 0 where the system
+    /// does not tell. `SO_PEERCRED` of unix(7), or getpeereid(3).
+    pub peer_pid: u32,
+    /// Its effective user.
+    pub peer_uid: u32,
+    /// Its effective group.
+    pub peer_gid: u32,
 }
 
 /// What a connection has counted.
@@ -324,6 +333,7 @@ pub unsafe extern "C" fn sockeye_conn_get_info(
             Err(error) => return boundary::refuse(error),
         };
         let listener = facts.listener.map_or(0, |token| net.listener_id(token));
+        let (pid, uid, gid) = facts.credentials.map_or((0, 0, 0), |it| (it.pid, it.uid, it.gid));
         let info = sockeye_conn_info {
             struct_size: size.min(size_of::<sockeye_conn_info>()) as u32,
             queue: facts.queue,
@@ -331,6 +341,10 @@ pub unsafe extern "C" fn sockeye_conn_get_info(
             local: facts.local.into(),
             listener: sockeye_listener { id: listener },
             user_data: facts.user_data,
+            has_credentials: u32::from(facts.credentials.is_some()),
+            peer_pid: pid,
+            peer_uid: uid,
+            peer_gid: gid,
         };
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_info, size, &info) }

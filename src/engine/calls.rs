@@ -7,13 +7,13 @@ use super::inbox::Command;
 use super::log::Level;
 use super::net::Net;
 use super::table::{Entry, Held};
-use super::url::{self, HostName};
+use super::url::{self, Dial};
 use crate::buf::{Chunk, Slice};
 use crate::io::Token;
+use crate::io::os::local::{self, SocketFile};
 use crate::session::{Cause, Memory, Outgoing, SendError, Session};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
@@ -22,21 +22,26 @@ const LOCKED_COPY_MAX: usize = 4096;
 /// Larger buffers are not given out.
 const ACQUIRE_MAX: usize = i32::MAX as usize;
 
-fn listen(address: SocketAddr, options: &SocketOptions) -> io::Result<Socket> {
-    let kind = Type::STREAM.nonblocking();
-    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-    // So that a server that was ended can start again while old connections are in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
+/// A socket that listens, and the file of a local one.
+fn listen(address: &SockAddr, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
+    let socket = Socket::new(address.domain(), Type::STREAM.nonblocking(), None)?;
     if options.recv_buffer_bytes > 0 {
         // Before listen, so that the window of its connections can be scaled to it: tcp(7).
         let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
     }
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-    Ok(socket)
+    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+    let Some(internet) = address.as_socket() else {
+        let file = local::listen(&socket, address, backlog)?;
+        return Ok((socket, file));
+    };
+    // So that a server that was ended can start again while old connections are in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if internet.is_ipv6() {
+        socket.set_only_v6(!internet.ip().is_unspecified())?;
+    }
+    socket.bind(address)?;
+    socket.listen(backlog)?;
+    Ok((socket, None))
 }
 
 impl Net {
@@ -68,9 +73,9 @@ impl Net {
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
         endpoint.check(self.core.queues.len() as u32)?;
-        let address = SocketAddr::new(place.to_listen()?, place.port);
-        let socket = listen(address, &endpoint.socket)
-            .map_err(|error| Refusal::system(&format!("listen on {address}"), &error))?;
+        let address = place.into_listen()?;
+        let (socket, file) = listen(&address, &endpoint.socket)
+            .map_err(|error| Refusal::system(&format!("listen on {url}"), &error))?;
         // Its events come on its queue, so it lives with a worker of that; these take turns.
         let queue = endpoint.queue.unwrap_or(0) as usize;
         let homes = (queue..self.core.homes.len()).step_by(self.core.queues.len());
@@ -78,8 +83,8 @@ impl Net {
         let home = queue + turn * self.core.queues.len();
         let user_data = endpoint.user_data;
         let origin = Arc::new(Origin::new(endpoint));
-        let listener = Listener::new(socket, origin.clone(), home);
-        let bound = listener.local.unwrap_or(address);
+        let listener = Listener::new(socket, file, origin.clone(), home);
+        let bound = listener.local.map_or_else(|| url.to_owned(), |local| local.to_string());
         let listener = Entry::Listener(listener);
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
@@ -116,7 +121,7 @@ impl Net {
         let core = &self.core;
         let place = url::parse(url, &mut endpoint)?;
         endpoint.check(core.queues.len() as u32)?;
-        let known = place.to_connect()?;
+        let dial = place.into_connect()?;
         let (queue, home) = core.place(endpoint.queue);
         let (now, timeout) = (core.now(), endpoint.limits.connect_timeout_ms);
         // These two are its own and are known from here on; the rest is shared with its likes.
@@ -127,21 +132,23 @@ impl Net {
         conn.announced = true;
         let deadline = (now + u64::from(timeout), Cause::TimeoutConnect);
         conn.set_deadline((timeout > 0).then_some(deadline));
-        let to_look_up = known.is_none();
-        if let Some(addresses) = known {
-            conn.set_addresses(addresses.into_iter().map(|ip| SocketAddr::new(ip, place.port)));
-        }
+        let name = match dial {
+            Dial::Addresses(addresses) => {
+                conn.set_addresses(addresses);
+                None
+            }
+            Dial::Name(name, port) => Some((name, port)),
+        };
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = core.insert(Entry::Conn(conn), user_data, home).ok_or_else(full)?;
-        if to_look_up && let HostName::Name(name) = place.host {
-            let started = self.resolver.start(core, token, home, (name, place.port));
-            if let Err(error) = started {
-                if let Some(held) = core.table.hold(token) {
-                    core.table.free(token, held);
-                    core.gone(home);
-                }
-                return Err(Refusal::system("a thread for names cannot be started", &error));
+        if let Some(name) = name
+            && let Err(error) = self.resolver.start(core, token, home, name)
+        {
+            if let Some(held) = core.table.hold(token) {
+                core.table.free(token, held);
+                core.gone(home);
             }
+            return Err(Refusal::system("a thread for names cannot be started", &error));
         }
         out(self.conn_id(token));
         core.homes[home].post(Command::Tend(token));

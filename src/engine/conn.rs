@@ -9,8 +9,9 @@ pub use origin::Origin;
 use peer::{Link, Peer};
 
 use crate::io::Token;
+use crate::io::os::local::{self, Credentials, SocketFile};
 use crate::session::{Cause, Millis, Moment, Session};
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -109,7 +110,9 @@ const _: () = assert!(size_of::<Conn>() <= 160);
 #[derive(Default, PartialEq)]
 struct More {
     /// Addresses still to be tried.
-    addresses: VecDeque<SocketAddr>,
+    addresses: VecDeque<SockAddr>,
+    /// The address that its socket is made for, until the model connects it.
+    dialled: Option<Box<SockAddr>>,
     /// The end of connecting, or of a graceful close.
     deadline: Option<(Millis, Cause)>,
     /// A failure to be told when what was received before it is told: after a resume, or when
@@ -121,6 +124,7 @@ struct More {
     unsent: u32,
     /// Kept when the socket goes.
     local: Option<SocketAddr>,
+    credentials: Option<Credentials>,
     /// Of the peer's address.
     link: Link,
 }
@@ -232,12 +236,21 @@ impl Conn {
     }
 
     /// The next address to be tried.
-    pub fn next_address(&mut self) -> Option<SocketAddr> {
+    pub fn next_address(&mut self) -> Option<SockAddr> {
         self.more.as_mut()?.addresses.pop_front()
     }
 
-    pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = SocketAddr>) {
+    pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = SockAddr>) {
         self.more().addresses = addresses.into_iter().collect();
+    }
+
+    /// The address that its new socket is to be connected to.
+    pub fn set_dialled(&mut self, address: SockAddr) {
+        self.more().dialled = Some(Box::new(address));
+    }
+
+    pub fn take_dialled(&mut self) -> Option<Box<SockAddr>> {
+        self.more.as_mut()?.dialled.take()
     }
 
     /// It is connected: what it began with is not needed any more.
@@ -263,9 +276,10 @@ impl Conn {
 
     /// The socket goes. Its address stays known.
     pub fn take_socket(&mut self) -> Option<Socket> {
+        let (local, credentials) = (self.local(), self.credentials());
         let socket = self.socket.take()?;
-        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
-        self.more().local = local;
+        let more = self.more();
+        (more.local, more.credentials) = (local, credentials);
         Some(socket)
     }
 
@@ -273,6 +287,15 @@ impl Conn {
     pub fn local(&self) -> Option<SocketAddr> {
         let now = self.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
         now.or_else(|| self.more.as_ref()?.local)
+    }
+
+    /// Who is at the other end of a local socket, also when the socket is gone.
+    pub fn credentials(&self) -> Option<Credentials> {
+        if self.peer().is_some() {
+            return None;
+        }
+        let now = self.socket.as_ref().and_then(local::credentials);
+        now.or_else(|| self.more.as_ref()?.credentials)
     }
 
     pub fn peer(&self) -> Option<SocketAddr> {
@@ -301,6 +324,8 @@ pub fn linger(conn: &Conn, now: Millis) -> (Millis, Cause) {
 /// A listener.
 pub struct Listener {
     pub socket: Option<Socket>,
+    /// Of a local socket; goes with it.
+    pub file: Option<SocketFile>,
     pub endpoint: Arc<Origin>,
     pub local: Option<SocketAddr>,
     pub home: u16,
@@ -324,14 +349,20 @@ pub struct Listener {
 
 impl Listener {
     /// A listener whose socket listens.
-    pub fn new(socket: Socket, endpoint: Arc<Origin>, home: usize) -> Listener {
+    pub fn new(
+        socket: Socket,
+        file: Option<SocketFile>,
+        endpoint: Arc<Origin>,
+        home: usize,
+    ) -> Listener {
         let local = socket.local_addr().ok().and_then(|address| address.as_socket());
-        Listener { local, ..Listener::bare(Some(socket), endpoint, home) }
+        Listener { local, file, ..Listener::bare(Some(socket), endpoint, home) }
     }
 
     fn bare(socket: Option<Socket>, endpoint: Arc<Origin>, home: usize) -> Listener {
         Listener {
             socket,
+            file: None,
             endpoint,
             local: None,
             home: home as u16,

@@ -9,6 +9,7 @@ use super::table::Entry;
 use crate::io::os::sys;
 use crate::io::{Accepted, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis, Session};
+use socket2::SockAddr;
 use std::io;
 use std::mem;
 
@@ -99,6 +100,7 @@ impl Desk {
                 self.orders.push(Order::Cancel(token));
             }
         } else if let Some(socket) = listener.socket.take() {
+            listener.file = None;
             self.orders.push(Order::Release(token, socket));
         } else if listener.joined && listener.handed == 0 && !listener.told {
             listener.told = true;
@@ -111,9 +113,9 @@ impl Desk {
         if conn.end == End::Abrupt {
             return;
         }
-        let Some(peer) = conn.peer() else { return };
+        let Some(address) = conn.take_dialled() else { return };
         conn.lanes[Lane::Out as usize] = LaneState::InFlight;
-        self.orders.push(Order::Submit(token, Op::Connect(Box::new(peer.into()))));
+        self.orders.push(Order::Submit(token, Op::Connect(address)));
     }
 
     pub(super) fn connected(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
@@ -146,11 +148,12 @@ impl Desk {
         let Some(address) = conn.next_address() else {
             return conn.end_abruptly(Cause::Resolve, 0);
         };
-        conn.set_peer(Some(address));
+        conn.set_peer(address.as_socket());
         conn.phase = Phase::Connecting;
-        match core.new_socket(address, &conn.endpoint.socket) {
+        match core.new_socket(&address, &conn.endpoint.socket) {
             Ok(socket) => {
                 conn.socket = Some(socket);
+                conn.set_dialled(address);
                 self.orders.push(Order::Adopt(token, Role::Connecting));
             }
             Err(error) => {
@@ -173,7 +176,7 @@ impl Desk {
         }
         match found {
             Ok(addresses) => {
-                conn.set_addresses(addresses);
+                conn.set_addresses(addresses.into_iter().map(SockAddr::from));
                 self.dial(core, token, conn);
             }
             Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
@@ -185,7 +188,10 @@ impl Desk {
 /// Why a connection was not made.
 fn connect_failure(error: &io::Error) -> (Cause, i32) {
     let cause = match error.kind() {
-        io::ErrorKind::ConnectionRefused => Cause::Refused,
+        // Of a local socket: no such file, or not ours to use.
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied => Cause::Refused,
         io::ErrorKind::TimedOut => Cause::TimeoutConnect,
         io::ErrorKind::ConnectionReset => Cause::Reset,
         _ => Cause::Unreachable,

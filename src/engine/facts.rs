@@ -3,6 +3,7 @@
 use super::config::Drive;
 use super::error::Error;
 use super::net::Net;
+use crate::io::os::local::Credentials;
 use crate::io::{Model, Token};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
@@ -51,6 +52,7 @@ pub struct ConnInfo {
     pub queue: u32,
     pub peer: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
+    pub credentials: Option<Credentials>,
     pub listener: Option<Token>,
     pub user_data: u64,
 }
@@ -121,6 +123,7 @@ impl Net {
             queue: u32::from(conn.queue),
             peer: conn.peer(),
             local: conn.local(),
+            credentials: conn.credentials(),
             listener: conn.listener(),
             user_data,
         })

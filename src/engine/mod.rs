@@ -38,8 +38,7 @@ use crate::session::Millis;
 use events::Queue;
 use inbox::Home;
 use parking_lot::{Condvar, Mutex};
-use socket2::{Domain, Protocol, Socket, Type};
-use std::net::SocketAddr;
+use socket2::{SockAddr, Socket, Type};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 use std::time::{Duration, Instant};
 use table::{Entry, Table};
@@ -199,9 +198,8 @@ impl Core {
     }
 
     /// A socket to connect with.
-    fn new_socket(&self, address: SocketAddr, options: &SocketOptions) -> std::io::Result<Socket> {
-        let kind = Type::STREAM.nonblocking();
-        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    fn new_socket(&self, address: &SockAddr, options: &SocketOptions) -> std::io::Result<Socket> {
+        let socket = Socket::new(address.domain(), Type::STREAM.nonblocking(), None)?;
         self.set_options(&socket, options);
         Ok(socket)
     }

@@ -77,7 +77,7 @@ impl Desk {
                 && usize::from(listener.home) == home
                 && !mem::replace(&mut listener.told, true)
             {
-                listener.socket = None;
+                (listener.socket, listener.file) = (None, None);
                 let (cause, os_error) = (Cause::Internal, 0);
                 batch.push(Event { token, notice: Notice::ListenerClosed { cause, os_error } });
             } else if let Some(conn) = held.conn()

@@ -1,18 +1,28 @@
-//! URLs of endpoints: `tcp://host:port?frame=u32be&max=65536`.
+//! URLs of endpoints: `tcp://host:port?frame=u32be&max=65536`, `unix:///run/game.sock`.
 
 use super::config::Endpoint;
 use super::error::{Error, Refusal};
+use crate::io::os::local;
 use crate::session::{Framing, FramingKind};
 use fluent_uri::{Uri, component::Host};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use socket2::SockAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Where a URL points.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place {
-    /// A number or a name.
-    pub host: HostName,
-    /// 0 lets the system choose, for listeners.
-    pub port: u16,
+pub enum Place {
+    /// `tcp`: a host and its port; 0 lets the system choose, for listeners.
+    Internet(HostName, u16),
+    /// `unix`: a path, or a name that begins with a zero byte (abstract).
+    Local(SockAddr),
+}
+
+/// Where to connect to.
+pub enum Dial {
+    /// To be tried one after the other.
+    Addresses(Vec<SockAddr>),
+    /// To be looked up first.
+    Name(String, u16),
 }
 
 /// The host part of a URL.
@@ -34,14 +44,22 @@ fn invalid(words: impl Into<String>) -> Refusal {
 pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
     let uri = Uri::parse(url)
         .map_err(|error| invalid(format!("\"{url}\" is not a URL (tcp://host:port): {error}")))?;
-    match uri.scheme().as_str() {
-        "tcp" => {}
-        scheme @ ("udp" | "unix" | "tls" | "ws" | "wss" | "quic") => {
+    let place = match uri.scheme().as_str() {
+        "tcp" => internet(&uri)?,
+        "unix" => local_name(&uri)?,
+        scheme @ ("udp" | "tls" | "ws" | "wss" | "quic") => {
             let words = format!("scheme {scheme} is not in this version");
             return Err(Refusal::new(Error::Unsupported, words));
         }
         scheme => return Err(invalid(format!("scheme {scheme} is unknown (tcp://host:port)"))),
+    };
+    if let Some(query) = uri.query() {
+        presets(query.as_str(), &mut endpoint.framing)?;
     }
+    Ok(place)
+}
+
+fn internet(uri: &Uri<&str>) -> Result<Place, Refusal> {
     let authority =
         uri.authority().ok_or_else(|| invalid("the URL has no host (tcp://host:port)"))?;
     if authority.has_userinfo() || !matches!(uri.path().as_str(), "" | "/") || uri.has_fragment() {
@@ -63,10 +81,30 @@ pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
         Host::RegName(name) => HostName::Name(name.as_str().to_owned()),
         _ => return Err(invalid("the URL's host is neither a name nor an address")),
     };
-    if let Some(query) = uri.query() {
-        presets(query.as_str(), &mut endpoint.framing)?;
+    Ok(Place::Internet(host, port))
+}
+
+/// `unix:///path` and `unix:/path`, or `unix:@name` for a name without a file: unix(7).
+fn local_name(uri: &Uri<&str>) -> Result<Place, Refusal> {
+    if uri.authority().is_some_and(|authority| !authority.as_str().is_empty()) {
+        return Err(invalid("a local socket has no host (unix:///path or unix:@name)"));
     }
-    Ok(Place { host, port })
+    let path = uri.path().decode().to_bytes();
+    if uri.has_fragment() || path.contains(&0) {
+        return Err(invalid("only a path and a query may be in the URL (unix:///path?query)"));
+    }
+    let address = match path.split_first() {
+        Some((b'@', name)) if !name.is_empty() => local::unnamed(name),
+        Some((b'/', name)) if !name.is_empty() => local::named(&path),
+        _ => return Err(invalid("the URL has no path (unix:///path or unix:@name)")),
+    };
+    let address = address.map_err(|error| match error.kind() {
+        std::io::ErrorKind::Unsupported => {
+            Refusal::new(Error::Unsupported, "this system has no such local sockets")
+        }
+        _ => invalid("the path is longer than the system allows"),
+    })?;
+    Ok(Place::Local(address))
 }
 
 fn presets(query: &str, framing: &mut Framing) -> Result<(), Refusal> {
@@ -117,29 +155,41 @@ fn preset(value: &str, framing: &mut Framing) -> Result<(), Refusal> {
 
 impl Place {
     /// The address to listen on. Names are not looked up here, but for `localhost` and `*`.
-    pub fn to_listen(&self) -> Result<IpAddr, Refusal> {
-        match &self.host {
-            HostName::Address(address) => Ok(*address),
-            HostName::Any => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+    pub fn into_listen(self) -> Result<SockAddr, Refusal> {
+        let (host, port) = match self {
+            Place::Local(address) => return Ok(address),
+            Place::Internet(host, port) => (host, port),
+        };
+        let ip = match host {
+            HostName::Address(ip) => ip,
+            HostName::Any => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => {
-                Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))
+                IpAddr::V4(Ipv4Addr::LOCALHOST)
             }
             HostName::Name(name) => {
-                Err(invalid(format!("to listen, host must be a number, localhost or *: {name}")))
+                let words = format!("to listen, host must be a number, localhost or *: {name}");
+                return Err(invalid(words));
             }
-        }
+        };
+        Ok(SocketAddr::new(ip, port).into())
     }
 
-    /// The addresses to connect to, where no name has to be looked up.
-    pub fn to_connect(&self) -> Result<Option<Vec<IpAddr>>, Refusal> {
-        let localhost = || vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        match &self.host {
-            _ if self.port == 0 => Err(invalid("port 0 cannot be connected to")),
-            HostName::Any => Err(invalid("host * cannot be connected to")),
-            HostName::Address(address) => Ok(Some(vec![*address])),
-            HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => Ok(Some(localhost())),
-            HostName::Name(_) => Ok(None),
-        }
+    /// The addresses to connect to, or the name to be looked up for them.
+    pub fn into_connect(self) -> Result<Dial, Refusal> {
+        let (host, port) = match self {
+            Place::Local(address) => return Ok(Dial::Addresses(vec![address])),
+            Place::Internet(_, 0) => return Err(invalid("port 0 cannot be connected to")),
+            Place::Internet(host, port) => (host, port),
+        };
+        let all = match host {
+            HostName::Any => return Err(invalid("host * cannot be connected to")),
+            HostName::Address(address) => vec![address],
+            HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => {
+                vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+            }
+            HostName::Name(name) => return Ok(Dial::Name(name, port)),
+        };
+        Ok(Dial::Addresses(all.into_iter().map(|ip| SocketAddr::new(ip, port).into()).collect()))
     }
 }
 
@@ -156,14 +206,32 @@ mod tests {
     #[test]
     fn addresses_names_and_presets_are_read() {
         let (place, framing) = read("tcp://0.0.0.0:7777?frame=u16le&max=65536").unwrap();
-        assert_eq!(place.to_listen().unwrap(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        assert_eq!((place.port, framing.length_bytes, framing.little_endian), (7777, 2, true));
+        assert_eq!(bound(place), "0.0.0.0:7777");
+        assert_eq!((framing.length_bytes, framing.little_endian), (2, true));
         assert_eq!(framing.frame_max_bytes, 65_536);
         let (place, _) = read("tcp://[::1]:0").unwrap();
-        assert_eq!(place.to_listen().unwrap(), IpAddr::V6(Ipv6Addr::LOCALHOST));
-        assert_eq!(read("tcp://*:1").unwrap().0.host, HostName::Any);
+        assert_eq!(bound(place), "[::1]:0");
+        assert_eq!(read("tcp://*:1").unwrap().0, Place::Internet(HostName::Any, 1));
         let (place, _) = read("tcp://play.example.net:9").unwrap();
-        assert_eq!(place.to_connect().unwrap(), None);
+        assert!(matches!(place.into_connect(), Ok(Dial::Name(_, 9))));
+    }
+
+    fn bound(place: Place) -> String {
+        let address = place.into_listen().unwrap().as_socket();
+        address.expect("of the internet").to_string()
+    }
+
+    #[test]
+    fn local_sockets_have_a_path_or_a_name() {
+        let place = |url: &str| match read(url).unwrap().0 {
+            Place::Local(address) => address,
+            other => panic!("{other:?}"),
+        };
+        let path = std::path::Path::new("/run/a game.sock");
+        for url in ["unix:///run/a%20game.sock", "unix:/run/a%20game.sock?frame=u16le"] {
+            assert_eq!(place(url).as_pathname(), Some(path), "{url}");
+        }
+        assert_eq!(place("unix:@game").as_abstract_namespace(), Some(&b"game"[..]));
     }
 
     #[test]
@@ -188,10 +256,17 @@ mod tests {
             "ftp://h:1",
             "tcp://h h:1",
             "tcp://[::1:1",
+            "unix:",
+            "unix:///",
+            "unix:@",
+            "unix:game.sock",
+            "unix://host/path",
+            "unix:///a%00b",
+            "unix:///a#f",
         ] {
             assert_eq!(read(url).err(), Some(Error::Invalid), "{url}");
         }
-        for url in ["udp://h:1", "unix:///tmp/x", "wss://h:1", "tcp://h:1?frame=line"] {
+        for url in ["udp://h:1", "wss://h:1", "tcp://h:1?frame=line"] {
             assert_eq!(read(url).err(), Some(Error::Unsupported), "{url}");
         }
     }

@@ -165,6 +165,11 @@ impl Entry {
         };
         match answer {
             Err(error) if sys::in_progress(&error) => Tried::Blocked(Op::Connect(address)),
+            // A local listener whose backlog is full: connect(2). Nothing tells when it is not.
+            Err(error) if sys::would_block(&error) => {
+                self.connecting = false;
+                Tried::Later(Op::Connect(address))
+            }
             answer => {
                 self.connecting = false;
                 Tried::Done(Outcome::Connected(answer))

@@ -84,7 +84,6 @@ fn of_a_later_version() {
     let net = Net::new();
     for (url, word) in [
         ("udp://127.0.0.1:7777", "udp"),
-        ("unix:///tmp/socket", "unix"),
         ("tls://127.0.0.1:7777", "tls"),
         ("ws://127.0.0.1:7777", "ws"),
         ("wss://127.0.0.1:7777", "wss"),

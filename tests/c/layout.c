@@ -159,13 +159,17 @@ static void facts(void)
     FIELD(sockeye_listener_info, local, 8, 24);
     FIELD(sockeye_listener_info, accepted, 32, 8);
     END();
-    SIZE(sockeye_conn_info, 72);
+    SIZE(sockeye_conn_info, 88);
     FIELD(sockeye_conn_info, struct_size, 0, 4);
     FIELD(sockeye_conn_info, queue, 4, 4);
     FIELD(sockeye_conn_info, peer, 8, 24);
     FIELD(sockeye_conn_info, local, 32, 24);
     FIELD(sockeye_conn_info, listener, 56, 8);
     FIELD(sockeye_conn_info, user_data, 64, 8);
+    FIELD(sockeye_conn_info, has_credentials, 72, 4);
+    FIELD(sockeye_conn_info, peer_pid, 76, 4);
+    FIELD(sockeye_conn_info, peer_uid, 80, 4);
+    FIELD(sockeye_conn_info, peer_gid, 84, 4);
     END();
 }
 

@@ -58,7 +58,7 @@ impl Host {
             .unwrap_or_else(|status| panic!("a door at {url}: {status}, {}", last_error()));
         self.rules.listening(listener.id);
         let info = self.net.listener_info(listener).expect("a door has a port");
-        assert_ne!(info.port, 0, "a bound port");
+        assert!(info.port != 0 || url.starts_with("unix:"), "a bound port");
         Door { listener, port: info.port as u16 }
     }
 

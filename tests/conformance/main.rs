@@ -19,6 +19,7 @@ mod gather;
 mod handles;
 mod hosts;
 mod lifecycle;
+mod local;
 mod log;
 mod overflow;
 mod parity;

@@ -31,9 +31,10 @@ fn what_it_began_with_goes_when_it_is_connected() {
     let mut conn = conn();
     conn.set_deadline(None);
     assert!(conn.more.is_none() && conn.next_address().is_none());
-    let [first, second] = ["1.2.3.4:5", "[::1]:6"].map(|text| text.parse().expect("one"));
+    let address = |text: &str| SockAddr::from(text.parse::<SocketAddr>().expect("one"));
+    let [first, second] = ["1.2.3.4:5", "[::1]:6"].map(address);
     conn.set_deadline(Some((9, Cause::TimeoutConnect)));
-    conn.set_addresses([first, second]);
+    conn.set_addresses([first.clone(), second]);
     assert_eq!((conn.next_address(), conn.has_addresses()), (Some(first), true));
     assert_eq!(conn.deadline(), Some((9, Cause::TimeoutConnect)));
     conn.begun();

@@ -6,4 +6,4 @@ pub mod linux;
 pub mod unix;
 
 #[cfg(unix)]
-pub use unix::sys;
+pub use unix::{local, sys};
