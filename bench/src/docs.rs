@@ -3,7 +3,7 @@
 use crate::charts::{self, Bar, Bars, Line, Panel};
 use crate::figures::Measured;
 use crate::memory;
-use crate::peers::{EPOLL, Family};
+use crate::peers::{EPOLL, Family, POOL};
 use crate::report::{self, Report};
 use crate::stats::Quartiles;
 use crate::table::Table;
@@ -50,10 +50,20 @@ fn drawings(report: &Report) -> Result<Vec<(&'static str, String)>> {
         (Group::Ticks, "games.svg", "Games: server CPU for a message, ratio to the epoll loop"),
     ];
     for (group, name, title) in charts {
-        let panels: Vec<Panel> = of(report, group).map(panel).collect();
+        let panels: Vec<Panel> = of(report, group).map(|measured| panel(measured, EPOLL)).collect();
         if !panels.is_empty() {
             drawn.push((name, charts::bars(&ratios(title), &panels)?));
         }
+    }
+    let panels: Vec<Panel> =
+        of(report, Group::Models).map(|measured| panel(measured, POOL)).collect();
+    if !panels.is_empty() {
+        let title = "Every model: server CPU for a message, ratio to the model EPOLL in POOL";
+        let how = Bars {
+            axis: "server CPU, ratio to EPOLL in POOL (median, quartiles)".into(),
+            ..ratios(title)
+        };
+        drawn.push(("models.svg", charts::bars(&how, &panels)?));
     }
     let lines = scaling(&of(report, Group::Scaling).collect::<Vec<_>>());
     if !lines.is_empty() {
@@ -83,14 +93,15 @@ fn of(report: &Report, group: Group) -> impl Iterator<Item = &Measured> {
     filled.filter(move |measured| measured.workload.group == group)
 }
 
-fn panel(measured: &Measured) -> Panel {
-    let base = &measured.rows[0];
+/// The costs of a workload as ratios to those of one contender.
+fn panel(measured: &Measured, reference: &str) -> Panel {
+    let base = measured.row(reference).unwrap_or(&measured.rows[0]);
     let cost = base.of(|sample| Some(sample.cost() / 1000.0)).map_or(0.0, |found| found.median);
     let bars = measured.rows.iter().filter_map(|row| {
         let (label, family) = (row.peer.name.clone(), row.peer.family);
         Some(Bar { label, family, value: row.cost_ratio(base)? })
     });
-    let title = format!("{} ({EPOLL}: {cost:.2} µs)", measured.workload.name);
+    let title = format!("{} ({}: {cost:.2} µs)", measured.workload.name, base.peer.name);
     Panel { title, bars: bars.collect() }
 }
 

@@ -62,6 +62,9 @@ const MODELS: [(&str, u32); 5] = [
     ("io_uring", u32::MAX),
 ];
 
+/// Models whose work is bound to a thread: the host cannot turn them beside a thread of ours.
+pub const BOUND: [&str; 1] = ["io_uring"];
+
 fn form(name: &str, family: Family, form: &str) -> Peer {
     Peer { name: name.into(), family, args: vec!["--form".into(), form.into()] }
 }

@@ -19,10 +19,11 @@ pub struct Report {
     pub failures: Vec<Failure>,
 }
 
-const SECTIONS: [(Group, &str, Option<&str>); 3] = [
+const SECTIONS: [(Group, &str, Option<&str>); 4] = [
     (Group::Echo, "Echo", Some("echo")),
     (Group::Ticks, "Games, and comings and goings", Some("games")),
     (Group::RoundTrip, "Round trip", None),
+    (Group::Models, "Models", Some("models")),
 ];
 
 impl Report {
@@ -48,7 +49,7 @@ impl Report {
             }
             out.push_str(&format!("## {title}\n\n"));
             if let Some(chart) = chart {
-                show(&mut out, chart, "Server CPU, ratios to the epoll loop");
+                show(&mut out, chart, "Server CPU for a message, as ratios");
             }
             of.iter().for_each(|measured| workload(&mut out, measured));
         }
@@ -308,7 +309,7 @@ mod tests {
         let want =
             ["1.65", "1.10 [1.10–1.10]", "0.66", "10,000", "2 %", "90 µs", "200 µs", "3.0 ms"];
         assert_eq!(cells[2..10], want);
-        assert!(text.contains("![Server CPU, ratios to the epoll loop](echo.svg)"));
+        assert!(text.contains("![Server CPU for a message, as ratios](echo.svg)"));
         assert!(text.ends_with("* churn: x: it ended\n"));
     }
 

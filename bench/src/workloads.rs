@@ -1,6 +1,6 @@
 //! What the servers are loaded with, and which servers.
 
-use crate::peers::{self, HOST, Peer};
+use crate::peers::{self, HOST, POOL, Peer};
 use std::time::Duration;
 
 /// Sockeye's own, beside `epoll`, that run on this machine, and the most connections of each.
@@ -12,6 +12,7 @@ pub enum Group {
     Echo,
     Ticks,
     RoundTrip,
+    Models,
     Scaling,
 }
 
@@ -224,10 +225,6 @@ fn scaling(conns: u32) -> Workload {
 
 /// All of them, in the order of the report. `models` are Sockeye's beside `epoll`.
 pub fn all(models: &Models) -> Vec<Workload> {
-    let mut of_models: Vec<Peer> = Vec::new();
-    for (model, _) in models {
-        of_models.push(peers::pool().with(&format!(", {model}"), &["--model", model]));
-    }
     let echoes = || {
         let both = [peers::epoll(), peers::epoll_edge()].into_iter().chain(peers::drives());
         both.chain(peers::loops()).chain(peers::hosts()).collect::<Vec<Peer>>()
@@ -238,7 +235,7 @@ pub fn all(models: &Models) -> Vec<Workload> {
     };
     let mut workloads = vec![
         Workload { peers: echoes(), ..closed(1, 64, 1) },
-        Workload { peers: echoes().into_iter().chain(of_models).collect(), ..closed(64, 64, 1) },
+        Workload { peers: echoes(), ..closed(64, 64, 1) },
         Workload { peers: echoes(), ..closed(1000, 64, 1) },
         Workload {
             peers: echoes(),
@@ -272,10 +269,38 @@ pub fn all(models: &Models) -> Vec<Workload> {
     let spinning = drives.clone().map(spin);
     let all_drives = [peers::epoll()].into_iter().chain(drives).chain(spinning);
     workloads.push(Workload { peers: all_drives.collect(), ..round_trip() });
+    workloads.extend(of_models(models));
     for conns in [100, 1000, 10_000, 15_000] {
         workloads.push(Workload { peers: of_scaling(conns, models), ..scaling(conns) });
     }
     workloads
+}
+
+/// Sockeye with each of its models: what a model costs, all else alike.
+fn of_models(models: &Models) -> [Workload; 3] {
+    let peers = |conns: u32| -> Vec<Peer> {
+        let mut peers = vec![peers::epoll(), peers::pool(), peers::lend()];
+        for (model, _) in models.iter().filter(|(_, most)| conns <= *most) {
+            let args = ["--model", model];
+            peers.push(peers::pool().with(&format!(", {model}"), &args));
+            if !peers::BOUND.contains(model) {
+                peers.push(peers::lend().with(&format!(", {model}"), &args));
+            }
+        }
+        peers
+    };
+    let models = |name: &str, workload: Workload| Workload {
+        name: format!("models, {name}"),
+        group: Group::Models,
+        extra: Extra::RatioTo(POOL),
+        peers: peers(workload.conns),
+        ..workload
+    };
+    [
+        models("64 × 64 B", closed(64, 64, 1)),
+        models("1,000 × 64 B", closed(1000, 64, 1)),
+        models("broadcast, 1,000", broadcast(String::new(), 1000, 200, 1, TICK_MS)),
+    ]
 }
 
 /// The reference, and each model in two drives.
@@ -283,7 +308,8 @@ fn of_scaling(conns: u32, models: &Models) -> Vec<Peer> {
     let fits = models.iter().filter(|(_, most)| conns <= *most).map(|(model, _)| *model);
     let mut peers = vec![peers::epoll()];
     for model in std::iter::once("epoll").chain(fits) {
-        for drive in [peers::pool(), peers::host()] {
+        let drives = [Some(peers::pool()), (!peers::BOUND.contains(&model)).then(peers::host)];
+        for drive in drives.into_iter().flatten() {
             peers.push(drive.with(&format!(", {model}"), &["--model", model]));
         }
     }
@@ -293,7 +319,7 @@ fn of_scaling(conns: u32, models: &Models) -> Vec<Peer> {
 /// Whether a quick run has it.
 pub fn quick(name: &str) -> bool {
     let names = ["echo, 64 × 64 B, 1 ", "echo, 1,000 × 64 B, 8 ", "game loop", "broadcast, 1,000"];
-    let more = ["chatty", "round trip", "scaling, 1,000"];
+    let more = ["chatty", "round trip", "models, 64", "scaling, 1,000"];
     names.iter().chain(&more).any(|start| name.starts_with(start))
 }
 
@@ -322,8 +348,8 @@ mod tests {
 
     #[test]
     fn a_model_is_measured_as_far_as_it_goes() {
-        let has = |conns| of_scaling(conns, &[("select", 1000)]).len();
-        assert_eq!((has(1000), has(10_000)), (5, 3));
+        let has = |conns| of_scaling(conns, &[("select", 1000), ("io_uring", u32::MAX)]).len();
+        assert_eq!((has(1000), has(10_000)), (6, 4), "a bound one is not lent");
     }
 
     #[test]
