@@ -73,6 +73,9 @@
 /// `queue` of an endpoint: each new connection goes to the queue with the fewest.
 #define SOCKEYE_QUEUE_SPREAD UINT32_C(0xFFFFFFFF)
 
+/// Parts that one message may have.
+#define SOCKEYE_MESSAGE_PARTS_MAX 64
+
 /// The values of a `sockeye_status` that are not a count.
 typedef enum {
     /// Done.
@@ -426,6 +429,37 @@ typedef struct {
     /// Opaque, but for `sockeye_conn_index`.
     uint64_t id;
 } sockeye_conn;
+
+/// Some bytes of the host's.
+typedef struct {
+    /// The first; may be NULL when `len` is 0.
+    const uint8_t *data;
+    /// How many.
+    size_t len;
+} sockeye_bytes;
+
+/// A message in parts. Fill it with `sockeye_message_init`, then change what you need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_message_init`.
+    uint32_t struct_size;
+    /// Must be 0.
+    uint32_t flags;
+    /// What the message is about, where only the newest counts: of two messages with the same key
+    /// to one connection the newer takes the place of the older one, if nothing of that was given
+    /// to the system yet. It stands where the older one stood, and leaves when that would have.
+    /// Needs a framing other than RAW. Default 0: of nothing.
+    uint64_t key;
+    /// The message is these, one behind the other. May be NULL when `parts_count` is 0.
+    const sockeye_bytes *parts;
+    /// How many, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
+    uint32_t parts_count;
+    /// Must be 0.
+    uint32_t reserved;
+    /// The `id` of a buffer that the host has: parts in its memory are not copied, but for those
+    /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside of it or wholly
+    /// outside. Default 0: none.
+    uint64_t buffer_id;
+} sockeye_message;
 
 /// One event, 64 bytes.
 typedef struct {
@@ -867,6 +901,41 @@ SOCKEYE_API
 sockeye_status sockeye_conn_set_user_data(sockeye_net *net,
                                           sockeye_conn conn,
                                           uint64_t user_data);
+
+/// Fills `message` with the defaults, up to `size` bytes, and zeroes what this library does not
+/// know of it.
+///
+/// Ownership: `message` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_message_init(sockeye_message *message, size_t size);
+
+/// Gives one message in parts to one connection or to many. Each takes it, whole or not at all,
+/// or not, as in `sockeye_send`; it is framed as one message by each one's framing. What is copied
+/// is copied once for all neighbours that have the same framing.
+///
+/// Ownership: `conns`, `message` and the parts are copied, but for those in the buffer: of that
+///            the library takes a reference of its own. The host releases its own as ever, also
+///            at once, and does not write to the buffer's memory after the first send of it.
+///            `out_each`, if given, has room for `count` answers.
+/// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `parts` when `parts_count` is 0;
+///            a part's `data` when its `len` is 0.
+/// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
+///            key it takes an older one's place.
+/// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
+///            ERR_NO_MEMORY (nobody took it; to one connection that is its ERR_AGAIN, and a
+///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
+///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
+/// Since:     0.1
+SOCKEYE_API
+SOCKEYE_MUST_USE
+sockeye_status sockeye_send_message(sockeye_net *net,
+                                    const sockeye_conn *conns,
+                                    size_t count,
+                                    const sockeye_message *message,
+                                    sockeye_status *out_each);
 
 /// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns at the
 /// first; `timeout_ms` is the upper bound, 0 does not wait, -1 waits for ever. Ends the batch

@@ -46,14 +46,14 @@ impl Block {
         unsafe { block.as_ptr().cast::<u8>().add(HEADER) }
     }
 
-    /// One reference more.
+    /// So many references more.
     ///
     /// # Safety
     /// The caller has one.
     #[inline]
-    pub unsafe fn add_ref(block: NonNull<Block>) {
+    pub unsafe fn add_refs(block: NonNull<Block>, count: usize) {
         // SAFETY: the caller's reference keeps it alive.
-        unsafe { block.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+        unsafe { block.as_ref() }.refs.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Gives `count` references back; the last one returns the block to its pool.

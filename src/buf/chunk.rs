@@ -190,38 +190,28 @@ unsafe impl Send for Slice {}
 // SAFETY: as above.
 unsafe impl Sync for Slice {}
 
-/// A slice taken apart, for a host that keeps it as plain numbers.
-pub struct SliceParts {
-    /// First byte.
-    pub data: *mut u8,
-    /// Count of bytes.
-    pub len: u32,
-    /// The block, opaque.
-    pub block: *mut (),
-}
-
 impl Slice {
-    /// Gives the reference away as plain numbers.
-    pub fn into_parts(self) -> SliceParts {
-        let data = self.as_ptr().cast_mut();
-        let parts = SliceParts {
-            data,
-            len: self.len,
-            block: self.block.map_or(std::ptr::null_mut(), |block| block.as_ptr().cast()),
-        };
-        mem::forget(self);
-        parts
+    /// Gives the slice away as a number that is never 0.
+    pub fn into_number(self) -> u64 {
+        Box::into_raw(Box::new(self)) as u64
     }
 
-    /// Takes a reference back.
+    /// Takes a slice back.
     ///
     /// # Safety
-    /// `parts` come from `into_parts` and are used once.
-    pub unsafe fn from_parts(parts: SliceParts) -> Slice {
-        let block = NonNull::new(parts.block.cast::<Block>());
-        let start =
-            block.map_or(0, |block| (parts.data as usize - Block::bytes(block) as usize) as u32);
-        Slice { block, start, len: parts.len }
+    /// `number` comes from `into_number` and is not used again.
+    pub unsafe fn from_number(number: u64) -> Slice {
+        // SAFETY: the caller's: the box was given away and is taken back once.
+        *unsafe { Box::from_raw(number as usize as *mut Slice) }
+    }
+
+    /// Looks at a slice that was given away.
+    ///
+    /// # Safety
+    /// `number` comes from `into_number` and is not taken back during `'a`.
+    pub unsafe fn of_number<'a>(number: u64) -> &'a Slice {
+        // SAFETY: the caller's: the box lives, and nobody changes what is in it.
+        unsafe { &*(number as usize as *const Slice) }
     }
 
     /// Bytes of the block behind the slice; what holding it pins.
@@ -248,7 +238,7 @@ impl Clone for Slice {
     fn clone(&self) -> Self {
         if let Some(block) = self.block {
             // SAFETY: this slice's own reference.
-            unsafe { Block::add_ref(block) };
+            unsafe { Block::add_refs(block, 1) };
         }
         Slice { block: self.block, start: self.start, len: self.len }
     }
@@ -360,6 +350,49 @@ impl From<Slice> for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// Gives many slices of the same bytes: as many as were foreseen cost one atomic in all.
+pub struct Source {
+    slice: Slice,
+    /// References owned beside that of `slice`.
+    spare: usize,
+}
+
+impl Source {
+    /// A source of `slice` that is to be asked about `count` times.
+    pub fn new(slice: Slice, count: usize) -> Source {
+        if let Some(block) = slice.block {
+            // SAFETY: the slice's own reference.
+            unsafe { Block::add_refs(block, count) };
+        }
+        Source { slice, spare: count }
+    }
+
+    /// `len` bytes from `start` on.
+    pub fn part(&mut self, start: usize, len: usize) -> Slice {
+        assert!(start + len <= self.slice.len(), "only what is there can be given");
+        let mut part = match self.spare.checked_sub(1) {
+            Some(spare) => {
+                self.spare = spare;
+                let Slice { block, start, len } = self.slice;
+                Slice { block, start, len }
+            }
+            None => self.slice.clone(),
+        };
+        part.advance(start);
+        part.truncate(len);
+        part
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Some(block) = mem::take(&mut self.slice).into_block() {
+            // SAFETY: the spare references and that of `slice` were this source's own.
+            unsafe { Block::drop_refs(block, self.spare + 1) };
+        }
     }
 }
 

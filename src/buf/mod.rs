@@ -13,7 +13,7 @@ mod tests;
 mod train;
 
 pub use arena::Arena;
-pub use chunk::{Chunk, Reader, Release, Slice, SliceParts};
+pub use chunk::{Chunk, Reader, Release, Slice, Source};
 pub use lock::{Lock, LockGuard};
 pub use part::Part;
 pub use pool::{ARENA_BYTES, CHUNK_BYTES, Pool};

@@ -33,6 +33,11 @@ impl Part {
         Part { block: Some(block), start, len: 0, room, messages: 0 }
     }
 
+    /// A part whose bytes are elsewhere, as if they had been lent.
+    pub fn elsewhere(len: u32) -> Part {
+        Part { len, ..Part::default() }
+    }
+
     /// Bytes written and not dropped.
     #[inline(always)]
     pub fn len(&self) -> u32 {
@@ -76,6 +81,11 @@ impl Part {
         self.room = 0;
     }
 
+    /// Whether its bytes are elsewhere.
+    pub fn is_lent(&self) -> bool {
+        self.block.is_none() && self.len > 0
+    }
+
     /// What was written, to be sent; the room is given up. It comes back with `restore`.
     #[inline(always)]
     pub fn lend(&mut self) -> Slice {
@@ -104,7 +114,7 @@ impl Part {
         assert!(len <= self.len, "only what is there can be cut");
         if let Some(block) = self.block {
             // SAFETY: this part's own reference.
-            unsafe { Block::add_ref(block) };
+            unsafe { Block::add_refs(block, 1) };
         }
         let rest = Part {
             block: self.block,

@@ -251,7 +251,7 @@ fn released_slices_of_one_block_go_together() {
 }
 
 #[test]
-fn a_slice_survives_as_plain_numbers() {
+fn a_slice_survives_as_a_number() {
     let pool = Bounded::new(1 << 20);
     let mut chunk = pool.take(100);
     drop(chunk.write(b"in front of it"));
@@ -259,19 +259,52 @@ fn a_slice_survives_as_plain_numbers() {
     drop(chunk);
     slice.advance(3);
     slice.truncate(4);
-    let parts = slice.into_parts();
-    assert_eq!(parts.len, 4);
+    let number = slice.into_number();
     let out = pool.bytes();
-    assert!(out > 0, "the numbers keep the block");
-    // SAFETY: these are the parts, once.
-    let again = unsafe { Slice::from_parts(parts) };
-    assert_eq!((&*again, pool.bytes()), (&b"3456"[..], out));
+    assert!(number != 0 && out > 0, "the number keeps the block");
+    // SAFETY: it is taken back below.
+    let seen = unsafe { Slice::of_number(number) };
+    let copy = seen.clone();
+    assert_eq!(&**seen, b"3456");
+    // SAFETY: this is the number, once.
+    let again = unsafe { Slice::from_number(number) };
+    assert_eq!((&*again, again.as_ptr()), (&b"3456"[..], copy.as_ptr()));
     drop(again);
+    assert_eq!((&*copy, pool.bytes()), (&b"3456"[..], out));
+    drop(copy);
     assert_eq!(pool.bytes(), 0);
-    let nothing = Slice::default().into_parts();
-    assert!(nothing.block.is_null() && nothing.len == 0);
-    // SAFETY: as above.
-    assert!(unsafe { Slice::from_parts(nothing) }.is_empty());
+}
+
+#[test]
+fn a_source_gives_more_and_less_than_foreseen() {
+    let pool = Bounded::new(1 << 20);
+    let slice = || {
+        let mut chunk = pool.take(100);
+        drop(chunk.write(b"in front of it"));
+        chunk.write(b"0123456789")
+    };
+    for (foreseen, count) in [(0, 0), (0, 3), (3, 0), (3, 2), (3, 3), (3, 7)] {
+        let mut source = Source::new(slice(), foreseen);
+        let mut parts: Vec<Slice> = (0..count).map(|at| source.part(at, 10 - at)).collect();
+        let early = parts.pop();
+        drop(early);
+        drop(source);
+        for (at, part) in parts.iter().enumerate() {
+            assert_eq!(**part, b"0123456789"[at..]);
+        }
+        assert_eq!(pool.bytes() > 0, !parts.is_empty(), "{count} of {foreseen}");
+        drop(parts);
+        assert_eq!(pool.bytes(), 0, "{count} of {foreseen}");
+    }
+    drop(Source::new(Slice::default(), 5));
+}
+
+#[test]
+#[should_panic = "only what is there can be given"]
+fn a_source_gives_only_what_it_has() {
+    let pool = Bounded::new(1 << 20);
+    let slice = pool.take(100).write(b"0123456789");
+    drop(Source::new(slice, 1).part(5, 6));
 }
 
 #[test]

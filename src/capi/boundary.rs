@@ -112,33 +112,57 @@ pub unsafe fn bytes_arg<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> {
     Some(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
+/// Why a struct that begins with its own size cannot be read.
+pub enum Unread {
+    /// Of no size that a release had.
+    Size(usize),
+    /// With something set that this library does not know.
+    Unknown,
+}
+
 /// A struct that begins with its own size. `T` is repr(C), plain numbers, without padding.
 ///
 /// # Safety
 /// `given` has as many readable bytes as its first field says.
-pub unsafe fn read_sized<T: Copy>(
-    given: *const T,
-    defaults: &T,
-    name: &str,
-) -> Result<T, sockeye_status> {
+pub unsafe fn copy_sized<T: Copy>(given: *const T, defaults: &T) -> Result<T, Unread> {
     // SAFETY: at least the size field is there.
     let size = unsafe { given.cast::<u32>().read() } as usize;
     let known = size_of::<T>();
     // The first release knows one size of each struct; later ones add theirs to this test.
     if size < known || size > STRUCT_MAX {
-        let words = format!("{name}.struct_size is {size}, this library knows {known}");
-        return Err(fail(Error::Invalid, words));
+        return Err(Unread::Size(size));
     }
     // SAFETY: the caller gives `size` bytes.
     let tail = unsafe { std::slice::from_raw_parts(given.cast::<u8>().add(known), size - known) };
     if tail.iter().any(|&byte| byte != 0) {
-        let words = format!("{name} has fields set that this library does not know");
-        return Err(fail(Error::Invalid, words));
+        return Err(Unread::Unknown);
     }
     let mut out = *defaults;
     // SAFETY: both have `known` bytes, and any bytes are a value of such a struct.
     unsafe { std::ptr::copy_nonoverlapping(given, &mut out, 1) };
     Ok(out)
+}
+
+/// As `copy_sized`, with words where it fails.
+///
+/// # Safety
+/// As of `copy_sized`.
+pub unsafe fn read_sized<T: Copy>(
+    given: *const T,
+    defaults: &T,
+    name: &str,
+) -> Result<T, sockeye_status> {
+    let known = size_of::<T>();
+    // SAFETY: as this function's own.
+    unsafe { copy_sized(given, defaults) }.map_err(|unread| {
+        let words = match unread {
+            Unread::Size(size) => {
+                format!("{name}.struct_size is {size}, this library knows {known}")
+            }
+            Unread::Unknown => format!("{name} has fields set that this library does not know"),
+        };
+        fail(Error::Invalid, words)
+    })
 }
 
 /// Writes defaults to a struct of the caller's `size` and zeroes the tail.

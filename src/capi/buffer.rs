@@ -4,7 +4,7 @@ use super::boundary::{self, enter, guard};
 use super::event::sockeye_event;
 use super::net::sockeye_net;
 use super::status::sockeye_status;
-use crate::buf::{Slice, SliceParts};
+use crate::buf::Slice;
 use crate::engine::{Error, Kind};
 
 /// A piece of the library's memory in the host's hands, until `sockeye_buffer_release`.
@@ -22,10 +22,10 @@ pub struct sockeye_buffer {
 }
 
 impl sockeye_buffer {
-    /// The host's reference to `slice`: its block, to be found again by `release`.
+    /// The host's reference to `slice`, to be found again by `release` and `send_message`.
     fn from_slice(slice: Slice, data_len: u32) -> sockeye_buffer {
-        let SliceParts { data, len, block } = slice.into_parts();
-        sockeye_buffer { data, data_len, capacity: len, id: block as u64 }
+        let (data, capacity) = (slice.as_ptr().cast_mut(), slice.len() as u32);
+        sockeye_buffer { data, data_len, capacity, id: slice.into_number() }
     }
 }
 
@@ -123,13 +123,8 @@ pub unsafe extern "C" fn sockeye_buffer_release(buffer: *const sockeye_buffer) -
         // SAFETY: not NULL, so a buffer.
         let buffer = unsafe { buffer.read() };
         if buffer.id != 0 {
-            let parts = SliceParts {
-                data: buffer.data,
-                len: buffer.capacity,
-                block: buffer.id as usize as *mut (),
-            };
             // SAFETY: from `acquire` or `hold`, unchanged, and released once, as documented.
-            drop(unsafe { Slice::from_parts(parts) });
+            drop(unsafe { Slice::from_number(buffer.id) });
         }
         0
     })

@@ -79,26 +79,59 @@ pub unsafe extern "C" fn sockeye_send_many(
             Ok(net) => net,
             Err(status) => return status,
         };
-        if (conns.is_null() && count > 0) || count > i32::MAX as usize {
-            return boundary::refuse(Error::Invalid);
-        }
         // SAFETY: the caller gives `data_len` readable bytes.
         let Some(data) = (unsafe { bytes_arg(data, data_len) }) else {
             return boundary::refuse(Error::Invalid);
         };
-        let tell = |at: usize, answer: Result<(), Error>| {
-            if !out_each.is_null() {
-                // SAFETY: the caller gives room for `count` answers, and `at < count`.
-                unsafe { out_each.add(at).write(boundary::answer(answer)) };
-            }
+        // SAFETY: the caller gives `count` handles, and room for as many answers or NULL.
+        let Some(targets) = (unsafe { Targets::new(conns, count, out_each) }) else {
+            return boundary::refuse(Error::Invalid);
         };
-        // SAFETY: the caller gives `count` handles, and `at < count`.
-        let conn = |at: usize| unsafe { conns.add(at).read() }.id;
-        match net.send_many(count, conn, data, tell) {
+        let tell = |at: usize, answer| targets.tell(at, answer);
+        match net.send_many(count, |at| targets.conn(at), data, tell) {
             Ok(taken) => taken as sockeye_status,
             Err(error) => boundary::refuse(error),
         }
     })
+}
+
+/// The connections of a send to many, and where their answers go.
+pub(super) struct Targets {
+    conns: *const sockeye_conn,
+    count: usize,
+    out_each: *mut sockeye_status,
+}
+
+impl Targets {
+    /// None: NULL for some, or more than can be counted in an answer.
+    ///
+    /// # Safety
+    /// As long as it is used, `conns` is NULL or has `count` handles, and `out_each` is NULL or
+    /// has room for `count` answers.
+    pub unsafe fn new(
+        conns: *const sockeye_conn,
+        count: usize,
+        out_each: *mut sockeye_status,
+    ) -> Option<Targets> {
+        let well = (!conns.is_null() || count == 0) && count <= i32::MAX as usize;
+        well.then_some(Targets { conns, count, out_each })
+    }
+
+    /// One's handle.
+    pub fn conn(&self, at: usize) -> u64 {
+        assert!(at < self.count, "no such connection was given");
+        // SAFETY: there are `count` handles, by the word of who made this.
+        unsafe { self.conns.add(at).read() }.id
+    }
+
+    /// Writes one's answer, if they are asked for.
+    pub fn tell(&self, at: usize, answer: Result<(), Error>) {
+        assert!(at < self.count, "no such connection was given");
+        if !self.out_each.is_null() {
+            // SAFETY: there is room for `count` answers, by the word of who made this.
+            unsafe { self.out_each.add(at).write(boundary::answer(answer)) };
+        }
+    }
 }
 
 /// Closes a connection. Afterwards polls give only its CLOSED; events that are already in the

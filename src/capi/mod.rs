@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod event;
 pub mod facts;
 pub mod log;
+pub mod message;
 pub mod model;
 pub mod net;
 pub mod queue;

@@ -8,17 +8,15 @@ use super::log::Level;
 use super::net::Net;
 use super::table::{Entry, Held};
 use super::url::{self, Dial};
-use crate::buf::{Chunk, Slice};
+use crate::buf::Slice;
 use crate::io::Token;
 use crate::io::os::local::{self, SocketFile};
-use crate::session::{Cause, Memory, Outgoing, SendError, Session};
+use crate::session::{Cause, Outgoing, SendError, Session};
 use socket2::{SockAddr, Socket, Type};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
-/// Larger messages are copied outside of the connection's lock.
-const LOCKED_COPY_MAX: usize = 4096;
 /// Larger buffers are not given out.
 const ACQUIRE_MAX: usize = i32::MAX as usize;
 
@@ -153,131 +151,6 @@ impl Net {
         out(self.conn_id(token));
         core.homes[home].post(Command::Tend(token));
         Ok(())
-    }
-
-    /// Gives one message to a connection.
-    #[inline]
-    pub fn send(&self, token: Token, data: &[u8]) -> Result<(), Error> {
-        self.check_running()?;
-        let mut held = self.hold_conn(token)?;
-        if data.len() <= LOCKED_COPY_MAX {
-            return self.take(token, held, Outgoing::Copy(data));
-        }
-        let conn = held.conn().ok_or(Error::Stale)?;
-        let endpoint = conn.endpoint.clone();
-        let wire = Session::wire_bytes(&endpoint.framing, data)?;
-        if wire > endpoint.limits.outbox_max_bytes as usize {
-            return Err(Error::TooBig);
-        }
-        drop(held);
-        let framed = Session::frame(&endpoint.framing, &self.core.pool, data);
-        let mut held = self.hold_conn(token)?;
-        match framed {
-            Ok(framed) => self.take(token, held, Outgoing::Framed(framed.into_slice())),
-            Err(SendError::Memory) => {
-                let conn = held.conn().ok_or(Error::Stale)?;
-                let error = conn.session.refuse_for_memory();
-                self.thirst(token, usize::from(conn.home));
-                Err(error.into())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Where the sends of a worker's connections get their memory.
-    fn memory(&self, home: usize) -> Memory<'_> {
-        Memory { arena: &self.core.homes[home].arena, pool: &self.core.pool }
-    }
-
-    /// Gives a message to a locked connection, and has its worker look at it.
-    #[inline]
-    fn take(&self, token: Token, mut held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
-        let conn = held.conn().ok_or(Error::Stale)?;
-        if !conn.takes_sends() {
-            if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.end) {
-                // A paused connection broke: the send that fails lets it be told.
-                conn.end_abruptly(cause, os_error);
-                let home = usize::from(conn.home);
-                drop(held);
-                self.core.homes[home].post(Command::Tend(token));
-            }
-            return Err(Error::Closed);
-        }
-        let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
-        let home = usize::from(conn.home);
-        let memory = self.memory(home);
-        let taken = conn.session.send(framing, limits, memory, message, false);
-        match taken {
-            Ok(()) if std::mem::replace(&mut conn.dirty, true) => Ok(()),
-            Ok(()) => {
-                if self.core.is_manual() {
-                    // Under the lock: who finds it dirty may rely on the next flush.
-                    self.core.homes[home].stage(token);
-                } else {
-                    drop(held);
-                    self.core.homes[home].post(Command::Tend(token));
-                }
-                Ok(())
-            }
-            Err(SendError::Overflow) => {
-                conn.end_abruptly(Cause::LimitOutbox, 0);
-                drop(held);
-                self.core.homes[home].post(Command::Tend(token));
-                Err(Error::Closed)
-            }
-            Err(SendError::Memory) => {
-                self.thirst(token, home);
-                Err(Error::Again)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Has the worker look at a connection when there is memory again.
-    fn thirst(&self, token: Token, home: usize) {
-        self.core.homes[home].thirst(token);
-        self.core.pool.thirst();
-        // The last block may have come back before the line above.
-        if self.core.pool.has_room(crate::buf::CHUNK_BYTES) {
-            self.core.homes[home].wake();
-        }
-    }
-
-    /// Gives the same message to many; copied once for neighbours of the same framing.
-    pub fn send_many(
-        &self,
-        count: usize,
-        conn: impl Fn(usize) -> u64,
-        data: &[u8],
-        mut tell: impl FnMut(usize, Result<(), Error>),
-    ) -> Result<usize, Error> {
-        self.check_running()?;
-        let mut framed: Option<(Arc<Origin>, Result<Chunk, SendError>)> = None;
-        let mut taken = 0;
-        for at in 0..count {
-            let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
-                let mut held = self.hold_conn(token)?;
-                let endpoint = &held.conn().ok_or(Error::Stale)?.endpoint;
-                let same = framed.as_ref().is_some_and(|(known, _)| {
-                    Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
-                });
-                if !same {
-                    let chunk = Session::frame(&endpoint.framing, &self.core.pool, data);
-                    framed = Some((endpoint.clone(), chunk));
-                }
-                match &mut framed.as_mut().ok_or(Error::Invalid)?.1 {
-                    Ok(chunk) => self.take(token, held, Outgoing::Framed(chunk.share())),
-                    Err(SendError::Memory) => Err(Error::NoMemory),
-                    Err(error) => Err((*error).into()),
-                }
-            });
-            if answer == Err(Error::NoMemory) && taken == 0 {
-                return Err(Error::NoMemory);
-            }
-            taken += usize::from(answer.is_ok());
-            tell(at, answer);
-        }
-        Ok(taken)
     }
 
     /// Closes a connection, behind a last message if one is given.

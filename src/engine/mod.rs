@@ -14,6 +14,7 @@ mod inbox;
 mod log;
 mod net;
 mod resolve;
+mod sends;
 mod stop;
 mod table;
 mod tend;
@@ -32,6 +33,7 @@ pub use events::{Event, Handed, Notice};
 pub use facts::{ConnInfo, ConnStats, ListenerInfo, NetInfo, NetStats};
 pub use log::{Level, Sink};
 pub use net::Net;
+pub use sends::Message;
 
 use crate::buf::Pool;
 use crate::session::Millis;

@@ -4,7 +4,9 @@
 
 mod event;
 mod framer;
+mod keyed;
 mod limits;
+mod message;
 mod outbox;
 mod pieces;
 #[allow(clippy::module_inception)]
@@ -15,5 +17,6 @@ mod tests;
 pub use event::{Cause, Event, SendError};
 pub use framer::{Framing, FramingKind};
 pub use limits::{Limits, Millis, Moment, Overflow};
-pub use outbox::Memory;
+pub use message::{Framed, Parts};
+pub use outbox::{GATHER_MAX, Memory};
 pub use session::{Input, Outgoing, Session, Want};

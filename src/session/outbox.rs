@@ -2,6 +2,7 @@
 
 use super::event::SendError;
 use super::limits::{Limits, Overflow};
+use super::message::Framed;
 use super::pieces::Pieces;
 use crate::buf::{ARENA_BYTES, Arena, Part, Pool, Release, Slice, TRAIN_MAX, Train};
 
@@ -9,6 +10,8 @@ use crate::buf::{ARENA_BYTES, Arena, Part, Pool, Release, Slice, TRAIN_MAX, Trai
 pub const GATHER_MAX: usize = 4000;
 /// Common memory grows with what waits, up to this much at a time.
 const PART_MAX: usize = ARENA_BYTES;
+/// The key of a message that has none.
+const NO_KEY: u64 = 0;
 
 /// Where sends get their memory.
 #[derive(Clone, Copy)]
@@ -19,8 +22,9 @@ pub struct Memory<'a> {
     pub pool: &'a Pool,
 }
 
-/// Invariants: `held` is at most what waits; `flying` is at most the count of pieces. An outbox in
-/// which nothing waits has no memory of the pool.
+/// Invariants: `held` is at most what waits; `flying` is at most the count of pieces; no place of a
+/// message with a key is with the model or begun. An outbox in which nothing waits has no memory
+/// of the pool.
 #[derive(Default)]
 pub struct Outbox {
     pieces: Pieces,
@@ -30,7 +34,7 @@ pub struct Outbox {
     usual: u16,
     /// Pieces at the front that the model has, up to `TRAIN_MAX`.
     flying: u8,
-    /// True exactly when the first piece is the rest of one that was partly written.
+    /// True where the first piece is the rest of a message that was partly written.
     started: bool,
 }
 
@@ -64,9 +68,15 @@ impl Outbox {
         if self.fits(limits, wire) {
             return Ok(());
         }
+        self.overflow(limits, wire, NO_KEY)
+    }
+
+    /// What becomes of a message that there is no room for, also where the older one of its key
+    /// goes.
+    fn overflow(&mut self, limits: &Limits, wire: usize, key: u64) -> Result<(), SendError> {
         match limits.overflow {
             Overflow::Close => return Err(SendError::Overflow),
-            Overflow::DropOldest if self.drop_oldest(limits, wire) => return Ok(()),
+            Overflow::DropOldest if self.drop_oldest(limits, wire, key) => return Ok(()),
             Overflow::DropOldest | Overflow::Reject => {}
         }
         Err(self.refuse(SendError::Again))
@@ -79,25 +89,81 @@ impl Outbox {
         error
     }
 
-    /// Drops whole messages of which nothing was written, oldest first. Each has a piece of its
-    /// own under this policy. False, and nothing dropped: there would not be room even so.
-    fn drop_oldest(&mut self, limits: &Limits, wire: usize) -> bool {
-        let first = usize::from(self.flying).max(usize::from(self.started));
-        let begun = (0..first).filter_map(|at| self.pieces.size(at));
-        let (bytes, messages) = begun.fold((0, 0), |sum, piece| (sum.0 + piece.0, sum.1 + piece.1));
+    /// Bytes and messages that wait, without what waits under `key`.
+    fn without(&self, key: u64) -> (u32, u32) {
+        match self.pieces.waiting(key) {
+            Some(bytes) => (self.bytes() - bytes, self.messages() - 1),
+            None => (self.bytes(), self.messages()),
+        }
+    }
+
+    /// Drops whole messages of which nothing was written, oldest first, until there is room for
+    /// one of `key`. Each has pieces of its own under this policy. False, and nothing dropped:
+    /// there would not be room even so.
+    fn drop_oldest(&mut self, limits: &Limits, wire: usize, key: u64) -> bool {
+        let (mut begun, mut bytes, mut messages) = (0, 0, 0);
+        let mut whole = !self.started;
+        // A message of which the model has a piece, or had, stays with all its pieces.
+        while begun < usize::from(self.flying) || !whole {
+            let piece = self.pieces.size(begun).expect("what was begun is here");
+            (bytes, messages) = (bytes + piece.0, messages + piece.1);
+            whole = piece.1 > 0;
+            begun += 1;
+        }
         if !fits(limits, bytes, messages, wire) {
             return false;
         }
         // Of what may leave, that which may be dropped: it comes before what is held.
         let mut free = (self.bytes() - self.held).saturating_sub(bytes);
-        while !self.fits(limits, wire) {
-            let piece = self.pieces.remove(first).expect("those that stay leave room");
-            let counts = self.pieces.counts_mut();
-            counts.dropped = counts.dropped.saturating_add(piece.messages);
-            self.held -= piece.len() - piece.len().min(free);
-            free -= piece.len().min(free);
+        loop {
+            let (bytes, messages) = self.without(key);
+            if fits(limits, bytes, messages, wire) {
+                return true;
+            }
+            let len = self.drop_message(begun);
+            self.held -= len - len.min(free);
+            free -= len.min(free);
         }
-        true
+    }
+
+    /// Drops the message that begins at a piece; tells how many bytes that were.
+    fn drop_message(&mut self, at: usize) -> u32 {
+        let mut bytes = 0;
+        loop {
+            let piece = self.pieces.remove(at).expect("those that stay leave room");
+            bytes += piece.len();
+            if piece.messages > 0 {
+                let counts = self.pieces.counts_mut();
+                counts.dropped = counts.dropped.saturating_add(piece.messages);
+                return bytes;
+            }
+        }
+    }
+
+    /// Takes a message under `key`, whole or not at all: in the place of the older one of that
+    /// key if that was not yet given to the model, else behind all others. In that place it leaves
+    /// when the older one would have. `manual`: others wait for a flush.
+    pub fn put(
+        &mut self,
+        limits: &Limits,
+        key: u64,
+        message: &mut Framed,
+        manual: bool,
+    ) -> Result<(), SendError> {
+        let wire = message.bytes();
+        if wire > limits.outbox_max_bytes as usize {
+            return Err(SendError::TooBig);
+        }
+        let (bytes, messages) = self.without(key);
+        if !fits(limits, bytes, messages, wire) {
+            self.overflow(limits, wire, key)?;
+        }
+        let older = self.pieces.waiting(key).unwrap_or(0);
+        let unflushed = self.pieces.put(key, message);
+        if manual && unflushed {
+            self.held = self.held - older + wire as u32;
+        }
+        Ok(())
     }
 
     #[inline(always)]
@@ -121,16 +187,7 @@ impl Outbox {
         if gather && self.pieces.grow(head, body) {
             return Ok(());
         }
-        // As much as waits already, so that a burst of any size is few pieces, and as much as the
-        // last train had: a connection is sent much the same each tick.
-        let more = usize::from(self.usual).max(self.bytes() as usize).min(PART_MAX);
-        let room = wire.max(if gather { more } else { 0 });
-        let part = if gather && self.flying == 0 && room <= GATHER_MAX {
-            memory.arena.part(room)
-        } else {
-            memory.pool.part(room)
-        };
-        let Some(mut part) = part else { return Err(SendError::Memory) };
+        let mut part = self.part(memory, wire, gather)?;
         part.write(head);
         part.write(body);
         part.messages = 1;
@@ -141,12 +198,58 @@ impl Outbox {
         Ok(())
     }
 
+    /// Adds a message given as any number of runs of bytes, gathered with its neighbours; `wire`
+    /// is their sum.
+    pub fn append_runs<'a>(
+        &mut self,
+        memory: Memory<'_>,
+        wire: usize,
+        runs: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<(), SendError> {
+        if wire == 0 || self.pieces.grow_by(wire, runs.clone()) {
+            return Ok(());
+        }
+        let mut part = self.part(memory, wire, true)?;
+        runs.for_each(|run| part.write(run));
+        part.messages = 1;
+        self.pieces.push_back(part);
+        Ok(())
+    }
+
+    /// Memory for a message of `wire` bytes and, where they are gathered, for those behind it.
+    #[inline(always)]
+    fn part(&self, memory: Memory<'_>, wire: usize, gather: bool) -> Result<Part, SendError> {
+        // As much as waits already, so that a burst of any size is few pieces, and as much as the
+        // last train had: a connection is sent much the same each tick.
+        let more = usize::from(self.usual).max(self.bytes() as usize).min(PART_MAX);
+        let room = wire.max(if gather { more } else { 0 });
+        let part = if gather && self.flying == 0 && room <= GATHER_MAX {
+            memory.arena.part(room)
+        } else {
+            memory.pool.part(room)
+        };
+        part.ok_or(SendError::Memory)
+    }
+
     /// Adds a message in memory of its own, or of others too.
     #[inline(always)]
     pub fn append_slice(&mut self, slice: Slice) {
+        self.push(slice, 1);
+    }
+
+    /// Adds a message in memory of its own and of others.
+    pub fn append_framed(&mut self, message: &mut Framed) {
+        let count = message.count();
+        for at in 0..count {
+            self.push(message.slice(at), u32::from(at + 1 == count));
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, slice: Slice, messages: u32) {
         if !slice.is_empty() {
             let mut part = Part::from(slice);
-            part.messages = 1;
+            part.messages = messages;
             self.pieces.push_back(part);
         }
     }
@@ -158,7 +261,9 @@ impl Outbox {
 
     /// Everything may leave.
     pub fn flush(&mut self) {
-        self.held = 0;
+        if std::mem::take(&mut self.held) > 0 {
+            self.pieces.flush();
+        }
     }
 
     /// Whether something may leave and the model has nothing.
@@ -184,8 +289,14 @@ impl Outbox {
                 self.pieces.split(self.flying.into(), free);
                 continue;
             }
+            let slice = self.pieces.lend(self.flying.into());
+            if slice.is_empty() {
+                // The place of a message with a key: it is replaced no more.
+                self.pieces.open(self.flying.into());
+                continue;
+            }
             free -= len;
-            train.push(self.pieces.lend(self.flying.into()));
+            train.push(slice);
             self.flying += 1;
         }
         self.usual = train.len().min(GATHER_MAX) as u16;
@@ -201,8 +312,7 @@ impl Outbox {
             if kept == 0 && slice.len() <= count {
                 count -= slice.len();
                 release.add(slice);
-                self.pieces.pop_front();
-                self.started = false;
+                self.started = self.pieces.pop_front().messages == 0;
                 continue;
             }
             self.pieces.restore(kept, slice);

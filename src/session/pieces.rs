@@ -1,14 +1,17 @@
 //! The pieces of an outbox: a queue whose first element is in place. Most outboxes have one piece
 //! and most of the time none, so that a connection that is idle has no memory elsewhere.
 
+use super::keyed::{Keyed, Waiting};
+use super::message::Framed;
 use crate::buf::{Part, Slice};
 use std::collections::VecDeque;
 
 /// Room for so many pieces is kept when they are gone; more was a burst.
 const KEEP: usize = 16;
 
-/// Some whole messages, or what is left of them, in one run of bytes. Its bytes are never 0; while
-/// the model has them, it knows only how many they are.
+/// Some whole messages, a part of one, or what is left of them, in one run of bytes. Its bytes are
+/// never 0; while the model has them, it knows only how many they are. So it does where it is the
+/// place of a message with a key.
 pub type Piece = Part;
 
 /// Invariant: `first` is empty exactly when there is no piece at all.
@@ -27,6 +30,8 @@ struct Behind {
     bytes: u32,
     messages: u32,
     counts: Counts,
+    /// None exactly when no piece is the place of a message with a key.
+    keyed: Option<Box<Keyed>>,
 }
 
 /// What became of messages that there was no room for.
@@ -69,26 +74,37 @@ impl Pieces {
     /// Adds a message to the last piece. False: it has no room for it.
     #[inline(always)]
     pub fn grow(&mut self, head: &[u8], body: &[u8]) -> bool {
-        let wire = head.len() + body.len();
+        let Some(last) = self.last_for(head.len() + body.len()) else { return false };
+        last.write(head);
+        last.write(body);
+        true
+    }
+
+    /// As `grow`, for a message of any number of runs of bytes; `wire` is their sum.
+    pub fn grow_by<'a>(&mut self, wire: usize, runs: impl Iterator<Item = &'a [u8]>) -> bool {
+        let Some(last) = self.last_for(wire) else { return false };
+        runs.for_each(|run| last.write(run));
+        true
+    }
+
+    /// The last piece, if it has room for a message of `wire` bytes, which is counted.
+    #[inline(always)]
+    fn last_for(&mut self, wire: usize) -> Option<&mut Piece> {
         let behind = self.behind.as_deref_mut().filter(|behind| !behind.rest.is_empty());
         let last = match behind {
             None => &mut self.first,
             Some(behind) => {
-                let Some(last) = behind.rest.back_mut().filter(|last| last.room() >= wire) else {
-                    return false;
-                };
+                let last = behind.rest.back_mut().filter(|last| last.room() >= wire)?;
                 behind.bytes += wire as u32;
                 behind.messages += 1;
                 last
             }
         };
         if last.room() < wire {
-            return false;
+            return None;
         }
-        last.write(head);
-        last.write(body);
         last.messages += 1;
-        true
+        Some(last)
     }
 
     /// Bytes and messages of the piece at `at`.
@@ -135,12 +151,16 @@ impl Pieces {
         std::mem::replace(&mut self.first, next.unwrap_or_default())
     }
 
-    /// Takes out the piece at `at`.
+    /// Takes out the piece at `at`, which the model does not have, and what waits there.
     pub fn remove(&mut self, at: usize) -> Option<Piece> {
-        match at.checked_sub(1) {
+        let piece = match at.checked_sub(1) {
             None => (!self.is_empty()).then(|| self.pop_front()),
             Some(at) => self.behind.as_mut()?.remove(at),
+        };
+        if piece.as_ref().is_some_and(Part::is_lent) {
+            self.pop_keyed();
         }
+        piece
     }
 
     /// Cuts the piece at `at` in two, the first of `len` bytes.
@@ -152,6 +172,78 @@ impl Pieces {
             behind.messages -= rest.messages;
         }
         behind.insert(at, rest);
+    }
+
+    /// Bytes that wait under `key`.
+    pub fn waiting(&self, key: u64) -> Option<u32> {
+        self.size(self.place(key)?).map(|(bytes, _)| bytes)
+    }
+
+    /// Which piece is the place of `key`.
+    fn place(&self, key: u64) -> Option<usize> {
+        let behind = self.behind.as_ref()?;
+        Some(behind.rest.len() - behind.keyed.as_ref()?.behind(key)?)
+    }
+
+    /// Puts a message under `key`, in the place of the older one or behind all others. Tells
+    /// whether there was no flush since that place was taken.
+    pub fn put(&mut self, key: u64, message: &mut Framed) -> bool {
+        let bytes = message.bytes() as u32;
+        let mut fresh = Part::elsewhere(bytes);
+        fresh.messages = 1;
+        match self.place(key) {
+            Some(at) => {
+                let older = std::mem::replace(self.get(at), fresh);
+                if let Some(behind) = self.behind.as_mut().filter(|_| at > 0) {
+                    behind.bytes = behind.bytes - older.len() + bytes;
+                }
+            }
+            None => {
+                self.behind.get_or_insert_default().keyed.get_or_insert_default();
+                self.push_back(fresh);
+            }
+        }
+        let keyed = self.behind.get_or_insert_default().keyed.get_or_insert_default();
+        keyed.put(key, message)
+    }
+
+    /// Puts the message at its place, which is the first one: the piece at `at`.
+    #[cold]
+    pub fn open(&mut self, at: usize) {
+        let Waiting { first, rest, .. } = self.pop_keyed();
+        let part = |slice: Slice, ends: bool| {
+            let mut part = Part::from(slice);
+            part.messages = u32::from(ends);
+            part
+        };
+        let first = part(first, rest.is_empty());
+        let (bytes, messages) = (first.len(), first.messages);
+        let place = std::mem::replace(self.get(at), first);
+        let behind = self.behind.get_or_insert_default();
+        if at > 0 {
+            behind.bytes -= place.len() - bytes;
+            behind.messages -= place.messages - messages;
+        }
+        let count = rest.len();
+        for (more, slice) in rest.into_iter().enumerate() {
+            behind.insert(at + more, part(slice, more + 1 == count));
+        }
+    }
+
+    /// Takes out what waits at the first place.
+    fn pop_keyed(&mut self) -> Waiting {
+        let behind = self.behind.as_mut().expect("they are kept there");
+        let keyed = behind.keyed.as_mut().expect("there is a place");
+        let waiting = keyed.pop().expect("something waits at each place");
+        behind.keyed.take_if(|keyed| keyed.is_empty());
+        waiting
+    }
+
+    /// Everything may leave.
+    pub fn flush(&mut self) {
+        if let Some(keyed) = self.behind.as_mut().and_then(|behind| behind.keyed.as_mut()) {
+            keyed.flush();
+        }
     }
 
     /// What was refused and dropped.
@@ -166,14 +258,18 @@ impl Pieces {
 
     /// Gives up memory that nothing is in.
     pub fn relax(&mut self) {
-        let bare =
-            |behind: &mut Box<Behind>| behind.rest.is_empty() && behind.counts == Counts::default();
-        self.behind.take_if(bare);
+        self.behind.take_if(|behind| {
+            let none = behind.rest.is_empty() && behind.keyed.is_none();
+            none && behind.counts == Counts::default()
+        });
     }
 }
 
 impl Behind {
     fn push(&mut self, piece: Piece) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.push();
+        }
         self.insert(self.rest.len(), piece);
     }
 

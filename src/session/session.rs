@@ -1,8 +1,9 @@
 //! One connection's state between bytes and messages.
 
 use super::event::{Cause, Event, SendError};
-use super::framer::{Framing, HEADER_MAX, HeaderError, Step};
+use super::framer::{Framing, HEADER_MAX, Step};
 use super::limits::{Limits, Millis, Moment, Overflow};
+use super::message::{Framed, Parts};
 use super::outbox::{GATHER_MAX, Memory, Outbox};
 use crate::buf::{Chunk, Pool, Reader, Release, Slice, Train};
 use std::mem;
@@ -220,6 +221,56 @@ impl Session {
         Ok(())
     }
 
+    /// Takes a message that is copied among its neighbours, whole or not at all. Not where the
+    /// oldest are dropped: there each has memory of its own.
+    pub fn send_parts(
+        &mut self,
+        framing: &Framing,
+        limits: &Limits,
+        memory: Memory<'_>,
+        message: &Parts<'_>,
+    ) -> Result<(), SendError> {
+        debug_assert!(limits.overflow != Overflow::DropOldest, "these would be dropped together");
+        let head = message.head(framing)?;
+        let wire = head.wire;
+        self.outbox.admit(limits, wire)?;
+        let body = message.body(framing, &head);
+        let runs = std::iter::once(&head.bytes[..head.len]).chain(body);
+        let taken = self.outbox.append_runs(memory, wire, runs);
+        taken.map_err(|error| self.outbox.refuse(error))?;
+        if self.manual {
+            self.outbox.hold(wire);
+        }
+        Ok(())
+    }
+
+    /// Takes a framed message, whole or not at all. Under a key (0: none) it takes the place of
+    /// an older one of the same, unless that was given to the model already.
+    pub fn send_framed(
+        &mut self,
+        framing: &Framing,
+        limits: &Limits,
+        memory: Memory<'_>,
+        message: &mut Framed,
+        key: u64,
+    ) -> Result<(), SendError> {
+        if key != 0 {
+            debug_assert!(message.count() > 0, "with framing no message is nothing");
+            return self.outbox.put(limits, key, message, self.manual);
+        }
+        if message.count() == 1 {
+            let message = Outgoing::Framed(message.slice(0));
+            return self.send(framing, limits, memory, message, false);
+        }
+        let wire = message.bytes();
+        self.outbox.admit(limits, wire)?;
+        self.outbox.append_framed(message);
+        if self.manual {
+            self.outbox.hold(wire);
+        }
+        Ok(())
+    }
+
     fn admit(&mut self, limits: &Limits, wire: usize, force: bool) -> Result<(), SendError> {
         if force { Ok(()) } else { self.outbox.admit(limits, wire) }
     }
@@ -429,10 +480,7 @@ fn parts<'a>(
     message: &'a [u8],
     space: &'a mut [u8; HEADER_MAX],
 ) -> Result<(&'a [u8], &'a [u8]), SendError> {
-    let header = framing.header(message, space).map_err(|error| match error {
-        HeaderError::TooBig => SendError::TooBig,
-        HeaderError::Malformed => SendError::Malformed,
-    })?;
+    let header = framing.header(message, space)?;
     let body = if framing.keep_header { &message[header..] } else { message };
     Ok((&space[..header], body))
 }

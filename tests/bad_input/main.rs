@@ -2,6 +2,7 @@
 //! in words where words are promised, and nothing is written or begun.
 
 mod fields;
+mod message;
 mod null;
 mod sizes;
 mod texts;

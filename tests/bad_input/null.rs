@@ -1,5 +1,6 @@
 //! NULL for every pointer of every function.
 
+use super::message::message;
 use super::{ERR_INVALID, Net, OK};
 use sockeye::capi::buffer::*;
 use sockeye::capi::config::*;
@@ -8,6 +9,7 @@ use sockeye::capi::endpoint::*;
 use sockeye::capi::event::*;
 use sockeye::capi::facts::*;
 use sockeye::capi::log::*;
+use sockeye::capi::message::*;
 use sockeye::capi::model::*;
 use sockeye::capi::net::*;
 use sockeye::capi::queue::*;
@@ -55,6 +57,7 @@ fn no_net_for_the_daily_calls() {
     answers! { ERR_INVALID;
         sockeye_send(net, NO_CONN, b"x".as_ptr(), 1),
         sockeye_send_many(net, &NO_CONN, 1, b"x".as_ptr(), 1, null_mut()),
+        sockeye_send_message(net, &NO_CONN, 1, &message(&[]), null_mut()),
         sockeye_close(net, NO_CONN, 0),
         sockeye_close_with(net, NO_CONN, 0, b"x".as_ptr(), 1),
         sockeye_conn_pause(net, NO_CONN),
@@ -106,6 +109,7 @@ fn no_room_for_the_answer() {
         sockeye_model_from_name(c"epoll".as_ptr(), null_mut()),
         sockeye_config_init(null_mut(), size_of::<sockeye_config>()),
         sockeye_endpoint_init(null_mut(), size_of::<sockeye_endpoint>()),
+        sockeye_message_init(null_mut(), size_of::<sockeye_message>()),
         sockeye_os_error_text(1, null_mut(), 10),
         sockeye_address_parse(c"127.0.0.1:1".as_ptr(), null_mut()),
         sockeye_address_format(&zero(), null_mut(), 64),
@@ -130,6 +134,9 @@ fn no_room_for_facts_of_live_handles() {
         sockeye_close_with(net.0, conn, 0, null(), 1),
         sockeye_send_many(net.0, null(), 1, b"x".as_ptr(), 1, null_mut()),
         sockeye_send_many(net.0, &conn, 1, null(), 1, null_mut()),
+        sockeye_send_message(net.0, null(), 1, &message(&[]), null_mut()),
+        sockeye_send_message(net.0, &conn, 1, null(), null_mut()),
+        sockeye_send_message(net.0, null(), 0, null(), null_mut()),
     }
 }
 
@@ -161,6 +168,7 @@ fn null_where_it_is_allowed() {
         sockeye_set_log(net.0, None, null_mut(), 3),
         sockeye_listen(net.0, URL, null(), &mut door),
         sockeye_send_many(net.0, conns, 0, data, 0, null_mut()),
+        sockeye_send_message(net.0, conns, 0, &message(&[]), null_mut()),
         sockeye_conns_get_stats(net.0, conns, 0, null_mut(), size_of::<sockeye_conn_stats>()),
         sockeye_buffer_release(&zero()),
     }
@@ -181,6 +189,8 @@ fn impossible_lengths() {
         sockeye_send(net.0, NO_CONN, b"x".as_ptr(), usize::MAX),
         sockeye_close_with(net.0, NO_CONN, 0, b"x".as_ptr(), usize::MAX / 2 + 1),
         sockeye_send_many(net.0, &NO_CONN, usize::MAX, b"x".as_ptr(), 1, null_mut()),
+        sockeye_send_message(net.0, &NO_CONN, usize::MAX, &message(&[]), null_mut()),
+        sockeye_send_message(net.0, &NO_CONN, 1 << 31, &message(&[]), null_mut()),
         sockeye_poll_events(net.0, &mut event, 0, 0),
         sockeye_poll_events(net.0, &mut event, -1, 0),
         sockeye_poll_events(net.0, &mut event, i32::MIN, 0),

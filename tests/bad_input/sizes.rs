@@ -1,11 +1,13 @@
 //! `struct_size`: what a program built with another version of the header gives.
 
+use super::message::message;
 use super::{ERR_INVALID, Net, OK, config, endpoint, last_error};
 use sockeye::capi::config::{sockeye_config, sockeye_config_init};
 use sockeye::capi::endpoint::{
     sockeye_endpoint, sockeye_endpoint_init, sockeye_listen, sockeye_listener,
 };
 use sockeye::capi::facts::*;
+use sockeye::capi::message::{sockeye_message, sockeye_message_init, sockeye_send_message};
 use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
 use sockeye::capi::net::{sockeye_free, sockeye_init};
 use std::ptr;
@@ -97,6 +99,23 @@ fn sizes_of_an_endpoint() {
     check_sizes(size_of::<sockeye_endpoint>() as u32, |size, mark| listen_with(&net, size, mark));
 }
 
+#[test]
+fn sizes_of_a_message() {
+    let net = Net::new();
+    let words = last_error();
+    check_sizes(size_of::<sockeye_message>() as u32, |size, mark| {
+        let mut room = Room::with(&message(&[]));
+        room.say(size);
+        if let Some(at) = mark {
+            room.0[at] = 1;
+        }
+        let given = ptr::from_ref(&room).cast();
+        // SAFETY: the room is readable up to 8192 bytes, and sizes above are refused.
+        unsafe { sockeye_send_message(net.0, ptr::null(), 0, given, ptr::null_mut()) }
+    });
+    assert_eq!(last_error(), words, "a send leaves the words alone");
+}
+
 /// `…_init` writes as much as it is told and zeroes what it does not know.
 fn check_init<T>(init: impl Fn(*mut T, usize) -> i32) {
     let n = size_of::<T>();
@@ -121,6 +140,8 @@ fn sizes_of_the_inits() {
     check_init::<sockeye_config>(|out, size| unsafe { sockeye_config_init(out, size) });
     // SAFETY: as above.
     check_init::<sockeye_endpoint>(|out, size| unsafe { sockeye_endpoint_init(out, size) });
+    // SAFETY: as above.
+    check_init::<sockeye_message>(|out, size| unsafe { sockeye_message_init(out, size) });
 }
 
 /// An answer is written up to the caller's size, says how much that is, and not a byte more.

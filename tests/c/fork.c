@@ -23,6 +23,7 @@ static void call_everything(const struct world *world)
     sockeye_listener door;
     sockeye_conn conn;
     sockeye_buffer buffer;
+    sockeye_message message;
     sockeye_status each;
     sockeye_net_info net_info;
     sockeye_net_stats net_stats;
@@ -30,11 +31,13 @@ static void call_everything(const struct world *world)
     sockeye_conn_info conn_info;
     sockeye_conn_stats conn_stats;
     intptr_t handle;
+    REQUIRE_OK(sockeye_message_init(&message, sizeof message));
     FORKED(sockeye_listen(net, "tcp://127.0.0.1:0", NULL, &door));
     FORKED(sockeye_listener_close(net, world->door));
     FORKED(sockeye_connect(net, world->url, NULL, &conn));
     FORKED(sockeye_send(net, world->client, &byte, 1));
     FORKED(sockeye_send_many(net, &world->client, 1, &byte, 1, &each));
+    FORKED(sockeye_send_message(net, &world->client, 1, &message, &each));
     FORKED(sockeye_close(net, world->client, SOCKEYE_CLOSE_RESET));
     FORKED(sockeye_close_with(net, world->client, SOCKEYE_CLOSE_GRACEFUL, &byte, 1));
     FORKED(sockeye_conn_pause(net, world->client));

@@ -28,11 +28,13 @@ int main(void)
 {
     sockeye_config config;
     sockeye_endpoint endpoint;
+    sockeye_message message;
     sockeye_conn conn = {UINT64_C(0x1000000000000005)};
     sockeye_net *net = 0;
     alarm(30);
     if (sockeye_config_init(&config, sizeof config) < 0) return 1;
     if (sockeye_endpoint_init(&endpoint, sizeof endpoint) < 0) return 2;
+    if (sockeye_message_init(&message, sizeof message) < 0) return 8;
     if (config.struct_size != sizeof config || endpoint.struct_size != sizeof endpoint) return 3;
     if (sockeye_conn_index(conn) != 5) return 4;
     if (sockeye_init(&config, &net) < 0) return 5;

@@ -36,6 +36,8 @@ static const struct symbol symbols[] = {
     SYMBOL(sockeye_conn_pause),
     SYMBOL(sockeye_conn_resume),
     SYMBOL(sockeye_conn_set_user_data),
+    SYMBOL(sockeye_message_init),
+    SYMBOL(sockeye_send_message),
     SYMBOL(sockeye_poll_events),
     SYMBOL(sockeye_queue_poll_events),
     SYMBOL(sockeye_flush),

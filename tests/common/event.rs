@@ -102,6 +102,12 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(self.0.data, self.0.data_len as usize) }
     }
 
+    /// The room of an acquired buffer once it is written.
+    pub fn written(&self) -> &[u8] {
+        // SAFETY: an acquired buffer has `capacity` bytes, zeros or what the host wrote.
+        unsafe { std::slice::from_raw_parts(self.0.data, self.0.capacity as usize) }
+    }
+
     /// The room of an acquired buffer.
     pub fn room(&mut self) -> &mut [u8] {
         // SAFETY: an acquired buffer has `capacity` bytes that are this value's alone.

@@ -220,12 +220,18 @@ impl Host {
     /// A message there and back on another connection, so often that every worker has turned:
     /// what should not come would have come.
     pub fn turn_over(&mut self, peer: &mut Peer, conn: sockeye_conn) {
+        self.turn_over_behind(peer, conn, &[]);
+    }
+
+    /// The same where a message of one byte has this header.
+    pub fn turn_over_behind(&mut self, peer: &mut Peer, conn: sockeye_conn, header: &[u8]) {
         for round in 0..5u8 {
             let before = self.bytes(conn).len();
-            peer.put(&[round]);
+            let wire = [header, &[round]].concat();
+            peer.put(&wire);
             self.until("a byte there", |host| host.bytes(conn).len() == before + 1);
             assert_eq!(self.net.send(conn, &[round]), OK);
-            assert_eq!(self.read(peer, 1), [round]);
+            assert_eq!(self.read(peer, wire.len()), wire);
         }
     }
 

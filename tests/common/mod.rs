@@ -4,6 +4,7 @@
 pub mod child;
 pub mod event;
 pub mod host;
+pub mod message;
 pub mod net;
 pub mod peer;
 pub mod process;

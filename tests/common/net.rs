@@ -1,6 +1,7 @@
 //! A net as a safe value: thin, and close to the C names.
 
 use super::event::{Batch, Buffer};
+use super::message::Message;
 use super::words::{ERR_INVALID, OK};
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_acquire};
 use sockeye::capi::config::sockeye_config;
@@ -11,6 +12,7 @@ use sockeye::capi::event::{sockeye_event, sockeye_queue_poll_events};
 use sockeye::capi::facts::{self, sockeye_conn_info, sockeye_conn_stats, sockeye_net_info};
 use sockeye::capi::facts::{sockeye_listener_info, sockeye_net_stats};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
+use sockeye::capi::message::sockeye_send_message;
 use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown};
 use sockeye::capi::queue as queue_calls;
 use sockeye::capi::status::sockeye_last_error;
@@ -136,6 +138,28 @@ impl Net {
             )
         };
         (taken, each)
+    }
+
+    /// `sockeye_send_message`: its answer, and each connection's.
+    pub fn send_message(&self, conns: &[sockeye_conn], message: &Message<'_>) -> (i32, Vec<i32>) {
+        let mut each = vec![ERR_INVALID; conns.len()];
+        let (to, count) = (conns.as_ptr(), conns.len());
+        let taken = message.with_raw(|message| {
+            // SAFETY: a live net, `count` handles and answers, a message of live parts.
+            unsafe { sockeye_send_message(self.0, to, count, message, each.as_mut_ptr()) }
+        });
+        (taken, each)
+    }
+
+    /// `send_message` to one: its own answer.
+    #[must_use]
+    pub fn send_parts(&self, conn: sockeye_conn, message: &Message<'_>) -> i32 {
+        let (taken, each) = self.send_message(&[conn], message);
+        if taken < 0 {
+            return taken;
+        }
+        assert_eq!(taken, i32::from(each[0] == OK), "the count is of those that took it");
+        each[0]
     }
 
     pub fn close(&self, conn: sockeye_conn, how: u32) -> i32 {

@@ -2,6 +2,7 @@
 //! nothing; any thread may close, any number of times.
 
 use crate::common::event::Kind;
+use crate::common::message::Message;
 use crate::common::net::Net;
 use crate::common::peer::Peer;
 use crate::common::random::Random;
@@ -22,6 +23,8 @@ fn ask_all(net: &Net, conn: sockeye_conn) -> Vec<i32> {
     vec![
         net.send(conn, b"x"),
         net.send_many(&[conn], b"x").1[0],
+        net.send_parts(conn, &Message::new(&[b"x"])),
+        net.send_parts(conn, &Message::new(&[b"x", b"y"]).key(1)),
         net.close(conn, GRACEFUL),
         net.close(conn, AT_ONCE),
         net.close_with(conn, GRACEFUL, b"x"),

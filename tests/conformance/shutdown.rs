@@ -2,6 +2,7 @@
 
 use crate::common::event::Kind;
 use crate::common::host::Host;
+use crate::common::message::Message;
 use crate::common::net::Net;
 use crate::common::peer::{End, Peer};
 use crate::common::process::{descriptors, limit_descriptors, sleeps, thread_number, threads};
@@ -137,6 +138,7 @@ pub fn calls_afterwards(setup: Setup) {
     let answers = [
         net.send(conn, b"x"),
         net.send_many(&[conn], b"x").0,
+        net.send_parts(conn, &Message::new(&[b"x"])),
         net.close(conn, GRACEFUL),
         net.close_with(conn, GRACEFUL, b"x"),
         net.pause(conn),
@@ -150,7 +152,7 @@ pub fn calls_afterwards(setup: Setup) {
         net.connect(&url, Some(&endpoint(|_| {}))).map_or_else(|status| status, |_| OK),
         net.acquire(10).map_or_else(|status| status, |_| OK),
     ];
-    assert_eq!(answers, [ERR_SHUTDOWN; 14]);
+    assert_eq!(answers, [ERR_SHUTDOWN; 15]);
     host.drain();
     assert_eq!(host.try_step(0, 1, -1), Err(ERR_SHUTDOWN), "does not wait");
     host.finish();

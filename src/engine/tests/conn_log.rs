@@ -5,7 +5,7 @@ use super::wire::Wire;
 use crate::engine::{CloseHow, Error};
 use crate::io::Token;
 use crate::session::{Cause, Limits, Overflow};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// What the connections of one endpoint have in common.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,10 @@ pub struct ConnLog {
     pub user_data: u64,
     /// Taken and not yet seen by the peer, as sent.
     taken: VecDeque<Vec<u8>>,
+    /// Of all that was taken, how many are no longer in `taken`.
+    gone: usize,
+    /// Where the last one of each key stands, as `gone` counts.
+    places: HashMap<u64, usize>,
     /// Read by the peer and not yet compared.
     seen: Vec<u8>,
     /// Bytes taken in all.
@@ -69,6 +73,8 @@ impl ConnLog {
             silence: 0,
             user_data: style.user_data,
             taken: VecDeque::new(),
+            gone: 0,
+            places: HashMap::new(),
             seen: Vec::new(),
             taken_bytes: 0,
             refused: 0,
@@ -135,6 +141,41 @@ impl ConnLog {
         }
     }
 
+    /// As `sent`, of a message under a key (0: none) that stands behind all others if it was taken.
+    pub fn sent_under(
+        &mut self,
+        key: u64,
+        payload: &[u8],
+        answer: Result<(), Error>,
+        waits: (u64, u32),
+        scarce: bool,
+    ) {
+        self.sent(payload, answer, waits, scarce);
+        if key > 0 && answer.is_ok() {
+            self.places.insert(key, self.gone + self.taken.len() - 1);
+        }
+    }
+
+    /// As `sent`, of a message that was taken in the place of the older one of its key.
+    pub fn sent_in_place(
+        &mut self,
+        key: u64,
+        payload: &[u8],
+        answer: Result<(), Error>,
+        waits: (u64, u32),
+        scarce: bool,
+    ) {
+        let place = self.places.get(&key).expect("there is an older one");
+        let at = place.checked_sub(self.gone).expect("what has arrived is not replaced");
+        let older = self.taken.remove(at).expect("it stands there");
+        let whole = self.style.wire.frame_len(&older) == Some(older.len());
+        assert!(whole, "what has partly arrived is not replaced");
+        self.taken_bytes -= older.len() as u64;
+        self.sent(payload, answer, (waits.0 - older.len() as u64, waits.1 - 1), scarce);
+        let newer = self.taken.pop_back().expect("just taken");
+        self.taken.insert(at, newer);
+    }
+
     /// A message was taken.
     pub fn take(&mut self, frame: Vec<u8>) {
         self.taken_bytes += frame.len() as u64;
@@ -173,12 +214,14 @@ impl ConnLog {
                 let next = self.taken.iter().position(|frame| frame == &rest[..len]);
                 let next = next.expect("a whole message arrived that was not taken, or too late");
                 self.taken.drain(..=next);
+                self.gone += next + 1;
             } else {
                 let front = self.taken.front_mut().expect("looked at above");
                 assert!(front[..len] == rest[..len], "other bytes arrived than were taken");
                 front.drain(..len);
                 if front.is_empty() {
                     self.taken.pop_front();
+                    self.gone += 1;
                 }
             }
             at += len;

@@ -6,7 +6,8 @@
 use super::conn_log::{Closed, ConnLog, Style};
 use super::peer_log::PeerLog;
 use super::told::{self, Told, What};
-use crate::engine::{CloseHow, Error, Kind, Net};
+use super::wire::Wire;
+use crate::engine::{CloseHow, Error, Kind, Message, Net};
 use crate::io::Token;
 use crate::io::sim::{Ending, World};
 use crate::session::Cause;
@@ -192,19 +193,59 @@ impl Ledger {
 
     /// The host sends. `scarce`: memory may be short.
     pub fn send(&mut self, net: &Net, token: Token, payload: &[u8], scarce: bool) {
+        let framed = self.conns.get(&token).is_some_and(|conn| conn.style.wire != Wire::Raw);
+        if !framed || !payload.len().is_multiple_of(8) {
+            self.send_one(net, token, payload, 0, scarce);
+            return;
+        }
+        // Under one of few keys, and at once again: nobody turned, so that the older one waits.
+        let key = 1 + (payload.len() / 8 % 4) as u64;
+        let older = [payload, b"older"].concat();
+        let (waits, _) = self.send_one(net, token, &older, key, scarce);
+        let (taken, replaced) = self.send_one(net, token, payload, key, scarce);
+        assert!(replaced || !waits || !taken, "the older one of two stands beside the newer");
+    }
+
+    /// Sends, perhaps under a key. Tells whether it was taken, and whether in another's place.
+    fn send_one(
+        &mut self,
+        net: &Net,
+        token: Token,
+        payload: &[u8],
+        key: u64,
+        scarce: bool,
+    ) -> (bool, bool) {
         let before = net.conn_stats(token);
-        let waits = before.as_ref().map(|stats| (stats.outbox_bytes, stats.outbox_messages));
-        let answer = net.send(token, payload);
-        if let (Ok(before), Ok(after), Err(error)) = (&before, net.conn_stats(token), answer) {
+        let answer = match payload.len() % 4 {
+            0 => send_in_parts(net, token, payload, key),
+            _ if key > 0 => send_in_parts(net, token, payload, key),
+            _ => net.send(token, payload),
+        };
+        let mut replaced = false;
+        if let (Ok(before), Ok(after)) = (&before, net.conn_stats(token)) {
             let dropped = after.dropped_messages - before.dropped_messages;
-            assert_eq!(dropped, 0, "messages dropped for a send that was refused: {error:?}");
+            match answer {
+                Err(error) => assert_eq!(dropped, 0, "dropped for one that was refused: {error:?}"),
+                Ok(()) if key == 0 => {}
+                Ok(()) => {
+                    let more = u64::from(after.outbox_messages) + dropped;
+                    replaced = more == u64::from(before.outbox_messages);
+                }
+            }
         }
         self.note(&[5, token.0, payload.len() as u64, u64::from(answer.is_ok())]);
         let conn = self.conns.get_mut(&token).expect("a connection of ours");
         if conn.stale {
-            return assert_eq!(answer, Err(Error::Stale), "a send to what is gone");
+            assert_eq!(answer, Err(Error::Stale), "a send to what is gone");
+            return (false, false);
         }
-        conn.sent(payload, answer, waits.expect("it answers until it is stale"), scarce);
+        let before = before.expect("it answers until it is stale");
+        let waits = (before.outbox_bytes, before.outbox_messages);
+        match replaced {
+            true => conn.sent_in_place(key, payload, answer, waits, scarce),
+            false => conn.sent_under(key, payload, answer, waits, scarce),
+        }
+        (answer.is_ok(), replaced)
     }
 
     /// The host closes, perhaps behind a last message.
@@ -365,4 +406,14 @@ fn describe(net: &Net, token: Token) -> String {
     let (end, lanes, out) = (conn.end, conn.lanes, conn.session.outbox().bytes());
     let memory = net.core.pool.bytes();
     format!(" | {:?} {end:?} {lanes:?} {flags:?} outbox {out} memory {memory}", conn.phase)
+}
+
+/// Sends a message in two parts to one connection.
+fn send_in_parts(net: &Net, token: Token, payload: &[u8], key: u64) -> Result<(), Error> {
+    let (first, rest) = payload.split_at(payload.len() / 3);
+    let message = Message { parts: &[first, rest], key, buffer: None };
+    let mut answer = Err(Error::Invalid);
+    let taken = net.send_message(1, |_| net.conn_id(token), &message, |_, given| answer = given);
+    assert_eq!(taken?, usize::from(answer.is_ok()), "the count is of those that took it");
+    answer
 }

@@ -8,7 +8,7 @@ use super::stage::endpoint;
 use super::told::{Told, What};
 use super::{now, open, set_now};
 use crate::buf::{CHUNK_BYTES, Pool, Slice};
-use crate::engine::{CloseHow, Core, Error, Kind, Net};
+use crate::engine::{CloseHow, Core, Error, Kind, Message, Net};
 use crate::io::Token;
 use crate::io::sim::{ACCEPT_ERRORS, Answer, Dice, Ending, Faults, World};
 use std::net::{IpAddr, SocketAddr};
@@ -220,7 +220,8 @@ impl Run {
     }
 
     fn send_to(&mut self, token: Token, payload: &[u8]) {
-        let scarce = self.scarce(1);
+        // Under a key it is sent twice.
+        let scarce = self.scarce(2);
         self.ledger.send(&self.net, token, payload, scarce);
     }
 
@@ -246,13 +247,25 @@ impl Run {
         let tokens: Vec<Token> = self.ledger.conns.keys().copied().collect();
         let size = self.plan.size(&mut self.dice).max(UNIQUE);
         let payload = payload(u64::from(u32::MAX), self.dice.roll() >> 32, size);
+        let held = (!self.held.is_empty() && self.dice.chance(50)).then(|| {
+            let held = &self.held[self.dice.below(self.held.len())].0;
+            held.clone()
+        });
+        let whole = [&payload, held.as_deref().unwrap_or_default()].concat();
         let waits = |token: &Token| self.net.conn_stats(*token).ok();
         let waits: Vec<_> = tokens.iter().map(waits).collect();
         let scarce = self.scarce(tokens.len());
         let mut answers = Vec::new();
         let id = |at: usize| self.net.conn_id(tokens[at]);
         let tell = |at: usize, answer| answers.push((at, answer));
-        let taken = self.net.send_many(tokens.len(), id, &payload, tell);
+        let taken = match &held {
+            // What was received goes on to all, as it is.
+            Some(held) => {
+                let message = Message { parts: &[&payload, held], key: 0, buffer: Some(held) };
+                self.net.send_message(tokens.len(), id, &message, tell)
+            }
+            None => self.net.send_many(tokens.len(), id, &payload, tell),
+        };
         let count = answers.iter().filter(|(_, answer)| answer.is_ok()).count();
         match taken {
             Ok(taken) => assert!(taken == count && answers.len() == tokens.len()),
@@ -265,7 +278,7 @@ impl Run {
                 Some(_) if answer == Err(Error::NoMemory) => assert!(scarce),
                 Some(stats) => {
                     let waits = (stats.outbox_bytes, stats.outbox_messages);
-                    conn.sent(&payload, answer, waits, scarce);
+                    conn.sent(&whole, answer, waits, scarce);
                 }
             }
         }

@@ -65,21 +65,23 @@ fn length_for(framing: &Framing, payload: usize) -> Result<u32, HeaderError> {
     u32::try_from(length).map_err(|_| HeaderError::TooBig)
 }
 
-/// `out` comes zeroed: so are the bytes before the field, where the message does not give them.
+/// `first` is how the message of `len` bytes begins. `out` comes zeroed: so are the bytes before
+/// the field, where the message does not give them.
 #[inline]
 pub fn header_field(
     framing: &Framing,
-    message: &[u8],
+    first: &[u8],
+    len: usize,
     out: &mut [u8; HEADER_MAX],
 ) -> Result<usize, HeaderError> {
     let (offset, bytes) = (framing.length_offset as usize, framing.length_bytes as usize);
     let header = offset + bytes;
     let payload = if framing.keep_header {
-        let payload = message.len().checked_sub(header).ok_or(HeaderError::Malformed)?;
-        out[..offset].copy_from_slice(&message[..offset]);
+        let payload = len.checked_sub(header).ok_or(HeaderError::Malformed)?;
+        out[..offset].copy_from_slice(&first[..offset]);
         payload
     } else {
-        message.len()
+        len
     };
     let length = length_for(framing, payload)?;
     if bytes < 4 && length >> (8 * bytes) != 0 {

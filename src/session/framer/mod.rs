@@ -114,9 +114,21 @@ impl Framing {
     /// contains it, and this is what goes over its first bytes.
     #[inline]
     pub fn header(&self, message: &[u8], out: &mut [u8; HEADER_MAX]) -> Result<usize, HeaderError> {
+        self.header_of(message, message.len(), out)
+    }
+
+    /// As `header`, for a message of `len` bytes that begins with `first`: all of it, or at least
+    /// `HEADER_MAX` bytes.
+    #[inline(always)]
+    pub fn header_of(
+        &self,
+        first: &[u8],
+        len: usize,
+        out: &mut [u8; HEADER_MAX],
+    ) -> Result<usize, HeaderError> {
         match self.kind {
-            FramingKind::Length => length::header_field(self, message, out),
-            FramingKind::Varint => length::header_varint(self, message.len(), out),
+            FramingKind::Length => length::header_field(self, first, len, out),
+            FramingKind::Varint => length::header_varint(self, len, out),
             _ => Ok(0),
         }
     }

@@ -3,15 +3,18 @@
 
 mod chunking;
 mod framing;
+mod keyed;
 mod limits;
 mod model;
 mod outbox;
+mod parts;
+mod plain;
 mod receiving;
 mod sending;
 mod timeouts;
 
-use super::{Cause, Event, Framing, FramingKind, Limits, Memory, Millis, Moment, Outgoing};
-use super::{Overflow, SendError, Session, Want};
+use super::{Cause, Event, Framed, Framing, FramingKind, GATHER_MAX, Limits, Memory, Millis};
+use super::{Moment, Outgoing, Overflow, Parts, SendError, Session, Want};
 use crate::buf::{Arena, CHUNK_BYTES, Chunk, Pool, Release, Slice, TRAIN_MAX, Train};
 use std::ops::Deref;
 

@@ -1,120 +1,13 @@
 //! An outbox against a plain list of messages: random sends, writes, flushes, losses.
 
+use super::plain::Plain;
 use super::sending::bytes_of;
 use super::*;
-use std::collections::VecDeque;
 
-/// A message that waits.
-struct Waiting {
-    frame: Vec<u8>,
-    /// Bytes written.
-    sent: usize,
-    /// Waits for a flush.
-    held: bool,
-    /// Some of it is with the model.
-    flying: bool,
-}
-
-/// What an outbox ought to be.
-struct Plain {
-    limits: Limits,
-    manual: bool,
-    waiting: VecDeque<Waiting>,
-    /// Bytes with the model.
-    flying: usize,
-    /// Messages that are written and still counted: those that share memory leave together.
-    lingering: usize,
-    refused: u32,
-    dropped: u32,
-}
-
-impl Plain {
-    fn bytes(&self) -> usize {
-        self.waiting.iter().map(|message| message.frame.len() - message.sent).sum()
-    }
-
-    fn free_bytes(&self) -> Vec<u8> {
-        let free = self.waiting.iter().take_while(|message| !message.held);
-        free.flat_map(|message| message.frame[message.sent..].iter().copied()).collect()
-    }
-
-    fn messages(&self) -> usize {
-        self.waiting.len() + self.lingering
-    }
-
-    fn fits(&self, bytes: usize, messages: usize, wire: usize) -> bool {
-        bytes + wire <= self.limits.outbox_max_bytes as usize
-            && messages < self.limits.outbox_max_messages as usize
-    }
-
-    fn send(&mut self, frame: Vec<u8>, force: bool) -> Result<(), SendError> {
-        if !force {
-            self.admit(frame.len())?;
-        }
-        let held = self.manual;
-        self.waiting.push_back(Waiting { frame, sent: 0, held, flying: false });
-        Ok(())
-    }
-
-    fn admit(&mut self, wire: usize) -> Result<(), SendError> {
-        if wire > self.limits.outbox_max_bytes as usize {
-            return Err(SendError::TooBig);
-        }
-        if self.fits(self.bytes(), self.messages(), wire) {
-            return Ok(());
-        }
-        let stay = |message: &&Waiting| message.flying || message.sent > 0;
-        let staying = self.waiting.iter().filter(stay);
-        let bytes = staying.clone().map(|message| message.frame.len() - message.sent).sum();
-        match self.limits.overflow {
-            Overflow::Close => Err(SendError::Overflow),
-            Overflow::DropOldest if self.fits(bytes, staying.count(), wire) => {
-                while !self.fits(self.bytes(), self.waiting.len(), wire) {
-                    let oldest = self.waiting.iter().position(|message| !stay(&message));
-                    self.waiting.remove(oldest.expect("those that stay leave room"));
-                    self.dropped += 1;
-                }
-                Ok(())
-            }
-            _ => {
-                self.refused += 1;
-                Err(SendError::Again)
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        self.waiting.iter_mut().for_each(|message| message.held = false);
-    }
-
-    fn transmitted(&mut self, mut len: usize) {
-        self.flying = len;
-        for message in &mut self.waiting {
-            message.flying = len > 0;
-            len = len.saturating_sub(message.frame.len() - message.sent);
-        }
-    }
-
-    fn sent(&mut self, mut count: usize) {
-        self.flying = 0;
-        self.waiting.iter_mut().for_each(|message| message.flying = false);
-        while count > 0 {
-            let front = self.waiting.front_mut().expect("no more is written than waits");
-            let step = count.min(front.frame.len() - front.sent);
-            front.sent += step;
-            count -= step;
-            if front.sent == front.frame.len() {
-                self.waiting.pop_front();
-            }
-        }
-    }
-
-    fn writable(&mut self) -> Option<u32> {
-        let low = self.bytes() <= self.limits.outbox_low_bytes as usize
-            && self.messages() <= self.limits.outbox_max_messages as usize / 2;
-        (low && self.refused > 0).then(|| std::mem::take(&mut self.refused))
-    }
-}
+/// Messages with a key have one of so many.
+const KEYS: usize = 5;
+/// Bytes of the buffer that messages have parts of.
+const BUFFER: usize = 30 << 10;
 
 /// What happened, so that a run proves that it went everywhere.
 #[derive(Default)]
@@ -127,6 +20,9 @@ struct Seen {
     partial: u32,
     abandoned: u32,
     dropped: u32,
+    replaced: u32,
+    /// The most slices that a message was.
+    slices: usize,
 }
 
 /// A session and its model, in step.
@@ -137,6 +33,7 @@ struct Pair<'a> {
     session: Session,
     train: Option<Train>,
     plain: Plain,
+    buffer: Slice,
     next: u8,
     seen: Seen,
 }
@@ -149,12 +46,12 @@ impl<'a> Pair<'a> {
         manual: bool,
         seed: u64,
     ) -> Pair<'a> {
-        let waiting = VecDeque::new();
-        let (flying, lingering, refused, dropped) = (0, 0, 0, 0);
-        let plain = Plain { limits, manual, waiting, flying, lingering, refused, dropped };
         let session = Session::new(NOW, manual);
+        let plain = Plain::new(limits, manual);
+        let bytes: Vec<u8> = (0..BUFFER).map(|at| (at ^ at >> 8) as u8).collect();
+        let buffer = pool.take(BUFFER).expect("memory").write(&bytes);
         let (random, seen) = (Random(seed), Seen::default());
-        Pair { pool, framing, random, session, train: None, plain, next: 0, seen }
+        Pair { pool, framing, random, session, train: None, plain, buffer, next: 0, seen }
     }
 
     fn step(&mut self, largest: usize) {
@@ -186,18 +83,17 @@ impl<'a> Pair<'a> {
         let len = if self.framing.kind == FramingKind::Raw { len.max(1) } else { len };
         self.next = self.next.wrapping_add(1);
         let message: Vec<u8> = (0..len).map(|at| self.next.wrapping_add((at >> 3) as u8)).collect();
-        let force = self.random.below(200) == 0;
-        let wire = frame(&self.framing, &[], &message);
-        let outgoing = if self.random.below(4) == 0 {
-            Outgoing::Framed(
-                Session::frame(&self.framing, self.pool, &message).expect("memory").into_slice(),
-            )
-        } else {
-            Outgoing::Copy(&message)
+        let answer = match self.random.below(8) {
+            0 | 1 => self.send_parts(&message),
+            2 => {
+                let slice = Session::frame(&self.framing, self.pool, &message).expect("memory");
+                self.send_as(Outgoing::Framed(slice.into_slice()), &message, false)
+            }
+            _ => {
+                let force = self.random.below(150) == 0;
+                self.send_as(Outgoing::Copy(&message), &message, force)
+            }
         };
-        let limits = &self.plain.limits.clone();
-        let answer = self.session.send(&self.framing, limits, self.pool.memory(), outgoing, force);
-        assert_eq!(answer, self.plain.send(wire, force), "a send of {len} bytes");
         match answer {
             Ok(()) => self.seen.taken += 1,
             Err(SendError::Again) => self.seen.refused += 1,
@@ -205,6 +101,52 @@ impl<'a> Pair<'a> {
             Err(SendError::Overflow) => self.seen.overflows += 1,
             Err(error) => panic!("{error:?}"),
         }
+    }
+
+    fn send_as(
+        &mut self,
+        outgoing: Outgoing<'_>,
+        message: &[u8],
+        force: bool,
+    ) -> Result<(), SendError> {
+        let (framing, memory) = (&self.framing, self.pool.memory());
+        let answer = self.session.send(framing, &self.plain.limits, memory, outgoing, force);
+        let wire = frame(framing, &[], message);
+        assert_eq!(answer, self.plain.send(wire, 0, force), "{} bytes", message.len());
+        answer
+    }
+
+    /// Cuts a message in parts, puts pieces of the buffer in the place of some, and sends it,
+    /// perhaps under a key.
+    fn send_parts(&mut self, message: &[u8]) -> Result<(), SendError> {
+        let buffer = self.buffer.clone();
+        let parts: Vec<&[u8]> = cut(message, &mut self.random)
+            .map(|part| match self.random.below(2) {
+                0 => part,
+                _ => {
+                    let start = self.random.below(BUFFER - part.len());
+                    &buffer[start..start + part.len()]
+                }
+            })
+            .collect();
+        let bytes = parts.concat();
+        let key = match self.framing.kind {
+            FramingKind::Raw => 0,
+            _ => self.random.below(KEYS) as u64,
+        };
+        let (framing, limits, memory) = (&self.framing, &self.plain.limits, self.pool.memory());
+        let parts = Parts::new(&parts, Some(&buffer)).expect("none is half in it");
+        let gathers = limits.overflow != Overflow::DropOldest && self.random.below(2) == 0;
+        let answer = if key == 0 && gathers && parts.is_small(GATHER_MAX) {
+            self.session.send_parts(framing, limits, memory, &parts)
+        } else {
+            let mut framed = parts.frame(framing, self.pool, 1).expect("memory");
+            self.seen.slices = self.seen.slices.max(framed.count());
+            self.session.send_framed(framing, limits, memory, &mut framed, key)
+        };
+        let wire = frame(framing, &[], &bytes);
+        assert_eq!(answer, self.plain.send(wire, key, false), "{} bytes, {key}", bytes.len());
+        answer
     }
 
     fn transmit(&mut self) {
@@ -253,6 +195,7 @@ impl<'a> Pair<'a> {
         assert!(shared || self.plain.lingering == 0, "each message has memory of its own");
         assert_eq!(outbox.dropped(), self.plain.dropped);
         self.seen.dropped = outbox.dropped();
+        self.seen.replaced = self.plain.replaced;
     }
 
     /// Writes what is left.
@@ -269,6 +212,15 @@ impl<'a> Pair<'a> {
         assert_eq!(self.session.poll_writable(&self.plain.limits), None);
         self.seen
     }
+}
+
+/// Some parts that make the message, an empty one among them.
+fn cut<'a>(message: &'a [u8], random: &mut Random) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let mut at: Vec<usize> =
+        (0..random.below(8)).map(|_| random.below(message.len() + 1)).collect();
+    at.extend([0, message.len(), message.len()]);
+    at.sort_unstable();
+    (1..at.len()).map(move |end| &message[at[end - 1]..at[end]])
 }
 
 fn run(overflow: Overflow, framing: Framing, seed: u64) -> Seen {
@@ -296,9 +248,13 @@ fn run(overflow: Overflow, framing: Framing, seed: u64) -> Seen {
         all.partial += seen.partial;
         all.abandoned += seen.abandoned;
         all.dropped += seen.dropped;
+        all.replaced += seen.replaced;
+        all.slices = all.slices.max(seen.slices);
         assert!(pool.bytes() <= ARENA_COST, "an outbox without messages has no memory");
     }
     assert!(all.taken > 1000 && all.partial > 1000 && all.too_big > 100 && all.abandoned > 10);
+    assert!(all.replaced > 300 || framing.kind == FramingKind::Raw, "{}", all.replaced);
+    assert!(all.slices > 3, "no message had several parts that are not copied");
     all
 }
 

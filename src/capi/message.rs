@@ -1,0 +1,170 @@
+//! Messages in parts.
+
+use super::boundary::{self, bytes_arg, copy_sized, enter, guard, init_sized};
+use super::conn::{Targets, sockeye_conn};
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::buf::Slice;
+use crate::engine::{Error, Message};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Parts that one message may have.
+pub const SOCKEYE_MESSAGE_PARTS_MAX: u32 = 64;
+
+/// Some bytes of the host's.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_bytes {
+    /// The first; may be NULL when `len` is 0.
+    pub data: *const u8,
+    /// How many.
+    pub len: usize,
+}
+
+/// A message in parts. Fill it with `sockeye_message_init`, then change what you need.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_message {
+    /// The size this program was built with; set by `sockeye_message_init`.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// What the message is about, where only the newest counts: of two messages with the same key
+    /// to one connection the newer takes the place of the older one, if nothing of that was given
+    /// to the system yet. It stands where the older one stood, and leaves when that would have.
+    /// Needs a framing other than RAW. Default 0: of nothing.
+    pub key: u64,
+    /// The message is these, one behind the other. May be NULL when `parts_count` is 0.
+    pub parts: *const sockeye_bytes,
+    /// How many, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
+    pub parts_count: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The `id` of a buffer that the host has: parts in its memory are not copied, but for those
+    /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside of it or wholly
+    /// outside. Default 0: none.
+    pub buffer_id: u64,
+}
+
+const _: () = assert!(size_of::<sockeye_bytes>() == 16);
+const _: () = assert!(size_of::<sockeye_message>() == 40);
+
+impl Default for sockeye_message {
+    fn default() -> Self {
+        sockeye_message {
+            struct_size: size_of::<Self>() as u32,
+            flags: 0,
+            key: 0,
+            parts: ptr::null(),
+            parts_count: 0,
+            reserved: 0,
+            buffer_id: 0,
+        }
+    }
+}
+
+impl sockeye_message {
+    /// Runs `send` with the message, if it is one.
+    ///
+    /// # Safety
+    /// There are `parts_count` parts, each with as many bytes as it says, and `buffer_id` is 0 or
+    /// of a buffer that is not released before this returns.
+    unsafe fn with<T>(
+        &self,
+        send: impl FnOnce(&Message<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let count = self.parts_count as usize;
+        let known = self.flags == 0 && self.reserved == 0;
+        let given = !self.parts.is_null() || count == 0;
+        let mut room = [const { MaybeUninit::uninit() }; SOCKEYE_MESSAGE_PARTS_MAX as usize];
+        if !known || !given || count > room.len() {
+            return Err(Error::Invalid);
+        }
+        let room = &mut room[..count];
+        for (at, part) in room.iter_mut().enumerate() {
+            // SAFETY: the caller gives `count` parts, and `at < count`.
+            let bytes = unsafe { self.parts.add(at).read() };
+            // SAFETY: the caller gives as many bytes as the part says.
+            part.write(unsafe { bytes_arg(bytes.data, bytes.len) }.ok_or(Error::Invalid)?);
+        }
+        // SAFETY: each of them was written.
+        let parts = unsafe { room.assume_init_ref() };
+        let buffer = match self.buffer_id {
+            0 => None,
+            // SAFETY: the caller's: it is of a buffer that is not released meanwhile.
+            id => Some(unsafe { Slice::of_number(id) }),
+        };
+        send(&Message { parts, key: self.key, buffer })
+    }
+}
+
+/// Fills `message` with the defaults, up to `size` bytes, and zeroes what this library does not
+/// know of it.
+///
+/// Ownership: `message` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_message_init(
+    message: *mut sockeye_message,
+    size: usize,
+) -> sockeye_status {
+    // SAFETY: the caller gives `size` writable bytes.
+    guard(|| unsafe { init_sized(message, size, sockeye_message::default()) })
+}
+
+/// Gives one message in parts to one connection or to many. Each takes it, whole or not at all,
+/// or not, as in `sockeye_send`; it is framed as one message by each one's framing. What is copied
+/// is copied once for all neighbours that have the same framing.
+///
+/// Ownership: `conns`, `message` and the parts are copied, but for those in the buffer: of that
+///            the library takes a reference of its own. The host releases its own as ever, also
+///            at once, and does not write to the buffer's memory after the first send of it.
+///            `out_each`, if given, has room for `count` answers.
+/// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `parts` when `parts_count` is 0;
+///            a part's `data` when its `len` is 0.
+/// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
+///            key it takes an older one's place.
+/// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
+///            ERR_NO_MEMORY (nobody took it; to one connection that is its ERR_AGAIN, and a
+///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
+///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn sockeye_send_message(
+    net: *mut sockeye_net,
+    conns: *const sockeye_conn,
+    count: usize,
+    message: *const sockeye_message,
+    out_each: *mut sockeye_status,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        if message.is_null() {
+            return boundary::refuse(Error::Invalid);
+        }
+        // SAFETY: not NULL; the caller gives as many bytes as its struct_size says.
+        let message = unsafe { copy_sized(message, &sockeye_message::default()) };
+        // SAFETY: the caller gives `count` handles, and room for as many answers or NULL.
+        let targets = unsafe { Targets::new(conns, count, out_each) };
+        let (Ok(message), Some(targets)) = (message, targets) else {
+            return boundary::refuse(Error::Invalid);
+        };
+        let tell = |at: usize, answer| targets.tell(at, answer);
+        let conn = |at: usize| targets.conn(at);
+        // SAFETY: the caller gives the parts, and a buffer that it has.
+        let taken = unsafe { message.with(|message| net.send_message(count, conn, message, tell)) };
+        match taken {
+            Ok(taken) => taken as sockeye_status,
+            Err(error) => boundary::refuse(error),
+        }
+    })
+}
