@@ -11,6 +11,7 @@ use super::url::{self, Dial};
 use crate::buf::Slice;
 use crate::io::Token;
 use crate::io::os::local::{self, SocketFile};
+use crate::io::os::sys;
 use crate::session::{Cause, Outgoing, SendError, Session};
 use socket2::{SockAddr, Socket, Type};
 use std::io;
@@ -22,7 +23,7 @@ const ACQUIRE_MAX: usize = i32::MAX as usize;
 
 /// A socket that listens, and the file of a local one.
 fn listen(address: &SockAddr, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
-    let socket = Socket::new(address.domain(), Type::STREAM.nonblocking(), None)?;
+    let socket = sys::socket(address.domain(), Type::STREAM)?;
     if options.recv_buffer_bytes > 0 {
         // Before listen, so that the window of its connections can be scaled to it: tcp(7).
         let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);

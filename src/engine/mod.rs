@@ -36,6 +36,7 @@ pub use net::Net;
 pub use sends::Message;
 
 use crate::buf::Pool;
+use crate::io::os::sys;
 use crate::session::Millis;
 use events::Queue;
 use inbox::Home;
@@ -201,7 +202,7 @@ impl Core {
 
     /// A socket to connect with.
     fn new_socket(&self, address: &SockAddr, options: &SocketOptions) -> std::io::Result<Socket> {
-        let socket = Socket::new(address.domain(), Type::STREAM.nonblocking(), None)?;
+        let socket = sys::socket(address.domain(), Type::STREAM)?;
         self.set_options(&socket, options);
         Ok(socket)
     }

@@ -349,6 +349,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
         if R::SOCKETS_MAX.is_some_and(|max| self.count >= max) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
+        self.poller.admit(socket)?;
         let index = token.index();
         if self.entries.capacity() <= index {
             self.entries.reserve(ROOM.max(index + 1 - self.entries.len()));

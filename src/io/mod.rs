@@ -10,6 +10,7 @@ pub mod proactor;
 pub mod readiness;
 #[cfg(test)]
 pub mod sim;
+pub mod tokio;
 
 pub use bell::Bell;
 pub use model::{Model, Probe, Visit};

@@ -92,6 +92,12 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         }
         #[cfg(unix)]
         Model::Poll => visitor.visit::<super::emulated::Emulated<super::os::unix::poll::Poll>>(),
+        #[cfg(unix)]
+        Model::Select => {
+            visitor.visit::<super::emulated::Emulated<super::os::unix::select::Select>>()
+        }
+        #[cfg(unix)]
+        Model::Tokio => visitor.visit::<super::emulated::Emulated<super::tokio::Tokio>>(),
         Model::EventSelect | Model::OverlappedEvent | Model::OverlappedRoutine | Model::Iocp
             if cfg!(not(windows)) =>
         {

@@ -30,6 +30,11 @@ pub trait Readiness: Send + Sized + 'static {
     /// A poller that watches nothing but its bell.
     fn open() -> io::Result<(Self, Bell)>;
 
+    /// Whether it could watch this socket: `QuotaExceeded` when its number is out of reach.
+    fn admit(&self, _socket: &Socket) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Watches a socket, for nothing as yet. Called once connect(2) was, never before.
     fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()>;
 

@@ -30,6 +30,8 @@ macro_rules! for_models {
     ($make:ident! $given:tt) => {
         $make! { @model epoll SOCKEYE_MODEL_EPOLL $given }
         $make! { @model poll SOCKEYE_MODEL_POLL $given }
+        $make! { @model select SOCKEYE_MODEL_SELECT $given }
+        $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }
     };
 }
 pub(crate) use for_models;

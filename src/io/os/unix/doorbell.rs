@@ -1,12 +1,18 @@
-//! Descriptors that wake: eventfd(2).
+//! Descriptors that wake: eventfd(2), and what stands in for it where it is not to be had.
 
-use super::sys::check;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
+
+#[cfg(target_os = "linux")]
+use {super::sys::check, std::os::fd::FromRawFd, std::os::fd::OwnedFd};
+#[cfg(not(target_os = "linux"))]
+use {std::io::Read, std::io::Write, std::os::unix::net::UnixStream};
 
 /// A counter in the kernel: readable while it is not 0.
+#[cfg(target_os = "linux")]
 pub struct EventFd(OwnedFd);
 
+#[cfg(target_os = "linux")]
 impl EventFd {
     /// A counter at 0 that does not block and does not survive exec.
     pub fn new() -> io::Result<EventFd> {
@@ -28,6 +34,37 @@ impl EventFd {
         let mut count = 0_u64;
         // SAFETY: eight writable bytes.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Two ends of a line: the first is readable while what was written to the second is there.
+#[cfg(not(target_os = "linux"))]
+pub struct EventFd(UnixStream, UnixStream);
+
+#[cfg(not(target_os = "linux"))]
+impl EventFd {
+    /// An empty line that does not block and does not survive exec.
+    pub fn new() -> io::Result<EventFd> {
+        let (near, far) = UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        far.set_nonblocking(true)?;
+        Ok(EventFd(near, far))
+    }
+
+    /// Writes a byte. Fails only when the line is full, and then it is readable anyway.
+    pub fn set(&self) {
+        let _ = (&self.1).write(&[1]);
+    }
+
+    /// Empties the line. Fails only when it is empty already.
+    pub fn clear(&self) {
+        let mut bytes = [0; 256];
+        while (&self.0).read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
     }
 
     /// The descriptor.

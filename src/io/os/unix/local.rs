@@ -1,6 +1,6 @@
 //! Local sockets: unix(7).
 
-use super::sys::check;
+use super::sys::{self, check};
 use socket2::{SockAddr, Socket, Type};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -83,7 +83,7 @@ pub fn listen(socket: &Socket, address: &SockAddr, backlog: i32) -> io::Result<O
 fn is_dead(address: &SockAddr) -> bool {
     let file = address.as_pathname().and_then(|path| fs::symlink_metadata(path).ok());
     let refused = || {
-        let probe = Socket::new(address.domain(), Type::STREAM.nonblocking(), None)?;
+        let probe = sys::socket(address.domain(), Type::STREAM)?;
         probe.connect(address)
     };
     file.is_some_and(|file| file.file_type().is_socket())

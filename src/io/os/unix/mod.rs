@@ -3,4 +3,8 @@
 pub mod doorbell;
 pub mod local;
 pub mod poll;
+pub mod reactor;
+pub mod select;
 pub mod sys;
+#[cfg(test)]
+mod tests;

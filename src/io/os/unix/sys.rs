@@ -1,13 +1,14 @@
 //! Calls on sockets, and what their errors mean.
 
 use crate::buf::{TRAIN_MAX, Train};
-use socket2::{SockAddr, Socket};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use super::doorbell::WaitObject;
+pub use super::reactor::Watch;
 
 /// The value of a system call, or its error.
 pub fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
@@ -34,7 +35,22 @@ pub fn borrow(socket: &Socket) -> ManuallyDrop<Socket> {
     ManuallyDrop::new(unsafe { Socket::from_raw_fd(socket.as_raw_fd()) })
 }
 
+/// A socket that does not block and does not survive exec.
+#[cfg(target_os = "linux")]
+pub fn socket(domain: Domain, kind: Type) -> io::Result<Socket> {
+    Socket::new(domain, kind.nonblocking(), None)
+}
+
+/// A socket that does not block, does not survive exec and raises no SIGPIPE.
+#[cfg(not(target_os = "linux"))]
+pub fn socket(domain: Domain, kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(domain, kind, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// accept4(2): a connection that does not block and does not survive exec.
+#[cfg(target_os = "linux")]
 pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     let accept = |storage: *mut libc::sockaddr, len: *mut libc::socklen_t| {
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
@@ -47,6 +63,21 @@ pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     }?;
     // SAFETY: fresh from accept4 and nobody else's.
     Ok((unsafe { Socket::from_raw_fd(fd) }, peer))
+}
+
+/// accept(2): a connection that does not block, does not survive exec and raises no SIGPIPE.
+#[cfg(not(target_os = "linux"))]
+pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok((socket, peer)) => {
+                socket.set_nonblocking(true)?;
+                return Ok((socket, peer));
+            }
+        }
+    }
 }
 
 /// recv(2) of up to `room` bytes to `spare`; 0 is the end of the stream.
@@ -116,7 +147,10 @@ mod raw {
 /// The calls of the data path.
 #[cfg(not(target_os = "linux"))]
 mod raw {
-    use libc::{MSG_NOSIGNAL, c_int, c_void, msghdr};
+    use libc::{c_int, c_void, msghdr};
+
+    /// On Apple's systems it is an option of the socket, set by `Socket::new` and `accept`.
+    const FLAGS: c_int = if cfg!(target_vendor = "apple") { 0 } else { libc::MSG_NOSIGNAL };
 
     /// # Safety
     /// As recv(2) with `room` bytes at `spare`.
@@ -129,14 +163,14 @@ mod raw {
     /// As send(2) with `len` bytes.
     pub unsafe fn send(fd: c_int, bytes: *const c_void, len: usize) -> isize {
         // SAFETY: the caller's.
-        unsafe { libc::send(fd, bytes, len, MSG_NOSIGNAL) }
+        unsafe { libc::send(fd, bytes, len, FLAGS) }
     }
 
     /// # Safety
     /// As sendmsg(2).
     pub unsafe fn sendmsg(fd: c_int, message: *const msghdr) -> isize {
         // SAFETY: the caller's.
-        unsafe { libc::sendmsg(fd, message, MSG_NOSIGNAL) }
+        unsafe { libc::sendmsg(fd, message, FLAGS) }
     }
 }
 

@@ -1,0 +1,195 @@
+//! tokio's reactor, driven from the worker's turn: no task for a connection, no thread.
+//!
+//! Each socket has a waker that writes its token down. A wait is one `block_on` of a future that
+//! looks whether something was written down or the bell rung; so it ends after one visit to the
+//! kernel, whichever thread it runs on.
+
+use super::bell::Bell;
+use super::op::{LANES, Lane, Token};
+use super::os::sys::Watch;
+use super::readiness::{Readiness, Ready};
+use parking_lot::Mutex;
+use socket2::Socket;
+use std::future::poll_fn;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
+use tokio::time;
+
+/// A reactor and what it watches.
+pub struct Tokio {
+    /// By token index. The last one is in use.
+    entries: Vec<Option<Entry>>,
+    /// Sockets to be looked at when the next wait is over.
+    woken: Vec<Token>,
+    news: Arc<News>,
+    /// Last: the entries leave its reactor first.
+    runtime: Runtime,
+}
+
+struct Entry {
+    token: Token,
+    watch: Watch,
+    waker: Waker,
+    /// An operation waits, by lane.
+    armed: [bool; 2],
+}
+
+/// What ends a wait.
+#[derive(Default)]
+struct News(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Sockets that the reactor told of.
+    woken: Vec<Token>,
+    /// Of the wait that is under way.
+    waiter: Option<Waker>,
+}
+
+/// The waker of a socket.
+struct Signal {
+    token: Token,
+    news: Arc<News>,
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.news.tell(Some(self.token));
+    }
+}
+
+impl News {
+    /// Ends the wait, for a socket or for the bell.
+    fn tell(&self, token: Option<Token>) {
+        let mut inner = self.0.lock();
+        inner.woken.extend(token);
+        let waiter = inner.waiter.take();
+        drop(inner);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// Whether the wait is over. Who rings between this look and the sleep finds the waiter.
+    fn poll(&self, bell: &Bell, context: &Context) -> Poll<()> {
+        let mut inner = self.0.lock();
+        if !inner.woken.is_empty() || bell.rung() {
+            return Poll::Ready(());
+        }
+        inner.waiter = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Moves the sockets told of to `woken`; the wait is over.
+    fn take(&self, woken: &mut Vec<Token>) {
+        let mut inner = self.0.lock();
+        inner.waiter = None;
+        woken.append(&mut inner.woken);
+    }
+}
+
+impl Entry {
+    fn poll(&self, lane: Lane) -> Poll<bool> {
+        self.watch.poll(lane, &mut Context::from_waker(&self.waker))
+    }
+}
+
+impl Tokio {
+    fn entry(&mut self, token: Token) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(token.index())?.as_mut()?;
+        (entry.token == token).then_some(entry)
+    }
+}
+
+impl Readiness for Tokio {
+    fn open() -> io::Result<(Self, Bell)> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let news = Arc::new(News::default());
+        let rung = news.clone();
+        let tokio = Tokio { entries: Vec::new(), woken: Vec::new(), news, runtime };
+        Ok((tokio, Bell::new(move || rung.tell(None))))
+    }
+
+    fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()> {
+        let _entered = self.runtime.enter();
+        let watch = Watch::new(socket)?;
+        let waker = Waker::from(Arc::new(Signal { token, news: self.news.clone() }));
+        let index = token.index();
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        self.entries[index] = Some(Entry { token, watch, waker, armed: [false; 2] });
+        Ok(())
+    }
+
+    fn remove(&mut self, token: Token, _socket: &Socket) {
+        if self.entry(token).is_some() {
+            self.entries[token.index()] = None;
+        }
+        while let Some(None) = self.entries.last() {
+            self.entries.pop();
+        }
+    }
+
+    fn blocked(&mut self, token: Token, lane: Lane) {
+        if let Some(entry) = self.entry(token) {
+            entry.watch.clear(lane);
+        }
+    }
+
+    fn arm(&mut self, token: Token, lane: Lane) -> io::Result<()> {
+        if let Some(entry) = self.entry(token) {
+            entry.armed[lane as usize] = true;
+            if entry.poll(lane).is_ready() {
+                self.woken.push(token);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(
+        &mut self,
+        ready: &mut Vec<Ready>,
+        timeout: Option<Duration>,
+        bell: &Bell,
+    ) -> io::Result<()> {
+        let look = timeout == Some(Duration::ZERO) || !self.woken.is_empty();
+        if look || !bell.doze() {
+            self.runtime.block_on(yield_now());
+        } else {
+            let told = poll_fn(|context| self.news.poll(bell, context));
+            match timeout {
+                None => self.runtime.block_on(told),
+                // Made inside: a timer needs the runtime around it.
+                Some(timeout) => self.runtime.block_on(async move {
+                    let _ = time::timeout(timeout, told).await;
+                }),
+            }
+            bell.rouse();
+        }
+        let mut woken = mem::take(&mut self.woken);
+        self.news.take(&mut woken);
+        for token in woken.drain(..) {
+            let Some(entry) = self.entry(token) else { continue };
+            for lane in LANES {
+                if entry.armed[lane as usize]
+                    && let Poll::Ready(ended) = entry.poll(lane)
+                {
+                    entry.armed[lane as usize] = false;
+                    ready.push(Ready { token, lane, ended });
+                }
+            }
+        }
+        self.woken = woken;
+        Ok(())
+    }
+}
