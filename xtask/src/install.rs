@@ -20,6 +20,8 @@ pub enum Need {
     Rustfmt,
     Clippy,
     Nextest,
+    /// The system's own compiler, and the source of its standard library.
+    OtherRustc,
 }
 
 /// How to see whether it is there, and where it comes from.
@@ -49,6 +51,11 @@ pub const TEST: &[Need] = &[
     Need::Clippy,
     Need::Nextest,
 ];
+
+/// For `test`, where rustup has not the targets of `unix`.
+pub const UNIX: &[Need] = &[Need::OtherRustc];
+/// It brings the source of its standard library, from which any target's can be built.
+pub const OTHER_RUSTC: &str = "/usr/bin/rustc";
 
 const APT_LIMIT: Duration = Duration::from_secs(600);
 const NEXTEST_LIMIT: Duration = Duration::from_secs(900);
@@ -86,6 +93,10 @@ impl Need {
             Self::Rustfmt => (&["cargo", "fmt", "--version"], Source::Rustup("rustfmt")),
             Self::Clippy => (&["cargo", "clippy", "--version"], Source::Rustup("clippy")),
             Self::Nextest => (&["cargo", "nextest", "--version"], Source::Cargo("cargo-nextest")),
+            Self::OtherRustc => (
+                &["ls", OTHER_RUSTC, "/usr/lib/rustlib/src/rust/library/std/src/lib.rs"],
+                Source::Apt(&["rustc-web", "rust-web-src"]),
+            ),
         };
         Tool { probe, source }
     }
@@ -100,6 +111,7 @@ impl Need {
 pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, TEST)?;
     ensure(workspace, BENCH)?;
+    ensure(workspace, UNIX)?;
     println!("everything the tasks need is there");
     Ok(())
 }

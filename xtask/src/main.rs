@@ -14,6 +14,7 @@ mod shell;
 mod symbols;
 mod test;
 mod tidy;
+mod unix;
 mod workspace;
 
 use args::Task;

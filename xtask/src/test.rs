@@ -2,18 +2,19 @@
 
 use crate::args::Demo;
 use crate::workspace::Workspace;
-use crate::{builds, demo, header, install, programs, shell, symbols, tidy};
+use crate::{builds, demo, header, install, programs, shell, symbols, tidy, unix};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 12] = [
+const STEPS: [(&str, Check); 13] = [
     ("tools", |w| install::ensure(w, install::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
     ("header", |w| header::run(w, true)),
     ("clippy", clippy),
+    ("unix", unix::check),
     ("build", |w| builds::library(w).map(|()| String::new())),
     ("rust", nextest),
     ("doc", |w| cargo(w, &["test", "--doc", "--workspace"]).map(|_| String::new())),
