@@ -205,7 +205,8 @@ typedef enum {
     /// There is room again after a send was refused with ERR_AGAIN. `detail`: sends refused since
     /// the last WRITABLE.
     SOCKEYE_EVENT_WRITABLE = 4,
-    /// The connection changed its queue. Not in this version.
+    /// The connection changes its queue: its last event on the old one, then its first on the new
+    /// one. `detail`: the other queue.
     SOCKEYE_EVENT_MOVED = 5,
     /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
     /// not handed to the system.
@@ -488,6 +489,14 @@ typedef struct {
     uint32_t reserved;
 } sockeye_event;
 
+/// The host's function: `user` and `net` as given, the queue, and `count` events, 1 or more,
+/// which are a batch: their payloads and handles are borrowed until return. It must not throw.
+typedef void (*sockeye_callback_fn)(void *user,
+                                    sockeye_net *net,
+                                    uint32_t queue,
+                                    const sockeye_event *events,
+                                    uint32_t count);
+
 /// A piece of the library's memory in the host's hands, until `sockeye_buffer_release`.
 typedef struct {
     /// The bytes. Of an acquired buffer the host may write them; of a held message only read.
@@ -737,8 +746,9 @@ SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_ne
 /// concurrent callers all wait for the same end.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread but a worker's. A poller asleep returns at once.
-/// Returns:   OK; ERR_PANIC (a worker had a fault; the net is ended all the same).
+/// Threads:   any thread. A poller asleep returns at once.
+/// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a
+///            worker had a fault; the net is ended all the same).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms);
 
@@ -748,7 +758,8 @@ SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms
 /// Ownership: `net` moves to the library; it must not be used again unless BUSY was answered.
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
-/// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed).
+/// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
+///            ERR_WOULD_DEADLOCK (from inside a callback or log function).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
 
@@ -902,6 +913,27 @@ sockeye_status sockeye_conn_set_user_data(sockeye_net *net,
                                           sockeye_conn conn,
                                           uint64_t user_data);
 
+/// Moves a connection to another queue. The old queue still gets what was told before, then MOVED
+/// with the new queue in `detail`, there its last. When that batch is over the new queue gets
+/// MOVED with the old one in `detail`, then everything later. Nothing is received in between.
+/// What is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED.
+/// The socket goes to a worker of the new queue where the model can let go of it.
+///
+/// A connection that is still connecting moves behind its OPENED. A close before the first MOVED
+/// ends the move: CLOSED comes on the old queue; later it comes on the new one. A shutdown ends
+/// it at once: MOVED and CLOSED come on the new queue whether the old batch is over or not.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK, also for the queue where it is, and then nothing is told; ERR_INVALID (NULL,
+///            unknown queue); ERR_BUSY (the move before is not over: its second MOVED was not
+///            told); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_set_queue(sockeye_net *net,
+                                      sockeye_conn conn,
+                                      uint32_t queue);
+
 /// Fills `message` with the defaults, up to `size` bytes, and zeroes what this library does not
 /// know of it.
 ///
@@ -944,10 +976,11 @@ sockeye_status sockeye_send_message(sockeye_net *net,
 /// mean drained: poll until 0.
 ///
 /// Ownership: payloads are borrowed until the next poll of this queue.
-/// NULL:      not allowed.
+/// NULL:      not allowed, but for an array with cap 0 where `sockeye_set_callback` says so.
 /// Threads:   one thread at a time for each queue.
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside);
+///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside,
+///            or the queue has a callback);
 ///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
 /// Since:     0.1
 SOCKEYE_API
@@ -1014,6 +1047,34 @@ SOCKEYE_API
 sockeye_status sockeye_wait_handle(sockeye_net *net,
                                    uint32_t queue,
                                    intptr_t *out_handle);
+
+/// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
+/// one call at a time for each queue, no lock held that another call waits for. Each call is a
+/// batch of its own, which ends when it returns; what waits already is given first. A poll of the
+/// queue answers ERR_BUSY meanwhile, and its worker is driven as in POOL, from then on for good.
+/// With `workers` 0 the calls come inside `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which
+/// answers how many events they gave.
+///
+/// Every call of the library may be made inside, but for shutdown and free, which answer
+/// ERR_WOULD_DEADLOCK; with flush MANUAL the callback flushes what it sends. While it runs its
+/// worker does nothing else: other queues go on, its own waits.
+///
+/// When this returns, the function that was set before does not run and is never called again;
+/// from inside that function, when it returns. So a function that waits for the thread that takes
+/// it away never ends. A shutdown gives it all that is left before it returns, and lets go of it.
+///
+/// Ownership: ends the batch of the last poll. `user` is borrowed until another function, or NULL,
+///            is set.
+/// NULL:      `callback` may be NULL: the queue is polled again. `user` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a poller is inside);
+///            ERR_SHUTDOWN, not for NULL.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_set_callback(sockeye_net *net,
+                                    uint32_t queue,
+                                    sockeye_callback_fn callback,
+                                    void *user);
 
 /// Gives a buffer of at least `len` bytes to be written by the host.
 ///

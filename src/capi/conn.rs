@@ -263,3 +263,29 @@ pub unsafe extern "C" fn sockeye_conn_set_user_data(
     // SAFETY: the caller gives NULL or a live net.
     unsafe { on_conn(net, conn, |net, token| net.set_user_data(token, user_data)) }
 }
+
+/// Moves a connection to another queue. The old queue still gets what was told before, then MOVED
+/// with the new queue in `detail`, there its last. When that batch is over the new queue gets
+/// MOVED with the old one in `detail`, then everything later. Nothing is received in between.
+/// What is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED.
+/// The socket goes to a worker of the new queue where the model can let go of it.
+///
+/// A connection that is still connecting moves behind its OPENED. A close before the first MOVED
+/// ends the move: CLOSED comes on the old queue; later it comes on the new one. A shutdown ends
+/// it at once: MOVED and CLOSED come on the new queue whether the old batch is over or not.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK, also for the queue where it is, and then nothing is told; ERR_INVALID (NULL,
+///            unknown queue); ERR_BUSY (the move before is not over: its second MOVED was not
+///            told); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_set_queue(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    queue: u32,
+) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    unsafe { on_conn(net, conn, |net, token| net.conn_set_queue(token, queue)) }
+}

@@ -21,7 +21,8 @@ pub enum sockeye_event_kind {
     /// There is room again after a send was refused with ERR_AGAIN. `detail`: sends refused since
     /// the last WRITABLE.
     SOCKEYE_EVENT_WRITABLE = 4,
-    /// The connection changed its queue. Not in this version.
+    /// The connection changes its queue: its last event on the old one, then its first on the new
+    /// one. `detail`: the other queue.
     SOCKEYE_EVENT_MOVED = 5,
     /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
     /// not handed to the system.
@@ -63,6 +64,20 @@ pub struct sockeye_event {
 
 const _: () = assert!(size_of::<sockeye_event>() == 64);
 
+pub(super) const NO_EVENT: sockeye_event = sockeye_event {
+    kind: 0,
+    cause: 0,
+    conn: sockeye_conn { id: 0 },
+    listener: sockeye_listener { id: 0 },
+    user_data: 0,
+    data: std::ptr::null(),
+    data_len: 0,
+    os_error: 0,
+    detail: 0,
+    flags: 0,
+    reserved: 0,
+};
+
 /// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns at the
 /// first; `timeout_ms` is the upper bound, 0 does not wait, -1 waits for ever. Ends the batch
 /// before: its payloads and closed handles are gone. Flushes its queue first. The array may end
@@ -70,10 +85,11 @@ const _: () = assert!(size_of::<sockeye_event>() == 64);
 /// mean drained: poll until 0.
 ///
 /// Ownership: payloads are borrowed until the next poll of this queue.
-/// NULL:      not allowed.
+/// NULL:      not allowed, but for an array with cap 0 where `sockeye_set_callback` says so.
 /// Threads:   one thread at a time for each queue.
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside);
+///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside,
+///            or the queue has a callback);
 ///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
 /// Since:     0.1
 #[unsafe(no_mangle)]
@@ -121,13 +137,19 @@ unsafe fn poll(
             Ok(net) => net,
             Err(status) => return boundary::note_status(status),
         };
+        let timeout = (timeout_ms >= 0).then(|| Duration::from_millis(timeout_ms as u64));
+        if out_events.is_null() && cap == 0 && timeout_ms >= -1 {
+            return match net.poll_callback(queue, timeout) {
+                Ok(count) => i32::try_from(count).unwrap_or(i32::MAX),
+                Err(error) => fail(error, error.words()),
+            };
+        }
         if out_events.is_null() || cap <= 0 || timeout_ms < -1 {
             return fail(
                 Error::Invalid,
                 "poll needs an array, a cap of 1 or more, a timeout >= -1",
             );
         }
-        let timeout = (timeout_ms >= 0).then(|| Duration::from_millis(timeout_ms as u64));
         let write = |at: usize, handed: Handed| {
             // SAFETY: `at < cap`, and the caller gives `cap` writable events.
             unsafe { out_events.add(at).write(translate(net, handed)) }
@@ -141,21 +163,10 @@ unsafe fn poll(
 
 /// An event as C sees it.
 #[inline]
-fn translate(net: &Net, handed: Handed) -> sockeye_event {
+pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
     let event = handed.event;
-    let mut out = sockeye_event {
-        kind: 0,
-        cause: 0,
-        conn: sockeye_conn { id: 0 },
-        listener: sockeye_listener { id: 0 },
-        user_data: handed.user_data,
-        data: std::ptr::null(),
-        data_len: 0,
-        os_error: 0,
-        detail: 0,
-        flags: 0,
-        reserved: handed.position,
-    };
+    let (user_data, reserved) = (handed.user_data, handed.position);
+    let mut out = sockeye_event { user_data, reserved, ..NO_EVENT };
     let conn = || sockeye_conn { id: net.conn_id(event.token) };
     match &event.notice {
         Notice::Message(data) => {
@@ -173,6 +184,11 @@ fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_WRITABLE as u32;
             out.conn = conn();
             out.detail = u64::from(*refused);
+        }
+        Notice::Moved { queue, left: _ } => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_MOVED as u32;
+            out.conn = conn();
+            out.detail = u64::from(*queue);
         }
         Notice::Closed { cause, os_error, unsent } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_CLOSED as u32;

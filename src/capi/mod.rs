@@ -5,6 +5,7 @@
 
 pub mod boundary;
 pub mod buffer;
+pub mod callback;
 pub mod config;
 pub mod conn;
 pub mod endpoint;

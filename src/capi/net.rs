@@ -59,8 +59,9 @@ pub unsafe extern "C" fn sockeye_init(
 /// concurrent callers all wait for the same end.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread but a worker's. A poller asleep returns at once.
-/// Returns:   OK; ERR_PANIC (a worker had a fault; the net is ended all the same).
+/// Threads:   any thread. A poller asleep returns at once.
+/// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a
+///            worker had a fault; the net is ended all the same).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_shutdown(
@@ -83,7 +84,8 @@ pub unsafe extern "C" fn sockeye_shutdown(
 /// Ownership: `net` moves to the library; it must not be used again unless BUSY was answered.
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
-/// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed).
+/// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
+///            ERR_WOULD_DEADLOCK (from inside a callback or log function).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {

@@ -111,6 +111,11 @@ impl<P: Proactor> Chair<P> {
         }
     }
 
+    /// Where its events go.
+    fn queue(&self) -> &Queue {
+        &self.core.queues[self.home % self.core.queues.len()]
+    }
+
     fn lends(&self) -> bool {
         self.lends && self.core.is_running() && !self.core.homes[self.home].pooled.load(SeqCst)
     }
@@ -137,8 +142,11 @@ impl<P: Proactor> Chair<P> {
     /// nobody collects, only looks; it may rest for so long when there was nothing.
     fn turn_alone(&self, held: &mut Held<'_, P>) -> Option<Option<Duration>> {
         let looks = self.may_rest(held).map(|_| Duration::ZERO);
-        let hurried = || (self.asked.load(SeqCst) && self.lends()) || self.core.has_ended();
+        let queue = self.queue();
+        let hurried =
+            || (self.asked.load(SeqCst) && self.lends()) || self.core.has_ended() || queue.calls();
         let happened = self.turn(held, looks, hurried)?;
+        queue.call(&self.core);
         // Asked anew: a deadline may have begun in this turn.
         Some(looks.filter(|_| !happened).and_then(|_| self.may_rest(held)))
     }
@@ -148,7 +156,7 @@ impl<P: Proactor> Chair<P> {
         if core.config.gather_us == 0 || !core.is_running() {
             return None;
         }
-        let queue = &core.queues[self.home % core.queues.len()];
+        let queue = self.queue();
         let uncollected = queue.is_ready() && queue.waiter.load(SeqCst) == NOBODY;
         let worker = held.as_ref().filter(|worker| uncollected && worker.at_rest())?;
         Some(worker.may_rest()).filter(|rest| !rest.is_zero())
@@ -234,7 +242,7 @@ impl<P: Proactor> Chair<P> {
         let until = Instant::now() + time;
         self.lay_down(held, RESTING, None);
         // Whoever began to wait just before saw no rest to end.
-        let queue = &self.core.queues[self.home % self.core.queues.len()];
+        let queue = self.queue();
         let waited = || queue.waiter.load(SeqCst) != NOBODY;
         while self.core.is_running() && !home.wanted.swap(false, SeqCst) && !waited() {
             let left = until.saturating_duration_since(Instant::now());
@@ -423,6 +431,12 @@ impl<P: Proactor> Seat for Chair<P> {
         let home = &self.core.homes[self.home];
         let first = home.backstop.set(thread::current()).is_ok();
         debug_assert!(first, "a worker has one thread");
-        if self.lends { self.run_backstop() } else { self.run_pool() }
+        if self.lends {
+            self.run_backstop()
+        } else {
+            self.run_pool()
+        }
+        // What its last turns told, or its fault.
+        self.queue().call(&self.core);
     }
 }

@@ -8,6 +8,7 @@ mod tests;
 pub use origin::Origin;
 use peer::{Link, Peer};
 
+use super::moves::Moving;
 use crate::io::Token;
 use crate::io::os::local::{self, Credentials, SocketFile};
 use crate::session::{Cause, Millis, Moment, Session};
@@ -69,6 +70,12 @@ pub struct Conn {
     /// The worker.
     pub home: u8,
     pub queue: u8,
+    /// Of a move: the queue that it goes to, and while it arrives the one that it came from.
+    pub other_queue: u8,
+    /// How far a move is.
+    pub moving: Moving,
+    /// True exactly when its worker serves another queue than its own.
+    pub abroad: bool,
     pub lanes: [LaneState; 2],
     pub phase: Phase,
     pub end: End,
@@ -145,6 +152,9 @@ impl Conn {
             socket: None,
             home: small(home),
             queue: small(queue),
+            other_queue: 0,
+            moving: Moving::No,
+            abroad: false,
             lanes: [LaneState::Idle; 2],
             phase: Phase::Resolving,
             end: End::Not,

@@ -6,6 +6,7 @@ use super::conn::{End, LaneState, Phase};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::log::Level;
+use super::moves::Abroad;
 use super::timers::Timers;
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::io::os::sys;
@@ -33,6 +34,8 @@ pub enum Order {
     Release(Token, Socket),
     /// There is no socket to release.
     Join(Token),
+    /// To another worker, if the model lets go of it.
+    Move(Token),
 }
 
 /// See the module.
@@ -53,6 +56,8 @@ pub struct Desk {
     pub(super) stalled: Vec<Token>,
     /// Listeners of other workers whose connections this turn tells.
     handed: Vec<Token>,
+    /// Connections here whose events go to another queue.
+    pub(super) abroad: Abroad,
     commands: Vec<Command>,
     pub(super) timers: Timers,
     pub(super) now: Millis,
@@ -81,6 +86,7 @@ impl Desk {
             hungry: Vec::new(),
             stalled: Vec::new(),
             handed: Vec::new(),
+            abroad: Abroad::default(),
             commands: Vec::new(),
             timers: Timers::default(),
             now: 0,
@@ -135,6 +141,7 @@ impl Desk {
             match command {
                 Command::Adopt(token) => self.adopt(core, token),
                 Command::Tend(token) => self.tend_flushed(core, token),
+                Command::Move(token) => self.tend_moving(core, token),
                 Command::Resolved(token, found) => self.resolved(core, token, found),
                 Command::Drained => {
                     for token in mem::take(&mut self.stalled) {
@@ -150,17 +157,6 @@ impl Desk {
         }
         if home.is_thirsty() {
             self.relieve(core);
-        }
-    }
-
-    /// Looks at those that waited for memory, if there is some.
-    fn relieve(&mut self, core: &Core) {
-        // Thirst first: a block that comes back between the two rings the bell.
-        core.pool.thirst();
-        if core.pool.has_room(crate::buf::CHUNK_BYTES) {
-            for token in core.homes[self.home].take_thirsty() {
-                self.tend_hungry(core, token);
-            }
         }
     }
 
@@ -186,6 +182,7 @@ impl Desk {
         }
         let Some(conn) = held.conn() else { return };
         conn.adopted = answer.is_ok();
+        let arrives = self.arrives(token, conn);
         if mem::take(&mut conn.handed) {
             self.handed.extend(conn.listener());
         }
@@ -196,7 +193,7 @@ impl Desk {
             conn.end_abruptly(Cause::Shutdown, 0);
         } else if conn.phase == Phase::Connecting {
             self.start_connect(token, conn);
-        } else if conn.end == End::Not {
+        } else if conn.end == End::Not && !arrives {
             conn.announced = true;
             self.emit(token, Notice::Opened(conn.listener()));
         }
@@ -327,12 +324,15 @@ impl Desk {
     /// Gives the turn's events to the queue.
     pub fn publish(&mut self, core: &Core) {
         if !self.batch.is_empty() {
-            let (bytes, messages) = (self.batch_bytes, self.batch_messages);
+            let (mut bytes, messages) = (self.batch_bytes, self.batch_messages);
             (self.batch_bytes, self.batch_messages) = (0, 0);
             count(&core.homes[self.home].counters.received_messages, messages);
             let queue = &core.queues[self.queue];
             self.longest = self.longest.max(self.batch.len());
-            queue.publish(core, &mut self.batch, bytes, Some(self.home));
+            bytes -= self.publish_abroad(core);
+            if !self.batch.is_empty() {
+                queue.publish(core, &mut self.batch, bytes, Some(self.home));
+            }
         }
         for token in self.handed.drain(..) {
             core.handed_told(token);

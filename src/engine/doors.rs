@@ -90,7 +90,7 @@ impl Desk {
             if listener.adopted
                 && listener.lane == LaneState::Idle
                 && late
-                && !self.stall(core, token, &mut listener.stalled)
+                && !self.stall(core, token, self.queue, &mut listener.stalled)
             {
                 listener.lane = LaneState::InFlight;
                 self.orders.push(Order::Submit(token, Op::Accept));

@@ -1,6 +1,7 @@
 //! Worker to host: events, published once per turn, handed out in batches.
 
 use super::Core;
+use super::callback::Callback;
 use super::inbox::Command;
 use super::table::Slot;
 use crate::buf::{Release, Slice};
@@ -33,6 +34,11 @@ pub enum Notice {
     Message(Slice),
     Writable {
         refused: u32,
+    },
+    /// The other queue, and whether this one is left.
+    Moved {
+        queue: u8,
+        left: bool,
     },
     Closed {
         cause: Cause,
@@ -78,6 +84,8 @@ pub const NOBODY: usize = 0;
 pub const PARKED: usize = 1;
 /// A poller turns the worker of home `h`: `TURNING + h`. Its bell is to be rung.
 pub const TURNING: usize = 2;
+/// A callback takes them; its worker calls it.
+pub const CALLED: usize = usize::MAX - 1;
 /// A poller looks at the queue again and again.
 pub const LOOKING: usize = usize::MAX;
 
@@ -94,6 +102,8 @@ pub struct Queue {
     /// Some connections are not read because the queue is full.
     stalled: AtomicBool,
     pub waiter: AtomicUsize,
+    /// In place of polls.
+    pub callback: Callback,
     /// The poller's own: one at a time.
     pub poller: Mutex<Poller>,
     gate: Mutex<bool>,
@@ -123,6 +133,7 @@ impl Queue {
             bytes: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             waiter: AtomicUsize::new(NOBODY),
+            callback: Callback::default(),
             poller: Mutex::default(),
             gate: Mutex::new(false),
             opened: Condvar::new(),
@@ -152,6 +163,9 @@ impl Queue {
         match self.waiter.load(SeqCst) {
             NOBODY | LOOKING => {}
             PARKED => self.unpark(),
+            // A worker of this queue calls it when its turn ends.
+            CALLED if turner.is_some_and(|home| home % core.queues.len() == self.home) => {}
+            CALLED => core.homes[self.home].wake(),
             turning if Some(turning - TURNING) == turner => {}
             turning => core.homes[turning - TURNING].bell().ring(),
         }
@@ -187,6 +201,7 @@ impl Queue {
             match std::mem::replace(&mut event.notice, Notice::Gone) {
                 Notice::Message(data) => release.add(data),
                 Notice::Closed { .. } => core.conn_ended(event.token),
+                Notice::Moved { left: true, .. } => core.conn_left(event.token),
                 Notice::ListenerClosed { .. } => core.listener_ended(event.token),
                 _ => {}
             }
@@ -229,8 +244,16 @@ impl Queue {
                 }
                 if slot.muted.load(Acquire) && !matches!(event.notice, Notice::Closed { .. }) {
                     bytes += event.cost();
-                    event.notice = Notice::Gone;
                     poller.next += 1;
+                    let left = matches!(event.notice, Notice::Moved { left: true, .. });
+                    if left && count > 0 {
+                        // Told by nobody, and looked at when the batch is over.
+                        continue;
+                    }
+                    event.notice = Notice::Gone;
+                    if left {
+                        core.conn_left(event.token);
+                    }
                     continue;
                 }
                 if matches!(event.notice, Notice::Opened(_)) {
@@ -269,12 +292,27 @@ impl Queue {
         self.count.store(0, SeqCst);
     }
 
+    /// Puts back what was taken and not handed out.
+    pub fn put_back(&self, poller: &mut Poller) {
+        if poller.pending() == 0 {
+            return;
+        }
+        let mut rest = poller.events.split_off(poller.next);
+        let mut events = self.events.lock();
+        rest.append(&mut events);
+        *events = rest;
+        self.count.store(events.len(), SeqCst);
+    }
+
     /// Counts what was handed out, and has the connections read again that waited for it.
     fn drained(&self, core: &Core, bytes: u64) {
         let left = self.bytes.fetch_sub(bytes, SeqCst) - bytes;
         if left <= self.bytes_max / 2 && self.stalled.swap(false, SeqCst) {
-            for home in (self.home..core.homes.len()).step_by(core.queues.len()) {
-                core.homes[home].post(Command::Drained);
+            let away = core.abroad.load(SeqCst);
+            for (at, home) in core.homes.iter().enumerate() {
+                if away || at % core.queues.len() == self.home {
+                    home.post(Command::Drained);
+                }
             }
         }
     }

@@ -19,6 +19,8 @@ pub enum Command {
     Adopt(Token),
     /// Look at a connection: something to send, a close, a resume.
     Tend(Token),
+    /// Look at a connection that moves. Unlike Tend it lets nothing leave that waits for a flush.
+    Move(Token),
     /// Its name was looked up.
     Resolved(Token, Result<Vec<SocketAddr>, i32>),
     /// The queue was drained to its low mark.
@@ -135,6 +137,13 @@ impl Home {
     /// Puts a connection on the list for the next flush.
     pub fn stage(&self, token: Token) {
         self.staged.lock().push(token);
+    }
+
+    /// Takes a connection from that list. True: it was there.
+    pub fn unstage(&self, token: Token) -> bool {
+        let mut staged = self.staged.lock();
+        let place = staged.iter().position(|it| *it == token);
+        place.map(|at| staged.remove(at)).is_some()
     }
 
     /// Has what was staged leave. True: there was something.

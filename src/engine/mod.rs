@@ -2,6 +2,7 @@
 //! completion meets a session. Read `worker.rs` first.
 
 mod baton;
+mod callback;
 mod calls;
 mod config;
 mod conn;
@@ -12,6 +13,7 @@ mod events;
 mod facts;
 mod inbox;
 mod log;
+mod moves;
 mod net;
 mod resolve;
 mod sends;
@@ -27,6 +29,7 @@ mod worker;
 pub use crate::io::model::{Model, probe};
 pub use crate::io::op::Token;
 pub use crate::session::{Cause, Framing, FramingKind, Limits, Overflow};
+pub use callback::Receiver;
 pub use config::{CloseHow, Config, Drive, Endpoint, Flush, Kind, SocketOptions};
 pub use error::{Error, Refusal};
 pub use events::{Event, Handed, Notice};
@@ -67,6 +70,8 @@ pub struct Core {
     state: AtomicU8,
     /// A worker had a fault.
     panicked: AtomicBool,
+    /// Some connection has lived with a worker that does not serve its queue.
+    abroad: AtomicBool,
     log: log::Log,
     /// Told when a socket is gone while the net stops.
     gone: (Mutex<()>, Condvar),

@@ -3,7 +3,7 @@
 use super::baton::{Chair, Lead, Led, Seat};
 use super::config::{Config, Drive};
 use super::error::{Error, Refusal};
-use super::events::{Event, Handed, LOOKING, NOBODY, Notice, PARKED, Queue};
+use super::events::{Event, Handed, LOOKING, NOBODY, Notice, PARKED, Poller, Queue};
 use super::inbox::Home;
 use super::table::Table;
 use super::worker::Worker;
@@ -11,7 +11,7 @@ use super::{Core, RUNNING};
 use crate::buf::Pool;
 use crate::io::os::sys;
 use crate::io::{Affinity, Model, Proactor, Setup, Token, Visit, model};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::*};
 use std::thread::{self, JoinHandle};
@@ -103,6 +103,7 @@ impl Net {
             clock: Instant::now(),
             state: AtomicU8::new(RUNNING),
             panicked: AtomicBool::new(false),
+            abroad: AtomicBool::new(false),
             log: super::log::Log::default(),
             gone: (Mutex::new(()), Condvar::new()),
             config,
@@ -159,7 +160,7 @@ impl Net {
         if self.core.is_running() { Ok(()) } else { Err(Error::Shutdown) }
     }
 
-    fn queue(&self, queue: u32) -> Result<&Queue, Error> {
+    pub(super) fn queue(&self, queue: u32) -> Result<&Queue, Error> {
         self.core.queues.get(queue as usize).ok_or(Error::Invalid)
     }
 
@@ -171,13 +172,29 @@ impl Net {
         timeout: Option<Duration>,
         mut write: impl FnMut(usize, Handed),
     ) -> Result<usize, Error> {
-        let core = &*self.core;
-        let queue_at = queue;
         let queue = self.queue(queue)?;
         let mut poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        if self.is_called(queue) {
+            return Err(Error::Busy);
+        }
+        self.poll_with(queue, &mut poller, cap, timeout, |poller| {
+            Some(queue.hand_out(&self.core, poller, cap, &mut write))
+        })
+    }
+
+    /// `give` hands out what is there; None: not any more.
+    pub(super) fn poll_with(
+        &self,
+        queue: &Queue,
+        poller: &mut MutexGuard<'_, Poller>,
+        cap: usize,
+        timeout: Option<Duration>,
+        mut give: impl FnMut(&mut MutexGuard<'_, Poller>) -> Option<usize>,
+    ) -> Result<usize, Error> {
+        let core = &*self.core;
         let state = core.state.load(SeqCst);
-        queue.end_batch(core, &mut poller);
-        self.let_leave(queue_at as usize);
+        queue.end_batch(core, poller);
+        self.let_leave(queue.home);
         let now = timeout == Some(Duration::ZERO);
         let until = timeout.filter(|_| !now).map(|timeout| Instant::now() + timeout);
         let mut ahead = poller.pending() >= cap;
@@ -190,7 +207,7 @@ impl Net {
         };
         let mut led = self.lead(queue, first);
         loop {
-            let count = queue.hand_out(core, &mut poller, cap, &mut write);
+            let Some(count) = give(poller) else { return Ok(0) };
             if count > 0 {
                 return Ok(count);
             }
@@ -273,7 +290,7 @@ impl Net {
     }
 
     /// Why a poll of a net that has ended gives nothing any more.
-    fn over(&self) -> Error {
+    pub(super) fn over(&self) -> Error {
         if self.core.panicked.load(SeqCst) { Error::Panic } else { Error::Shutdown }
     }
 
@@ -353,8 +370,11 @@ impl Net {
 
     /// Whether no poller is inside; from then on none comes in.
     pub fn retire(&self) -> Result<(), Error> {
-        if super::log::inside() {
+        if super::log::inside() || self.core.inside_callback() {
             return Err(Error::WouldDeadlock);
+        }
+        if self.core.queues.iter().any(|queue| queue.callback.runs()) {
+            return Err(Error::Busy);
         }
         let pollers = self.core.queues.iter().map(|queue| queue.poller.try_lock());
         let inside: Option<Vec<_>> = pollers.collect();

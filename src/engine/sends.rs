@@ -106,7 +106,7 @@ impl Net {
             Ok(()) => {
                 if self.core.is_manual() {
                     // Under the lock: who finds it dirty may rely on the next flush.
-                    self.core.homes[home].stage(token);
+                    self.core.homes[self.core.stage_home(conn)].stage(token);
                 } else {
                     drop(held);
                     self.core.homes[home].post(Command::Tend(token));

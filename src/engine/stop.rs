@@ -7,10 +7,12 @@ use super::error::Error;
 use super::events::{Event, Notice};
 use super::inbox::Command;
 use super::log::Level;
+use super::moves::Moving;
 use super::net::Net;
 use super::{Core, ENDED, STOPPING};
 use crate::io::Token;
 use crate::session::Cause;
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
@@ -43,6 +45,8 @@ impl Core {
 impl Desk {
     /// Shutdown: in order first, then at once.
     pub(super) fn stop(&mut self, core: &Core, abrupt: bool) {
+        // A batch has one queue for one connection.
+        self.publish(core);
         for token in core.table.tokens() {
             let Some(mut held) = core.table.hold(token) else { continue };
             if let Some(listener) = held.listener() {
@@ -57,6 +61,10 @@ impl Desk {
                 continue;
             }
             conn.session.flush();
+            if matches!(conn.moving, Moving::Left | Moving::Due) {
+                // Nobody may poll the old queue again before the end.
+                self.stay(core, token, conn);
+            }
             if abrupt || conn.phase != Phase::Open {
                 conn.reset |= abrupt;
                 conn.end_abruptly(Cause::Shutdown, 0);
@@ -70,7 +78,7 @@ impl Desk {
 
     /// Lets everybody know why a worker's sockets are gone: it had a fault.
     pub fn fault(core: &Core, home: usize) {
-        let (mut batch, mut handed) = (Vec::new(), Vec::new());
+        let (mut batches, mut handed) = (BTreeMap::<usize, Vec<Event>>::new(), Vec::new());
         for token in core.table.tokens() {
             let Some(mut held) = core.table.hold(token) else { continue };
             if let Some(listener) = held.listener()
@@ -79,33 +87,42 @@ impl Desk {
             {
                 (listener.socket, listener.file) = (None, None);
                 let (cause, os_error) = (Cause::Internal, 0);
-                batch.push(Event { token, notice: Notice::ListenerClosed { cause, os_error } });
+                let notice = Notice::ListenerClosed { cause, os_error };
+                let queue = home % core.queues.len();
+                batches.entry(queue).or_default().push(Event { token, notice });
             } else if let Some(conn) = held.conn()
                 && usize::from(conn.home) == home
-                && !mem::replace(&mut conn.joined, true)
             {
+                let moved = conn.cut_move();
+                if mem::replace(&mut conn.joined, true) && moved.is_none() {
+                    continue;
+                }
                 conn.end_abruptly(Cause::Internal, 0);
                 conn.socket = None;
                 handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
-                let unsent = conn.session.abandon();
+                conn.give_up();
                 if conn.announced && !mem::replace(&mut conn.told, true) {
-                    let (cause, os_error) = (Cause::Internal, 0);
-                    let notice = Notice::Closed { cause, os_error, unsent };
-                    batch.push(Event { token, notice });
+                    let (cause, os_error, unsent) = (conn.cause, conn.os_error(), conn.unsent());
+                    let closed = Notice::Closed { cause, os_error, unsent };
+                    let notices = moved.into_iter().chain([closed]);
+                    let events = notices.map(|notice| Event { token, notice });
+                    batches.entry(conn.queue.into()).or_default().extend(events);
                 }
             }
         }
         handed.into_iter().for_each(|token| core.handed_told(token));
         core.homes[home].population.store(0, SeqCst);
-        let bytes = batch.iter().map(Event::cost).sum();
-        core.queues[home % core.queues.len()].publish(core, &mut batch, bytes, None);
+        for (queue, mut batch) in batches {
+            let bytes = batch.iter().map(Event::cost).sum();
+            core.queues[queue].publish(core, &mut batch, bytes, None);
+        }
     }
 }
 
 impl Net {
     /// Ends the net; see the C ABI's `sockeye_shutdown`.
     pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
-        if super::log::inside() {
+        if super::log::inside() || self.core.inside_callback() {
             return Err(Error::WouldDeadlock);
         }
         let mut stopped = self.stopped.lock();
@@ -134,7 +151,10 @@ impl Net {
             faulty |= thread.join().is_err();
         }
         self.threads_now.store(0, Relaxed);
-        core.queues.iter().for_each(super::events::Queue::unpark);
+        for queue in &core.queues {
+            queue.unpark();
+            queue.last_call(core);
+        }
         let answer = if faulty { Err(Error::Panic) } else { Ok(()) };
         *stopped = Some(answer);
         drop(stopped);

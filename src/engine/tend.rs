@@ -5,6 +5,7 @@ use super::Core;
 use super::conn::{Conn, End, LaneState, Phase, linger};
 use super::desk::{Desk, Order};
 use super::events::Notice;
+use super::moves::Moving;
 use super::timers::coarse;
 use crate::buf::{Chunk, Slice};
 use crate::io::{Lane, Op, Token};
@@ -19,6 +20,9 @@ impl Desk {
             let Some(listener) = held.listener() else { return };
             return self.tend_listener(core, token, listener);
         };
+        if self.forward(core, token, conn, false) {
+            return;
+        }
         conn.dirty = false;
         conn.session.flush();
         let ready = conn.phase == Phase::Resolving && conn.has_addresses();
@@ -32,15 +36,30 @@ impl Desk {
     pub(super) fn tend_hungry(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
+        if self.forward(core, token, conn, true) {
+            return;
+        }
         conn.parse_later = false;
         self.tell_writable(token, conn);
         self.tend_conn(core, token, conn);
+    }
+
+    /// Looks at those that waited for memory, if there is some.
+    pub(super) fn relieve(&mut self, core: &Core) {
+        // Thirst first: a block that comes back between the two rings the bell.
+        core.pool.thirst();
+        if core.pool.has_room(crate::buf::CHUNK_BYTES) {
+            for token in core.homes[self.home].take_thirsty() {
+                self.tend_hungry(core, token);
+            }
+        }
     }
 
     /// Tells that there is room again, if that is owed.
     pub(super) fn tell_writable(&mut self, token: Token, conn: &mut Conn) {
         if conn.end == End::Not
             && conn.phase == Phase::Open
+            && !conn.moving.is_quiet()
             && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
         {
             self.emit(token, Notice::Writable { refused });
@@ -53,7 +72,9 @@ impl Desk {
         if let Some(listener) = held.listener() {
             listener.stalled = false;
             self.tend_listener(core, token, listener);
-        } else if let Some(conn) = held.conn() {
+        } else if let Some(conn) = held.conn()
+            && usize::from(conn.home) == self.home
+        {
             conn.stalled = false;
             self.tend_conn(core, token, conn);
         }
@@ -61,6 +82,9 @@ impl Desk {
 
     /// What is to be done next with a connection, both lanes and its end.
     pub(super) fn tend_conn(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.moving != Moving::No && self.tend_move(core, token, conn) {
+            return;
+        }
         if conn.redial && conn.end == End::Not {
             return self.let_go(token, conn);
         }
@@ -83,11 +107,11 @@ impl Desk {
     /// Lane In: parses what is here, tells the peer's end, or asks for more.
     #[inline]
     fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if conn.paused || conn.parse_later {
+        if conn.paused || conn.moving.is_quiet() || conn.parse_later {
             return;
         }
         if conn.session.has_input() {
-            if self.stall(core, token, &mut conn.stalled) {
+            if self.stall(core, token, conn.queue.into(), &mut conn.stalled) {
                 return;
             }
             self.parse(core, token, conn, None);
@@ -109,7 +133,7 @@ impl Desk {
         let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
         if conn.lanes[Lane::In as usize] != LaneState::Idle
             || gated
-            || self.stall(core, token, &mut conn.stalled)
+            || self.stall(core, token, conn.queue.into(), &mut conn.stalled)
         {
             return;
         }
@@ -135,7 +159,7 @@ impl Desk {
             Some((slice, chunk)) => conn.session.handle_received(slice, chunk, self.now),
             None => conn.session.input(),
         };
-        if conn.paused {
+        if conn.paused || conn.moving.is_quiet() {
             return;
         }
         let framing = &conn.endpoint.framing;
@@ -166,8 +190,14 @@ impl Desk {
     }
 
     /// Whether the queue is full; then this one waits until it is drained.
-    pub(super) fn stall(&mut self, core: &Core, token: Token, stalled: &mut bool) -> bool {
-        let (queue, more) = (&core.queues[self.queue], self.batch_bytes);
+    pub(super) fn stall(
+        &mut self,
+        core: &Core,
+        token: Token,
+        queue: usize,
+        stalled: &mut bool,
+    ) -> bool {
+        let (queue, more) = (&core.queues[queue], self.batch_bytes);
         if !queue.is_full(more) {
             return false;
         }
@@ -255,11 +285,11 @@ impl Desk {
 
     /// Tells CLOSED, and joins the two lanes.
     fn finish(&mut self, token: Token, conn: &mut Conn) {
+        if !conn.told && !conn.moving.is_quiet() {
+            self.tell_closed(token, conn);
+        }
         if conn.joined {
             return;
-        }
-        if !conn.told {
-            self.tell_closed(token, conn);
         }
         conn.session.discard();
         if conn.lanes.contains(&LaneState::InFlight) {
@@ -268,7 +298,7 @@ impl Desk {
             }
             return;
         }
-        conn.session.abandon();
+        conn.give_up();
         conn.redial = false;
         if conn.socket.is_some() {
             self.let_go(token, conn);
@@ -309,6 +339,7 @@ impl Desk {
         if mem::replace(&mut conn.joined, true) {
             return;
         }
+        self.abroad.count -= usize::from(conn.abroad);
         let free = conn.told && conn.ended;
         core.gone(self.home);
         if free {
@@ -356,7 +387,7 @@ impl Desk {
                 continue;
             }
             let Some(conn) = held.conn() else { continue };
-            if Millis::from(conn.timer_at) != at {
+            if usize::from(conn.home) != self.home || Millis::from(conn.timer_at) != at {
                 continue;
             }
             conn.timer_at = Moment::default();

@@ -140,6 +140,9 @@ impl<P: Proactor> Worker<P> {
                 self.desk.joined(&self.core, token);
             }
             Order::Join(token) => self.desk.joined(&self.core, token),
+            Order::Move(token) => {
+                self.desk.hand_over(&self.core, token, || self.proactor.detach(token));
+            }
         }
     }
 

@@ -408,6 +408,13 @@ impl<R: Readiness> Proactor for Emulated<R> {
         }
     }
 
+    fn detach(&mut self, token: Token) -> Option<[Option<Op>; 2]> {
+        let entry = self.entry(token)?;
+        let ops = LANES.map(|lane| entry.take(lane));
+        self.release(token);
+        Some(ops)
+    }
+
     fn cancel(&mut self, token: Token) {
         let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::as_mut) else {
             return;

@@ -76,6 +76,13 @@ pub trait Proactor: Send + Sized + 'static {
     /// Starts an operation.
     fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>);
 
+    /// Takes the socket back in the middle of its work, for another worker, and gives back what
+    /// was in flight, of which nothing is done and nothing will complete. None: this model cannot,
+    /// and goes on.
+    fn detach(&mut self, _token: Token) -> Option<[Option<Op>; 2]> {
+        None
+    }
+
     /// Ends both lanes, to close.
     fn cancel(&mut self, token: Token);
 

@@ -97,10 +97,15 @@ impl Session {
         &self.outbox
     }
 
-    /// Whether received bytes wait to be parsed.
+    /// Whether received bytes wait to be parsed, or a frame that is whole to be told.
     #[inline]
     pub fn has_input(&self) -> bool {
-        self.untold.as_ref().is_some_and(|untold| !untold.input.rest().is_empty())
+        let whole = |partial: &Partial| {
+            partial.chunk.as_ref().is_some_and(|chunk| chunk.len() == partial.total as usize)
+        };
+        self.untold.as_ref().is_some_and(|untold| {
+            !untold.input.rest().is_empty() || untold.partial.as_ref().is_some_and(whole)
+        })
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use super::message::message;
 use super::{ERR_INVALID, Net, OK};
 use sockeye::capi::buffer::*;
+use sockeye::capi::callback::*;
 use sockeye::capi::config::*;
 use sockeye::capi::conn::*;
 use sockeye::capi::endpoint::*;
@@ -63,6 +64,9 @@ fn no_net_for_the_daily_calls() {
         sockeye_conn_pause(net, NO_CONN),
         sockeye_conn_resume(net, NO_CONN),
         sockeye_conn_set_user_data(net, NO_CONN, 1),
+        sockeye_conn_set_queue(net, NO_CONN, 0),
+        sockeye_set_callback(net, 0, None, null_mut()),
+        sockeye_poll_events(net, null_mut(), 0, 0),
         sockeye_poll_events(net, &mut event, 1, 0),
         sockeye_queue_poll_events(net, 0, &mut event, 1, 0),
         sockeye_flush(net),

@@ -43,6 +43,9 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_conn_pause(net, world->client));
     FORKED(sockeye_conn_resume(net, world->client));
     FORKED(sockeye_conn_set_user_data(net, world->client, 1));
+    FORKED(sockeye_conn_set_queue(net, world->client, 0));
+    FORKED(sockeye_set_callback(net, 0, NULL, NULL));
+    FORKED(sockeye_poll_events(net, NULL, 0, 0));
     FORKED(sockeye_poll_events(net, &event, 1, 0));
     FORKED(sockeye_queue_poll_events(net, 0, &event, 1, -1));
     FORKED(sockeye_flush(net));

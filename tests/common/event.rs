@@ -12,6 +12,7 @@ pub enum Kind {
     Opened,
     Message,
     Writable,
+    Moved,
     Closed,
     ListenerClosed,
     Posted,
@@ -20,10 +21,11 @@ pub enum Kind {
 impl Kind {
     fn from_number(number: u32) -> Kind {
         use sockeye_event_kind as kind;
-        const TABLE: [(sockeye_event_kind, Kind); 6] = [
+        const TABLE: [(sockeye_event_kind, Kind); 7] = [
             (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
             (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
             (kind::SOCKEYE_EVENT_WRITABLE, Kind::Writable),
+            (kind::SOCKEYE_EVENT_MOVED, Kind::Moved),
             (kind::SOCKEYE_EVENT_CLOSED, Kind::Closed),
             (kind::SOCKEYE_EVENT_LISTENER_CLOSED, Kind::ListenerClosed),
             (kind::SOCKEYE_EVENT_POSTED, Kind::Posted),
@@ -47,6 +49,33 @@ pub struct Event {
     pub user_data: u64,
     pub detail: u64,
     pub data: Vec<u8>,
+}
+
+impl Event {
+    /// A copy of an event of a batch that lives.
+    ///
+    /// # Safety
+    /// The event is of the library, and its payload is there.
+    pub unsafe fn copy(raw: &sockeye_event, queue: u32) -> Event {
+        let data = if raw.data.is_null() {
+            assert_eq!(raw.data_len, 0, "a length without a payload");
+            Vec::new()
+        } else {
+            // SAFETY: as this function's own.
+            unsafe { std::slice::from_raw_parts(raw.data, raw.data_len as usize) }.to_vec()
+        };
+        Event {
+            kind: Kind::from_number(raw.kind),
+            queue,
+            cause: raw.cause,
+            os_error: raw.os_error,
+            conn: raw.conn,
+            listener: raw.listener,
+            user_data: raw.user_data,
+            detail: raw.detail,
+            data,
+        }
+    }
 }
 
 /// The events of one poll. Holds its borrow, so that no other poll can end the batch meanwhile.
@@ -73,18 +102,8 @@ impl Batch<'_> {
     }
 
     pub fn events(&self) -> Vec<Event> {
-        let copy = |(at, raw): (usize, &sockeye_event)| Event {
-            kind: self.kind(at),
-            queue: self.queue,
-            cause: raw.cause,
-            os_error: raw.os_error,
-            conn: raw.conn,
-            listener: raw.listener,
-            user_data: raw.user_data,
-            detail: raw.detail,
-            data: self.payload(at).to_vec(),
-        };
-        self.raw.iter().enumerate().map(copy).collect()
+        // SAFETY: the batch lives as long as `self`.
+        self.raw.iter().map(|raw| unsafe { Event::copy(raw, self.queue) }).collect()
     }
 
     /// `sockeye_event_hold` of one event.

@@ -77,6 +77,27 @@ impl Host {
         conn
     }
 
+    /// A move that was asked for.
+    pub fn expect_move(&mut self, conn: sockeye_conn, queue: u32) {
+        self.rules.moving(conn.id, queue);
+    }
+
+    /// Asks for a move.
+    pub fn move_to(&mut self, conn: sockeye_conn, queue: u32) {
+        self.expect_move(conn, queue);
+        assert_eq!(self.net.set_queue(conn, queue), OK);
+    }
+
+    /// Moves a connection and waits until that is told on its new queue.
+    pub fn moved_to(&mut self, conn: sockeye_conn, queue: u32) {
+        let before = self.log.len();
+        self.move_to(conn, queue);
+        self.until("MOVED on the new queue", |host| {
+            let mut events = host.log[before..].iter();
+            events.any(|it| (it.kind, it.conn, it.queue) == (Kind::Moved, conn, queue))
+        });
+    }
+
     /// A raw peer and the connection that the host got for it.
     pub fn meet(&mut self, door: Door) -> (Peer, sockeye_conn) {
         let before = self.log.len();

@@ -43,13 +43,15 @@ pub(crate) use for_models;
 ///   at all);
 /// - `threaded`: in `pool`, `lend` and `host`;
 /// - `pool`: in `pool` alone;
-/// - `pool2`: in `pool2`, two queues with a worker each.
+/// - `pool2`: in `pool2`, two queues with a worker each;
+/// - `queues2`: two queues with a worker each in `pool2`, `lend2` and `host2`.
 macro_rules! suite {
     (@model $model:ident $number:ident {
         $(each: $($each:ident),+;)?
         $(threaded: $($threaded:ident),+;)?
         $(pool: $($pool:ident),+;)?
         $(pool2: $($pool2:ident),+;)?
+        $(queues2: $($queues2:ident),+;)?
     }) => {
         mod $model {
             mod pool {
@@ -67,7 +69,13 @@ macro_rules! suite {
                 $crate::common::tests! { $number host0 $($($each)+)? }
             }
             mod pool2 {
-                $crate::common::tests! { $number pool2 $($($pool2)+)? }
+                $crate::common::tests! { $number pool2 $($($pool2)+)? $($($queues2)+)? }
+            }
+            mod lend2 {
+                $crate::common::tests! { $number lend2 $($($queues2)+)? }
+            }
+            mod host2 {
+                $crate::common::tests! { $number host2 $($($queues2)+)? }
             }
         }
     };
@@ -112,6 +120,14 @@ impl Drive {
 
     pub fn pool2() -> Drive {
         Drive { number: words::DRIVE_POOL, workers: 2, queues: 2 }
+    }
+
+    pub fn lend2() -> Drive {
+        Drive { number: words::DRIVE_LEND, workers: 2, queues: 2 }
+    }
+
+    pub fn host2() -> Drive {
+        Drive { number: words::DRIVE_HOST, workers: 2, queues: 2 }
     }
 
     pub fn lend() -> Drive {

@@ -4,6 +4,7 @@ use super::event::{Batch, Buffer};
 use super::message::Message;
 use super::words::{ERR_INVALID, OK};
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_acquire};
+use sockeye::capi::callback::{sockeye_callback_fn, sockeye_set_callback};
 use sockeye::capi::config::sockeye_config;
 use sockeye::capi::conn as conn_calls;
 use sockeye::capi::conn::sockeye_conn;
@@ -185,6 +186,30 @@ impl Net {
     pub fn set_user_data(&self, conn: sockeye_conn, user_data: u64) -> i32 {
         // SAFETY: a live net.
         unsafe { conn_calls::sockeye_conn_set_user_data(self.0, conn, user_data) }
+    }
+
+    pub fn set_queue(&self, conn: sockeye_conn, queue: u32) -> i32 {
+        // SAFETY: a live net.
+        unsafe { conn_calls::sockeye_conn_set_queue(self.0, conn, queue) }
+    }
+
+    /// # Safety
+    /// `callback` may be called with `user`, on any thread, until another function or NULL is set,
+    /// and no payload of an earlier batch of this queue may be read after it.
+    pub unsafe fn set_callback(
+        &self,
+        queue: u32,
+        callback: sockeye_callback_fn,
+        user: *mut c_void,
+    ) -> i32 {
+        // SAFETY: a live net; the rest is the caller's word.
+        unsafe { sockeye_set_callback(self.0, queue, callback, user) }
+    }
+
+    /// A poll without an array, for callbacks without worker threads.
+    pub fn poll_callback(&self, queue: u32, timeout_ms: i32) -> i32 {
+        // SAFETY: a live net; an array of nothing.
+        unsafe { sockeye_queue_poll_events(self.0, queue, ptr::null_mut(), 0, timeout_ms) }
     }
 
     /// Polls one queue.

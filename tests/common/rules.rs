@@ -1,5 +1,6 @@
 //! The rules that hold for every event in every test: OPENED at most once and before anything
-//! else, CLOSED exactly once and last, the same for listeners, one queue for one connection, and
+//! else, CLOSED exactly once and last, the same for listeners, one queue for one connection but
+//! between its two MOVED, which name each other's, and
 //! no array in which a connection's OPENED is followed by more of it.
 
 use super::event::{Event, Kind};
@@ -10,6 +11,8 @@ enum Life {
     /// `sockeye_connect` returned it; nothing was told.
     Connecting,
     Open,
+    /// MOVED was told on this queue, and is to be told on the next.
+    Moving(u32),
     Closed,
 }
 
@@ -19,6 +22,8 @@ pub struct Rules {
     conns: HashMap<u64, (Life, u32)>,
     /// And the queue that told of its end.
     doors: HashMap<u64, Option<u32>>,
+    /// Where those were last asked to go.
+    asked: HashMap<u64, u32>,
 }
 
 impl Rules {
@@ -26,6 +31,10 @@ impl Rules {
         assert_ne!(conn, 0, "a handle is never 0");
         let before = self.conns.insert(conn, (Life::Connecting, queue));
         assert_eq!(before, None, "a handle is never used again");
+    }
+
+    pub fn moving(&mut self, conn: u64, queue: u32) {
+        self.asked.insert(conn, queue);
     }
 
     pub fn listening(&mut self, door: u64) {
@@ -48,6 +57,7 @@ impl Rules {
                     let life = self.conns.get(&event.conn.id);
                     assert_eq!(life, Some(&(Life::Open, event.queue)), "{event:?}");
                 }
+                Kind::Moved => self.moved(event),
                 Kind::Closed => self.closed(event),
                 Kind::ListenerClosed => {
                     assert_ne!(event.cause, 0, "a close has a cause: {event:?}");
@@ -73,12 +83,30 @@ impl Rules {
         }
     }
 
+    fn moved(&mut self, event: &Event) {
+        let (conn, other) = (event.conn.id, event.detail as u32);
+        let next = match self.conns.get(&conn) {
+            Some((Life::Open, queue)) => {
+                assert_eq!((*queue, self.asked.get(&conn)), (event.queue, Some(&other)));
+                (Life::Moving(event.queue), other)
+            }
+            Some((Life::Moving(from), queue)) => {
+                assert_eq!((*queue, *from), (event.queue, other), "{event:?}");
+                (Life::Open, event.queue)
+            }
+            life => panic!("moved as {life:?}: {event:?}"),
+        };
+        self.conns.insert(conn, next);
+    }
+
     fn closed(&mut self, event: &Event) {
         assert_ne!(event.cause, 0, "a close has a cause: {event:?}");
         let before = self.conns.insert(event.conn.id, (Life::Closed, event.queue));
         let Some((life, queue)) = before else { panic!("closed, never opened: {event:?}") };
         assert_ne!(life, Life::Closed, "closed twice: {event:?}");
-        assert_eq!(queue, event.queue, "another queue's connection: {event:?}");
+        // A host that closes it is not told MOVED any more.
+        let here = queue == event.queue || self.asked.get(&event.conn.id) == Some(&event.queue);
+        assert!(here, "another queue's connection: {event:?}");
     }
 
     /// After a shutdown and a full drain nothing is open.

@@ -1,11 +1,12 @@
 //! The engine over a simulated network: `seeds.rs` has hosts and peers do what a seed says while
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
-//! fault leaves behind, `baton.rs` whose thread turns.
+//! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues.
 
 mod baton;
 mod cases;
 mod conn_log;
 mod ledger;
+mod moves;
 mod panics;
 mod peer_log;
 mod plan;

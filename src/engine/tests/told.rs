@@ -21,6 +21,7 @@ pub enum What {
     /// The payload, and where the engine has it.
     Message(Vec<u8>, usize),
     Writable(u32),
+    Moved(u8),
     Closed(Cause, u32),
     ListenerClosed(Cause),
     Posted(u64),
@@ -34,6 +35,7 @@ impl Told {
                 What::Message(data.to_vec(), data.as_ptr().expose_provenance())
             }
             Notice::Writable { refused } => What::Writable(*refused),
+            Notice::Moved { queue, .. } => What::Moved(*queue),
             Notice::Closed { cause, unsent, .. } => What::Closed(*cause, *unsent),
             Notice::ListenerClosed { cause, .. } => What::ListenerClosed(*cause),
             Notice::Posted { detail, .. } => What::Posted(*detail),
@@ -46,8 +48,18 @@ impl Told {
 
 /// One poll.
 pub fn poll(net: &Net, cap: usize, timeout: Duration) -> Result<Vec<Told>, Error> {
+    poll_queue(net, 0, cap, timeout)
+}
+
+/// One poll of a queue of several.
+pub fn poll_queue(
+    net: &Net,
+    queue: u32,
+    cap: usize,
+    timeout: Duration,
+) -> Result<Vec<Told>, Error> {
     let mut batch = Vec::new();
-    let count = net.poll(0, cap, Some(timeout), |at, handed| {
+    let count = net.poll(queue, cap, Some(timeout), |at, handed| {
         assert_eq!(at, batch.len(), "the array is filled in order");
         batch.push(Told::new(&handed));
     })?;

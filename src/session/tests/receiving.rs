@@ -208,3 +208,38 @@ fn what_is_not_parsed_is_kept_for_the_next_time() {
         case.compare(&feed, &[&case.stream]);
     }
 }
+
+/// A host pauses while a frame is received into its own memory: it is told after the resume,
+/// without another byte.
+#[test]
+fn a_frame_that_is_whole_but_untold_is_input() {
+    let pool = Pool::new(1 << 20);
+    let framing = length(4, false);
+    let mut session = Session::new(1, false);
+    let payload = vec![7; 20_000];
+    let mut bytes = (payload.len() as u32).to_be_bytes().to_vec();
+    bytes.extend(&payload);
+    let mut first = pool.take(8000).expect("room");
+    let slice = first.write(&bytes[..8000]);
+    let mut input = session.handle_received(slice, None, 1);
+    assert!(input.poll_event(&framing, &pool, 1).is_none());
+    drop(input);
+    let mut at = 8000;
+    while at < bytes.len() {
+        assert!(!session.has_input());
+        let Want::Into(mut chunk) = session.poll_recv(1) else { break };
+        let count = chunk.room().min(bytes.len() - at);
+        let slice = chunk.write(&bytes[at..at + count]);
+        at += count;
+        let mut input = session.handle_received(slice, Some(chunk), 1);
+        if at < bytes.len() {
+            assert!(input.poll_event(&framing, &pool, 1).is_none());
+        }
+    }
+    assert_eq!(at, bytes.len(), "all of it into its own memory");
+    assert!(session.has_input(), "it waits to be told");
+    assert!(matches!(session.poll_recv(1), Want::No));
+    let mut input = session.input();
+    let told = input.poll_event(&framing, &pool, 1);
+    assert!(matches!(told, Some(Event::Message(data)) if *data == *payload));
+}

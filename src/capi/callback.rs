@@ -1,0 +1,96 @@
+//! Callbacks: a queue's events given to a function of the host's.
+
+use super::boundary::{self, enter, guard};
+use super::event::{NO_EVENT, sockeye_event, translate};
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{Handed, Receiver};
+use std::ffi::c_void;
+
+/// Events that one call gives at most.
+const ROOM: usize = 256;
+
+/// The host's function: `user` and `net` as given, the queue, and `count` events, 1 or more,
+/// which are a batch: their payloads and handles are borrowed until return. It must not throw.
+pub type sockeye_callback_fn = Option<
+    unsafe extern "C" fn(
+        user: *mut c_void,
+        net: *mut sockeye_net,
+        queue: u32,
+        events: *const sockeye_event,
+        count: u32,
+    ),
+>;
+
+struct Host {
+    call: unsafe extern "C" fn(*mut c_void, *mut sockeye_net, u32, *const sockeye_event, u32),
+    user: *mut c_void,
+    net: *mut sockeye_net,
+    queue: u32,
+    events: Box<[sockeye_event; ROOM]>,
+}
+
+// SAFETY: the library never looks behind `user`; the host says in `sockeye_set_callback` that it
+// may come on any thread. The net may be used on any, and outlives its callbacks.
+unsafe impl Send for Host {}
+
+impl Receiver for Host {
+    fn room(&self) -> usize {
+        ROOM
+    }
+
+    #[inline]
+    fn put(&mut self, at: usize, handed: Handed) {
+        // SAFETY: callbacks are over before a net is freed.
+        let net = unsafe { &*self.net };
+        self.events[at] = translate(&net.net, handed);
+    }
+
+    fn call(&mut self, count: usize) {
+        let (events, count) = (self.events.as_ptr(), count as u32);
+        // SAFETY: the host's function with what it was given for, and so many events.
+        unsafe { (self.call)(self.user, self.net, self.queue, events, count) };
+    }
+}
+
+/// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
+/// one call at a time for each queue, no lock held that another call waits for. Each call is a
+/// batch of its own, which ends when it returns; what waits already is given first. A poll of the
+/// queue answers ERR_BUSY meanwhile, and its worker is driven as in POOL, from then on for good.
+/// With `workers` 0 the calls come inside `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which
+/// answers how many events they gave.
+///
+/// Every call of the library may be made inside, but for shutdown and free, which answer
+/// ERR_WOULD_DEADLOCK; with flush MANUAL the callback flushes what it sends. While it runs its
+/// worker does nothing else: other queues go on, its own waits.
+///
+/// When this returns, the function that was set before does not run and is never called again;
+/// from inside that function, when it returns. So a function that waits for the thread that takes
+/// it away never ends. A shutdown gives it all that is left before it returns, and lets go of it.
+///
+/// Ownership: ends the batch of the last poll. `user` is borrowed until another function, or NULL,
+///            is set.
+/// NULL:      `callback` may be NULL: the queue is polled again. `user` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a poller is inside);
+///            ERR_SHUTDOWN, not for NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_set_callback(
+    net: *mut sockeye_net,
+    queue: u32,
+    callback: sockeye_callback_fn,
+    user: *mut c_void,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let shared = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        let receiver = callback.map(|call| -> Box<dyn Receiver> {
+            Box::new(Host { call, user, net, queue, events: Box::new([NO_EVENT; ROOM]) })
+        });
+        boundary::answer(shared.set_callback(queue, receiver))
+    })
+}

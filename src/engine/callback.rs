@@ -1,0 +1,220 @@
+//! Callbacks: a queue whose events are not polled but given to a function of the host's.
+//!
+//! A worker's thread calls it at the end of its turn, with what it and others have published;
+//! without worker threads the poll does. Nothing else keeps host calls out meanwhile: the
+//! receiver's own lock is held, which only `set_callback` waits for, and the baton of the
+//! worker's thread, which no call of the host waits for. What is published while a receiver runs
+//! is looked at by who ran it: it looks once more after it has let go of the lock.
+
+use super::Core;
+use super::error::Error;
+use super::events::{CALLED, Handed, NOBODY, Poller, Queue};
+use super::inbox::me;
+use super::net::Net;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::time::Duration;
+
+/// What takes a queue's events in place of polls.
+pub trait Receiver: Send {
+    /// How many it takes at a time.
+    fn room(&self) -> usize;
+    /// The next event, at `at`.
+    fn put(&mut self, at: usize, handed: Handed);
+    /// Calls the host with `count` of them.
+    fn call(&mut self, count: usize);
+}
+
+/// The callback of one queue.
+#[derive(Default)]
+pub struct Callback {
+    /// Locked while it runs, so that there is one at a time, and who takes it away waits.
+    receiver: Mutex<Option<Box<dyn Receiver>>>,
+    /// True exactly when there is one, told without the lock.
+    set: AtomicBool,
+    /// Threads that are about to change it; nobody calls it before they have.
+    wanted: AtomicUsize,
+    /// Set from inside it: takes its place when that returns.
+    next: Mutex<Option<Option<Box<dyn Receiver>>>>,
+    /// The thread that is inside, as `me` has it; 0: none.
+    caller: AtomicU64,
+}
+
+impl Callback {
+    /// Whether this thread is inside it.
+    pub fn is_inside(&self) -> bool {
+        self.caller.load(SeqCst) == me()
+    }
+
+    fn put(&self, place: &mut Option<Box<dyn Receiver>>, receiver: Option<Box<dyn Receiver>>) {
+        self.set.store(receiver.is_some(), SeqCst);
+        *place = receiver;
+    }
+
+    /// Whether somebody calls or changes it, who looks at the queue afterwards.
+    fn is_taken(&self) -> bool {
+        self.wanted.load(SeqCst) > 0 || self.receiver.is_locked()
+    }
+
+    /// Whether any thread is.
+    pub fn runs(&self) -> bool {
+        self.caller.load(SeqCst) != 0
+    }
+}
+
+impl Core {
+    /// Whether this thread is inside a callback of this net.
+    pub(super) fn inside_callback(&self) -> bool {
+        self.queues.iter().any(|queue| queue.callback.is_inside())
+    }
+
+    /// Without worker threads it runs inside a poll.
+    fn calls_in_poll(&self) -> bool {
+        self.config.workers == Some(0)
+    }
+}
+
+impl Queue {
+    /// Whether a worker's thread has something to give to the callback, and nobody does.
+    pub fn calls(&self) -> bool {
+        self.waiter.load(SeqCst) == CALLED && self.is_ready() && !self.callback.is_taken()
+    }
+
+    /// Gives what waits to the callback, on a worker's thread.
+    pub fn call(&self, core: &Core) {
+        if self.waiter.load(SeqCst) != CALLED || self.callback.is_taken() {
+            return;
+        }
+        let Some(mut receiver) = self.callback.receiver.try_lock() else { return };
+        let mut poller = self.poller.lock();
+        self.give(core, &mut receiver, &mut poller);
+        drop(poller);
+        drop(receiver);
+        // Whoever published in between may have found it locked.
+        if self.calls() {
+            core.homes[self.home].wake();
+        }
+    }
+
+    /// Gives what waits now to the receiver, batch by batch. How many events.
+    fn give(
+        &self,
+        core: &Core,
+        receiver: &mut Option<Box<dyn Receiver>>,
+        poller: &mut MutexGuard<'_, Poller>,
+    ) -> usize {
+        let mut told = 0;
+        while let Some(it) = receiver {
+            let room = it.room();
+            let count = self.hand_out(core, poller, room, |at, handed| it.put(at, handed));
+            if count == 0 {
+                break;
+            }
+            told += count;
+            self.callback.caller.store(me(), SeqCst);
+            MutexGuard::unlocked(poller, || it.call(count));
+            self.callback.caller.store(0, SeqCst);
+            self.end_batch(core, poller);
+            let next = self.callback.next.lock().take();
+            if let Some(next) = next {
+                if next.is_none() {
+                    self.waiter.store(NOBODY, SeqCst);
+                }
+                self.callback.put(receiver, next);
+            }
+            if poller.pending() == 0 || self.callback.wanted.load(SeqCst) > 0 {
+                break;
+            }
+        }
+        self.put_back(poller);
+        told
+    }
+
+    /// A net has ended: its callback is given what is left, and is gone.
+    pub(super) fn last_call(&self, core: &Core) {
+        let mut receiver = self.callback.receiver.lock();
+        // A poll that is inside gives it what is left, and ends.
+        if let Some(mut poller) = self.poller.try_lock() {
+            while self.give(core, &mut receiver, &mut poller) > 0 {}
+            self.callback.put(&mut receiver, None);
+        }
+        let _ = self.waiter.compare_exchange(CALLED, NOBODY, SeqCst, SeqCst);
+    }
+}
+
+impl Net {
+    /// Gives a queue's events to `receiver` from now on, or to polls again.
+    pub fn set_callback(
+        &self,
+        queue: u32,
+        receiver: Option<Box<dyn Receiver>>,
+    ) -> Result<(), Error> {
+        let core = &*self.core;
+        let queue = self.queue(queue)?;
+        if receiver.is_some() {
+            self.check_running()?;
+        }
+        let callback = &queue.callback;
+        if callback.is_inside() {
+            *callback.next.lock() = Some(receiver);
+            return Ok(());
+        }
+        callback.wanted.fetch_add(1, SeqCst);
+        let answer = self.change_callback(queue, receiver);
+        callback.wanted.fetch_sub(1, SeqCst);
+        if queue.calls() {
+            core.homes[queue.home].wake();
+        }
+        answer
+    }
+
+    fn change_callback(
+        &self,
+        queue: &Queue,
+        receiver: Option<Box<dyn Receiver>>,
+    ) -> Result<(), Error> {
+        let (core, callback) = (&*self.core, &queue.callback);
+        let mut place = callback.receiver.lock();
+        if receiver.is_none() {
+            let _ = queue.waiter.compare_exchange(CALLED, NOBODY, SeqCst, SeqCst);
+            callback.put(&mut place, None);
+            return Ok(());
+        }
+        let mut poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        queue.end_batch(core, &mut poller);
+        queue.put_back(&mut poller);
+        callback.put(&mut place, receiver);
+        drop(poller);
+        if core.calls_in_poll() {
+            return Ok(());
+        }
+        core.homes[queue.home].pooled.store(true, SeqCst);
+        queue.waiter.store(CALLED, SeqCst);
+        self.seats[queue.home].recall();
+        Ok(())
+    }
+
+    /// Whether a queue's events are a callback's.
+    pub(super) fn is_called(&self, queue: &Queue) -> bool {
+        queue.callback.set.load(SeqCst) && !self.core.has_ended()
+    }
+
+    /// A poll without an array: turns the worker of a net without worker threads, and gives what
+    /// comes to the callback. How many events.
+    pub fn poll_callback(&self, queue: u32, timeout: Option<Duration>) -> Result<usize, Error> {
+        let core = &*self.core;
+        let queue = self.queue(queue)?;
+        if !queue.callback.set.load(SeqCst) {
+            return Err(if core.has_ended() { self.over() } else { Error::Invalid });
+        }
+        if !core.calls_in_poll() || queue.callback.runs() {
+            return Err(Error::Busy);
+        }
+        let mut poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        self.poll_with(queue, &mut poller, usize::MAX, timeout, |poller| {
+            let mut receiver = queue.callback.receiver.try_lock()?;
+            let _set = receiver.as_ref()?;
+            Some(queue.give(core, &mut receiver, poller))
+        })
+    }
+}
