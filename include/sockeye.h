@@ -1041,7 +1041,8 @@ sockeye_status sockeye_post(sockeye_net *net,
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: nobody
-///            would fill the queue while the host sleeps elsewhere); ERR_OS; ERR_SHUTDOWN.
+///            would fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside
+///            a poll of this queue); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_wait_handle(sockeye_net *net,

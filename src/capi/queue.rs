@@ -65,7 +65,8 @@ pub unsafe extern "C" fn sockeye_post(
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: nobody
-///            would fill the queue while the host sleeps elsewhere); ERR_OS; ERR_SHUTDOWN.
+///            would fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside
+///            a poll of this queue); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_wait_handle(

@@ -134,7 +134,7 @@ impl Queue {
     pub(super) fn last_call(&self, core: &Core) {
         let mut receiver = self.callback.receiver.lock();
         // A poll that is inside gives it what is left, and ends.
-        if let Some(mut poller) = self.poller.try_lock() {
+        if let Some(mut poller) = self.enter() {
             while self.give(core, &mut receiver, &mut poller) > 0 {}
             self.callback.put(&mut receiver, None);
         }
@@ -180,7 +180,7 @@ impl Net {
             callback.put(&mut place, None);
             return Ok(());
         }
-        let mut poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        let mut poller = queue.enter().ok_or(Error::Busy)?;
         queue.end_batch(core, &mut poller);
         queue.put_back(&mut poller);
         callback.put(&mut place, receiver);
@@ -210,7 +210,7 @@ impl Net {
         if !core.calls_in_poll() || queue.callback.runs() {
             return Err(Error::Busy);
         }
-        let mut poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        let mut poller = queue.enter().ok_or(Error::Busy)?;
         self.poll_with(queue, &mut poller, usize::MAX, timeout, |poller| {
             let mut receiver = queue.callback.receiver.try_lock()?;
             let _set = receiver.as_ref()?;

@@ -69,6 +69,7 @@ impl Net {
         mut endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
+        let opening = self.opening.read();
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
         endpoint.check(self.core.queues.len() as u32)?;
@@ -90,6 +91,7 @@ impl Net {
         origin.set_listener(token);
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
+        drop(opening);
         self.core.log.tell(Level::Info, || format!("listening on {bound}"));
         Ok(())
     }
@@ -116,6 +118,7 @@ impl Net {
         mut endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
+        let _opening = self.opening.read();
         self.check_running()?;
         let core = &self.core;
         let place = url::parse(url, &mut endpoint)?;
@@ -236,12 +239,12 @@ impl Net {
         };
         let queue = &self.core.queues[queue];
         // Somebody inside means that the batch is over.
-        let poller = queue.poller.try_lock().ok_or(Error::Stale)?;
-        let payload = poller.payload(token, position, data).ok_or(Error::Stale)?;
+        let payload = queue.visit(|poller| poller.payload(token, position, data).cloned());
+        let payload = payload.flatten().ok_or(Error::Stale)?;
         if payload.len() * 4 >= payload.pinned() {
-            return Ok(payload.clone());
+            return Ok(payload);
         }
         let mut chunk = self.core.pool.take(payload.len()).ok_or(Error::NoMemory)?;
-        Ok(chunk.write(payload))
+        Ok(chunk.write(&payload))
     }
 }

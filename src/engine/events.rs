@@ -8,7 +8,7 @@ use crate::buf::{Release, Slice};
 use crate::io::Token;
 use crate::io::os::sys::WaitObject;
 use crate::session::Cause;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::Instant;
@@ -105,7 +105,9 @@ pub struct Queue {
     /// In place of polls.
     pub callback: Callback,
     /// The poller's own: one at a time.
-    pub poller: Mutex<Poller>,
+    pub(super) poller: Mutex<Poller>,
+    /// Held by a thread that looks at the poller's own for a moment, beside no poller.
+    visit: Mutex<()>,
     gate: Mutex<bool>,
     opened: Condvar,
     signal: OnceLock<WaitObject>,
@@ -135,10 +137,26 @@ impl Queue {
             waiter: AtomicUsize::new(NOBODY),
             callback: Callback::default(),
             poller: Mutex::default(),
+            visit: Mutex::default(),
             gate: Mutex::new(false),
             opened: Condvar::new(),
             signal: OnceLock::new(),
         }
+    }
+
+    /// Makes the calling thread the poller. None: another thread is inside.
+    pub fn enter(&self) -> Option<MutexGuard<'_, Poller>> {
+        // Whoever only visits is out soon.
+        self.poller.try_lock().or_else(|| {
+            let _visit = self.visit.lock();
+            self.poller.try_lock()
+        })
+    }
+
+    /// Looks at what the poller has, behind other visitors. None: a poller is inside.
+    pub fn visit<T>(&self, look: impl FnOnce(&Poller) -> T) -> Option<T> {
+        let _visit = self.visit.lock();
+        self.poller.try_lock().map(|poller| look(&poller))
     }
 
     /// Puts a turn's events of `bytes` in, and wakes who waits for them. `turner`: the home that

@@ -11,7 +11,7 @@ use super::{Core, RUNNING};
 use crate::buf::Pool;
 use crate::io::os::sys;
 use crate::io::{Affinity, Model, Proactor, Setup, Token, Visit, model};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::*};
 use std::thread::{self, JoinHandle};
@@ -28,6 +28,9 @@ pub struct Net {
     pub(super) resolver: super::resolve::Resolver,
     pub(super) next_listener: AtomicUsize,
     pub(super) stopped: Mutex<Option<Result<(), Error>>>,
+    /// Shared while something is opened: a shutdown waits for it, so that a worker hears of all
+    /// that was opened before it hears of the end.
+    pub(super) opening: RwLock<()>,
     forks: u32,
 }
 
@@ -122,6 +125,7 @@ impl Net {
             resolver: super::resolve::Resolver::default(),
             next_listener: AtomicUsize::new(0),
             stopped: Mutex::new(None),
+            opening: RwLock::new(()),
             forks: sys::forks(),
         });
         if net.core.config.workers != Some(0) {
@@ -173,7 +177,7 @@ impl Net {
         mut write: impl FnMut(usize, Handed),
     ) -> Result<usize, Error> {
         let queue = self.queue(queue)?;
-        let mut poller = queue.poller.try_lock().ok_or(Error::Busy)?;
+        let mut poller = queue.enter().ok_or(Error::Busy)?;
         if self.is_called(queue) {
             return Err(Error::Busy);
         }
@@ -353,11 +357,9 @@ impl Net {
             return Err(Refusal::new(Error::Unsupported, words));
         }
         let queue = self.queue(queue)?;
-        let poller = queue.poller.try_lock().ok_or(Error::Busy)?;
-        let raw = queue
-            .signal(&poller)
-            .map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
-        drop(poller);
+        let made = queue.visit(|poller| queue.signal(poller)).ok_or(Error::Busy)?;
+        let raw =
+            made.map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
         self.core.homes[queue.home].pooled.store(true, SeqCst);
         self.seats[queue.home].recall();
         Ok(raw)
@@ -376,9 +378,9 @@ impl Net {
         if self.core.queues.iter().any(|queue| queue.callback.runs()) {
             return Err(Error::Busy);
         }
-        let pollers = self.core.queues.iter().map(|queue| queue.poller.try_lock());
+        let pollers = self.core.queues.iter().map(Queue::enter);
         let inside: Option<Vec<_>> = pollers.collect();
-        std::mem::forget(inside.ok_or(Error::Busy)?);
+        inside.ok_or(Error::Busy)?.into_iter().for_each(std::mem::forget);
         self.core.pool.close();
         Ok(())
     }

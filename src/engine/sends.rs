@@ -161,6 +161,7 @@ impl Net {
                 }
                 match &mut framed.as_mut().ok_or(Error::Invalid)?.1 {
                     Ok(chunk) => self.take(token, held, Outgoing::Framed(chunk.share())),
+                    Err(SendError::Memory) if taken > 0 => self.refuse_for_memory(token, held),
                     Err(SendError::Memory) => Err(Error::NoMemory),
                     Err(error) => Err((*error).into()),
                 }
@@ -191,7 +192,7 @@ impl Net {
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
                 match self.send_one(token, &mut sending, count - at) {
-                    Err(Error::NoMemory) if count == 1 => {
+                    Err(Error::NoMemory) if count == 1 || taken > 0 => {
                         self.refuse_for_memory(token, self.hold_conn(token)?)
                     }
                     answer => answer,

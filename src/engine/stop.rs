@@ -37,6 +37,25 @@ impl Core {
         }
     }
 
+    /// What no worker tells any more, now that all have left: the end of a listener that waited
+    /// for connections it had handed to others.
+    fn tell_listeners(&self) {
+        for token in self.table.tokens() {
+            let Some(mut held) = self.table.hold(token) else { continue };
+            let Some(listener) = held.listener() else { continue };
+            if mem::replace(&mut listener.told, true) {
+                continue;
+            }
+            (listener.socket, listener.file) = (None, None);
+            let (cause, os_error) = listener.closing.unwrap_or((Cause::Shutdown, 0));
+            let queue = usize::from(listener.home) % self.queues.len();
+            drop(held);
+            let event = Event { token, notice: Notice::ListenerClosed { cause, os_error } };
+            let bytes = event.cost();
+            self.queues[queue].publish(self, &mut vec![event], bytes, None);
+        }
+    }
+
     fn left(&self) -> usize {
         self.homes.iter().map(|home| home.population.load(SeqCst)).sum()
     }
@@ -131,7 +150,9 @@ impl Net {
         }
         let core = &*self.core;
         let until = Instant::now() + timeout;
+        let opening = self.opening.write();
         core.state.store(STOPPING, SeqCst);
+        drop(opening);
         self.seats.iter().for_each(|seat| seat.recall());
         core.queues.iter().for_each(super::events::Queue::unpark);
         self.resolver.stop();
@@ -151,6 +172,7 @@ impl Net {
             faulty |= thread.join().is_err();
         }
         self.threads_now.store(0, Relaxed);
+        core.tell_listeners();
         for queue in &core.queues {
             queue.unpark();
             queue.last_call(core);

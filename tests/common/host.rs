@@ -98,6 +98,12 @@ impl Host {
         });
     }
 
+    /// What another thread opened, on queue 0; nothing of it was told yet.
+    pub fn got(&mut self, conns: &[sockeye_conn], doors: &[sockeye_listener]) {
+        conns.iter().for_each(|conn| self.rules.connecting(conn.id, 0));
+        doors.iter().for_each(|door| self.rules.listening(door.id));
+    }
+
     /// A raw peer and the connection that the host got for it.
     pub fn meet(&mut self, door: Door) -> (Peer, sockeye_conn) {
         let before = self.log.len();

@@ -9,12 +9,14 @@ use crate::common::random::Random;
 use crate::common::words::*;
 use crate::common::{Setup, suite};
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::endpoint::sockeye_listener;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 suite! {
-    each: calls_of_four_threads, resets_beside_steady_ones;
+    each: calls_of_four_threads, resets_beside_steady_ones, opened_beside_a_shutdown;
+    threaded: accepted_beside_a_shutdown;
     pool2: calls_of_four_threads_on_two_queues;
 }
 
@@ -147,4 +149,54 @@ pub fn resets_beside_steady_ones(setup: Setup) {
     host.step(0);
     host.until("free slots", |host| host.net.stats().connections == 10);
     host.finish();
+}
+
+/// Opens listeners and begins connects until the net ends; gives what was answered with a handle.
+fn open_all(net: &Net, url: &str) -> (Vec<sockeye_conn>, Vec<sockeye_listener>) {
+    let (mut conns, mut doors) = (Vec::new(), Vec::new());
+    loop {
+        match net.connect(url, None) {
+            Ok(conn) => conns.push(conn),
+            Err(status) => assert!(status == ERR_SHUTDOWN || status == ERR_LIMIT, "{status}"),
+        }
+        match net.listen("tcp://127.0.0.1:0", None) {
+            Ok(door) => doors.push(door),
+            Err(ERR_SHUTDOWN) => return (conns, doors),
+            Err(status) => assert_eq!(status, ERR_LIMIT),
+        }
+    }
+}
+
+/// What is opened while the net is shut down is refused, or is told its end.
+pub fn opened_beside_a_shutdown(setup: Setup) {
+    let url = "tcp://127.0.0.1:1";
+    for round in 0..40 {
+        let mut host = setup.host_with(|config| config.connections_max = 200);
+        let net = &host.net;
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..4).map(|_| scope.spawn(|| open_all(net, url))).collect();
+            std::thread::park_timeout(Duration::from_micros(100 * round));
+            assert_eq!(net.shutdown(0), OK);
+            openers.into_iter().map(|opener| opener.join().expect("no panic")).collect()
+        });
+        opened.iter().for_each(|(conns, doors)| host.got(conns, doors));
+        host.finish();
+    }
+}
+
+/// Connections that one worker accepts for another while the net is shut down: each listener is
+/// told its end, though a worker may leave while the other still has some of them.
+pub fn accepted_beside_a_shutdown(setup: Setup) {
+    for round in 0..40 {
+        let mut host = setup.host_with(|config| config.workers = 3);
+        let doors: Vec<_> = (0..6).map(|_| host.door("")).collect();
+        let peers: Vec<Peer> = (0..60).map(|at| Peer::connect(doors[at % 6].port)).collect();
+        // None of them is waited for: they are on their way through the workers.
+        std::thread::park_timeout(Duration::from_micros(20 * round));
+        assert_eq!(host.net.shutdown(0), OK);
+        host.drain();
+        assert_eq!(host.count(Kind::ListenerClosed), doors.len());
+        drop(peers);
+        host.finish();
+    }
 }

@@ -14,6 +14,17 @@ Usage: cargo xtask <task> [options]
               --drive NAME    pool, lend or host (default lend)
   test      every check: format, tidy, header, lints, build, Rust, C and C++ tests, demo
               STEP...         only these, by the names that it shows
+  matrix    every behaviour on every model, as the last run of the tests had it
+              --write         write the table of models to README.md
+  sim       hosts and peers in a simulated network, each run from a seed
+              --seeds N       how many (default 10000)
+              --seed N        only this one, or from it on with --seeds
+  storm     C++ hosts whose threads call everything at random, watched
+              --seconds N     how long on each model (default 60)
+              --seed N        what is random (default 1)
+              --model NAME    only this one (default each that runs here)
+              --drive NAME    pool, lend or host (default any)
+              --sanitize NAME library and host under the address or thread sanitizer
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
   header    write include/sockeye.h anew
               --check         fail when that differs from the committed one
@@ -32,6 +43,9 @@ Usage: cargo xtask <task> [options]
 pub enum Task {
     Demo(Demo),
     Test { steps: Vec<String> },
+    Matrix { write: bool },
+    Sim(Sim),
+    Storm(Storm),
     Tidy,
     Header { check: bool },
     Bench(Bench),
@@ -54,6 +68,37 @@ impl Default for Demo {
         let (model, workers, drive) = ("auto".into(), "auto".into(), "lend".into());
         Self { seconds: 10, bots: 200, model, workers, drive }
     }
+}
+
+/// Options of `sim`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sim {
+    pub seeds: Option<u32>,
+    pub seed: Option<u64>,
+}
+
+/// Options of `storm`. An empty name is any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storm {
+    pub seconds: u32,
+    pub seed: u64,
+    pub model: String,
+    pub drive: String,
+    pub sanitize: Option<Sanitizer>,
+}
+
+impl Default for Storm {
+    fn default() -> Self {
+        let (model, drive) = (String::new(), String::new());
+        Self { seconds: 60, seed: 1, model, drive, sanitize: None }
+    }
+}
+
+/// What a build watches itself for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sanitizer {
+    Address,
+    Thread,
 }
 
 /// Options of `bench`.
@@ -96,6 +141,16 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Demo(demo), Long("workers")) => demo.workers = parser.value()?.string()?,
             (Task::Demo(demo), Long("drive")) => demo.drive = parser.value()?.string()?,
             (Task::Test { steps }, Value(step)) => steps.push(step.string()?),
+            (Task::Matrix { write }, Long("write")) => *write = true,
+            (Task::Sim(sim), Long("seeds")) => sim.seeds = Some(count(&mut parser)?),
+            (Task::Sim(sim), Long("seed")) => sim.seed = Some(parser.value()?.parse()?),
+            (Task::Storm(storm), Long("seconds")) => storm.seconds = count(&mut parser)?,
+            (Task::Storm(storm), Long("seed")) => storm.seed = parser.value()?.parse()?,
+            (Task::Storm(storm), Long("model")) => storm.model = parser.value()?.string()?,
+            (Task::Storm(storm), Long("drive")) => storm.drive = parser.value()?.string()?,
+            (Task::Storm(storm), Long("sanitize")) => {
+                storm.sanitize = Some(sanitizer(&parser.value()?.string()?)?);
+            }
             (Task::Header { check }, Long("check")) => *check = true,
             (Task::Bench(bench), Long("quick")) => bench.quick = true,
             (Task::Bench(bench), Long("only")) => bench.only = parser.value()?.string()?,
@@ -115,12 +170,23 @@ fn named(name: &str) -> Result<Task> {
     Ok(match name {
         "demo" => Task::Demo(Demo::default()),
         "test" => Task::Test { steps: Vec::new() },
+        "matrix" => Task::Matrix { write: false },
+        "sim" => Task::Sim(Sim::default()),
+        "storm" => Task::Storm(Storm::default()),
         "tidy" => Task::Tidy,
         "header" => Task::Header { check: false },
         "bench" => Task::Bench(Bench::default()),
         "install" => Task::Install,
         "help" => Task::Help,
         _ => bail!("no task '{name}'; `cargo xtask help` lists them"),
+    })
+}
+
+fn sanitizer(name: &str) -> Result<Sanitizer> {
+    Ok(match name {
+        "address" => Sanitizer::Address,
+        "thread" => Sanitizer::Thread,
+        _ => bail!("--sanitize is address or thread, not '{name}'"),
     })
 }
 
@@ -160,6 +226,19 @@ mod tests {
         assert!(line("test --bots 3").is_err());
         assert!(line("header --quick").is_err());
         assert_eq!(line("header --check").unwrap(), Task::Header { check: true });
+    }
+
+    #[test]
+    fn sim_and_storm_have_their_options() {
+        let sim = Sim { seeds: Some(20), seed: Some(7) };
+        assert_eq!(line("sim --seeds 20 --seed 7").unwrap(), Task::Sim(sim));
+        assert_eq!(line("matrix --write").unwrap(), Task::Matrix { write: true });
+        let asked = line("storm --seconds 9 --seed 3 --model poll --sanitize thread").unwrap();
+        let sanitize = Some(Sanitizer::Thread);
+        let want =
+            Storm { seconds: 9, seed: 3, model: "poll".into(), sanitize, ..Storm::default() };
+        assert_eq!(asked, Task::Storm(want));
+        assert!(line("storm --sanitize lightly").is_err());
     }
 
     #[test]

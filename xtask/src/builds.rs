@@ -3,7 +3,7 @@
 use crate::shell;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub fn library(workspace: &Workspace) -> Result<()> {
     let log = workspace.scratch("logs")?.join("build.log");
     let mut command = workspace.cargo(["build", "--release", "--package", "sockeye"]);
     shell::demand(&mut command, &log, LIMIT)?;
-    name_library(workspace)
+    name_library(&workspace.release())
 }
 
 /// Programs look for the library by its soname; cargo names the file without the number.
 #[cfg(unix)]
-fn name_library(workspace: &Workspace) -> Result<()> {
-    let link = workspace.release().join("libsockeye.so.0");
+pub fn name_library(folder: &Path) -> Result<()> {
+    let link = folder.join("libsockeye.so.0");
     if std::fs::read_link(&link).is_ok_and(|target| target.as_os_str() == "libsockeye.so") {
         return Ok(());
     }
@@ -29,7 +29,7 @@ fn name_library(workspace: &Workspace) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn name_library(_: &Workspace) -> Result<()> {
+pub fn name_library(_: &Path) -> Result<()> {
     Ok(())
 }
 

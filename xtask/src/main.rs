@@ -9,8 +9,11 @@ mod c_text;
 mod demo;
 mod header;
 mod install;
+mod matrix;
 mod programs;
 mod shell;
+mod sim;
+mod storm;
 mod symbols;
 mod test;
 mod tidy;
@@ -36,6 +39,9 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Demo(options) => demo::run(&workspace, &options),
         Task::Test { steps } => test::run(&workspace, &steps),
+        Task::Matrix { write } => matrix::run(&workspace, write),
+        Task::Sim(options) => sim::run(&workspace, &options),
+        Task::Storm(options) => storm::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace).map(|note| println!("{note}")),
         Task::Header { check } => header::run(&workspace, check).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),

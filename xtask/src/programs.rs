@@ -16,7 +16,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// What a host's own build may be as strict as.
 pub const WARNINGS: [&str; 6] =
     ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Werror"];
-const LIBRARIES: [&str; 4] = ["-lsockeye", "-lpthread", "-ldl", "-lm"];
+pub const LIBRARIES: [&str; 4] = ["-lsockeye", "-lpthread", "-ldl", "-lm"];
 
 /// A language of the tests.
 struct Language {

@@ -2,13 +2,13 @@
 
 use crate::args::Demo;
 use crate::workspace::Workspace;
-use crate::{builds, demo, header, install, programs, shell, symbols, tidy, unix};
+use crate::{builds, demo, header, install, matrix, programs, shell, storm, symbols, tidy, unix};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 13] = [
+const STEPS: [(&str, Check); 14] = [
     ("tools", |w| install::ensure(w, install::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
@@ -20,6 +20,7 @@ const STEPS: [(&str, Check); 13] = [
     ("doc", |w| cargo(w, &["test", "--doc", "--workspace"]).map(|_| String::new())),
     ("c", programs::check),
     ("symbols", symbols::check),
+    ("storm", storm::check),
     ("sample", |w| builds::sample(w).map(|_| String::new())),
     ("demo", smoke),
 ];
@@ -60,13 +61,15 @@ fn clippy(workspace: &Workspace) -> Result<String> {
     cargo(workspace, &args).map(|_| String::new())
 }
 
-/// The whole workspace; the answer is nextest's own summary.
+/// The whole workspace; the answer is nextest's own summary, and what it says of the models.
 fn nextest(workspace: &Workspace) -> Result<String> {
-    let args = ["nextest", "run", "--workspace", "--no-tests", "fail", "--color", "never"];
-    let text = cargo(workspace, &args)?;
+    matrix::forget(workspace)?;
+    let args = ["nextest", "run", "--profile", "all", "--workspace", "--no-tests", "fail"];
+    let text = cargo(workspace, &[&args[..], &["--color", "never"]].concat())?;
     let summary = text.lines().rev().find(|line| line.contains("Summary"));
     let summary = summary.context("nextest gave no summary")?;
-    Ok(summary.split(']').next_back().unwrap_or_default().trim().to_owned())
+    let summary = summary.split(']').next_back().unwrap_or_default().trim();
+    Ok(format!("{summary}; {}", matrix::check(workspace)?))
 }
 
 /// A short demo: the sample, the library and all between them, end to end.
