@@ -126,7 +126,9 @@ typedef enum {
     SOCKEYE_MODEL_EPOLL = 4,
     /// tokio's reactor: epoll, kqueue, or AFD over IOCP.
     SOCKEYE_MODEL_TOKIO = 5,
-    /// One `io_uring` per worker (Linux 6.0 and later); only ever when asked for by name.
+    /// One `io_uring` per worker (Linux 6.1 and later); only ever when asked for by name. A ring
+    /// belongs to one thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the
+    /// thread that polls first may poll.
     SOCKEYE_MODEL_IO_URING = 6,
     /// WSAEventSelect (Windows).
     SOCKEYE_MODEL_EVENT_SELECT = 7,
@@ -746,7 +748,8 @@ SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_ne
 /// concurrent callers all wait for the same end.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread. A poller asleep returns at once.
+/// Threads:   any thread. A poller asleep returns at once. With IO_URING and `workers` 0 only the
+///            thread that polls can drain: another resets all at once.
 /// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a
 ///            worker had a fault; the net is ended all the same).
 /// Since:     0.1
@@ -977,10 +980,10 @@ sockeye_status sockeye_send_message(sockeye_net *net,
 ///
 /// Ownership: payloads are borrowed until the next poll of this queue.
 /// NULL:      not allowed, but for an array with cap 0 where `sockeye_set_callback` says so.
-/// Threads:   one thread at a time for each queue.
+/// Threads:   one thread at a time for each queue; with IO_URING and `workers` 0 always the same.
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside,
-///            or the queue has a callback);
+///            (NULL, cap 0 or below, a timeout below -1, or not the thread that a net of IO_URING
+///            is bound to); ERR_BUSY (another thread is inside, or the queue has a callback);
 ///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
 /// Since:     0.1
 SOCKEYE_API

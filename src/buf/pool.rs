@@ -107,6 +107,11 @@ impl Pool {
         bytes + (capacity + HEADER) as u64 <= self.0.bytes_max
     }
 
+    /// Bytes that may be out.
+    pub fn bytes_max(&self) -> u64 {
+        self.0.bytes_max
+    }
+
     /// Bytes that are out now.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)

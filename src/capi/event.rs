@@ -86,10 +86,10 @@ pub(super) const NO_EVENT: sockeye_event = sockeye_event {
 ///
 /// Ownership: payloads are borrowed until the next poll of this queue.
 /// NULL:      not allowed, but for an array with cap 0 where `sockeye_set_callback` says so.
-/// Threads:   one thread at a time for each queue.
+/// Threads:   one thread at a time for each queue; with IO_URING and `workers` 0 always the same.
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, or a timeout below -1); ERR_BUSY (another thread is inside,
-///            or the queue has a callback);
+///            (NULL, cap 0 or below, a timeout below -1, or not the thread that a net of IO_URING
+///            is bound to); ERR_BUSY (another thread is inside, or the queue has a callback);
 ///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
 /// Since:     0.1
 #[unsafe(no_mangle)]
@@ -156,7 +156,7 @@ unsafe fn poll(
         };
         match net.poll(queue, cap as usize, timeout, write) {
             Ok(count) => count as i32,
-            Err(error) => fail(error, error.words()),
+            Err(error) => fail(error, net.poll_words(queue, error)),
         }
     })
 }

@@ -20,7 +20,9 @@ pub enum sockeye_model {
     SOCKEYE_MODEL_EPOLL = 4,
     /// tokio's reactor: epoll, kqueue, or AFD over IOCP.
     SOCKEYE_MODEL_TOKIO = 5,
-    /// One `io_uring` per worker (Linux 6.0 and later); only ever when asked for by name.
+    /// One `io_uring` per worker (Linux 6.1 and later); only ever when asked for by name. A ring
+    /// belongs to one thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the
+    /// thread that polls first may poll.
     SOCKEYE_MODEL_IO_URING = 6,
     /// WSAEventSelect (Windows).
     SOCKEYE_MODEL_EVENT_SELECT = 7,

@@ -59,7 +59,8 @@ pub unsafe extern "C" fn sockeye_init(
 /// concurrent callers all wait for the same end.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread. A poller asleep returns at once.
+/// Threads:   any thread. A poller asleep returns at once. With IO_URING and `workers` 0 only the
+///            thread that polls can drain: another resets all at once.
 /// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a
 ///            worker had a fault; the net is ended all the same).
 /// Since:     0.1

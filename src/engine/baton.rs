@@ -21,7 +21,8 @@ use super::events::{NOBODY, PARKED, Queue, TURNING};
 use super::inbox::{OFFERED, RESTING, me};
 use super::log::Level;
 use super::worker::Worker;
-use crate::io::Proactor;
+use crate::io::{Affinity, Proactor};
+use crate::session::Cause;
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,6 +56,9 @@ pub enum Led {
 
 /// A worker's place as polls see it: one dynamic call for a poll, none for an operation.
 pub trait Seat: Send + Sync {
+    /// Whether this thread may poll what the worker serves: one that is bound and has no thread of
+    /// its own belongs to the thread that polls first.
+    fn admits(&self) -> bool;
     /// Turns the worker on this thread, unless somebody else does.
     fn lead(&self, queue: &Queue, how: Lead) -> Led;
     /// Has what was sent leave now, if the baton is free.
@@ -90,6 +94,8 @@ pub struct Chair<P: Proactor> {
     moved: AtomicU64,
     /// The backstop sleeps without limit: the host had been inside for a whole lease.
     deep: AtomicBool,
+    /// The thread that a worker which is bound and lent belongs to; 0 before its first poll.
+    bound: AtomicU64,
 }
 
 type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
@@ -108,12 +114,19 @@ impl<P: Proactor> Chair<P> {
             asked: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             deep: AtomicBool::new(false),
+            bound: AtomicU64::new(0),
         }
     }
 
     /// Where its events go.
     fn queue(&self) -> &Queue {
         &self.core.queues[self.home % self.core.queues.len()]
+    }
+
+    /// Whether another thread than this one may turn the worker, and this one not.
+    fn is_elsewhere(&self) -> bool {
+        let bound = P::AFFINITY == Affinity::Bound && self.lends;
+        bound && self.bound.load(SeqCst) != me()
     }
 
     fn lends(&self) -> bool {
@@ -166,6 +179,7 @@ impl<P: Proactor> Chair<P> {
     fn send_out(&self, held: &mut Held<'_, P>) {
         self.guard(held, |worker| {
             worker.send_out();
+            worker.begin();
             Ok(())
         });
     }
@@ -190,7 +204,7 @@ impl<P: Proactor> Chair<P> {
         }));
         self.core.panicked.store(true, SeqCst);
         self.core.log.tell(Level::Error, || format!("worker {} had a fault", self.home));
-        Desk::fault(&self.core, self.home);
+        Desk::gone(&self.core, self.home, Cause::Internal);
         self.core.everybody_stops();
         false
     }
@@ -328,6 +342,13 @@ impl<P: Proactor> Chair<P> {
 }
 
 impl<P: Proactor> Seat for Chair<P> {
+    fn admits(&self) -> bool {
+        if P::AFFINITY == Affinity::Bound && self.lends {
+            let _ = self.bound.compare_exchange(0, me(), SeqCst, SeqCst);
+        }
+        !self.is_elsewhere()
+    }
+
     fn lead(&self, queue: &Queue, how: Lead) -> Led {
         if !self.lends() {
             return Led::Never;
@@ -379,7 +400,7 @@ impl<P: Proactor> Seat for Chair<P> {
     }
 
     fn flush(&self) -> bool {
-        if !self.lends() {
+        if !self.lends() || self.is_elsewhere() {
             return false;
         }
         if !self.core.homes[self.home].bell().rung() {
@@ -387,8 +408,11 @@ impl<P: Proactor> Seat for Chair<P> {
         }
         let Some(mut held) = self.baton.try_lock() else { return false };
         let owner = self.core.homes[self.home].owner.load(SeqCst);
-        self.send_out(&mut held);
-        if held.as_ref().is_some_and(|worker| !worker.at_rest()) {
+        let counted_later = P::AFFINITY == Affinity::Bound;
+        if !counted_later {
+            self.send_out(&mut held);
+        }
+        if counted_later || held.as_ref().is_some_and(|worker| !worker.at_rest()) {
             // More follows from it, and nobody may turn before the lease ends.
             self.look(&mut held);
         }
@@ -412,6 +436,15 @@ impl<P: Proactor> Seat for Chair<P> {
     fn wind_down(&self, until: Instant) {
         let home = &self.core.homes[self.home];
         let Some(mut held) = self.baton.try_lock_until(until) else { return };
+        if !self.admits() {
+            // Only its thread could turn it, which may never poll again: it ends where it is, and
+            // its operations with it.
+            if let Some(worker) = held.take() {
+                drop(worker);
+                Desk::gone(&self.core, self.home, Cause::Shutdown);
+            }
+            return;
+        }
         loop {
             // Before the wait: it may take what has to be closed, and be all.
             self.send_out(&mut held);

@@ -12,6 +12,7 @@ use crate::buf::Pool;
 use crate::io::os::sys;
 use crate::io::{Affinity, Model, Proactor, Setup, Token, Visit, model};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::*};
 use std::thread::{self, JoinHandle};
@@ -35,12 +36,37 @@ pub struct Net {
 }
 
 /// The drive that runs for the one that was asked for.
-fn resolve_drive(config: &Config) -> (Drive, &'static str) {
-    match (config.drive, config.workers) {
+fn resolve_drive(config: &Config) -> Result<(Drive, &'static str), Refusal> {
+    let bound = model::affinity(config.model) == Some(Affinity::Bound);
+    if bound && config.workers != Some(0) {
+        return match config.drive {
+            Drive::Pool => Ok((Drive::Pool, "asked for by name")),
+            Drive::Lend => Ok((Drive::Pool, "LEND runs as POOL: the model is bound to a thread")),
+            Drive::Host => {
+                let name = config.model.name();
+                let words = format!(
+                    "drive HOST with worker threads: {name} is bound to one thread; take POOL, or \
+                     workers 0"
+                );
+                Err(Refusal::new(Error::Unsupported, words))
+            }
+        };
+    }
+    Ok(match (config.drive, config.workers) {
         (Drive::Host, Some(0)) => (Drive::Host, "asked for by name, without a worker thread"),
         (Drive::Lend, Some(0)) => (Drive::Host, "workers is 0: the polling thread does everything"),
         (Drive::Lend, _) => (Drive::Lend, "the default, or asked for by name"),
         (drive, _) => (drive, "asked for by name"),
+    })
+}
+
+/// Why a model has no worker: it cannot run here, or something is short for now.
+fn cannot_open(error: &io::Error) -> Refusal {
+    match error.kind() {
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => {
+            Refusal::new(Error::Unsupported, error.to_string())
+        }
+        _ => Refusal::system("the model cannot be opened", error),
     }
 }
 
@@ -59,16 +85,16 @@ impl Visit for Open<'_> {
         let setup = Setup { pool: core.pool.clone(), recv_max };
         let mut seats: Vec<Arc<dyn Seat>> = Vec::new();
         for home in 0..core.homes.len() {
-            let proactor = P::open(&setup)
-                .map_err(|error| Refusal::system("the model cannot be opened", &error))?;
+            let proactor = P::open(&setup).map_err(|error| cannot_open(&error))?;
             let bell = proactor.bell();
             core.pool.on_relief({
                 let bell = bell.clone();
                 move || bell.ring()
             });
             core.homes[home].set_bell(bell);
+            // A bound one is lent for good, where it has no thread of its own.
             let lends = drive != Drive::Pool
-                && P::AFFINITY == Affinity::Free
+                && P::AFFINITY != Affinity::Shared
                 && core.queues.iter().any(|queue| queue.home == home);
             let worker = Worker::new(proactor, core.clone(), home);
             seats.push(Arc::new(Chair::new(worker, core.clone(), home, lends)));
@@ -94,7 +120,7 @@ impl Net {
     ) -> Result<Arc<Net>, Refusal> {
         static TAGS: AtomicU8 = AtomicU8::new(0);
         let workers = config.workers_in_all() as usize;
-        let drive = resolve_drive(&config);
+        let drive = resolve_drive(&config)?;
         let queue = |home| Queue::new(home, config.queue_max_bytes);
         let pool = Pool::new(config.memory_max_bytes);
         let core = Arc::new(Core {
@@ -196,6 +222,9 @@ impl Net {
         mut give: impl FnMut(&mut MutexGuard<'_, Poller>) -> Option<usize>,
     ) -> Result<usize, Error> {
         let core = &*self.core;
+        if core.is_running() && !self.seats[queue.home].admits() {
+            return Err(Error::Invalid);
+        }
         let state = core.state.load(SeqCst);
         queue.end_batch(core, poller);
         self.let_leave(queue.home);
@@ -238,6 +267,16 @@ impl Net {
                 self.park(queue, until, led == Led::Never);
             }
             led = self.lead(queue, Lead::Wait(until));
+        }
+    }
+
+    /// Why a poll was refused, in words.
+    pub fn poll_words(&self, queue: u32, error: Error) -> &'static str {
+        match (error, self.queue(queue)) {
+            (Error::Invalid, Ok(_)) => {
+                "without worker threads this model is bound to the thread that polled first"
+            }
+            _ => error.words(),
         }
     }
 

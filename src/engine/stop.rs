@@ -95,8 +95,9 @@ impl Desk {
         }
     }
 
-    /// Lets everybody know why a worker's sockets are gone: it had a fault.
-    pub fn fault(core: &Core, home: usize) {
+    /// Lets everybody know why a worker's sockets are gone: it had a fault, or is gone itself.
+    pub fn gone(core: &Core, home: usize, cause: Cause) {
+        let os_error = 0;
         let (mut batches, mut handed) = (BTreeMap::<usize, Vec<Event>>::new(), Vec::new());
         for token in core.table.tokens() {
             let Some(mut held) = core.table.hold(token) else { continue };
@@ -105,7 +106,6 @@ impl Desk {
                 && !mem::replace(&mut listener.told, true)
             {
                 (listener.socket, listener.file) = (None, None);
-                let (cause, os_error) = (Cause::Internal, 0);
                 let notice = Notice::ListenerClosed { cause, os_error };
                 let queue = home % core.queues.len();
                 batches.entry(queue).or_default().push(Event { token, notice });
@@ -116,8 +116,13 @@ impl Desk {
                 if mem::replace(&mut conn.joined, true) && moved.is_none() {
                     continue;
                 }
-                conn.end_abruptly(Cause::Internal, 0);
-                conn.socket = None;
+                conn.end_abruptly(cause, os_error);
+                if let Some(socket) = conn.socket.take()
+                    && cause == Cause::Shutdown
+                {
+                    // A reset that cannot be asked for becomes an ordinary end.
+                    let _ = socket.set_linger(Some(Duration::ZERO));
+                }
                 handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
                 conn.give_up();
                 if conn.announced && !mem::replace(&mut conn.told, true) {

@@ -98,6 +98,11 @@ impl<P: Proactor> Worker<P> {
         }
     }
 
+    /// Has the model begin what it was given: no turn follows soon.
+    pub fn begin(&mut self) {
+        self.proactor.begin();
+    }
+
     /// Publishes what was told before a fault.
     pub fn publish(&mut self) {
         self.desk.publish(&self.core);

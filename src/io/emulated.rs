@@ -19,9 +19,9 @@ const SPARE_MIN: usize = 16 * 1024;
 const ROOM: usize = 8192;
 /// Received in one turn, or little more: what the host copies and the next turn sends is to be in
 /// the processor's cache still.
-const TURN_BYTES: usize = 4 * CHUNK_BYTES;
+pub const TURN_BYTES: usize = 4 * CHUNK_BYTES;
 /// When the system was short of buffers, the next try.
-const LATER: Duration = Duration::from_millis(10);
+pub const LATER: Duration = Duration::from_millis(10);
 
 /// What waits on lane In.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -232,7 +232,7 @@ fn received(completion: &Completion) -> usize {
 
 /// The shared chunk, a new one when its room is small. None: no memory.
 #[inline(always)]
-fn with_room<'a>(shared: &'a mut Option<Chunk>, setup: &Setup) -> Option<&'a mut Chunk> {
+pub fn with_room<'a>(shared: &'a mut Option<Chunk>, setup: &Setup) -> Option<&'a mut Chunk> {
     if shared.as_ref().is_none_or(|chunk| chunk.room() < SPARE_MIN) {
         *shared = None;
         *shared = setup.pool.take(CHUNK_BYTES);

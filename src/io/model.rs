@@ -1,6 +1,6 @@
 //! The models by name, and the one match that picks one.
 
-use super::proactor::{Proactor, Setup};
+use super::proactor::{Affinity, Proactor, Setup};
 use crate::buf::Pool;
 use std::ffi::CStr;
 
@@ -90,6 +90,8 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         Model::Epoll => {
             visitor.visit::<super::emulated::Emulated<super::os::linux::epoll::Epoll>>()
         }
+        #[cfg(target_os = "linux")]
+        Model::IoUring => visitor.visit::<super::os::linux::io_uring::Uring>(),
         #[cfg(unix)]
         Model::Poll => visitor.visit::<super::emulated::Emulated<super::os::unix::poll::Poll>>(),
         #[cfg(unix)]
@@ -103,6 +105,8 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         {
             visitor.absent("this model exists on Windows only")
         }
+        #[cfg(not(target_os = "linux"))]
+        Model::Epoll | Model::IoUring => visitor.absent("this model exists on Linux only"),
         _ => visitor.absent("this model is not in this version"),
     }
 }
@@ -115,6 +119,21 @@ pub struct Probe {
     pub sockets_max: Option<u32>,
     /// Why it cannot run; None when it can.
     pub refusal: Option<String>,
+}
+
+/// Which threads may turn a worker of this model; None where the model is absent.
+pub fn affinity(model: Model) -> Option<Affinity> {
+    struct Ask;
+    impl Visit for Ask {
+        type Out = Option<Affinity>;
+        fn visit<P: Proactor>(self) -> Self::Out {
+            Some(P::AFFINITY)
+        }
+        fn absent(self, _reason: &'static str) -> Self::Out {
+            None
+        }
+    }
+    pick(model, Ask)
 }
 
 /// Whether a model can run here, by opening it.

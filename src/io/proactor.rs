@@ -86,6 +86,9 @@ pub trait Proactor: Send + Sized + 'static {
     /// Ends both lanes, to close.
     fn cancel(&mut self, token: Token);
 
+    /// Has begin now what was submitted: no turn follows soon.
+    fn begin(&mut self) {}
+
     /// Reaps completions. `timeout`: None waits without limit, zero only looks.
     fn turn(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> io::Result<()>;
 }

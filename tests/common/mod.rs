@@ -16,6 +16,7 @@ use host::Host;
 use net::Net;
 use sockeye::capi::config::{sockeye_config, sockeye_config_init};
 use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_endpoint_init};
+use sockeye::capi::model::sockeye_model::SOCKEYE_MODEL_IO_URING;
 use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -32,6 +33,7 @@ macro_rules! for_models {
         $make! { @model poll SOCKEYE_MODEL_POLL $given }
         $make! { @model select SOCKEYE_MODEL_SELECT $given }
         $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }
+        $make! { @model io_uring SOCKEYE_MODEL_IO_URING $given }
     };
 }
 pub(crate) use for_models;
@@ -111,35 +113,49 @@ pub struct Drive {
     number: u32,
     pub workers: u32,
     pub queues: u32,
+    /// The test is about lending itself: not for a model that is bound to a thread.
+    lends: bool,
 }
 
 impl Drive {
+    const fn new(number: u32, workers: u32, queues: u32) -> Drive {
+        Drive { number, workers, queues, lends: false }
+    }
+
     pub fn pool() -> Drive {
-        Drive { number: words::DRIVE_POOL, workers: 1, queues: 1 }
+        Drive::new(words::DRIVE_POOL, 1, 1)
     }
 
     pub fn pool2() -> Drive {
-        Drive { number: words::DRIVE_POOL, workers: 2, queues: 2 }
+        Drive::new(words::DRIVE_POOL, 2, 2)
     }
 
     pub fn lend2() -> Drive {
-        Drive { number: words::DRIVE_LEND, workers: 2, queues: 2 }
+        Drive::new(words::DRIVE_LEND, 2, 2)
     }
 
     pub fn host2() -> Drive {
-        Drive { number: words::DRIVE_HOST, workers: 2, queues: 2 }
+        Drive::new(words::DRIVE_HOST, 2, 2)
     }
 
     pub fn lend() -> Drive {
-        Drive { number: words::DRIVE_LEND, workers: 1, queues: 1 }
+        Drive::new(words::DRIVE_LEND, 1, 1)
+    }
+
+    pub fn lending() -> Drive {
+        Drive { lends: true, ..Drive::lend() }
     }
 
     pub fn host() -> Drive {
-        Drive { number: words::DRIVE_HOST, workers: 1, queues: 1 }
+        Drive::new(words::DRIVE_HOST, 1, 1)
     }
 
     pub fn host0() -> Drive {
-        Drive { number: words::DRIVE_HOST, workers: 0, queues: 1 }
+        Drive::new(words::DRIVE_HOST, 0, 1)
+    }
+
+    fn is_host_beside_threads(self) -> bool {
+        self.number == words::DRIVE_HOST && self.has_threads()
     }
 
     /// Whether something moves while the host does not poll.
@@ -169,8 +185,37 @@ impl Setup {
         };
         if info.available == 0 {
             println!("skipped: {}", text_of(&info.reason));
+            return false;
         }
-        info.available == 1
+        if self.is_bound() && (self.drive.lends || self.drive.is_host_beside_threads()) {
+            println!("left out: a model that is bound to one thread is lent to no other");
+            return false;
+        }
+        true
+    }
+
+    /// Whether a worker of the model is turned by one thread for ever: with LEND it runs as with
+    /// POOL, and HOST takes no worker threads beside it.
+    pub fn is_bound(self) -> bool {
+        self.model == SOCKEYE_MODEL_IO_URING as u32
+    }
+
+    /// Whether several threads may poll in turns. A bound model without worker threads belongs to
+    /// the first that does.
+    pub fn polls_anywhere(self) -> bool {
+        let anywhere = !self.is_bound() || self.drive.has_threads();
+        if !anywhere {
+            println!("left out: the model is bound to the thread that polled first");
+        }
+        anywhere
+    }
+
+    /// The number of the drive that runs.
+    pub fn runs(self) -> u32 {
+        match self.drive.number {
+            words::DRIVE_LEND if self.is_bound() => words::DRIVE_POOL,
+            number => number,
+        }
     }
 
     pub fn config(self, change: impl FnOnce(&mut sockeye_config)) -> sockeye_config {

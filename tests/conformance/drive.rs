@@ -21,7 +21,7 @@ macro_rules! lending {
     }) => {
         mod $model {
             mod lend {
-                $crate::common::tests! { $number lend $($($lend)+)? $($($both)+)? }
+                $crate::common::tests! { $number lending $($($lend)+)? $($($both)+)? }
             }
             mod host {
                 $crate::common::tests! { $number host $($($both)+)? }

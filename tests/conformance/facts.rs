@@ -26,7 +26,7 @@ pub fn what_runs(setup: Setup) {
     let host = setup.host_with(|config| config.connections_max = 77);
     let info = host.net.info();
     assert_eq!(info.model, setup.model);
-    assert_eq!(info.drive, setup.config(|_| {}).drive);
+    assert_eq!(info.drive, setup.runs());
     assert_eq!((info.queues, info.workers, info.connections_max), (1, 1, 77));
     assert_eq!(info.threads, setup.drive.workers, "a thread for each worker that has one");
     assert!(reasons(&info).iter().all(|text| !text.is_empty()), "{:?}", reasons(&info));

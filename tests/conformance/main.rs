@@ -22,6 +22,7 @@ mod gather;
 mod half_open;
 mod handles;
 mod hosts;
+mod io_uring;
 mod keys;
 mod lifecycle;
 mod listen;

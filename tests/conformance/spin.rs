@@ -43,6 +43,9 @@ pub fn echo_of_a_long_spin(setup: Setup) {
 
 /// When nothing happens any more every thread sleeps, the one in poll too.
 pub fn all_sleep_again(setup: Setup) {
+    if !setup.polls_anywhere() {
+        return;
+    }
     child::alone(setup, || {
         let before = numbers();
         let mut host =

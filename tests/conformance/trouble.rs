@@ -170,7 +170,7 @@ pub fn interrupted_calls(setup: Setup) {
     }
     // A question mark: not every machine has the call.
     const CALLS: &str = "recvfrom,recvmsg,sendto,sendmsg,accept4,\
-                         ?epoll_wait,epoll_pwait,?epoll_pwait2,?poll,ppoll";
+                         ?epoll_wait,epoll_pwait,?epoll_pwait2,?poll,ppoll,?io_uring_enter";
     echo_under(setup, &format!("{CALLS}:error=EINTR:when=3+3"));
 }
 
@@ -181,6 +181,10 @@ pub fn calls_that_would_block(setup: Setup) {
     }
     echo_under(setup, "recvfrom,recvmsg:error=EAGAIN:when=3+7");
     echo_under(setup, "sendto,sendmsg:error=EAGAIN:when=3+7");
+    if setup.is_bound() {
+        echo_under(setup, "io_uring_enter:error=EAGAIN:when=3+7");
+        echo_under(setup, "io_uring_enter:error=EBUSY:when=3+7");
+    }
 }
 
 /// Rule 10: ENOBUFS from a send is a want of room, not the end of the connection.

@@ -1,3 +1,4 @@
 //! What only Linux has.
 
 pub mod epoll;
+pub mod io_uring;

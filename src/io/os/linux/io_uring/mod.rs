@@ -1,0 +1,309 @@
+//! io_uring(7): operations are handed to the kernel in batches and it tells what became of them,
+//! one system call for both. One ring for a worker, bound to the thread that turned it first.
+//!
+//! * A connection's receive is one operation for as long as it lives (multishot): the kernel takes
+//!   a buffer of the stock when bytes come. It may so run ahead of the engine; what comes before
+//!   the engine asks is parked, and past a bound the operation is ended, so that the peer's window
+//!   closes. It begins anew when the engine has taken what is parked.
+//! * A receive into the engine's own chunk is a single one, straight to it.
+//! * An accept is a single one, followed by accept4(2) for those that came at once: the repeating
+//!   kind does not tell who connected.
+//! * What the kernel reads or writes stays at its place until the completion of the operation is
+//!   reaped. Its user data names the socket with its generation, so that a late completion is
+//!   nobody else's.
+
+mod entry;
+mod inward;
+mod outward;
+mod ring;
+mod stock;
+
+use crate::io::bell::Bell;
+use crate::io::emulated::{LATER, TURN_BYTES};
+use crate::io::op::{Completion, Lane, Op, Role, Token};
+use crate::io::os::unix::sys;
+use crate::io::proactor::{Affinity, Proactor, Setup, cancelled};
+use entry::{Entry, Inward, Kind, cancel, name};
+use io_uring::{cqueue, squeue};
+use outward::Outward;
+use ring::Ring;
+use socket2::Socket;
+use std::io;
+use std::mem;
+use std::os::fd::FromRawFd;
+use std::time::Duration;
+use stock::{PLACES, Stock};
+
+/// One worker's ring, and what it does.
+pub struct Uring {
+    /// None: closed.
+    ring: Option<Ring>,
+    stock: Stock,
+    /// By token index. The last one is in use.
+    entries: Vec<Option<Entry>>,
+    /// Operations in the kernel that may touch memory of ours.
+    flying: usize,
+    /// Sockets whose receive can be answered with what is parked.
+    runnable: Vec<Token>,
+    /// Receives that found no buffer.
+    starved: Vec<Token>,
+    /// Operations to be begun again after `LATER` at most: the system was short of memory.
+    later: Vec<(Token, Lane)>,
+    /// Completions of operations that were cancelled outside the kernel, told by the next turn.
+    cancelled: Vec<Completion>,
+    /// Boxes for lane Out to be used again.
+    #[expect(clippy::vec_box, reason = "the kernel knows what is in a box by its place")]
+    spare: Vec<Box<Outward>>,
+}
+
+impl Uring {
+    #[inline]
+    fn entry(&mut self, token: Token) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(token.index())?.as_mut()?;
+        (entry.generation == token.generation()).then_some(entry)
+    }
+
+    /// Hands an operation to the kernel.
+    ///
+    /// # Safety
+    /// What it points at stays where it is until it has completed.
+    #[inline]
+    unsafe fn start(&mut self, token: Token, kind: Kind, entry: squeue::Entry) {
+        self.flying += 1;
+        if let Some(ring) = &mut self.ring {
+            // SAFETY: the caller's.
+            unsafe { ring.push(entry.user_data(name(token, kind))) };
+        }
+    }
+
+    /// Has the kernel end an operation.
+    fn stop(&mut self, token: Token, kind: Kind) {
+        if let Some(ring) = &mut self.ring {
+            // SAFETY: it points at nothing.
+            unsafe { ring.push(cancel(token, kind)) };
+        }
+    }
+
+    /// One completion of the kernel's. Bytes that it told.
+    #[inline]
+    fn reaped(&mut self, reaped: &cqueue::Entry, done: &mut Vec<Completion>) -> usize {
+        let (token, kind, target) = entry::read(reaped.user_data());
+        if let Some(target) = target {
+            self.not_cancelled(token, target);
+            return 0;
+        }
+        let more = kind == Kind::Multi && cqueue::more(reaped.flags());
+        self.flying -= usize::from(!more);
+        match kind {
+            Kind::Out => {
+                self.sent(token, reaped.result(), done);
+                0
+            }
+            Kind::Accept => {
+                self.accepted(token, reaped.result(), done);
+                0
+            }
+            Kind::Into => self.received_into(token, reaped.result(), done),
+            _ => self.received(token, reaped, more, done),
+        }
+    }
+
+    /// A cancel found nothing to cancel. Mostly the operation had just completed; one that was
+    /// just being looked at by the kernel is still there.
+    fn not_cancelled(&mut self, token: Token, target: Kind) {
+        let Some(entry) = self.entry(token) else { return };
+        let lives = match target {
+            Kind::Out => entry.sending && entry.closing,
+            kind => entry.flying == Some(kind) && entry.stopping,
+        };
+        if lives {
+            self.stop(token, target);
+        }
+    }
+
+    /// Begins again what the system had no memory for.
+    fn retry(&mut self) {
+        for (token, lane) in mem::take(&mut self.later) {
+            let Some(entry) = self.entry(token) else { continue };
+            match lane {
+                Lane::In => self.ask(token),
+                Lane::Out if !entry.sending => self.send(token),
+                Lane::Out => {}
+            }
+        }
+    }
+
+    /// Begins the receives that wait for the pool to have room.
+    fn revive(&mut self) {
+        if !self.starved.is_empty() {
+            // Thirst first: a block that comes back between the two rings the bell.
+            self.stock.pool().thirst();
+        }
+        self.stock.fill();
+        if !self.stock.is_dry() {
+            for token in mem::take(&mut self.starved) {
+                self.ask(token);
+            }
+        }
+    }
+}
+
+impl Proactor for Uring {
+    const AFFINITY: Affinity = Affinity::Bound;
+
+    fn open(setup: &Setup) -> io::Result<Self> {
+        let (ring, stock) = (Ring::new()?, Stock::new(setup));
+        // SAFETY: the stock's ring stays until this one is closed, see `drop`.
+        unsafe { ring.provide(stock.address(), PLACES) }?;
+        Ok(Uring {
+            ring: Some(ring),
+            stock,
+            entries: Vec::new(),
+            flying: 0,
+            runnable: Vec::new(),
+            starved: Vec::new(),
+            later: Vec::new(),
+            cancelled: Vec::new(),
+            spare: Vec::new(),
+        })
+    }
+
+    fn bell(&self) -> Bell {
+        self.ring.as_ref().expect("it is open").bell().clone()
+    }
+
+    fn adopt(&mut self, token: Token, socket: &Socket, _role: Role) -> io::Result<()> {
+        let index = token.index();
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        debug_assert!(self.entries[index].is_none(), "released before its slot is used again");
+        self.entries[index] = Some(Entry::new(token, sys::borrow(socket)));
+        Ok(())
+    }
+
+    fn release(&mut self, token: Token) {
+        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::take) else {
+            return;
+        };
+        debug_assert!(entry.generation == token.generation(), "nobody else's");
+        debug_assert!(entry.inward == Inward::Nothing && entry.outward.is_none(), "idle lanes");
+        if entry.flying == Some(Kind::Multi) {
+            // The operation keeps the socket open: it is over before the engine closes it.
+            self.stop(token, Kind::Multi);
+            self.begin();
+        }
+        while let Some(None) = self.entries.last() {
+            self.entries.pop();
+        }
+        let room = self.entries.capacity();
+        if self.entries.len() < room / 4 {
+            self.entries.shrink_to(room / 2);
+        }
+    }
+
+    fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {
+        let lane = op.lane();
+        let spare = if lane == Lane::Out { self.spare.pop() } else { None };
+        let Some(entry) = self.entry(token) else {
+            return done.push(Completion { token, lane, outcome: op.fail(cancelled()) });
+        };
+        match op {
+            Op::Accept => entry.inward = Inward::Accept,
+            Op::Recv(chunk) => {
+                entry.inward = Inward::Recv;
+                if chunk.is_some() {
+                    entry.behind().chunk = chunk;
+                }
+            }
+            op => {
+                let outward = entry.outward.insert(spare.unwrap_or_else(Outward::new));
+                outward.op = Some(op);
+                return self.send(token);
+            }
+        }
+        self.ask(token);
+    }
+
+    fn cancel(&mut self, token: Token) {
+        let Some(entry) = self.entry(token) else { return };
+        entry.closing = true;
+        if let Some(behind) = entry.behind.as_deref_mut() {
+            (behind.surplus, behind.end) = Default::default();
+        }
+        let (flying, sending) = (entry.flying, entry.sending);
+        if let Some(kind) = flying {
+            if !mem::replace(&mut entry.stopping, true) {
+                self.stop(token, kind);
+            }
+        } else if let Some(op) = entry.take_inward() {
+            let outcome = op.fail(cancelled());
+            self.cancelled.push(Completion { token, lane: Lane::In, outcome });
+        }
+        if sending {
+            self.stop(token, Kind::Out);
+        } else if let Some(op) = self.take_outward(token) {
+            let outcome = op.fail(cancelled());
+            self.cancelled.push(Completion { token, lane: Lane::Out, outcome });
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            // What fails here fails in the next turn too, and is told there.
+            let _ = ring.enter(Some(Duration::ZERO));
+        }
+    }
+
+    fn turn(
+        &mut self,
+        done: &mut Vec<Completion>,
+        mut timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        self.revive();
+        if !self.runnable.is_empty() || !self.cancelled.is_empty() {
+            timeout = Some(Duration::ZERO);
+        } else if !self.later.is_empty() {
+            timeout = Some(timeout.unwrap_or(LATER).min(LATER));
+        }
+        let Some(ring) = &mut self.ring else { return Ok(()) };
+        ring.enter(timeout)?;
+        done.append(&mut self.cancelled);
+        self.retry();
+        let mut bytes = 0;
+        let mut runnable = mem::take(&mut self.runnable);
+        while bytes < TURN_BYTES
+            && let Some(reaped) = self.ring.as_mut().and_then(Ring::next)
+        {
+            bytes += self.reaped(&reaped, done);
+        }
+        for token in runnable.drain(..) {
+            let Some(entry) = self.entry(token) else { continue };
+            entry.runnable = false;
+            if entry.inward == Inward::Recv && entry.has_surplus() {
+                self.deliver(token, done);
+            }
+        }
+        self.runnable.append(&mut runnable);
+        Ok(())
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        let Some(mut ring) = self.ring.take() else { return };
+        while let Some(reaped) = ring.next() {
+            let (_, kind, _) = entry::read(reaped.user_data());
+            self.flying -= usize::from(kind != Kind::Cancel && !cqueue::more(reaped.flags()));
+            if kind == Kind::Accept && reaped.result() >= 0 {
+                // SAFETY: fresh from the kernel and nobody else's.
+                drop(unsafe { Socket::from_raw_fd(reaped.result()) });
+            }
+        }
+        if self.flying > 0 && !ring.close() {
+            // The kernel may still write: nothing of it is ever used for anything else.
+            mem::forget(mem::take(&mut self.entries));
+            self.stock.forsake();
+        }
+    }
+}
