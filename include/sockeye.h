@@ -310,6 +310,8 @@ typedef struct {
     uint32_t model;
     /// Workers, at most 64. 0: no thread at all, the polling thread does everything (drive HOST,
     /// one queue). Default `SOCKEYE_WORKERS_AUTO`; `sockeye_net_get_info` tells how many run.
+    /// Where a worker can watch only so many sockets (`sockeye_model_info.sockets_max`) more of
+    /// them come as these fill, up to 64, and go again; not with 0.
     uint32_t workers;
     /// Event queues, 1 to 64, each polled by one thread at a time. Default 1.
     uint32_t queues;
@@ -519,7 +521,7 @@ typedef struct {
     uint32_t model;
     /// The `sockeye_drive` that runs.
     uint32_t drive;
-    /// Workers that run; 1 without a thread where the configuration said 0.
+    /// Workers that run now; 1 without a thread where the configuration said 0.
     uint32_t workers;
     /// Threads that the library runs for this net now.
     uint32_t threads;
@@ -790,7 +792,7 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port or path is in use);
 ///            ERR_DENIED (a privileged port, a folder not ours); ERR_LIMIT (`connections_max`,
-///            descriptors);
+///            descriptors, what the model can watch);
 ///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
 ///            ERR_SHUTDOWN.
 /// Since:     0.1

@@ -40,6 +40,8 @@ pub struct sockeye_config {
     pub model: u32,
     /// Workers, at most 64. 0: no thread at all, the polling thread does everything (drive HOST,
     /// one queue). Default `SOCKEYE_WORKERS_AUTO`; `sockeye_net_get_info` tells how many run.
+    /// Where a worker can watch only so many sockets (`sockeye_model_info.sockets_max`) more of
+    /// them come as these fill, up to 64, and go again; not with 0.
     pub workers: u32,
     /// Event queues, 1 to 64, each polled by one thread at a time. Default 1.
     pub queues: u32,

@@ -286,7 +286,7 @@ unsafe fn door<'a>(
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port or path is in use);
 ///            ERR_DENIED (a privileged port, a folder not ours); ERR_LIMIT (`connections_max`,
-///            descriptors);
+///            descriptors, what the model can watch);
 ///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
 ///            ERR_SHUTDOWN.
 /// Since:     0.1

@@ -69,7 +69,7 @@ pub struct sockeye_net_info {
     pub model: u32,
     /// The `sockeye_drive` that runs.
     pub drive: u32,
-    /// Workers that run; 1 without a thread where the configuration said 0.
+    /// Workers that run now; 1 without a thread where the configuration said 0.
     pub workers: u32,
     /// Threads that the library runs for this net now.
     pub threads: u32,

@@ -21,7 +21,7 @@ use super::events::{NOBODY, PARKED, Queue, TURNING};
 use super::inbox::{OFFERED, RESTING, me};
 use super::log::Level;
 use super::worker::Worker;
-use crate::io::{Affinity, Proactor};
+use crate::io::{Affinity, Proactor, Setup};
 use crate::session::Cause;
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
@@ -71,18 +71,25 @@ pub trait Seat: Send + Sync {
     fn wind_down(&self, until: Instant);
     /// The body of the worker's thread.
     fn run(&self);
+    /// Opens the worker.
+    fn open(&self) -> io::Result<()>;
+    /// Closes it: nothing of the model is left. Nobody turns it any more.
+    fn close(&self);
 }
 
 /// `until` of a chair whose baton is in a host's hands.
 const HELD: i64 = i64::MAX;
-/// Turns in which a stopping worker publishes what it has.
+/// Turns in which a stopping worker publishes what it has, and how long one of them waits for a
+/// model to let go.
 const LAST_TURNS: usize = 1000;
+const LAST_WAIT: Duration = Duration::from_millis(1);
 
 /// A worker, its baton, and the lease.
 pub struct Chair<P: Proactor> {
-    /// None after a fault.
+    /// None before `open`, and after a fault or `close`.
     baton: Mutex<Option<Worker<P>>>,
     core: Arc<Core>,
+    setup: Setup,
     home: usize,
     /// The host may turn it.
     lends: bool,
@@ -101,14 +108,15 @@ pub struct Chair<P: Proactor> {
 type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
 
 impl<P: Proactor> Chair<P> {
-    pub fn new(worker: Worker<P>, core: Arc<Core>, home: usize, lends: bool) -> Chair<P> {
+    pub fn new(core: Arc<Core>, setup: Setup, home: usize, lends: bool) -> Chair<P> {
         if lends {
             core.homes[home].owner.store(OFFERED, SeqCst);
         }
         Chair {
-            baton: Mutex::new(Some(worker)),
+            baton: Mutex::new(None),
             until: AtomicI64::new(core.nanos() + core.lease_nanos()),
             core,
+            setup,
             home,
             lends,
             asked: AtomicBool::new(false),
@@ -217,7 +225,7 @@ impl<P: Proactor> Chair<P> {
         }
         home.owner.store(owner, SeqCst);
         drop(held);
-        if home.bell().rung() {
+        if home.rung() {
             home.call_backstop();
         }
         for queue in self.core.queues.iter().filter(|queue| queue.home == self.home) {
@@ -231,18 +239,20 @@ impl<P: Proactor> Chair<P> {
     }
 
     fn unpark_backstop(&self) {
-        if let Some(thread) = self.core.homes[self.home].backstop.get() {
-            thread.unpark();
-        }
+        self.core.homes[self.home].unpark_backstop();
     }
 
-    /// POOL: turns until the net has ended.
+    /// POOL: turns until the net has ended, or an extra worker is not needed any more.
     fn run_pool(&self) {
         let mut held = self.baton.lock();
         self.core.homes[self.home].owner.store(0, SeqCst);
         while !self.core.has_ended()
             && let Some(rest) = self.turn_alone(&mut held)
         {
+            if held.as_ref().is_some_and(Worker::at_rest) && self.core.may_go(self.home) {
+                drop(held);
+                return self.close();
+            }
             if let Some(rest) = rest {
                 held = self.rest(held, rest);
             }
@@ -274,12 +284,14 @@ impl<P: Proactor> Chair<P> {
     /// now that it is to stop.
     fn last_turns(&self, held: &mut Held<'_, P>) {
         let home = &self.core.homes[self.home];
+        let mut wait = Duration::ZERO;
         for _ in 0..LAST_TURNS {
-            let turned = self.look(held);
+            let turned = self.turn(held, Some(wait), || false);
             let rests = held.as_ref().is_none_or(Worker::at_rest);
-            if turned.is_none() || (rests && home.population.load(SeqCst) == 0) {
+            if turned.is_none() || (rests && home.population() == 0) {
                 break;
             }
+            wait = if rests { LAST_WAIT } else { Duration::ZERO };
         }
     }
 
@@ -355,7 +367,7 @@ impl<P: Proactor> Seat for Chair<P> {
         }
         let Some(mut held) = self.baton.try_lock() else {
             self.asked.store(true, SeqCst);
-            self.core.homes[self.home].bell().ring();
+            self.core.homes[self.home].ring();
             return Led::Busy;
         };
         self.asked.store(false, SeqCst);
@@ -389,7 +401,7 @@ impl<P: Proactor> Seat for Chair<P> {
                 break;
             }
         }
-        if how != Lead::Send && self.lends() && self.core.homes[self.home].bell().rung() {
+        if how != Lead::Send && self.lends() && self.core.homes[self.home].rung() {
             // Somebody rang for what is in the queue now, or asked for something: cheaper done
             // here than by another thread.
             self.look(&mut held);
@@ -403,7 +415,7 @@ impl<P: Proactor> Seat for Chair<P> {
         if !self.lends() || self.is_elsewhere() {
             return false;
         }
-        if !self.core.homes[self.home].bell().rung() {
+        if !self.core.homes[self.home].rung() {
             return true;
         }
         let Some(mut held) = self.baton.try_lock() else { return false };
@@ -422,14 +434,14 @@ impl<P: Proactor> Seat for Chair<P> {
 
     fn settle(&self) {
         let home = &self.core.homes[self.home];
-        if home.bell().rung() && home.owner.load(SeqCst) == me() {
+        if home.rung() && home.owner.load(SeqCst) == me() {
             self.flush();
         }
     }
 
     fn recall(&self) {
         self.until.store(0, SeqCst);
-        self.core.homes[self.home].bell().ring();
+        self.core.homes[self.home].ring();
         self.unpark_backstop();
     }
 
@@ -450,7 +462,7 @@ impl<P: Proactor> Seat for Chair<P> {
             self.send_out(&mut held);
             let left = until.saturating_duration_since(Instant::now());
             let rests = held.as_ref().is_none_or(Worker::at_rest);
-            let done = home.population.load(SeqCst) == 0 && rests;
+            let done = home.population() == 0 && rests;
             // What completed in it is still to be looked at.
             let wait = if rests { left } else { Duration::ZERO };
             if done || left.is_zero() || self.turn(&mut held, Some(wait), || false).is_none() {
@@ -462,8 +474,8 @@ impl<P: Proactor> Seat for Chair<P> {
 
     fn run(&self) {
         let home = &self.core.homes[self.home];
-        let first = home.backstop.set(thread::current()).is_ok();
-        debug_assert!(first, "a worker has one thread");
+        let before = home.backstop.lock().replace(thread::current());
+        debug_assert!(before.is_none(), "a worker has one thread");
         if self.lends {
             self.run_backstop()
         } else {
@@ -471,5 +483,19 @@ impl<P: Proactor> Seat for Chair<P> {
         }
         // What its last turns told, or its fault.
         self.queue().call(&self.core);
+    }
+    fn open(&self) -> io::Result<()> {
+        let proactor = P::open(&self.setup)?;
+        let bell = proactor.bell();
+        *self.baton.lock() = Some(Worker::new(proactor, self.core.clone(), self.home));
+        // Known from here on.
+        self.core.homes[self.home].open(bell, &self.core.pool);
+        Ok(())
+    }
+
+    fn close(&self) {
+        let worker = self.baton.lock().take();
+        drop(worker);
+        self.core.homes[self.home].close();
     }
 }

@@ -190,7 +190,7 @@ impl Net {
         }
         core.homes[queue.home].pooled.store(true, SeqCst);
         queue.waiter.store(CALLED, SeqCst);
-        self.seats[queue.home].recall();
+        self.crew.seats[queue.home].recall();
         Ok(())
     }
 

@@ -77,10 +77,10 @@ impl Net {
         let (socket, file) = listen(&address, &endpoint.socket)
             .map_err(|error| Refusal::system(&format!("listen on {url}"), &error))?;
         // Its events come on its queue, so it lives with a worker of that; these take turns.
-        let queue = endpoint.queue.unwrap_or(0) as usize;
-        let homes = (queue..self.core.homes.len()).step_by(self.core.queues.len());
-        let turn = self.next_listener.fetch_add(1, Relaxed) % homes.len();
-        let home = queue + turn * self.core.queues.len();
+        let queue = endpoint.queue.unwrap_or(0);
+        let turn = self.next_listener.fetch_add(1, Relaxed);
+        let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
+        let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         let user_data = endpoint.user_data;
         let origin = Arc::new(Origin::new(endpoint));
         let listener = Listener::new(socket, file, origin.clone(), home);
@@ -124,7 +124,8 @@ impl Net {
         let place = url::parse(url, &mut endpoint)?;
         endpoint.check(core.queues.len() as u32)?;
         let dial = place.into_connect()?;
-        let (queue, home) = core.place(endpoint.queue);
+        let placed = core.place(endpoint.queue);
+        let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
         let (now, timeout) = (core.now(), endpoint.limits.connect_timeout_ms);
         // These two are its own and are known from here on; the rest is shared with its likes.
         let user_data = std::mem::take(&mut endpoint.user_data);

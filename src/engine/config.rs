@@ -72,7 +72,8 @@ impl Kind {
 }
 
 const QUEUES_MAX: u32 = 64;
-const WORKERS_MAX: u32 = 64;
+/// Workers of a net, those that come and go included.
+pub const WORKERS_MAX: u32 = 64;
 /// A minute: more is an error, not a wish.
 const PAUSE_MAX_US: u32 = 60_000_000;
 

@@ -51,7 +51,10 @@ impl Desk {
         let mut handed = Vec::new();
         for one in all {
             let session = Session::new(self.now, core.is_manual());
-            let (queue, home) = core.place(endpoint.queue);
+            let Some((queue, home)) = core.place(endpoint.queue) else {
+                self.refused(core, "no worker of this model has room");
+                continue;
+            };
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
             core.set_options(&one.socket, &endpoint.socket);
             conn.set_peer(one.peer.as_socket());
@@ -65,10 +68,7 @@ impl Desk {
                 Some(fresh) => handed.push((home, fresh)),
                 // The entry was dropped, which closed the socket: the peer is told by a reset
                 // or an end, and the host by this count.
-                None => {
-                    count(&counters.accept_failures, 1);
-                    self.say(|| "a connection was refused: connections_max is reached".into());
-                }
+                None => self.refused(core, "connections_max is reached"),
             }
         }
         // Behind the orders for what it accepted: nothing of it comes after its own end.
@@ -81,6 +81,12 @@ impl Desk {
         for (home, fresh) in handed {
             core.homes[home].post(Command::Adopt(fresh));
         }
+    }
+
+    /// A connection that was accepted and is not kept.
+    fn refused(&mut self, core: &Core, why: &str) {
+        count(&core.homes[self.home].counters.accept_failures, 1);
+        self.say(|| format!("a connection was refused: {why}"));
     }
 
     /// What is to be done next with a listener.
@@ -106,6 +112,8 @@ impl Desk {
             listener.told = true;
             let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
             self.emit(token, Notice::ListenerClosed { cause, os_error });
+            // Only now: its worker was needed to tell it.
+            core.gone(self.home);
         }
     }
 

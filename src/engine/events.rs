@@ -185,7 +185,7 @@ impl Queue {
             CALLED if turner.is_some_and(|home| home % core.queues.len() == self.home) => {}
             CALLED => core.homes[self.home].wake(),
             turning if Some(turning - TURNING) == turner => {}
-            turning => core.homes[turning - TURNING].bell().ring(),
+            turning => core.homes[turning - TURNING].ring(),
         }
     }
 
@@ -327,9 +327,9 @@ impl Queue {
         let left = self.bytes.fetch_sub(bytes, SeqCst) - bytes;
         if left <= self.bytes_max / 2 && self.stalled.swap(false, SeqCst) {
             let away = core.abroad.load(SeqCst);
-            for (at, home) in core.homes.iter().enumerate() {
-                if away || at % core.queues.len() == self.home {
-                    home.post(Command::Drained);
+            for home in core.workers() {
+                if away || home % core.queues.len() == self.home {
+                    core.homes[home].post(Command::Drained);
                 }
             }
         }

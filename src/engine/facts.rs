@@ -2,6 +2,7 @@
 
 use super::config::Drive;
 use super::error::Error;
+use super::inbox::Home;
 use super::net::Net;
 use crate::io::os::local::Credentials;
 use crate::io::{Model, Token};
@@ -78,8 +79,8 @@ impl Net {
             model_reason,
             drive,
             drive_reason,
-            workers: self.core.homes.len() as u32,
-            threads: self.threads_now.load(Relaxed),
+            workers: self.core.workers().count() as u32,
+            threads: self.crew.threads.load(Relaxed),
             queues: self.core.queues.len() as u32,
             connections_max: self.core.config.connections_max,
         }
@@ -101,7 +102,7 @@ impl Net {
             sent_batches: sum(|counters| &counters.sent_batches),
             turns: sum(|counters| &counters.turns),
             waits: sum(|counters| &counters.waits),
-            wakes: homes.iter().map(|home| home.bell().strikes()).sum(),
+            wakes: homes.iter().map(Home::strikes).sum(),
             memory_bytes: self.core.pool.bytes(),
             queued_bytes: self.core.queues.iter().map(|queue| queue.bytes()).sum(),
         }

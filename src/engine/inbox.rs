@@ -2,16 +2,21 @@
 
 use crate::buf::{Arena, Lock, Pool};
 use crate::io::{Bell, Token};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 
 /// `owner` of a home whose worker rests: it stays away from its sockets until somebody calls.
 pub const RESTING: u64 = u64::MAX;
 /// `owner` of a home whose lease is nobody's as yet: it was laid down for a host that asked.
 pub const OFFERED: u64 = u64::MAX - 1;
+
+/// `population` of a home whose worker is not there, and of one whose worker is about to go. Both
+/// are more than any home ever has.
+const CLOSED: usize = usize::MAX / 2;
+const LEAVING: usize = CLOSED + 1;
 
 /// What is asked. A command names a connection; one that is gone is passed over.
 pub enum Command {
@@ -57,17 +62,22 @@ pub struct Home {
     thirsty: Mutex<Vec<Token>>,
     /// True exactly when that list is not empty.
     is_thirsty: AtomicBool,
+    /// Of a worker that stays.
     bell: OnceLock<Bell>,
+    /// Of a worker that comes and goes, while it is there.
+    extra_bell: Arc<RwLock<Option<Bell>>>,
+    /// Strikes of the bells of those that went.
+    struck: AtomicU64,
     /// The thread that left with a live lease; 0 while somebody turns or nobody did.
     pub owner: AtomicU64,
     /// A command came while the owner was away: the backstop turns once.
     pub wanted: AtomicBool,
     /// The worker's own thread.
-    pub backstop: OnceLock<Thread>,
+    pub backstop: Mutex<Option<Thread>>,
     /// Driven as in POOL from now on: the host waits elsewhere.
     pub pooled: AtomicBool,
-    /// Connections and listeners that live here.
-    pub population: AtomicUsize,
+    /// Connections and listeners that live here, or are on their way.
+    population: AtomicUsize,
     pub counters: Counters,
     /// Small sends of the connections that live here.
     pub arena: Arena,
@@ -89,9 +99,11 @@ impl Home {
             thirsty: Mutex::default(),
             is_thirsty: AtomicBool::new(false),
             bell: OnceLock::new(),
+            extra_bell: Arc::default(),
+            struck: AtomicU64::new(0),
             owner: AtomicU64::new(0),
             wanted: AtomicBool::new(false),
-            backstop: OnceLock::new(),
+            backstop: Mutex::default(),
             pooled: AtomicBool::new(false),
             population: AtomicUsize::new(0),
             counters: Counters::default(),
@@ -99,15 +111,119 @@ impl Home {
         }
     }
 
-    /// Set once, when the worker is opened.
-    pub fn set_bell(&self, bell: Bell) {
-        let first = self.bell.set(bell).is_ok();
-        debug_assert!(first, "a worker is opened once");
+    /// A home whose worker comes and goes; it is not there now.
+    pub fn extra(pool: &Pool) -> Home {
+        let home = Home { population: AtomicUsize::new(CLOSED), ..Home::new(pool) };
+        let bell = home.extra_bell.clone();
+        pool.on_relief(move || {
+            if let Some(bell) = &*bell.read() {
+                bell.ring();
+            }
+        });
+        home
     }
 
-    /// The worker's bell.
-    pub fn bell(&self) -> &Bell {
-        self.bell.get().expect("the worker is opened before anybody knows it")
+    /// The worker is there. To an extra one nobody comes before `admit`.
+    pub fn open(&self, bell: Bell, pool: &Pool) {
+        if self.is_closed() {
+            *self.extra_bell.write() = Some(bell);
+            return;
+        }
+        pool.on_relief({
+            let bell = bell.clone();
+            move || bell.ring()
+        });
+        let first = self.bell.set(bell).is_ok();
+        debug_assert!(first, "a worker that stays is opened once");
+    }
+
+    /// Opens an extra worker's home to everybody, with one place taken.
+    pub fn admit(&self) {
+        self.population.store(1, SeqCst);
+    }
+
+    /// An extra worker is gone. What is in its inbox names connections that are gone too.
+    pub fn close(&self) {
+        if let Some(bell) = self.extra_bell.write().take() {
+            self.struck.fetch_add(bell.strikes(), SeqCst);
+            *self.backstop.lock() = None;
+            self.staged.lock().clear();
+            self.take_thirsty();
+            self.inbox.lock().clear();
+            self.population.store(CLOSED, SeqCst);
+        }
+    }
+
+    /// Whether there is a worker.
+    pub fn is_open(&self) -> bool {
+        self.population.load(SeqCst) < CLOSED
+    }
+
+    /// Whether its worker is not there and may be opened.
+    pub fn is_closed(&self) -> bool {
+        self.population.load(SeqCst) == CLOSED
+    }
+
+    /// Connections and listeners that live here.
+    pub fn population(&self) -> usize {
+        Some(self.population.load(SeqCst)).filter(|&count| count < CLOSED).unwrap_or(0)
+    }
+
+    /// Whether there is a worker with nothing to watch.
+    pub fn is_empty(&self) -> bool {
+        self.population.load(SeqCst) == 0
+    }
+
+    /// Takes a place. False: there is none.
+    pub fn move_in(&self, most: usize) -> bool {
+        let next = |count: usize| (count < most.min(CLOSED)).then_some(count + 1);
+        self.population.fetch_update(SeqCst, SeqCst, next).is_ok()
+    }
+
+    /// Takes a place, though there may be none, with a worker that stays.
+    pub fn squeeze_in(&self) {
+        self.population.fetch_add(1, SeqCst);
+    }
+
+    /// Gives a place back.
+    pub fn move_out(&self) {
+        self.population.fetch_sub(1, SeqCst);
+    }
+
+    /// Everybody is gone at once: the worker had a fault.
+    pub fn clear(&self) {
+        self.population.store(0, SeqCst);
+    }
+
+    /// An extra worker that is empty goes. False: somebody moved in.
+    pub fn leave(&self) -> bool {
+        self.population.compare_exchange(0, LEAVING, SeqCst, SeqCst).is_ok()
+    }
+
+    /// Asks the worker's bell. The worker may not be there.
+    #[inline]
+    fn with_bell<T: Default>(&self, ask: impl FnOnce(&Bell) -> T) -> T {
+        match self.bell.get() {
+            Some(bell) => ask(bell),
+            None => self.extra_bell.read().as_ref().map(ask).unwrap_or_default(),
+        }
+    }
+
+    /// Rings the worker's bell.
+    #[inline]
+    pub fn ring(&self) {
+        self.with_bell(Bell::ring);
+    }
+
+    /// Whether somebody rang, and the worker has not yet heard it.
+    #[inline]
+    pub fn rung(&self) -> bool {
+        self.with_bell(Bell::rung)
+    }
+
+    /// System calls made to wake the worker.
+    pub fn strikes(&self) -> u64 {
+        self.struck.load(SeqCst) + self.with_bell(Bell::strikes)
     }
 
     /// Asks something of the worker and wakes it.
@@ -118,7 +234,7 @@ impl Home {
 
     /// Wakes the worker for what is in its inbox.
     pub fn wake(&self) {
-        self.bell().ring();
+        self.ring();
         let owner = self.owner.load(SeqCst);
         if owner != 0 && owner != me() {
             self.call_backstop();
@@ -129,7 +245,12 @@ impl Home {
     pub fn call_backstop(&self) {
         // First, so that a thread that only now begins to run sees it.
         self.wanted.store(true, SeqCst);
-        if let Some(thread) = self.backstop.get() {
+        self.unpark_backstop();
+    }
+
+    /// Wakes the worker's own thread.
+    pub fn unpark_backstop(&self) {
+        if let Some(thread) = &*self.backstop.lock() {
             thread.unpark();
         }
     }
@@ -165,7 +286,7 @@ impl Home {
 
     /// The turner takes everything. `commands` is empty and comes back full.
     pub fn take(&self, commands: &mut Vec<Command>) {
-        if self.bell().hush() {
+        if self.with_bell(Bell::hush) {
             std::mem::swap(&mut *self.inbox.lock(), commands);
         }
     }

@@ -6,6 +6,7 @@ mod callback;
 mod calls;
 mod config;
 mod conn;
+mod crew;
 mod desk;
 mod doors;
 mod error;
@@ -41,11 +42,13 @@ pub use sends::Message;
 use crate::buf::Pool;
 use crate::io::os::sys;
 use crate::session::Millis;
+use crew::Crew;
 use events::Queue;
 use inbox::Home;
 use parking_lot::{Condvar, Mutex};
 use socket2::{SockAddr, Socket, Type};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
+use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 use table::{Entry, Table};
 
@@ -64,7 +67,13 @@ pub struct Core {
     tag: u8,
     table: Table,
     queues: Box<[Queue]>,
+    /// One for each worker there may be.
     homes: Box<[Home]>,
+    /// So many of the workers stay; others come and go.
+    base: usize,
+    /// Sockets that one of them can watch.
+    sockets_max: usize,
+    crew: OnceLock<Weak<Crew>>,
     pool: Pool,
     clock: Instant,
     state: AtomicU8,
@@ -78,6 +87,29 @@ pub struct Core {
 }
 
 impl Core {
+    fn new(config: Config, base: usize, homes: usize, sockets_max: Option<u32>) -> Core {
+        static TAGS: AtomicU8 = AtomicU8::new(0);
+        let queue = |home| Queue::new(home, config.queue_max_bytes);
+        let pool = Pool::new(config.memory_max_bytes);
+        Core {
+            tag: TAGS.fetch_add(1, Relaxed),
+            table: Table::new(config.connections_max),
+            queues: (0..config.queues as usize).map(queue).collect(),
+            homes: crew::homes(&pool, base, homes),
+            base,
+            sockets_max: sockets_max.map_or(usize::MAX, |most| most as usize),
+            crew: OnceLock::new(),
+            pool,
+            clock: Instant::now(),
+            state: AtomicU8::new(RUNNING),
+            panicked: AtomicBool::new(false),
+            abroad: AtomicBool::new(false),
+            log: log::Log::default(),
+            gone: (Mutex::new(()), Condvar::new()),
+            config,
+        }
+    }
+
     fn is_running(&self) -> bool {
         self.state.load(SeqCst) == RUNNING
     }
@@ -127,35 +159,19 @@ impl Core {
         }
     }
 
-    /// Queue and worker of a new connection: the asked-for queue or the one with the fewest, and
-    /// of its workers the one with the fewest.
-    fn place(&self, queue: Option<u32>) -> (usize, usize) {
-        let queues = self.queues.len();
-        let fewest = |homes: &mut dyn Iterator<Item = usize>| {
-            homes.min_by_key(|&home| self.homes[home].population.load(Relaxed)).unwrap_or(0)
-        };
-        match queue {
-            Some(queue) => {
-                let queue = queue as usize;
-                (queue, fewest(&mut (queue..self.homes.len()).step_by(queues)))
-            }
-            None => {
-                let home = fewest(&mut (0..self.homes.len()));
-                (home % queues, home)
-            }
-        }
-    }
-
-    /// Puts something in the table, to live with a worker. None: the table is full.
+    /// Puts something in the table that has its place with a worker. None: the table is full, and
+    /// the place is given back.
     fn insert(&self, entry: Entry, user_data: u64, home: usize) -> Option<Token> {
-        let token = self.table.insert(entry, user_data)?;
-        self.homes[home].population.fetch_add(1, SeqCst);
-        Some(token)
+        let token = self.table.insert(entry, user_data);
+        if token.is_none() {
+            self.move_out(home);
+        }
+        token
     }
 
     /// A socket of this worker is closed.
     fn gone(&self, home: usize) {
-        self.homes[home].population.fetch_sub(1, SeqCst);
+        self.move_out(home);
         if !self.is_running() {
             let _held = self.gone.0.lock();
             self.gone.1.notify_all();

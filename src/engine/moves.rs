@@ -165,7 +165,15 @@ impl Desk {
         }
         // Asked under the lock: who ends the net, or a worker, finds it here or there.
         let goes = core.is_running() && !core.panicked.load(SeqCst) && conn.end != End::Abrupt;
-        let Some(ops) = goes.then(detach).flatten() else {
+        // There first, so that it is counted at any time.
+        let place = goes.then(|| core.move_in(Some(conn.other_queue.into()))).flatten();
+        let Some((home, ops)) = place.and_then(|home| {
+            let ops = detach();
+            if ops.is_none() {
+                core.move_out(home);
+            }
+            Some((home, ops?))
+        }) else {
             self.stay(core, token, conn);
             return self.tend_conn(core, token, conn);
         };
@@ -179,17 +187,13 @@ impl Desk {
             }
         }
         debug_assert!(conn.lanes == [LaneState::Idle; 2], "what completed was looked at before");
-        let (next, home) = core.place(Some(conn.other_queue.into()));
         self.change_queue(core, token, conn, home);
-        debug_assert_eq!(usize::from(conn.queue), next);
         conn.adopted = false;
         conn.stalled = false;
         conn.parse_later = false;
         conn.timer_at = Moment::default();
         conn.moving = Moving::Arriving;
-        // There first, so that it is counted at any time.
-        core.homes[home].population.fetch_add(1, SeqCst);
-        core.homes[self.home].population.fetch_sub(1, SeqCst);
+        core.move_out(self.home);
         core.homes[home].post(Command::Adopt(token));
     }
 

@@ -1,29 +1,23 @@
 //! A net: made, polled, flushed. `calls.rs` has what is asked of one connection, `stop.rs` the end.
 
-use super::baton::{Chair, Lead, Led, Seat};
+use super::baton::{Lead, Led};
 use super::config::{Config, Drive};
+use super::crew::{Crew, Open};
 use super::error::{Error, Refusal};
 use super::events::{Event, Handed, LOOKING, NOBODY, Notice, PARKED, Poller, Queue};
-use super::inbox::Home;
-use super::table::Table;
-use super::worker::Worker;
 use super::{Core, RUNNING};
-use crate::buf::Pool;
 use crate::io::os::sys;
-use crate::io::{Affinity, Model, Proactor, Setup, Token, Visit, model};
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-use std::io;
+use crate::io::{Affinity, Model, Token, model};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::*};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A net. All calls are safe from any thread.
 pub struct Net {
     pub(super) core: Arc<Core>,
-    pub(super) seats: Box<[Arc<dyn Seat>]>,
-    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
-    pub(super) threads_now: AtomicU32,
+    pub(super) crew: Arc<Crew>,
     /// The drive that runs, and why.
     pub(super) drive: (Drive, &'static str),
     pub(super) resolver: super::resolve::Resolver,
@@ -60,93 +54,26 @@ fn resolve_drive(config: &Config) -> Result<(Drive, &'static str), Refusal> {
     })
 }
 
-/// Why a model has no worker: it cannot run here, or something is short for now.
-fn cannot_open(error: &io::Error) -> Refusal {
-    match error.kind() {
-        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => {
-            Refusal::new(Error::Unsupported, error.to_string())
-        }
-        _ => Refusal::system("the model cannot be opened", error),
-    }
-}
-
-/// Opens a worker of any model, so that the rest of the net need not know which.
-pub(super) struct Open<'a> {
-    core: &'a Arc<Core>,
-    drive: Drive,
-}
-
-impl Visit for Open<'_> {
-    type Out = Result<Vec<Arc<dyn Seat>>, Refusal>;
-
-    fn visit<P: Proactor>(self) -> Self::Out {
-        let Open { core, drive } = self;
-        let recv_max = core.config.turn_bytes as usize;
-        let setup = Setup { pool: core.pool.clone(), recv_max };
-        let mut seats: Vec<Arc<dyn Seat>> = Vec::new();
-        for home in 0..core.homes.len() {
-            let proactor = P::open(&setup).map_err(|error| cannot_open(&error))?;
-            let bell = proactor.bell();
-            core.pool.on_relief({
-                let bell = bell.clone();
-                move || bell.ring()
-            });
-            core.homes[home].set_bell(bell);
-            // A bound one is lent for good, where it has no thread of its own.
-            let lends = drive != Drive::Pool
-                && P::AFFINITY != Affinity::Shared
-                && core.queues.iter().any(|queue| queue.home == home);
-            let worker = Worker::new(proactor, core.clone(), home);
-            seats.push(Arc::new(Chair::new(worker, core.clone(), home, lends)));
-        }
-        Ok(seats)
-    }
-
-    fn absent(self, reason: &'static str) -> Self::Out {
-        Err(Refusal::new(Error::Unsupported, reason))
-    }
-}
-
 impl Net {
     /// Makes a net and starts its threads.
     pub fn open(config: Config) -> Result<Arc<Net>, Refusal> {
-        Net::open_with(config, |model, open| model::pick(model, open))
+        Net::open_with(config, model::pick)
     }
 
     /// `pick` chooses the type of the model: a test brings one of its own.
     pub(super) fn open_with(
         config: Config,
-        pick: impl FnOnce(Model, Open<'_>) -> Result<Vec<Arc<dyn Seat>>, Refusal>,
+        pick: impl FnOnce(Model, Open) -> Result<Arc<Crew>, Refusal>,
     ) -> Result<Arc<Net>, Refusal> {
-        static TAGS: AtomicU8 = AtomicU8::new(0);
-        let workers = config.workers_in_all() as usize;
         let drive = resolve_drive(&config)?;
-        let queue = |home| Queue::new(home, config.queue_max_bytes);
-        let pool = Pool::new(config.memory_max_bytes);
-        let core = Arc::new(Core {
-            tag: TAGS.fetch_add(1, Relaxed),
-            table: Table::new(config.connections_max),
-            queues: (0..config.queues as usize).map(queue).collect(),
-            homes: (0..workers).map(|_| Home::new(&pool)).collect(),
-            pool,
-            clock: Instant::now(),
-            state: AtomicU8::new(RUNNING),
-            panicked: AtomicBool::new(false),
-            abroad: AtomicBool::new(false),
-            log: super::log::Log::default(),
-            gone: (Mutex::new(()), Condvar::new()),
-            config,
-        });
-        let model = core.config.model;
-        let seats = pick(model, Open { core: &core, drive: drive.0 }).map_err(|refusal| {
+        let model = config.model;
+        let crew = pick(model, Open { config, drive: drive.0 }).map_err(|refusal| {
             let words = format!("model {}: {}", model.resolve().name(), refusal.words);
             Refusal::new(refusal.error, words)
         })?;
         let net = Arc::new(Net {
-            core,
-            seats: seats.into(),
-            threads: Mutex::default(),
-            threads_now: AtomicU32::new(0),
+            core: crew.core().clone(),
+            crew,
             drive,
             resolver: super::resolve::Resolver::default(),
             next_listener: AtomicUsize::new(0),
@@ -155,24 +82,12 @@ impl Net {
             forks: sys::forks(),
         });
         if net.core.config.workers != Some(0) {
-            net.start_threads()?;
+            net.crew.start().map_err(|error| {
+                let _ = net.shutdown(Duration::ZERO);
+                Refusal::system("a worker's thread cannot be started", &error)
+            })?;
         }
         Ok(net)
-    }
-
-    fn start_threads(&self) -> Result<(), Refusal> {
-        for (home, seat) in self.seats.iter().enumerate() {
-            let seat = seat.clone();
-            let name = thread::Builder::new().name(format!("sockeye-{home}"));
-            let thread =
-                sys::without_signals(|| name.spawn(move || seat.run())).map_err(|error| {
-                    let _ = self.shutdown(Duration::ZERO);
-                    Refusal::system("a worker's thread cannot be started", &error)
-                })?;
-            self.threads.lock().push(thread);
-            self.threads_now.fetch_add(1, Relaxed);
-        }
-        Ok(())
     }
 
     /// Whether this is a forked child, which has none of the net's threads.
@@ -222,7 +137,7 @@ impl Net {
         mut give: impl FnMut(&mut MutexGuard<'_, Poller>) -> Option<usize>,
     ) -> Result<usize, Error> {
         let core = &*self.core;
-        if core.is_running() && !self.seats[queue.home].admits() {
+        if core.is_running() && !self.crew.seats[queue.home].admits() {
             return Err(Error::Invalid);
         }
         let state = core.state.load(SeqCst);
@@ -282,7 +197,7 @@ impl Net {
 
     /// Turns the queue's home worker, where that is the host's to do.
     fn lead(&self, queue: &Queue, how: Lead) -> Led {
-        let seat = &self.seats[queue.home];
+        let seat = &self.crew.seats[queue.home];
         match (self.drive.0, how) {
             (Drive::Pool, _) => Led::Never,
             // It would not sleep, so it does not turn; its sends do not wait for that.
@@ -303,7 +218,7 @@ impl Net {
         }
         queue.waiter.store(PARKED, SeqCst);
         // Registered; look once more before sleeping.
-        let seat = &self.seats[queue.home];
+        let seat = &self.crew.seats[queue.home];
         let lead = || self.drive.0 != Drive::Pool && seat.lead(queue, Lead::Look) == Led::Done;
         if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
             queue.waiter.store(PARKED, SeqCst);
@@ -342,7 +257,7 @@ impl Net {
         if !self.core.is_manual() {
             return;
         }
-        for home in self.core.homes.iter().skip(queue).step_by(self.core.queues.len()) {
+        for home in self.core.workers_of(queue).map(|home| &self.core.homes[home]) {
             if home.flush() {
                 home.wake();
             }
@@ -360,12 +275,12 @@ impl Net {
             }
             None => 0..core.queues.len(),
         };
-        let homes = queues.flat_map(|queue| (queue..self.seats.len()).step_by(core.queues.len()));
+        let homes = queues.flat_map(|queue| core.workers_of(queue));
         for home in homes {
-            let (seat, home) = (&self.seats[home], &core.homes[home]);
+            let (seat, home) = (&self.crew.seats[home], &core.homes[home]);
             let staged = core.is_manual() && home.flush();
             if staged {
-                home.bell().ring();
+                home.ring();
             }
             if !seat.flush() && staged {
                 home.wake();
@@ -400,7 +315,7 @@ impl Net {
         let raw =
             made.map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
         self.core.homes[queue.home].pooled.store(true, SeqCst);
-        self.seats[queue.home].recall();
+        self.crew.seats[queue.home].recall();
         Ok(raw)
     }
 

@@ -61,11 +61,8 @@ impl Net {
     }
 
     /// There is no memory for a message: a WRITABLE is owed when there is.
-    fn refuse_for_memory(&self, token: Token, mut held: Held<'_>) -> Result<(), Error> {
-        let conn = held.conn().ok_or(Error::Stale)?;
-        let error = conn.session.refuse_for_memory();
-        self.thirst(token, usize::from(conn.home));
-        Err(error.into())
+    fn refuse_for_memory(&self, token: Token, held: Held<'_>) -> Result<(), Error> {
+        self.take_by(token, held, |session, _, _| Err(session.refuse_for_memory()))
     }
 
     /// Where the sends of a worker's connections get their memory.
@@ -161,7 +158,13 @@ impl Net {
                 }
                 match &mut framed.as_mut().ok_or(Error::Invalid)?.1 {
                     Ok(chunk) => self.take(token, held, Outgoing::Framed(chunk.share())),
-                    Err(SendError::Memory) if taken > 0 => self.refuse_for_memory(token, held),
+                    Err(SendError::Memory) if taken > 0 => {
+                        let Endpoint { framing, limits, .. } = &***endpoint;
+                        if Session::wire_bytes(framing, data)? > limits.outbox_max_bytes as usize {
+                            return Err(Error::TooBig);
+                        }
+                        self.refuse_for_memory(token, held)
+                    }
                     Err(SendError::Memory) => Err(Error::NoMemory),
                     Err(error) => Err((*error).into()),
                 }

@@ -32,8 +32,8 @@ impl Core {
     }
 
     fn tell_all(&self, abrupt: bool) {
-        for home in &self.homes {
-            home.post(Command::Stop { abrupt });
+        for home in self.workers() {
+            self.homes[home].post(Command::Stop { abrupt });
         }
     }
 
@@ -57,7 +57,7 @@ impl Core {
     }
 
     fn left(&self) -> usize {
-        self.homes.iter().map(|home| home.population.load(SeqCst)).sum()
+        self.homes.iter().map(super::inbox::Home::population).sum()
     }
 }
 
@@ -135,7 +135,7 @@ impl Desk {
             }
         }
         handed.into_iter().for_each(|token| core.handed_told(token));
-        core.homes[home].population.store(0, SeqCst);
+        core.homes[home].clear();
         for (queue, mut batch) in batches {
             let bytes = batch.iter().map(Event::cost).sum();
             core.queues[queue].publish(core, &mut batch, bytes, None);
@@ -158,7 +158,7 @@ impl Net {
         let opening = self.opening.write();
         core.state.store(STOPPING, SeqCst);
         drop(opening);
-        self.seats.iter().for_each(|seat| seat.recall());
+        self.crew.seats.iter().for_each(|seat| seat.recall());
         core.queues.iter().for_each(super::events::Queue::unpark);
         self.resolver.stop();
         if !timeout.is_zero() {
@@ -168,15 +168,11 @@ impl Net {
         core.tell_all(true);
         self.wait_gone(Instant::now() + ABRUPT);
         core.state.store(ENDED, SeqCst);
-        for (home, seat) in core.homes.iter().zip(&self.seats) {
-            home.bell().ring();
+        for (home, seat) in core.homes.iter().zip(&self.crew.seats) {
+            home.ring();
             seat.recall();
         }
-        let mut faulty = core.panicked.load(SeqCst);
-        for thread in self.threads.lock().drain(..) {
-            faulty |= thread.join().is_err();
-        }
-        self.threads_now.store(0, Relaxed);
+        let faulty = self.crew.end() || core.panicked.load(SeqCst);
         core.tell_listeners();
         for queue in &core.queues {
             queue.unpark();
@@ -193,7 +189,7 @@ impl Net {
     fn wait_gone(&self, until: Instant) {
         let core = &*self.core;
         if self.core.config.workers == Some(0) {
-            return self.seats[0].wind_down(until);
+            return self.crew.seats[0].wind_down(until);
         }
         let mut held = core.gone.0.lock();
         while core.left() > 0 && Instant::now() < until {

@@ -328,8 +328,7 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(listener) = held.listener() {
             listener.joined = true;
-            self.tend_listener(core, token, listener);
-            return core.gone(self.home);
+            return self.tend_listener(core, token, listener);
         }
         let Some(conn) = held.conn() else { return };
         if mem::replace(&mut conn.redial, false) {

@@ -75,7 +75,7 @@ impl<P: Proactor> Worker<P> {
         let most = timeout.map_or(spin, |timeout| timeout.min(spin));
         loop {
             self.proactor.turn(&mut self.desk.done, Some(Duration::ZERO))?;
-            if !self.desk.done.is_empty() || self.core.homes[self.home].bell().rung() {
+            if !self.desk.done.is_empty() || self.core.homes[self.home].rung() {
                 return Ok(Some(Duration::ZERO));
             }
             let spun = begun.elapsed();

@@ -2,6 +2,7 @@
 //! `windows_sys` or `io_uring`; platform cfg lives in `os/` and `model.rs` alone.
 
 pub mod bell;
+pub mod blocking;
 pub mod emulated;
 pub mod model;
 pub mod op;

@@ -3,6 +3,7 @@
 use super::proactor::{Affinity, Proactor, Setup};
 use crate::buf::Pool;
 use std::ffi::CStr;
+use std::sync::Arc;
 
 /// The input/output models. The numbers are those of the C ABI.
 #[repr(u32)]
@@ -93,6 +94,8 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         #[cfg(target_os = "linux")]
         Model::IoUring => visitor.visit::<super::os::linux::io_uring::Uring>(),
         #[cfg(unix)]
+        Model::Blocking => visitor.visit::<super::blocking::Blocking>(),
+        #[cfg(unix)]
         Model::Poll => visitor.visit::<super::emulated::Emulated<super::os::unix::poll::Poll>>(),
         #[cfg(unix)]
         Model::Select => {
@@ -142,7 +145,9 @@ pub fn probe(model: Model) -> Probe {
     impl Visit for Open {
         type Out = Probe;
         fn visit<P: Proactor>(self) -> Probe {
-            let setup = Setup { pool: Pool::new(0), recv_max: 0 };
+            let pool = Pool::new(0);
+            let (threads, summon) = (Arc::default(), Arc::new(|| {}));
+            let setup = Setup { pool, recv_max: 0, threads, summon };
             let refusal = P::open(&setup).err().map(|error| error.to_string());
             Probe { model: self.0, sockets_max: P::SOCKETS_MAX, refusal }
         }

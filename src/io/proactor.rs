@@ -29,6 +29,8 @@ use super::op::{Completion, Op, Role, Token};
 use crate::buf::Pool;
 use socket2::Socket;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// Which threads may turn a worker of this model.
@@ -52,6 +54,12 @@ pub struct Setup {
     pub pool: Pool,
     /// Bytes that one receive may bring.
     pub recv_max: usize,
+    /// Counts the threads of the net; a model adds those of its own.
+    pub threads: Arc<AtomicU32>,
+    /// Has the worker turned soon, also while a host that leads it is away. From any thread, for
+    /// completions that elsewhere come in the turn of their operation: of sends, of what was
+    /// cancelled. What peers send waits for the host.
+    pub summon: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// One worker's half of a model. See the module for the contract.

@@ -30,6 +30,7 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 macro_rules! for_models {
     ($make:ident! $given:tt) => {
         $make! { @model epoll SOCKEYE_MODEL_EPOLL $given }
+        $make! { @model blocking SOCKEYE_MODEL_BLOCKING $given }
         $make! { @model poll SOCKEYE_MODEL_POLL $given }
         $make! { @model select SOCKEYE_MODEL_SELECT $given }
         $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }

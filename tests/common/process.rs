@@ -39,6 +39,16 @@ pub fn sleeps(thread: i32) -> bool {
     stat.is_ok_and(|text| text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')))
 }
 
+/// Whether all threads of this process with this name sleep in the system.
+pub fn all_sleep(name: &str) -> bool {
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc is there");
+    let named = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
+    named.collect::<Vec<i32>>().into_iter().all(|thread| {
+        let comm = fs::read_to_string(format!("/proc/self/task/{thread}/comm"));
+        comm.is_ok_and(|comm| comm.trim_end() != name) || sleeps(thread)
+    })
+}
+
 /// The system's number of the calling thread.
 pub fn thread_number() -> i32 {
     // SAFETY: a plain question to the system.

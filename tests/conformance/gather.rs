@@ -26,7 +26,7 @@ pub fn one_call_for_many_sends(setup: Setup) {
         let arrived = host.read(&mut peer, 3200);
         assert!((0..100).all(|at| arrived[at * 32 + 2..][..30] == [at as u8; 30]), "in order");
         // The peer may have them before the worker has counted them.
-        wait_for("the count", || host.net.stats().sent_bytes - before.sent_bytes >= 3200);
+        host.until("the count", |host| host.net.stats().sent_bytes - before.sent_bytes >= 3200);
         let after = host.net.stats();
         assert_eq!(after.sent_batches - before.sent_batches, 1, "round {round}");
         assert_eq!(after.sent_bytes - before.sent_bytes, 3200);
@@ -50,7 +50,7 @@ pub fn one_call_for_each_connection(setup: Setup) {
         host.read(peer, 20 * 16);
     }
     let all = 50 * 20 * 16;
-    wait_for("the count", || host.net.stats().sent_bytes - before.sent_bytes >= all);
+    host.until("the count", |host| host.net.stats().sent_bytes - before.sent_bytes >= all);
     assert_eq!(host.net.stats().sent_batches - before.sent_batches, 50);
     host.finish();
 }

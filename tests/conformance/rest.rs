@@ -4,6 +4,7 @@
 use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
 use crate::common::peer::{End, Peer};
+use crate::common::process::all_sleep;
 use crate::common::words::*;
 use crate::common::{DEADLINE, Setup, frame, stays, suite, wait_for};
 use crate::drive::{SHORT_US, quiet};
@@ -38,10 +39,17 @@ fn received(host: &Host) -> u64 {
     host.net.stats().received_bytes
 }
 
+/// Has a peer send, and the bytes lie where a look of the worker finds them: with BLOCKING a thread
+/// takes them there.
+fn put(peer: &mut Peer, bytes: &[u8]) {
+    peer.put(bytes);
+    wait_for("threads asleep", || all_sleep("sockeye-recv"));
+}
+
 /// Has the worker of a peer rest beside an event.
 fn put_to_rest(host: &Host, peer: &mut Peer) {
     let before = received(host);
-    peer.put(b"1");
+    put(peer, b"1");
     wait_for("the first byte", || received(host) == before + 1);
     quiet(&host.net);
 }
@@ -54,7 +62,7 @@ fn scene(setup: Setup, flush: u32) -> Scene {
     let ((mut peer, conn), other) = (host.meet(door), host.meet(door));
     while host.step(20) > 0 {}
     put_to_rest(&host, &mut peer);
-    peer.put(b"2");
+    put(&mut peer, b"2");
     Scene { host, door, peer, conn, other }
 }
 
@@ -74,7 +82,7 @@ fn is_awake(host: &Host) {
 /// One event that nobody has collected: nobody reads further.
 pub fn a_worker_rests(setup: Setup) {
     let Scene { host, mut other, .. } = scene(setup, 0);
-    other.0.put(b"x");
+    put(&mut other.0, b"x");
     stays("unread", Duration::from_millis(200), || received(&host) == 1);
     host.finish();
 }
@@ -86,7 +94,7 @@ pub fn a_waiting_poll_ends_it(setup: Setup) {
         host.until("both bytes", |host| host.bytes(conn).len() == 2 * round);
         while host.step(5) > 0 {}
         put_to_rest(&host, &mut peer);
-        peer.put(b"2");
+        put(&mut peer, b"2");
     }
     get(&mut host, 2);
     host.finish();
@@ -178,7 +186,7 @@ pub fn a_close_that_lingers_is_timed(setup: Setup) {
 pub fn a_resume_ends_it(setup: Setup) {
     let Scene { host, mut other, .. } = scene(setup, 0);
     assert_eq!(host.net.pause(other.1), OK);
-    other.0.put(b"x");
+    put(&mut other.0, b"x");
     assert_eq!(host.net.resume(other.1), OK);
     wait_for("all bytes", || received(&host) == 3);
     host.finish();
@@ -200,7 +208,7 @@ pub fn doors_end_it(setup: Setup) {
     host.door("");
     is_awake(&host);
     quiet(&host.net);
-    peer.put(b"3");
+    put(&mut peer, b"3");
     assert_eq!(host.net.listener_close(door.listener), OK);
     wait_for("a free port", || TcpListener::bind(("127.0.0.1", door.port)).is_ok());
     wait_for("the third byte", || received(&host) == 3);
@@ -216,10 +224,10 @@ pub fn a_timeout_ends_it(setup: Setup) {
     let ((mut peer, conn), (mut silent, other)) = (host.meet(door), host.meet(door));
     while host.step(20) > 0 {}
     put_to_rest(&host, &mut peer);
-    peer.put(b"2");
+    put(&mut peer, b"2");
     let begun = Instant::now();
     wait_for("the end at the silent peer", || {
-        peer.put(b"x");
+        put(&mut peer, b"x");
         thread::park_timeout(Duration::from_millis(20));
         silent.has(1);
         silent.end.is_some()
@@ -259,7 +267,7 @@ pub fn ended_is_ended(setup: Setup) {
     assert_eq!(host.net.send(conn, b"x"), OK);
     wait_for("a send beside a rest", || peer.has(1));
     quiet(&host.net);
-    peer.put(b"2");
+    put(&mut peer, b"2");
     wait_for("the second byte", || received(&host) == 2);
     host.finish();
 }

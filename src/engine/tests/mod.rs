@@ -5,6 +5,7 @@
 mod baton;
 mod cases;
 mod conn_log;
+mod elastic;
 mod ledger;
 mod moves;
 mod panics;

@@ -1,6 +1,7 @@
 //! Calls on sockets, and what their errors mean.
 
 use crate::buf::{TRAIN_MAX, Train};
+use crate::io::op::Lane;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::mem::ManuallyDrop;
@@ -90,6 +91,7 @@ pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<u
 }
 
 /// Writes as much of the train as the system takes, without SIGPIPE.
+#[inline]
 pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
     let fd = socket.as_raw_fd();
     let mut slices = train.slices();
@@ -98,11 +100,21 @@ pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
         // SAFETY: the slice's bytes are readable.
         return retry(|| unsafe { raw::send(fd, first.as_ptr().cast(), first.len()) });
     }
+    send_up_to(socket, train, usize::MAX)
+}
+
+/// As `send`, and no more than so many bytes.
+pub fn send_up_to(socket: &Socket, train: &Train, most: usize) -> io::Result<usize> {
     let none = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
     let mut pieces = [none; TRAIN_MAX];
-    let mut count = 0;
+    let (mut count, mut left) = (0, most);
     for (piece, slice) in pieces.iter_mut().zip(train.slices()) {
-        *piece = libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() };
+        let len = slice.len().min(left);
+        if len == 0 {
+            break;
+        }
+        *piece = libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: len };
+        left -= len;
         count += 1;
     }
     // SAFETY: all zeros are a valid msghdr.
@@ -110,7 +122,19 @@ pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
     message.msg_iov = pieces.as_mut_ptr();
     message.msg_iovlen = count as _;
     // SAFETY: the message points at `count` pieces whose bytes are readable.
-    retry(|| unsafe { raw::sendmsg(fd, &message) })
+    retry(|| unsafe { raw::sendmsg(socket.as_raw_fd(), &message) })
+}
+
+/// Ends a call that another thread is in and that blocks on this lane: accept and receive without
+/// a trace on the wire, connect and send by an end of what we send. It fails where the socket is
+/// not connected, and wakes all the same. A call that only now begins may be missed.
+pub fn interrupt(socket: &Socket, lane: Lane) {
+    let how = match lane {
+        Lane::In => libc::SHUT_RD,
+        Lane::Out => libc::SHUT_WR,
+    };
+    // SAFETY: no pointers.
+    unsafe { libc::shutdown(socket.as_raw_fd(), how) };
 }
 
 /// The calls of the data path without the C library around them: there each is a point at which

@@ -1,0 +1,387 @@
+//! One lane of a socket, as its thread and the turner of its worker share it.
+
+use crate::buf::{CHUNK_BYTES, Chunk, Slice, Train};
+use crate::io::bell::Bell;
+use crate::io::op::{Accepted, Completion, Lane, Op, Outcome, Token};
+use crate::io::os::sys;
+use crate::io::proactor::{Setup, cancelled};
+use parking_lot::{Condvar, Mutex};
+use socket2::{SockAddr, Socket};
+use std::io;
+use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// A thread has a few calls on its stack, and a panic's words at most.
+const STACK_BYTES: usize = 128 * 1024;
+/// A spare chunk with less room is given up.
+const SPARE_MIN: usize = 16 * 1024;
+/// Chunks that wait for the next receive. Few threads receive at the same moment: the data is
+/// there already when one of them takes a chunk.
+const SPARES: usize = 2;
+/// Bytes that one send may block for, so that a slow peer is seen to take something.
+const SEND_MAX: usize = 64 * 1024;
+/// When the system was short of buffers, the next try.
+const LATER: Duration = Duration::from_millis(10);
+
+/// What the threads of one worker share.
+pub struct Shared {
+    setup: Setup,
+    /// What the next turn collects.
+    done: Mutex<Vec<Completion>>,
+    /// Told when there is something in it, and by the bell.
+    waiter: Condvar,
+    /// Those that wait for the pool to have room.
+    starved: Mutex<Vec<Arc<Half>>>,
+    /// Chunks that were received into, with room left.
+    spares: Mutex<Vec<Chunk>>,
+}
+
+enum State {
+    /// The thread waits for an operation.
+    Idle,
+    /// It has one and has not begun.
+    Asked(Op),
+    /// It is in it. Cancelled: it is to come out as soon as it can.
+    Busy { cancelled: bool },
+    /// It is to end.
+    Leaving,
+}
+
+/// See the module.
+pub struct Half {
+    token: Token,
+    pub lane: Lane,
+    /// Borrowed. The thread touches it only while it is busy, and the engine closes it only when
+    /// both lanes are idle.
+    socket: ManuallyDrop<Socket>,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    pub fn new(setup: &Setup) -> Shared {
+        Shared {
+            setup: setup.clone(),
+            done: Mutex::default(),
+            waiter: Condvar::new(),
+            starved: Mutex::default(),
+            spares: Mutex::default(),
+        }
+    }
+
+    /// Ends a wait of the turner.
+    pub fn wake(&self) {
+        // Under the lock: between its look at the bell and its wait the turner holds it.
+        let _held = self.done.lock();
+        self.waiter.notify_one();
+    }
+
+    /// Has the turner collect it. `urgent`: soon, whoever leads the worker.
+    fn tell(&self, completion: Completion, urgent: bool) {
+        let mut done = self.done.lock();
+        done.push(completion);
+        if done.len() == 1 {
+            self.waiter.notify_one();
+        }
+        drop(done);
+        if urgent {
+            (self.setup.summon)();
+        }
+    }
+
+    /// Takes what is done; waits for something if there is nothing.
+    pub fn collect(&self, done: &mut Vec<Completion>, timeout: Option<Duration>, bell: &Bell) {
+        let mut told = self.done.lock();
+        if told.is_empty() && timeout != Some(Duration::ZERO) && bell.doze() {
+            let until = timeout.map(|timeout| Instant::now() + timeout);
+            let mut late = false;
+            while told.is_empty() && !bell.rung() && !late {
+                match until {
+                    None => self.waiter.wait(&mut told),
+                    Some(until) => late = self.waiter.wait_until(&mut told, until).timed_out(),
+                }
+            }
+            bell.rouse();
+        }
+        done.append(&mut told);
+    }
+
+    /// Those that waited for memory look again when there is some.
+    pub fn revive(&self) {
+        if self.starved.lock().is_empty() {
+            return;
+        }
+        // Thirst first: a block that comes back between the two rings the bell.
+        self.setup.pool.thirst();
+        if self.setup.pool.has_room(CHUNK_BYTES) {
+            for half in mem::take(&mut *self.starved.lock()) {
+                let _held = half.state.lock();
+                half.changed.notify_one();
+            }
+        }
+    }
+
+    /// A chunk with room to receive into. None: no memory.
+    fn chunk(&self) -> Option<Chunk> {
+        let mut spare = self.spares.lock().pop();
+        if let Some(chunk) = &mut spare {
+            chunk.rewind();
+        }
+        spare
+            .filter(|chunk| chunk.room() >= SPARE_MIN)
+            .or_else(|| self.setup.pool.take(CHUNK_BYTES))
+    }
+
+    fn keep(&self, chunk: Chunk) {
+        let mut spares = self.spares.lock();
+        if spares.len() < SPARES {
+            spares.push(chunk);
+        }
+    }
+
+    /// Joins a thread.
+    pub fn joined(&self, handle: JoinHandle<()>) {
+        let _ = handle.join();
+        self.setup.threads.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Half {
+    /// A lane without a thread as yet.
+    pub fn new(
+        token: Token,
+        lane: Lane,
+        socket: ManuallyDrop<Socket>,
+        shared: &Arc<Shared>,
+    ) -> Arc<Half> {
+        let (state, changed) = (Mutex::new(State::Idle), Condvar::new());
+        Arc::new(Half { token, lane, socket, shared: shared.clone(), state, changed })
+    }
+
+    /// Starts its thread.
+    pub fn start(self: &Arc<Half>) -> io::Result<JoinHandle<()>> {
+        let name = if self.lane == Lane::In { "sockeye-recv" } else { "sockeye-send" };
+        let thread = thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
+        let half = self.clone();
+        let handle = sys::without_signals(|| thread.spawn(move || half.run()))?;
+        self.shared.setup.threads.fetch_add(1, Relaxed);
+        Ok(handle)
+    }
+
+    /// Gives it an operation.
+    pub fn ask(&self, op: Op) {
+        let mut state = self.state.lock();
+        debug_assert!(matches!(*state, State::Idle), "one operation per lane");
+        *state = State::Asked(op);
+        self.changed.notify_one();
+    }
+
+    /// Ends its operation. True: the thread is in it and may have to be interrupted.
+    pub fn cancel(&self) -> bool {
+        let mut state = self.state.lock();
+        match mem::replace(&mut *state, State::Idle) {
+            State::Asked(op) => {
+                drop(state);
+                self.tell(op.fail(cancelled()), true);
+                false
+            }
+            State::Busy { .. } => {
+                *state = State::Busy { cancelled: true };
+                self.changed.notify_one();
+                true
+            }
+            other => {
+                *state = other;
+                false
+            }
+        }
+    }
+
+    /// Ends the call that its thread is in. False: it is in none.
+    pub fn interrupt(&self) -> bool {
+        let busy = matches!(*self.state.lock(), State::Busy { .. });
+        if busy {
+            sys::interrupt(&self.socket, self.lane);
+        }
+        busy
+    }
+
+    /// Has its thread end, which is idle.
+    pub fn leave(&self) {
+        let before = mem::replace(&mut *self.state.lock(), State::Leaving);
+        debug_assert!(matches!(before, State::Idle), "both lanes are idle");
+        self.changed.notify_one();
+    }
+
+    /// The body of its thread.
+    fn run(self: Arc<Half>) {
+        while let Some(op) = self.next() {
+            let outcome = self.carry_out(op);
+            // Idle first: the next operation may come as soon as this one's end is told.
+            let before = mem::replace(&mut *self.state.lock(), State::Idle);
+            let cancelled = matches!(before, State::Busy { cancelled: true });
+            self.tell(outcome, cancelled || self.lane == Lane::Out);
+        }
+    }
+
+    fn next(&self) -> Option<Op> {
+        let mut state = self.state.lock();
+        loop {
+            match mem::replace(&mut *state, State::Busy { cancelled: false }) {
+                State::Asked(op) => return Some(op),
+                State::Leaving => {
+                    *state = State::Leaving;
+                    return None;
+                }
+                State::Idle | State::Busy { .. } => *state = State::Idle,
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    fn tell(&self, outcome: Outcome, urgent: bool) {
+        let completion = Completion { token: self.token, lane: self.lane, outcome };
+        self.shared.tell(completion, urgent);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        matches!(*self.state.lock(), State::Busy { cancelled: true })
+    }
+
+    /// Why a call failed: because it was interrupted, if it was.
+    fn reason(&self, error: io::Error) -> io::Error {
+        if self.is_cancelled() { cancelled() } else { error }
+    }
+
+    fn carry_out(self: &Arc<Half>, op: Op) -> Outcome {
+        if self.is_cancelled() {
+            return op.fail(cancelled());
+        }
+        match op {
+            Op::Accept => self.accept(),
+            Op::Recv(chunk) => self.recv(chunk),
+            Op::Connect(address) => self.connect(&address),
+            Op::Send(train) => self.send(train),
+        }
+    }
+
+    fn accept(&self) -> Outcome {
+        match sys::accept(&self.socket) {
+            Ok((socket, peer)) => Outcome::Accepted(vec![Accepted { socket, peer }], None),
+            Err(error) => Outcome::Accepted(Vec::new(), Some(self.reason(error))),
+        }
+    }
+
+    fn connect(&self, address: &SockAddr) -> Outcome {
+        let connect = || self.socket.connect(address);
+        let answer = if address.is_unix() {
+            // It is answered at once, or waits for room behind the listener, in a way that nothing
+            // interrupts: better asked again and again.
+            let asked = || self.again(|| connect().map(|()| 0));
+            let socket = &self.socket;
+            socket.set_nonblocking(true).and_then(|()| asked()).and(socket.set_nonblocking(false))
+        } else {
+            connect()
+        };
+        Outcome::Connected(answer.map_err(|error| self.reason(error)))
+    }
+
+    fn recv(self: &Arc<Half>, mut given: Option<Chunk>) -> Outcome {
+        if let Some(chunk) = &mut given {
+            let received = self.recv_to(chunk);
+            return Outcome::Received(received, given);
+        }
+        // Who waits has no buffer: it is taken when there is something to put in it.
+        let mut byte = [MaybeUninit::uninit()];
+        let received = match self.again(|| self.socket.peek(&mut byte)) {
+            Err(error) => Err(self.reason(error)),
+            Ok(0) => self.end_of_stream(),
+            Ok(_) => match self.chunk() {
+                None => Err(cancelled()),
+                Some(mut chunk) => {
+                    let received = self.recv_to(&mut chunk);
+                    self.shared.keep(chunk);
+                    received
+                }
+            },
+        };
+        Outcome::Received(received, None)
+    }
+
+    fn recv_to(&self, chunk: &mut Chunk) -> io::Result<Slice> {
+        let (spare, room) = chunk.spare();
+        let room = room.min(self.shared.setup.recv_max);
+        // SAFETY: `room` bytes at `spare` are the chunk's, and nobody else's.
+        match self.again(|| unsafe { sys::recv(&self.socket, spare, room) }) {
+            Ok(0) => self.end_of_stream(),
+            Ok(count) => Ok(chunk.take(count)),
+            Err(error) => Err(self.reason(error)),
+        }
+    }
+
+    /// An interrupted receive looks like the end of the stream.
+    fn end_of_stream(&self) -> io::Result<Slice> {
+        if self.is_cancelled() { Err(cancelled()) } else { Ok(Slice::default()) }
+    }
+
+    /// A chunk, as soon as there is memory. None: cancelled before there was.
+    fn chunk(self: &Arc<Half>) -> Option<Chunk> {
+        let chunk = self.shared.chunk();
+        if chunk.is_some() {
+            return chunk;
+        }
+        let pool = &self.shared.setup.pool;
+        let mut state = self.state.lock();
+        loop {
+            if !matches!(*state, State::Busy { cancelled: false }) {
+                return None;
+            }
+            self.shared.starved.lock().push(self.clone());
+            // Thirst first: a block that comes back between the two rings the bell.
+            pool.thirst();
+            if !pool.has_room(CHUNK_BYTES) {
+                self.changed.wait(&mut state);
+            }
+            let chunk = self.shared.chunk();
+            if chunk.is_some() {
+                return chunk;
+            }
+            if pool.has_room(CHUNK_BYTES) {
+                // It is the system that has no memory.
+                self.changed.wait_for(&mut state, LATER);
+            }
+        }
+    }
+
+    fn send(&self, train: Train) -> Outcome {
+        let sent = self.again(|| sys::send_up_to(&self.socket, &train, SEND_MAX));
+        Outcome::Sent(sent.map_err(|error| self.reason(error)), train)
+    }
+
+    /// Repeats a call that the system could not carry out for the moment.
+    fn again(&self, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match call() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error)
+                    if (sys::would_block(&error) || sys::no_buffers(&error)) && self.pause() => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Waits for the system to have buffers again. False: cancelled.
+    fn pause(&self) -> bool {
+        let mut state = self.state.lock();
+        let mut goes_on = matches!(*state, State::Busy { cancelled: false });
+        if goes_on {
+            self.changed.wait_for(&mut state, LATER);
+            goes_on = matches!(*state, State::Busy { cancelled: false });
+        }
+        goes_on
+    }
+}

@@ -1,0 +1,233 @@
+//! The contract, on real sockets and without an engine.
+
+use super::*;
+use crate::buf::{CHUNK_BYTES, Pool, Train};
+use crate::io::op::Outcome;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const FIRST: Token = Token(1 << 24);
+
+/// A worker with one socket.
+struct Scene {
+    model: Blocking,
+    pool: Pool,
+    threads: Arc<AtomicU32>,
+    summoned: Arc<AtomicU32>,
+    done: Vec<Completion>,
+}
+
+fn scene(memory: u64) -> Scene {
+    let (pool, threads) = (Pool::new(memory), Arc::<AtomicU32>::default());
+    let summoned = Arc::<AtomicU32>::default();
+    let setup = Setup {
+        pool: pool.clone(),
+        recv_max: CHUNK_BYTES,
+        threads: threads.clone(),
+        summon: Arc::new({
+            let summoned = summoned.clone();
+            move || {
+                summoned.fetch_add(1, SeqCst);
+            }
+        }),
+    };
+    let model = Blocking::open(&setup).expect("it opens anywhere");
+    let bell = model.bell();
+    pool.on_relief(move || bell.ring());
+    Scene { model, pool, threads, summoned, done: Vec::new() }
+}
+
+/// A connection: its peer, and its own end as the engine has it.
+fn pair() -> (TcpStream, Socket) {
+    let door = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let peer = TcpStream::connect(door.local_addr().expect("it is bound")).expect("it listens");
+    let near = Socket::from(door.accept().expect("a peer").0);
+    near.set_nonblocking(true).expect("an option");
+    (peer, near)
+}
+
+impl Scene {
+    fn submit(&mut self, op: Op) {
+        self.model.submit(FIRST, op, &mut self.done);
+    }
+
+    fn threads(&self) -> u32 {
+        self.threads.load(SeqCst)
+    }
+
+    /// The next completion, by turns that wait.
+    fn next(&mut self) -> Outcome {
+        let end = Instant::now() + DEADLINE;
+        while self.done.is_empty() {
+            assert!(Instant::now() < end, "nothing completes");
+            self.turn(100);
+        }
+        self.done.remove(0).outcome
+    }
+
+    fn turn(&mut self, timeout_ms: u64) {
+        let timeout = Some(Duration::from_millis(timeout_ms));
+        self.model.turn(&mut self.done, timeout).expect("it never fails");
+    }
+
+    /// Turns until so many threads are left.
+    fn until_threads(&mut self, count: u32) {
+        let end = Instant::now() + DEADLINE;
+        while self.threads() != count {
+            assert!(Instant::now() < end, "{} threads", self.threads());
+            self.turn(10);
+        }
+    }
+}
+
+fn train(pool: &Pool, len: usize) -> Train {
+    let mut train = Train::default();
+    train.push(pool.take(len).expect("memory").write_zeros(len));
+    train
+}
+
+fn is_cancelled(outcome: &Outcome) -> bool {
+    let error = match outcome {
+        Outcome::Accepted(_, error) => error.as_ref(),
+        Outcome::Received(answer, _) => answer.as_ref().err(),
+        Outcome::Connected(answer) => answer.as_ref().err(),
+        Outcome::Sent(answer, _) => answer.as_ref().err(),
+    };
+    error.is_some_and(|error| error.kind() == cancelled().kind())
+}
+
+#[test]
+fn a_lane_has_a_thread_from_its_first_operation_on() {
+    let mut scene = scene(1 << 20);
+    let (mut peer, near) = pair();
+    scene.model.adopt(FIRST, &near, Role::Stream).expect("room");
+    scene.submit(Op::Recv(None));
+    assert_eq!(scene.threads(), 1, "it only listens");
+    peer.write_all(b"hello").expect("open");
+    assert!(matches!(scene.next(), Outcome::Received(Ok(slice), None) if &*slice == b"hello"));
+    assert_eq!(scene.summoned.load(SeqCst), 0, "what a peer sends waits for the host");
+    let train = train(&scene.pool, 5);
+    scene.submit(Op::Send(train));
+    assert_eq!(scene.threads(), 2);
+    assert!(matches!(scene.next(), Outcome::Sent(Ok(5), _)));
+    let end = Instant::now() + DEADLINE;
+    while scene.summoned.load(SeqCst) == 0 {
+        assert!(Instant::now() < end, "what is to leave does not wait");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    scene.model.release(FIRST);
+    drop(near);
+    scene.until_threads(0);
+}
+
+#[test]
+fn a_cancel_ends_an_accept() {
+    let mut scene = scene(1 << 20);
+    let door = Socket::from(TcpListener::bind("127.0.0.1:0").expect("a port is free"));
+    scene.model.adopt(FIRST, &door, Role::Listener).expect("room");
+    for at_once in [true, false] {
+        scene.submit(Op::Accept);
+        if !at_once {
+            scene.turn(20);
+        }
+        scene.model.cancel(FIRST);
+        assert!(is_cancelled(&scene.next()), "at once: {at_once}");
+    }
+}
+
+#[test]
+fn a_cancel_ends_a_receive_without_a_trace() {
+    for at_once in [true, false] {
+        let mut scene = scene(1 << 20);
+        let (mut peer, near) = pair();
+        scene.model.adopt(FIRST, &near, Role::Stream).expect("room");
+        scene.submit(Op::Recv(None));
+        if !at_once {
+            scene.turn(20);
+        }
+        scene.model.cancel(FIRST);
+        assert!(is_cancelled(&scene.next()), "at once: {at_once}");
+        scene.model.release(FIRST);
+        near.set_linger(Some(Duration::ZERO)).expect("an option");
+        drop(near);
+        let read = peer.read(&mut [0]).expect_err("a reset, not an end before it");
+        assert_eq!(read.kind(), io::ErrorKind::ConnectionReset);
+    }
+}
+
+#[test]
+fn a_cancel_ends_a_send_that_blocks() {
+    let mut scene = scene(64 << 20);
+    let (_peer, near) = pair();
+    scene.model.adopt(FIRST, &near, Role::Stream).expect("room");
+    loop {
+        let train = train(&scene.pool, CHUNK_BYTES);
+        scene.submit(Op::Send(train));
+        let end = Instant::now() + Duration::from_millis(200);
+        while scene.done.is_empty() && Instant::now() < end {
+            scene.turn(20);
+        }
+        if scene.done.is_empty() {
+            break;
+        }
+        assert!(matches!(scene.next(), Outcome::Sent(Ok(_), _)));
+    }
+    scene.model.cancel(FIRST);
+    // What the system took before it blocked counts.
+    let outcome = scene.next();
+    let part = matches!(outcome, Outcome::Sent(Ok(sent), _) if sent < CHUNK_BYTES);
+    assert!(part || is_cancelled(&outcome));
+}
+
+#[test]
+fn a_cancel_ends_a_connect() {
+    let door = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    door.bind(&any.into()).expect("a port is free");
+    door.listen(0).expect("it is bound");
+    let address = door.local_addr().expect("it is bound");
+    // One waits to be accepted; nobody else is answered.
+    let place = address.as_socket().expect("an internet address");
+    let _first = TcpStream::connect(place).expect("it listens");
+    let mut scene = scene(1 << 20);
+    let near = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    scene.model.adopt(FIRST, &near, Role::Connecting).expect("room");
+    scene.submit(Op::Connect(Box::new(address)));
+    scene.turn(50);
+    assert!(scene.done.is_empty(), "it is not answered");
+    scene.model.cancel(FIRST);
+    assert!(is_cancelled(&scene.next()));
+}
+
+#[test]
+fn a_receive_without_memory_waits_for_it() {
+    let mut scene = scene(CHUNK_BYTES as u64 + 4096);
+    let (mut peer, near) = pair();
+    scene.model.adopt(FIRST, &near, Role::Stream).expect("room");
+    let hog = scene.pool.take(CHUNK_BYTES).expect("all there is");
+    scene.submit(Op::Recv(None));
+    peer.write_all(b"x").expect("open");
+    scene.turn(100);
+    assert!(scene.done.is_empty(), "there is no memory");
+    drop(hog);
+    assert!(matches!(scene.next(), Outcome::Received(Ok(slice), None) if &*slice == b"x"));
+}
+
+#[test]
+fn a_drop_joins_threads_in_the_middle_of_it() {
+    for memory in [1 << 20, 0] {
+        let mut scene = scene(memory);
+        let (mut peer, near) = pair();
+        scene.model.adopt(FIRST, &near, Role::Stream).expect("room");
+        scene.submit(Op::Recv(None));
+        if memory == 0 {
+            peer.write_all(b"x").expect("open");
+        }
+        scene.turn(20);
+        let threads = scene.threads.clone();
+        drop(scene);
+        assert_eq!(threads.load(SeqCst), 0);
+    }
+}
