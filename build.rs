@@ -5,9 +5,9 @@
 use std::{env, fs, path::Path};
 
 /// The rooms of the C ABI in the order in which the header shows them.
-const FILES: [&str; 13] = [
-    "status", "model", "config", "net", "endpoint", "conn", "message", "event", "queue",
-    "callback", "buffer", "facts", "log",
+const FILES: [&str; 14] = [
+    "status", "model", "config", "net", "endpoint", "conn", "message", "event", "datagram",
+    "queue", "callback", "buffer", "facts", "log",
 ];
 
 fn main() {

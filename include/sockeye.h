@@ -76,6 +76,9 @@
 /// Parts that one message may have.
 #define SOCKEYE_MESSAGE_PARTS_MAX 64
 
+/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`, and the rest is lost.
+#define SOCKEYE_FLAG_TRUNCATED 1
+
 /// The values of a `sockeye_status` that are not a count.
 typedef enum {
     /// Done.
@@ -202,10 +205,12 @@ typedef enum {
     SOCKEYE_EVENT_OPENED = 1,
     /// One frame (RAW: what arrived): `data`, `data_len`.
     SOCKEYE_EVENT_MESSAGE = 2,
-    /// One datagram. Not in this version.
+    /// One datagram, of a `listener` or of a connected `conn`: `data`, `data_len`, never NULL.
+    /// `sockeye_event_address` tells its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
+    /// longer than `frame_max_bytes` and is cut.
     SOCKEYE_EVENT_DATAGRAM = 3,
-    /// There is room again after a send was refused with ERR_AGAIN. `detail`: sends refused since
-    /// the last WRITABLE.
+    /// There is room again after a send was refused with ERR_AGAIN, by `conn` or by a `udp://`
+    /// `listener`. `detail`: sends refused since the last WRITABLE.
     SOCKEYE_EVENT_WRITABLE = 4,
     /// The connection changes its queue: its last event on the old one, then its first on the new
     /// one. `detail`: the other queue.
@@ -370,13 +375,18 @@ typedef struct {
     /// header in front, and only the length field is written over. LENGTH only. Default 0.
     uint32_t keep_header;
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME when its length is read; nothing is allocated for it. Default 1 MiB.
+    /// LIMIT_FRAME when its length is read; nothing is allocated for it. A longer datagram is cut
+    /// and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
     uint32_t frame_max_bytes;
     /// Must be 0.
     uint32_t reserved[9];
 } sockeye_framing;
 
 /// What the connections of a listener, or one outgoing connection, are made with.
+///
+/// For `udp://` the framing is RAW but for `frame_max_bytes`, `connect_timeout_ms` is the time for
+/// the name, `linger_ms` for what waits to be sent, `idle_timeout_ms` is for connected sockets; the
+/// other timeouts, `backlog`, `nodelay` and `keepalive_s` mean nothing.
 typedef struct {
     /// The size this program was built with; set by `sockeye_endpoint_init`.
     uint32_t struct_size;
@@ -474,12 +484,13 @@ typedef struct {
     int32_t cause;
     /// The connection, or `{0}`.
     sockeye_conn conn;
-    /// OPENED: the listener that accepted it. LISTENER_CLOSED: the listener. Else `{0}`.
+    /// OPENED: the listener that accepted it. LISTENER_CLOSED, and what a `udp://` listener tells:
+    /// the listener. Else `{0}`.
     sockeye_listener listener;
     /// The connection's, listener's or poster's number, stamped when this array was filled.
     uint64_t user_data;
-    /// The payload, valid until the next poll of this queue; NULL where there is none or it is
-    /// empty.
+    /// The payload, valid until the next poll of this queue; NULL where there is none or, but for
+    /// a DATAGRAM, it is empty.
     const uint8_t *data;
     /// Its size in bytes.
     uint32_t data_len;
@@ -487,11 +498,49 @@ typedef struct {
     int32_t os_error;
     /// As the kind says.
     uint64_t detail;
-    /// As the kind says; none in this version.
+    /// As the kind says.
     uint32_t flags;
     /// The library's own.
     uint32_t reserved;
 } sockeye_event;
+
+/// An internet address.
+typedef struct {
+    /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
+    uint16_t family;
+    /// The port.
+    uint16_t port;
+    /// The scope of a link-local IPv6 address.
+    uint32_t scope_id;
+    /// The address in network order.
+    uint8_t bytes[16];
+} sockeye_address;
+
+/// What a `udp://` listener has counted.
+typedef struct {
+    /// `sizeof(sockeye_listener_stats)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// Datagrams that wait to be sent.
+    uint32_t outbox_messages;
+    /// Bytes that wait to be sent.
+    uint64_t outbox_bytes;
+    /// Bytes received and told.
+    uint64_t received_bytes;
+    /// Datagrams received and told.
+    uint64_t received_messages;
+    /// Bytes handed to the system.
+    uint64_t sent_bytes;
+    /// Datagrams dropped by DROP_OLDEST.
+    uint64_t dropped_messages;
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// next one that arrives.
+    uint64_t system_drops;
+    /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
+    uint64_t queue_drops;
+    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// one did not arrive (ICMP).
+    uint64_t send_failures;
+} sockeye_listener_stats;
 
 /// The host's function: `user` and `net` as given, the queue, and `count` events, 1 or more,
 /// which are a batch: their payloads and handles are borrowed until return. It must not throw.
@@ -567,19 +616,13 @@ typedef struct {
     uint64_t memory_bytes;
     /// Bytes of events waiting in all queues now.
     uint64_t queued_bytes;
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full.
+    uint64_t system_drops;
+    /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
+    uint64_t queue_drops;
+    /// Datagrams that the system did not send, and reports that one did not arrive (ICMP).
+    uint64_t send_failures;
 } sockeye_net_stats;
-
-/// An internet address.
-typedef struct {
-    /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
-    uint16_t family;
-    /// The port.
-    uint16_t port;
-    /// The scope of a link-local IPv6 address.
-    uint32_t scope_id;
-    /// The address in network order.
-    uint8_t bytes[16];
-} sockeye_address;
 
 /// Facts of a listener.
 typedef struct {
@@ -634,6 +677,14 @@ typedef struct {
     uint64_t sent_bytes;
     /// Messages dropped by DROP_OLDEST.
     uint64_t dropped_messages;
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// next one that arrives.
+    uint64_t system_drops;
+    /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
+    uint64_t queue_drops;
+    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// one did not arrive (ICMP).
+    uint64_t send_failures;
 } sockeye_conn_stats;
 
 /// The host's function: `user` as given, a `sockeye_log_level`, a NUL-terminated line without an
@@ -787,6 +838,9 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// (Linux). The file is made with the process's umask and goes with the listener; one that a
 /// killed server left behind is replaced, one that is in use is ERR_BUSY.
 ///
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut. What comes
+/// is told as DATAGRAM events of the listener; `sockeye_send_to` sends.
+///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
@@ -815,6 +869,11 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// tells of success, CLOSED without OPENED of failure. `*out_conn` is written before any worker
 /// hears of it, yet another queue's thread may see its OPENED first. Sends before OPENED wait for
 /// it.
+///
+/// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
+/// of 0 to 65,507 bytes. Nobody need be there: OPENED tells that the name was found, and an
+/// unreachable peer closes nothing. CLOSED comes of the host's own close, `idle_timeout_ms` or a
+/// shutdown.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
@@ -1007,6 +1066,80 @@ int32_t sockeye_queue_poll_events(sockeye_net *net,
                                   sockeye_event *out_events,
                                   int32_t cap,
                                   int32_t timeout_ms);
+
+/// Gives one datagram of 0 to 65,507 bytes to a `udp://` listener, to be sent to `address`. It is
+/// sent once or not at all, and may be lost on its way: nothing tells of it, and no address closes
+/// the listener. Does not wait; what is given between two flushes leaves together.
+///
+/// Ownership: `address` and `data` are copied.
+/// NULL:      `data` may be NULL when `data_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_AGAIN (the outbox is full or memory is short: nothing was taken, a WRITABLE
+///            with this `listener` follows); ERR_TOO_BIG (over 65,507 bytes or the whole outbox);
+///            ERR_INVALID (NULL, port 0, an address of another family than the listener's; one
+///            bound to `[::]` takes both); ERR_UNSUPPORTED (a listener of connections);
+///            ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+SOCKEYE_MUST_USE
+sockeye_status sockeye_send_to(sockeye_net *net,
+                               sockeye_listener listener,
+                               const sockeye_address *address,
+                               const uint8_t *data,
+                               size_t data_len);
+
+/// The sender of a DATAGRAM. It is stored before the payload, and lives as long.
+///
+/// Ownership: the address is borrowed until the next poll of the event's queue.
+/// NULL:      fine, there is no address then.
+/// Threads:   any thread, while the batch lives.
+/// Returns:   the address; NULL for an event of another kind.
+/// Since:     0.1
+SOCKEYE_API const sockeye_address *sockeye_event_address(const sockeye_event *event);
+
+/// Has a `udp://` listener receive what is sent to a multicast group, on the interface with this
+/// index, or on one that the system chooses (0). The listener has the group's port, and is bound
+/// to any address (`udp://*:7777`, `udp://[::]:7777`) or to the group's.
+///
+/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (no multicast address, or of another family than the listener);
+///            ERR_BUSY (joined already); ERR_OS (no such interface …); ERR_UNSUPPORTED (a
+///            listener of connections); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listener_join(sockeye_net *net,
+                                     sockeye_listener listener,
+                                     const sockeye_address *group,
+                                     uint32_t interface_index);
+
+/// Ends what `sockeye_listener_join` began, given the same group and interface.
+///
+/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   as `sockeye_listener_join`; ERR_OS when it was not joined.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listener_leave(sockeye_net *net,
+                                      sockeye_listener listener,
+                                      const sockeye_address *group,
+                                      uint32_t interface_index);
+
+/// What a `udp://` listener has counted.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_STALE; ERR_INVALID (NULL, size below 16); ERR_UNSUPPORTED (a listener of
+///            connections: those count for themselves).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listener_get_stats(sockeye_net *net,
+                                          sockeye_listener listener,
+                                          sockeye_listener_stats *out_stats,
+                                          size_t size);
 
 /// Lets what was sent leave, on all queues. Does not wait, and never fails for a connection.
 ///

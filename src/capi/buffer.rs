@@ -92,9 +92,11 @@ pub unsafe extern "C" fn sockeye_event_hold(
         if event.data.is_null() {
             return boundary::refuse(Error::Invalid);
         }
-        let held = net
-            .token(event.conn.id, Kind::Conn)
-            .and_then(|token| net.hold(token, event.reserved, event.data));
+        let token = match event.conn.id {
+            0 => net.token(event.listener.id, Kind::Listener),
+            id => net.token(id, Kind::Conn),
+        };
+        let held = token.and_then(|token| net.hold(token, event.reserved, event.data));
         match held {
             Ok(slice) => {
                 let len = slice.len() as u32;

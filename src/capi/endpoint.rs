@@ -57,13 +57,18 @@ pub struct sockeye_framing {
     /// header in front, and only the length field is written over. LENGTH only. Default 0.
     pub keep_header: u32,
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME when its length is read; nothing is allocated for it. Default 1 MiB.
+    /// LIMIT_FRAME when its length is read; nothing is allocated for it. A longer datagram is cut
+    /// and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
     pub frame_max_bytes: u32,
     /// Must be 0.
     pub reserved: [u32; 9],
 }
 
 /// What the connections of a listener, or one outgoing connection, are made with.
+///
+/// For `udp://` the framing is RAW but for `frame_max_bytes`, `connect_timeout_ms` is the time for
+/// the name, `linger_ms` for what waits to be sent, `idle_timeout_ms` is for connected sockets; the
+/// other timeouts, `backlog`, `nodelay` and `keepalive_s` mean nothing.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_endpoint {
@@ -281,6 +286,9 @@ unsafe fn door<'a>(
 /// (Linux). The file is made with the process's umask and goes with the listener; one that a
 /// killed server left behind is replaced, one that is in use is ERR_BUSY.
 ///
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut. What comes
+/// is told as DATAGRAM events of the listener; `sockeye_send_to` sends.
+///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
@@ -342,6 +350,11 @@ pub unsafe extern "C" fn sockeye_listener_close(
 /// tells of success, CLOSED without OPENED of failure. `*out_conn` is written before any worker
 /// hears of it, yet another queue's thread may see its OPENED first. Sends before OPENED wait for
 /// it.
+///
+/// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
+/// of 0 to 65,507 bytes. Nobody need be there: OPENED tells that the name was found, and an
+/// unreachable peer closes nothing. CLOSED comes of the host's own close, `idle_timeout_ms` or a
+/// shutdown.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.

@@ -4,7 +4,7 @@ use super::boundary::{self, enter, fail, guard};
 use super::conn::sockeye_conn;
 use super::endpoint::sockeye_listener;
 use super::net::sockeye_net;
-use crate::engine::{Error, Handed, Net, Notice};
+use crate::engine::{ADDRESS_BYTES, Error, Handed, Net, Notice};
 use std::time::Duration;
 
 /// What an event tells. Hosts ignore kinds they do not know; new ones may come.
@@ -16,10 +16,12 @@ pub enum sockeye_event_kind {
     SOCKEYE_EVENT_OPENED = 1,
     /// One frame (RAW: what arrived): `data`, `data_len`.
     SOCKEYE_EVENT_MESSAGE = 2,
-    /// One datagram. Not in this version.
+    /// One datagram, of a `listener` or of a connected `conn`: `data`, `data_len`, never NULL.
+    /// `sockeye_event_address` tells its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
+    /// longer than `frame_max_bytes` and is cut.
     SOCKEYE_EVENT_DATAGRAM = 3,
-    /// There is room again after a send was refused with ERR_AGAIN. `detail`: sends refused since
-    /// the last WRITABLE.
+    /// There is room again after a send was refused with ERR_AGAIN, by `conn` or by a `udp://`
+    /// `listener`. `detail`: sends refused since the last WRITABLE.
     SOCKEYE_EVENT_WRITABLE = 4,
     /// The connection changes its queue: its last event on the old one, then its first on the new
     /// one. `detail`: the other queue.
@@ -33,6 +35,9 @@ pub enum sockeye_event_kind {
     SOCKEYE_EVENT_POSTED = 8,
 }
 
+/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`, and the rest is lost.
+pub const SOCKEYE_FLAG_TRUNCATED: u32 = 1;
+
 /// One event, 64 bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -43,12 +48,13 @@ pub struct sockeye_event {
     pub cause: i32,
     /// The connection, or `{0}`.
     pub conn: sockeye_conn,
-    /// OPENED: the listener that accepted it. LISTENER_CLOSED: the listener. Else `{0}`.
+    /// OPENED: the listener that accepted it. LISTENER_CLOSED, and what a `udp://` listener tells:
+    /// the listener. Else `{0}`.
     pub listener: sockeye_listener,
     /// The connection's, listener's or poster's number, stamped when this array was filled.
     pub user_data: u64,
-    /// The payload, valid until the next poll of this queue; NULL where there is none or it is
-    /// empty.
+    /// The payload, valid until the next poll of this queue; NULL where there is none or, but for
+    /// a DATAGRAM, it is empty.
     pub data: *const u8,
     /// Its size in bytes.
     pub data_len: u32,
@@ -56,7 +62,7 @@ pub struct sockeye_event {
     pub os_error: i32,
     /// As the kind says.
     pub detail: u64,
-    /// As the kind says; none in this version.
+    /// As the kind says.
     pub flags: u32,
     /// The library's own.
     pub reserved: u32,
@@ -180,9 +186,23 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.conn = conn();
             out.listener.id = listener.map_or(0, |token| net.listener_id(token));
         }
-        Notice::Writable { refused } => {
+        Notice::Datagram { data, truncated, connected } => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_DATAGRAM as u32;
+            match connected {
+                true => out.conn = conn(),
+                false => out.listener.id = net.listener_id(event.token),
+            }
+            let payload = &data[ADDRESS_BYTES..];
+            out.data = payload.as_ptr();
+            out.data_len = payload.len() as u32;
+            out.flags = if *truncated { SOCKEYE_FLAG_TRUNCATED } else { 0 };
+        }
+        Notice::Writable { refused, listener } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_WRITABLE as u32;
-            out.conn = conn();
+            match listener {
+                true => out.listener.id = net.listener_id(event.token),
+                false => out.conn = conn(),
+            }
             out.detail = u64::from(*refused);
         }
         Notice::Moved { queue, left: _ } => {

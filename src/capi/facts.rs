@@ -44,7 +44,8 @@ impl From<Option<SocketAddr>> for sockeye_address {
 }
 
 impl sockeye_address {
-    fn parse(&self) -> Option<SocketAddr> {
+    /// The address, if its family is known.
+    pub(super) fn parse(&self) -> Option<SocketAddr> {
         let v4 = || <[u8; 4]>::try_from(&self.bytes[..4]).ok();
         match self.family {
             4 => Some(SocketAddr::new(IpAddr::from(v4()?), self.port)),
@@ -117,6 +118,12 @@ pub struct sockeye_net_stats {
     pub memory_bytes: u64,
     /// Bytes of events waiting in all queues now.
     pub queued_bytes: u64,
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full.
+    pub system_drops: u64,
+    /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
+    pub queue_drops: u64,
+    /// Datagrams that the system did not send, and reports that one did not arrive (ICMP).
+    pub send_failures: u64,
 }
 
 /// Facts of a listener.
@@ -178,6 +185,14 @@ pub struct sockeye_conn_stats {
     pub sent_bytes: u64,
     /// Messages dropped by DROP_OLDEST.
     pub dropped_messages: u64,
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// next one that arrives.
+    pub system_drops: u64,
+    /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
+    pub queue_drops: u64,
+    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// one did not arrive (ICMP).
+    pub send_failures: u64,
 }
 
 impl From<engine::ConnStats> for sockeye_conn_stats {
@@ -190,6 +205,9 @@ impl From<engine::ConnStats> for sockeye_conn_stats {
             received_messages: stats.received_messages,
             sent_bytes: stats.sent_bytes,
             dropped_messages: stats.dropped_messages,
+            system_drops: stats.system_drops,
+            queue_drops: stats.queue_drops,
+            send_failures: stats.send_failures,
         }
     }
 }
@@ -266,6 +284,9 @@ pub unsafe extern "C" fn sockeye_net_get_stats(
             wakes: facts.wakes,
             memory_bytes: facts.memory_bytes,
             queued_bytes: facts.queued_bytes,
+            system_drops: facts.system_drops,
+            queue_drops: facts.queue_drops,
+            send_failures: facts.send_failures,
         };
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_stats, size, &stats) }

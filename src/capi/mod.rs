@@ -8,6 +8,7 @@ pub mod buffer;
 pub mod callback;
 pub mod config;
 pub mod conn;
+pub mod datagram;
 pub mod endpoint;
 pub mod event;
 pub mod facts;

@@ -72,7 +72,10 @@ impl Net {
         let opening = self.opening.read();
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
-        endpoint.check(self.core.queues.len() as u32)?;
+        endpoint.check(self.core.queues.len() as u32, place.is_of_datagrams())?;
+        if place.is_of_datagrams() {
+            return self.listen_port(place, endpoint, out);
+        }
         let address = place.into_listen()?;
         let (socket, file) = listen(&address, &endpoint.socket)
             .map_err(|error| Refusal::system(&format!("listen on {url}"), &error))?;
@@ -100,7 +103,10 @@ impl Net {
     pub fn listener_close(&self, token: Token) -> Result<(), Error> {
         self.check_running()?;
         let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
-        let listener = held.listener().ok_or(Error::Stale)?;
+        let Some(listener) = held.listener() else {
+            drop(held);
+            return self.close_port(token, false, CloseHow::Graceful, None);
+        };
         if listener.closing.is_some() {
             return Err(Error::Closed);
         }
@@ -122,7 +128,10 @@ impl Net {
         self.check_running()?;
         let core = &self.core;
         let place = url::parse(url, &mut endpoint)?;
-        endpoint.check(core.queues.len() as u32)?;
+        endpoint.check(core.queues.len() as u32, place.is_of_datagrams())?;
+        if place.is_of_datagrams() {
+            return self.connect_port(place, endpoint, out);
+        }
         let dial = place.into_connect()?;
         let placed = core.place(endpoint.queue);
         let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
@@ -144,24 +153,38 @@ impl Net {
         };
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = core.insert(Entry::Conn(conn), user_data, home).ok_or_else(full)?;
-        if let Some(name) = name
-            && let Err(error) = self.resolver.start(core, token, home, name)
-        {
-            if let Some(held) = core.table.hold(token) {
-                core.table.free(token, held);
-                core.gone(home);
-            }
-            return Err(Refusal::system("a thread for names cannot be started", &error));
+        if let Some(name) = name {
+            self.look_up(token, home, name)?;
         }
         out(self.conn_id(token));
         core.homes[home].post(Command::Tend(token));
         Ok(())
     }
 
+    /// Looks a name up for a connection that nobody has heard of; gone if that cannot be.
+    pub(super) fn look_up(
+        &self,
+        token: Token,
+        home: usize,
+        name: (String, u16),
+    ) -> Result<(), Refusal> {
+        let core = &self.core;
+        let started = self.resolver.start(core, token, home, name);
+        started.map_err(|error| {
+            if let Some(held) = core.table.hold(token) {
+                core.table.free(token, held);
+                core.gone(home);
+            }
+            Refusal::system("a thread for names cannot be started", &error)
+        })
+    }
+
     /// Closes a connection, behind a last message if one is given.
     pub fn close(&self, token: Token, how: CloseHow, last: Option<&[u8]>) -> Result<(), Error> {
         self.check_running()?;
-        let mut held = self.hold_conn(token)?;
+        let Ok(mut held) = self.hold_conn(token) else {
+            return self.close_port(token, true, how, last);
+        };
         let slot = held.slot();
         let conn = held.conn().ok_or(Error::Stale)?;
         match (conn.end, how) {
@@ -201,7 +224,9 @@ impl Net {
     /// Stops or resumes reading.
     pub fn pause(&self, token: Token, paused: bool) -> Result<(), Error> {
         self.check_running()?;
-        let mut held = self.hold_conn(token)?;
+        let Ok(mut held) = self.hold_conn(token) else {
+            return self.pause_port(token, paused);
+        };
         let conn = held.conn().ok_or(Error::Stale)?;
         if conn.end != End::Not {
             return Err(Error::Closed);
@@ -218,7 +243,8 @@ impl Net {
     /// Sets what a connection's events carry.
     pub fn set_user_data(&self, token: Token, user_data: u64) -> Result<(), Error> {
         self.check_running()?;
-        self.hold_conn(token)?.slot().user_data.store(user_data, Release);
+        let held = self.hold_conn(token).or_else(|_| self.hold_port(token, true))?;
+        held.slot().user_data.store(user_data, Release);
         Ok(())
     }
 
@@ -236,16 +262,23 @@ impl Net {
     pub fn hold(&self, token: Token, position: u32, data: *const u8) -> Result<Slice, Error> {
         let queue = {
             let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
-            usize::from(held.conn().ok_or(Error::Stale)?.queue)
+            match held.port() {
+                Some(port) => port.queue,
+                None => usize::from(held.conn().ok_or(Error::Stale)?.queue),
+            }
         };
         let queue = &self.core.queues[queue];
         // Somebody inside means that the batch is over.
-        let payload = queue.visit(|poller| poller.payload(token, position, data).cloned());
-        let payload = payload.flatten().ok_or(Error::Stale)?;
+        let found = queue.visit(|poller| {
+            poller.payload(token, position, data).map(|(payload, front)| (payload.clone(), front))
+        });
+        let (mut payload, front) = found.flatten().ok_or(Error::Stale)?;
         if payload.len() * 4 >= payload.pinned() {
+            payload.advance(front);
             return Ok(payload);
         }
+        let payload = &payload[front..];
         let mut chunk = self.core.pool.take(payload.len()).ok_or(Error::NoMemory)?;
-        Ok(chunk.write(&payload))
+        Ok(chunk.write(payload))
     }
 }

@@ -195,17 +195,23 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Whether the numbers go together and this version can do it.
-    pub fn check(&self, queues: u32) -> Result<(), super::Refusal> {
+    /// `datagrams`: for those, not for a stream.
+    pub fn check(&self, queues: u32, datagrams: bool) -> Result<(), super::Refusal> {
         use super::{Error, Refusal};
         if self.queue.is_some_and(|queue| queue >= queues) {
             let words = format!("endpoint.queue: the net has {queues}");
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        if datagrams && self.framing.kind != FramingKind::Raw {
+            let words = "endpoint.framing: a datagram is a message as it is (RAW)";
             return Err(Refusal::new(Error::Invalid, words));
         }
         if matches!(self.framing.kind, FramingKind::Delimiter | FramingKind::Fixed) {
             let words = "framing kinds DELIMITER and FIXED are not in this version";
             return Err(Refusal::new(Error::Unsupported, words));
         }
-        if self.framing.kind == FramingKind::Raw && self.limits.overflow == Overflow::DropOldest {
+        let raw = self.framing.kind == FramingKind::Raw && !datagrams;
+        if raw && self.limits.overflow == Overflow::DropOldest {
             let words = "endpoint.overflow DROP_OLDEST needs framing: RAW has no messages to drop";
             return Err(Refusal::new(Error::Invalid, words));
         }

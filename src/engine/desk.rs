@@ -2,7 +2,7 @@
 //! down as orders. `tend.rs` has what to do next with one connection, `doors.rs` how they begin.
 
 use super::Core;
-use super::conn::{End, LaneState, Phase};
+use super::conn::{End, LaneState};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::log::Level;
@@ -55,7 +55,7 @@ pub struct Desk {
     /// Connections and listeners that wait for the queue to be drained.
     pub(super) stalled: Vec<Token>,
     /// Listeners of other workers whose connections this turn tells.
-    handed: Vec<Token>,
+    pub(super) handed: Vec<Token>,
     /// Connections here whose events go to another queue.
     pub(super) abroad: Abroad,
     commands: Vec<Command>,
@@ -160,46 +160,6 @@ impl Desk {
         }
     }
 
-    fn adopt(&mut self, core: &Core, token: Token) {
-        let Some(mut held) = core.table.hold(token) else { return };
-        let role = match held.conn() {
-            None => Role::Listener,
-            Some(conn) if conn.phase == Phase::Open => Role::Stream,
-            Some(_) => Role::Connecting,
-        };
-        self.orders.push(Order::Adopt(token, role));
-    }
-
-    /// The model took the socket, or refused it.
-    pub fn adopted(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
-        let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(listener) = held.listener() {
-            listener.adopted = answer.is_ok();
-            if let Err(error) = answer {
-                listener.closing = Some(refusal(&error));
-            }
-            return self.tend_listener(core, token, listener);
-        }
-        let Some(conn) = held.conn() else { return };
-        conn.adopted = answer.is_ok();
-        let arrives = self.arrives(token, conn);
-        if mem::take(&mut conn.handed) {
-            self.handed.extend(conn.listener());
-        }
-        if let Err(error) = answer {
-            let (cause, os_error) = refusal(&error);
-            conn.end_abruptly(cause, os_error);
-        } else if !core.is_running() {
-            conn.end_abruptly(Cause::Shutdown, 0);
-        } else if conn.phase == Phase::Connecting {
-            self.start_connect(token, conn);
-        } else if conn.end == End::Not && !arrives {
-            conn.announced = true;
-            self.emit(token, Notice::Opened(conn.listener()));
-        }
-        self.tend_conn(core, token, conn);
-    }
-
     /// Applies what the model completed. What is to follow is written down as orders; they are
     /// carried out when the events are published. `looked`: the sockets were looked at; else
     /// nobody is late, for nobody has heard whether he spoke.
@@ -221,6 +181,10 @@ impl Desk {
                 Outcome::Connected(answer) => self.connected(core, token, answer),
                 Outcome::Sent(answer, train) => {
                     self.sent(core, token, answer, train, &mut release);
+                }
+                Outcome::ReceivedFrom(answer) => self.received_from(core, token, answer),
+                Outcome::SentTo(answer, all) => {
+                    self.sent_to(core, token, answer, all, &mut release);
                 }
             }
         }

@@ -17,6 +17,52 @@ use std::mem;
 const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
 
 impl Desk {
+    /// Takes a socket: a listener's, or one accepted elsewhere.
+    pub(super) fn adopt(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let port = held.port().is_some();
+        let role = match held.conn() {
+            None if port => Role::Datagram,
+            None => Role::Listener,
+            Some(conn) if conn.phase == Phase::Open => Role::Stream,
+            Some(_) => Role::Connecting,
+        };
+        self.orders.push(Order::Adopt(token, role));
+    }
+
+    /// The model took the socket, or refused it.
+    pub fn adopted(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.adopted = answer.is_ok();
+            if let Err(error) = answer {
+                listener.closing = Some(refusal(&error));
+            }
+            return self.tend_listener(core, token, listener);
+        }
+        if let Some(port) = held.port() {
+            return self.port_adopted(core, token, port, answer);
+        }
+        let Some(conn) = held.conn() else { return };
+        conn.adopted = answer.is_ok();
+        let arrives = self.arrives(token, conn);
+        if mem::take(&mut conn.handed) {
+            self.handed.extend(conn.listener());
+        }
+        if let Err(error) = answer {
+            let (cause, os_error) = refusal(&error);
+            conn.end_abruptly(cause, os_error);
+        } else if !core.is_running() {
+            conn.end_abruptly(Cause::Shutdown, 0);
+        } else if conn.phase == Phase::Connecting {
+            self.start_connect(token, conn);
+        } else if conn.end == End::Not && !arrives {
+            conn.announced = true;
+            self.emit(token, Notice::Opened(conn.listener()));
+        }
+        self.tend_conn(core, token, conn);
+    }
+
     pub(super) fn accepted(
         &mut self,
         core: &Core,
@@ -52,7 +98,7 @@ impl Desk {
         for one in all {
             let session = Session::new(self.now, core.is_manual());
             let Some((queue, home)) = core.place(endpoint.queue) else {
-                self.refused(core, "no worker of this model has room");
+                self.turned_away(core, "no worker of this model has room");
                 continue;
             };
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
@@ -68,7 +114,7 @@ impl Desk {
                 Some(fresh) => handed.push((home, fresh)),
                 // The entry was dropped, which closed the socket: the peer is told by a reset
                 // or an end, and the host by this count.
-                None => self.refused(core, "connections_max is reached"),
+                None => self.turned_away(core, "connections_max is reached"),
             }
         }
         // Behind the orders for what it accepted: nothing of it comes after its own end.
@@ -84,7 +130,7 @@ impl Desk {
     }
 
     /// A connection that was accepted and is not kept.
-    fn refused(&mut self, core: &Core, why: &str) {
+    fn turned_away(&mut self, core: &Core, why: &str) {
         count(&core.homes[self.home].counters.accept_failures, 1);
         self.say(|| format!("a connection was refused: {why}"));
     }
@@ -178,6 +224,9 @@ impl Desk {
         found: Result<Vec<std::net::SocketAddr>, i32>,
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(port) = held.port() {
+            return self.port_resolved(core, token, port, found);
+        }
         let Some(conn) = held.conn() else { return };
         if conn.end == End::Abrupt || conn.phase != Phase::Resolving {
             return;

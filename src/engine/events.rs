@@ -5,8 +5,8 @@ use super::callback::Callback;
 use super::inbox::Command;
 use super::table::Slot;
 use crate::buf::{Release, Slice};
-use crate::io::Token;
-use crate::io::os::sys::WaitObject;
+use crate::io::os::sys::{SLOT_BYTES, WaitObject};
+use crate::io::{ADDRESS_BYTES, Token};
 use crate::session::Cause;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::OnceLock;
@@ -32,8 +32,16 @@ pub struct Event {
 pub enum Notice {
     Opened(Option<Token>),
     Message(Slice),
+    /// The sender's address, then the payload.
+    Datagram {
+        data: Slice,
+        truncated: bool,
+        connected: bool,
+    },
     Writable {
         refused: u32,
+        /// Of a listener of datagrams.
+        listener: bool,
     },
     /// The other queue, and whether this one is left.
     Moved {
@@ -63,6 +71,8 @@ impl Event {
     pub fn cost(&self) -> u64 {
         match &self.notice {
             Notice::Message(data) => EVENT_BYTES + data.len() as u64,
+            // What it keeps from being used again.
+            Notice::Datagram { data, .. } => EVENT_BYTES + data.len().max(SLOT_BYTES) as u64,
             _ => EVENT_BYTES,
         }
     }
@@ -217,7 +227,7 @@ impl Queue {
         let mut release = Release::default();
         for event in &mut poller.events[poller.from..poller.next] {
             match std::mem::replace(&mut event.notice, Notice::Gone) {
-                Notice::Message(data) => release.add(data),
+                Notice::Message(data) | Notice::Datagram { data, .. } => release.add(data),
                 Notice::Closed { .. } => core.conn_ended(event.token),
                 Notice::Moved { left: true, .. } => core.conn_left(event.token),
                 Notice::ListenerClosed { .. } => core.listener_ended(event.token),
@@ -376,12 +386,15 @@ impl Poller {
     }
 
     /// The payload at `position`, if it is of the current batch, that connection's, and at that
-    /// address.
-    pub fn payload(&self, token: Token, position: u32, data: *const u8) -> Option<&Slice> {
+    /// address; and the bytes in front of it.
+    pub fn payload(&self, token: Token, position: u32, data: *const u8) -> Option<(&Slice, usize)> {
         let event = self.events[..self.next].get(position as usize)?;
-        match &event.notice {
-            Notice::Message(slice) if event.token == token && slice.as_ptr() == data => Some(slice),
-            _ => None,
-        }
+        let (slice, front) = match &event.notice {
+            Notice::Message(slice) => (slice, 0),
+            Notice::Datagram { data, .. } => (data, ADDRESS_BYTES),
+            _ => return None,
+        };
+        let same = event.token == token && slice[front..].as_ptr() == data;
+        same.then_some((slice, front))
     }
 }

@@ -33,6 +33,9 @@ pub struct NetStats {
     pub received_messages: u64,
     pub sent_bytes: u64,
     pub sent_batches: u64,
+    pub system_drops: u64,
+    pub queue_drops: u64,
+    pub send_failures: u64,
     pub turns: u64,
     pub waits: u64,
     pub wakes: u64,
@@ -58,7 +61,8 @@ pub struct ConnInfo {
     pub user_data: u64,
 }
 
-/// What a connection has counted.
+/// What a connection, or a listener of datagrams, has counted.
+#[derive(Clone, Copy, Default)]
 #[allow(missing_docs, reason = "the C ABI's `sockeye_conn_stats` documents each")]
 pub struct ConnStats {
     pub outbox_messages: u32,
@@ -67,6 +71,9 @@ pub struct ConnStats {
     pub received_messages: u64,
     pub sent_bytes: u64,
     pub dropped_messages: u64,
+    pub system_drops: u64,
+    pub queue_drops: u64,
+    pub send_failures: u64,
 }
 
 impl Net {
@@ -100,6 +107,9 @@ impl Net {
             received_messages: sum(|counters| &counters.received_messages),
             sent_bytes: sum(|counters| &counters.sent_bytes),
             sent_batches: sum(|counters| &counters.sent_batches),
+            system_drops: sum(|counters| &counters.system_drops),
+            queue_drops: sum(|counters| &counters.queue_drops),
+            send_failures: sum(|counters| &counters.send_failures),
             turns: sum(|counters| &counters.turns),
             waits: sum(|counters| &counters.waits),
             wakes: homes.iter().map(Home::strikes).sum(),
@@ -111,13 +121,16 @@ impl Net {
     /// Facts of a listener.
     pub fn listener_info(&self, token: Token) -> Result<ListenerInfo, Error> {
         let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
+        if let Some(port) = held.port() {
+            return Ok(ListenerInfo { local: port.local, accepted: 0 });
+        }
         let listener = held.listener().ok_or(Error::Stale)?;
         Ok(ListenerInfo { local: listener.local, accepted: listener.accepted })
     }
 
     /// Facts of a connection.
     pub fn conn_info(&self, token: Token) -> Result<ConnInfo, Error> {
-        let mut held = self.hold_conn(token)?;
+        let Ok(mut held) = self.hold_conn(token) else { return self.port_info(token) };
         let user_data = held.slot().user_data.load(Acquire);
         let conn = held.conn().ok_or(Error::Stale)?;
         Ok(ConnInfo {
@@ -132,7 +145,9 @@ impl Net {
 
     /// What a connection has counted.
     pub fn conn_stats(&self, token: Token) -> Result<ConnStats, Error> {
-        let mut held = self.hold_conn(token)?;
+        let Ok(mut held) = self.hold_conn(token) else {
+            return self.port_stats(token, true);
+        };
         let conn = held.conn().ok_or(Error::Stale)?;
         let outbox = conn.session.outbox();
         Ok(ConnStats {
@@ -142,6 +157,9 @@ impl Net {
             received_messages: conn.received_messages,
             sent_bytes: conn.sent_bytes,
             dropped_messages: u64::from(outbox.dropped()),
+            system_drops: 0,
+            queue_drops: 0,
+            send_failures: 0,
         })
     }
 }

@@ -44,6 +44,9 @@ pub struct Counters {
     pub received_messages: AtomicU64,
     pub sent_bytes: AtomicU64,
     pub sent_batches: AtomicU64,
+    pub system_drops: AtomicU64,
+    pub queue_drops: AtomicU64,
+    pub send_failures: AtomicU64,
     pub turns: AtomicU64,
     pub waits: AtomicU64,
 }

@@ -16,6 +16,7 @@ mod inbox;
 mod log;
 mod moves;
 mod net;
+mod port;
 mod resolve;
 mod sends;
 mod stop;
@@ -27,6 +28,7 @@ mod timers;
 mod url;
 mod worker;
 
+pub use crate::io::datagram::ADDRESS_BYTES;
 pub use crate::io::model::{Model, probe};
 pub use crate::io::op::Token;
 pub use crate::session::{Cause, Framing, FramingKind, Limits, Overflow};
@@ -184,12 +186,18 @@ impl Core {
         if let Some(listener) = held.listener() {
             return listener.socket.as_ref().map(work);
         }
+        if let Some(port) = held.port() {
+            return port.socket.as_ref().map(work);
+        }
         held.conn()?.socket.as_ref().map(work)
     }
 
     /// The batch with a connection's CLOSED is over. Its slot is free when the socket is gone too.
     fn conn_ended(&self, token: Token) {
         let Some(mut held) = self.table.hold(token) else { return };
+        if held.port().is_some() {
+            return self.table.free(token, held);
+        }
         let Some(conn) = held.conn() else { return };
         conn.ended = true;
         if conn.joined {

@@ -40,7 +40,9 @@ impl Net {
     #[inline]
     pub fn send(&self, token: Token, data: &[u8]) -> Result<(), Error> {
         self.check_running()?;
-        let mut held = self.hold_conn(token)?;
+        let Ok(mut held) = self.hold_conn(token) else {
+            return self.send_datagram(token, None, data, false);
+        };
         if data.len() <= LOCKED_COPY_MAX {
             return self.take(token, held, Outgoing::Copy(data));
         }
@@ -125,7 +127,7 @@ impl Net {
     }
 
     /// Has the worker look at a connection when there is memory again.
-    fn thirst(&self, token: Token, home: usize) {
+    pub(super) fn thirst(&self, token: Token, home: usize) {
         self.core.homes[home].thirst(token);
         self.core.pool.thirst();
         // The last block may have come back before the line above.
@@ -147,7 +149,9 @@ impl Net {
         let mut taken = 0;
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
-                let mut held = self.hold_conn(token)?;
+                let Ok(mut held) = self.hold_conn(token) else {
+                    return self.send_datagram(token, None, data, false);
+                };
                 let endpoint = &held.conn().ok_or(Error::Stale)?.endpoint;
                 let same = framed.as_ref().is_some_and(|(known, _)| {
                     Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
@@ -198,6 +202,7 @@ impl Net {
                     Err(Error::NoMemory) if count == 1 || taken > 0 => {
                         self.refuse_for_memory(token, self.hold_conn(token)?)
                     }
+                    Err(Error::Stale) => self.send_datagram_of(token, message),
                     answer => answer,
                 }
             });

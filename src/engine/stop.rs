@@ -75,6 +75,10 @@ impl Desk {
                 }
                 continue;
             }
+            if let Some(port) = held.port() {
+                self.stop_port(core, token, port, abrupt);
+                continue;
+            }
             let Some(conn) = held.conn() else { continue };
             if usize::from(conn.home) != self.home {
                 continue;
@@ -109,6 +113,9 @@ impl Desk {
                 let notice = Notice::ListenerClosed { cause, os_error };
                 let queue = home % core.queues.len();
                 batches.entry(queue).or_default().push(Event { token, notice });
+            } else if let Some(port) = held.port().filter(|port| port.home == home) {
+                let queue = port.queue;
+                batches.entry(queue).or_default().extend(port.fault(token, cause));
             } else if let Some(conn) = held.conn()
                 && usize::from(conn.home) == home
             {

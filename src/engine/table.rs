@@ -2,6 +2,7 @@
 
 use super::config::Endpoint;
 use super::conn::{Conn, Listener, Origin};
+use super::port::Port;
 use crate::buf::{Lock, LockGuard};
 use crate::io::Token;
 use parking_lot::Mutex;
@@ -17,6 +18,19 @@ pub enum Entry {
     Free,
     Conn(Conn),
     Listener(Listener),
+    /// Boxed: there are few, and each serves many peers.
+    Port(Box<Port>),
+}
+
+impl Entry {
+    /// Whether the host has it as a connection.
+    fn is_conn(&self) -> u64 {
+        u64::from(match self {
+            Entry::Conn(_) => true,
+            Entry::Port(port) => port.connected,
+            Entry::Free | Entry::Listener(_) => false,
+        })
+    }
 }
 
 /// A slot. The numbers beside the lock are read by polls, which take no lock. Aligned to the lines
@@ -84,6 +98,11 @@ impl<'a> Held<'a> {
         if let Entry::Listener(listener) = &mut *self.entry { Some(listener) } else { None }
     }
 
+    /// The datagram socket in it, if it is one.
+    pub fn port(&mut self) -> Option<&mut Port> {
+        if let Entry::Port(port) = &mut *self.entry { Some(port) } else { None }
+    }
+
     /// The numbers beside the lock.
     pub fn slot(&self) -> &'a Slot {
         self.slot
@@ -138,7 +157,7 @@ impl Table {
         slot.user_data.store(user_data, Relaxed);
         slot.opened.store(0, Relaxed);
         slot.muted.store(false, Relaxed);
-        self.conns.fetch_add(u64::from(matches!(entry, Entry::Conn(_))), Relaxed);
+        self.conns.fetch_add(entry.is_conn(), Relaxed);
         *place = entry;
         Some(Token::new(index, slot.generation.load(Relaxed)))
     }
@@ -166,7 +185,7 @@ impl Table {
         let next = token.generation() + 1;
         held.slot.generation.store(next.min(GENERATION_MAX), Release);
         drop(held);
-        self.conns.fetch_sub(u64::from(matches!(entry, Entry::Conn(_))), Relaxed);
+        self.conns.fetch_sub(entry.is_conn(), Relaxed);
         drop(entry);
         if next < GENERATION_MAX {
             self.free.lock().again.push(token.index() as u32);

@@ -17,8 +17,12 @@ impl Desk {
     pub(super) fn tend_flushed(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else {
-            let Some(listener) = held.listener() else { return };
-            return self.tend_listener(core, token, listener);
+            if let Some(port) = held.port() {
+                self.port_flushed(core, token, port);
+            } else if let Some(listener) = held.listener() {
+                self.tend_listener(core, token, listener);
+            }
+            return;
         };
         if self.forward(core, token, conn, false) {
             return;
@@ -35,6 +39,9 @@ impl Desk {
     /// Its budget of this turn is fresh, or there is memory again.
     pub(super) fn tend_hungry(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(port) = held.port() {
+            return self.port_writable(token, port);
+        }
         let Some(conn) = held.conn() else { return };
         if self.forward(core, token, conn, true) {
             return;
@@ -62,7 +69,7 @@ impl Desk {
             && !conn.moving.is_quiet()
             && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
         {
-            self.emit(token, Notice::Writable { refused });
+            self.emit(token, Notice::Writable { refused, listener: false });
         }
     }
 
@@ -330,6 +337,11 @@ impl Desk {
             listener.joined = true;
             return self.tend_listener(core, token, listener);
         }
+        if let Some(port) = held.port() {
+            port.joined = true;
+            self.tend_port(core, token, port);
+            return core.gone(self.home);
+        }
         let Some(conn) = held.conn() else { return };
         if mem::replace(&mut conn.redial, false) {
             self.dial(core, token, conn);
@@ -383,6 +395,10 @@ impl Desk {
             let Some(mut held) = core.table.hold(token) else { continue };
             if let Some(listener) = held.listener() {
                 self.tend_listener(core, token, listener);
+                continue;
+            }
+            if let Some(port) = held.port() {
+                self.port_timer(core, token, port, at);
                 continue;
             }
             let Some(conn) = held.conn() else { continue };

@@ -13,6 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub enum Place {
     /// `tcp`: a host and its port; 0 lets the system choose, for listeners.
     Internet(HostName, u16),
+    /// `udp`: the same, for datagrams.
+    Datagrams(HostName, u16),
     /// `unix`: a path, or a name that begins with a zero byte (abstract).
     Local(SockAddr),
 }
@@ -45,9 +47,10 @@ pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
     let uri = Uri::parse(url)
         .map_err(|error| invalid(format!("\"{url}\" is not a URL (tcp://host:port): {error}")))?;
     let place = match uri.scheme().as_str() {
-        "tcp" => internet(&uri)?,
+        "tcp" => internet(&uri, Place::Internet)?,
+        "udp" => internet(&uri, Place::Datagrams)?,
         "unix" => local_name(&uri)?,
-        scheme @ ("udp" | "tls" | "ws" | "wss" | "quic") => {
+        scheme @ ("tls" | "ws" | "wss" | "quic") => {
             let words = format!("scheme {scheme} is not in this version");
             return Err(Refusal::new(Error::Unsupported, words));
         }
@@ -59,7 +62,7 @@ pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
     Ok(place)
 }
 
-fn internet(uri: &Uri<&str>) -> Result<Place, Refusal> {
+fn internet(uri: &Uri<&str>, place: impl FnOnce(HostName, u16) -> Place) -> Result<Place, Refusal> {
     let authority =
         uri.authority().ok_or_else(|| invalid("the URL has no host (tcp://host:port)"))?;
     if authority.has_userinfo() || !matches!(uri.path().as_str(), "" | "/") || uri.has_fragment() {
@@ -81,7 +84,7 @@ fn internet(uri: &Uri<&str>) -> Result<Place, Refusal> {
         Host::RegName(name) => HostName::Name(name.as_str().to_owned()),
         _ => return Err(invalid("the URL's host is neither a name nor an address")),
     };
-    Ok(Place::Internet(host, port))
+    Ok(place(host, port))
 }
 
 /// `unix:///path` and `unix:/path`, or `unix:@name` for a name without a file: unix(7).
@@ -154,11 +157,16 @@ fn preset(value: &str, framing: &mut Framing) -> Result<(), Refusal> {
 }
 
 impl Place {
+    /// Whether it is for datagrams.
+    pub fn is_of_datagrams(&self) -> bool {
+        matches!(self, Place::Datagrams(..))
+    }
+
     /// The address to listen on. Names are not looked up here, but for `localhost` and `*`.
     pub fn into_listen(self) -> Result<SockAddr, Refusal> {
         let (host, port) = match self {
             Place::Local(address) => return Ok(address),
-            Place::Internet(host, port) => (host, port),
+            Place::Internet(host, port) | Place::Datagrams(host, port) => (host, port),
         };
         let ip = match host {
             HostName::Address(ip) => ip,
@@ -178,8 +186,10 @@ impl Place {
     pub fn into_connect(self) -> Result<Dial, Refusal> {
         let (host, port) = match self {
             Place::Local(address) => return Ok(Dial::Addresses(vec![address])),
-            Place::Internet(_, 0) => return Err(invalid("port 0 cannot be connected to")),
-            Place::Internet(host, port) => (host, port),
+            Place::Internet(_, 0) | Place::Datagrams(_, 0) => {
+                return Err(invalid("port 0 cannot be connected to"));
+            }
+            Place::Internet(host, port) | Place::Datagrams(host, port) => (host, port),
         };
         let all = match host {
             HostName::Any => return Err(invalid("host * cannot be connected to")),
@@ -214,6 +224,9 @@ mod tests {
         assert_eq!(read("tcp://*:1").unwrap().0, Place::Internet(HostName::Any, 1));
         let (place, _) = read("tcp://play.example.net:9").unwrap();
         assert!(matches!(place.into_connect(), Ok(Dial::Name(_, 9))));
+        let (place, framing) = read("udp://[::]:9?max=1200").unwrap();
+        assert_eq!((place.is_of_datagrams(), framing.frame_max_bytes), (true, 1200));
+        assert_eq!(bound(place), "[::]:9");
     }
 
     fn bound(place: Place) -> String {
@@ -266,7 +279,7 @@ mod tests {
         ] {
             assert_eq!(read(url).err(), Some(Error::Invalid), "{url}");
         }
-        for url in ["udp://h:1", "wss://h:1", "tcp://h:1?frame=line"] {
+        for url in ["quic://h:1", "wss://h:1", "tcp://h:1?frame=line"] {
             assert_eq!(read(url).err(), Some(Error::Unsupported), "{url}");
         }
     }

@@ -1,5 +1,7 @@
 //! Readiness made to look like completion: try, arm, retry.
 
+mod datagrams;
+
 use super::bell::Bell;
 use super::op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 use super::os::sys;
@@ -29,6 +31,7 @@ enum Inward {
     Nothing,
     Accept,
     Recv,
+    RecvFrom,
 }
 
 /// What a waiting operation has with it, where that is more than an idle socket's.
@@ -94,6 +97,8 @@ pub struct Emulated<R: Readiness> {
     ready: Vec<Ready>,
     /// The chunk that small receives of all sockets go to.
     chunk: Option<Chunk>,
+    /// What receives of datagrams need; made with the first.
+    datagrams: Option<Box<datagrams::Datagrams>>,
 }
 
 impl Entry {
@@ -104,6 +109,7 @@ impl Entry {
             Lane::In => match mem::replace(&mut self.inward, Inward::Nothing) {
                 Inward::Nothing => None,
                 Inward::Accept => Some(Op::Accept),
+                Inward::RecvFrom => Some(Op::RecvFrom),
                 Inward::Recv => {
                     Some(Op::Recv(self.kept.as_mut().and_then(|kept| kept.chunk.take())))
                 }
@@ -115,8 +121,9 @@ impl Entry {
     fn put(&mut self, op: Op) {
         match op {
             Op::Accept => self.inward = Inward::Accept,
-            Op::Recv(None) => {
-                self.inward = Inward::Recv;
+            Op::Recv(None) | Op::RecvFrom => {
+                let datagrams = matches!(op, Op::RecvFrom);
+                self.inward = if datagrams { Inward::RecvFrom } else { Inward::Recv };
                 if self.kept.as_ref().is_some_and(|kept| kept.outward.is_none()) {
                     self.kept = None;
                 }
@@ -226,6 +233,7 @@ impl Entry {
 fn received(completion: &Completion) -> usize {
     match &completion.outcome {
         Outcome::Received(Ok(slice), _) => slice.len(),
+        Outcome::ReceivedFrom(Ok(all)) => all.iter().map(|arrival| arrival.data.len()).sum(),
         _ => 0,
     }
 }
@@ -262,6 +270,11 @@ impl<R: Readiness> Emulated<R> {
             Op::Recv(given) => entry.try_recv(given, &mut self.chunk, &self.setup),
             Op::Connect(address) => (entry.try_connect(address), false),
             Op::Send(train) => entry.try_send(train),
+            Op::RecvFrom => {
+                let datagrams = self.datagrams.get_or_insert_default();
+                datagrams.try_recv_from(token, &entry.socket, &self.setup)
+            }
+            Op::SendTo(all) => datagrams::try_send_to(&entry.socket, all),
         };
         match tried {
             Tried::Done(outcome) => {
@@ -338,6 +351,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
             cancelled: Vec::new(),
             ready: Vec::new(),
             chunk: None,
+            datagrams: None,
         })
     }
 
@@ -382,6 +396,9 @@ impl<R: Readiness> Proactor for Emulated<R> {
             self.poller.remove(token, &entry.socket);
         }
         self.count -= 1;
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.forget(token);
+        }
         while let Some(None) = self.entries.last() {
             self.entries.pop();
         }
@@ -454,6 +471,9 @@ impl<R: Readiness> Proactor for Emulated<R> {
         done.append(&mut self.cancelled);
         if let Some(chunk) = &mut self.chunk {
             chunk.rewind();
+        }
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.rewind();
         }
         let mut runnable = mem::take(&mut self.runnable);
         runnable.append(&mut self.later);

@@ -3,6 +3,7 @@
 
 pub mod bell;
 pub mod blocking;
+pub mod datagram;
 pub mod emulated;
 pub mod model;
 pub mod op;
@@ -14,6 +15,7 @@ pub mod sim;
 pub mod tokio;
 
 pub use bell::Bell;
+pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Datagram};
 pub use model::{Model, Probe, Visit};
 pub use op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 pub use proactor::{Affinity, Proactor, Setup};

@@ -1,5 +1,6 @@
 //! Operations and their completions: the whole language between the engine and a model.
 
+use super::datagram::{Arrival, Datagram};
 use crate::buf::{Chunk, Slice, Train};
 use socket2::{SockAddr, Socket};
 use std::io;
@@ -55,10 +56,11 @@ pub enum Role {
     Connecting,
     /// Connected.
     Stream,
+    /// A datagram socket, bound or connected. Its two lanes are `RecvFrom` and `SendTo`.
+    Datagram,
 }
 
 /// What a model is asked to do. Buffers move in and come back out with the completion.
-/// Datagrams will have two verbs of their own on the same lanes: RecvFrom and SendTo, a batch each.
 pub enum Op {
     /// In: at least one connection, and as many more as are there at once.
     Accept,
@@ -69,14 +71,19 @@ pub enum Op {
     Connect(Box<SockAddr>),
     /// Out: as much of the train as the system takes.
     Send(Train),
+    /// In: at least one datagram, and as many more as are there at once, up to `DATAGRAMS_MAX`.
+    /// Any from 0 to 65,507 bytes comes whole.
+    RecvFrom,
+    /// Out: as many of these, `DATAGRAMS_MAX` at most, from the first on, as the system takes now.
+    SendTo(Vec<Datagram>),
 }
 
 impl Op {
     /// The lane it goes on.
     pub fn lane(&self) -> Lane {
         match self {
-            Op::Accept | Op::Recv(_) => Lane::In,
-            Op::Connect(_) | Op::Send(_) => Lane::Out,
+            Op::Accept | Op::Recv(_) | Op::RecvFrom => Lane::In,
+            Op::Connect(_) | Op::Send(_) | Op::SendTo(_) => Lane::Out,
         }
     }
 
@@ -87,6 +94,8 @@ impl Op {
             Op::Recv(chunk) => Outcome::Received(Err(error), chunk),
             Op::Connect(_) => Outcome::Connected(Err(error)),
             Op::Send(train) => Outcome::Sent(Err(error), train),
+            Op::RecvFrom => Outcome::ReceivedFrom(Err(error)),
+            Op::SendTo(datagrams) => Outcome::SentTo(Err(error), datagrams),
         }
     }
 }
@@ -109,6 +118,12 @@ pub enum Outcome {
     Connected(io::Result<()>),
     /// Bytes written. The train comes back whatever happened.
     Sent(io::Result<usize>, Train),
+    /// Datagrams. An error is one that the system told of the socket, mostly of an earlier send
+    /// (ICMP): the engine counts it and asks again.
+    ReceivedFrom(io::Result<Vec<Arrival>>),
+    /// Datagrams taken, from the front on. An error is the first one's: none was sent. They all
+    /// come back.
+    SentTo(io::Result<usize>, Vec<Datagram>),
 }
 
 /// The end of one operation.

@@ -4,8 +4,8 @@
 //! once. All of them look like completion here, also those that only watch readiness
 //! (`emulated.rs` turns one into the other).
 //!
-//! * **Verbs.** `Accept` and `Recv` on lane In, `Connect` and `Send` on lane Out; datagrams will
-//!   add `RecvFrom` and `SendTo` on the same two lanes. At most one operation is in flight on each
+//! * **Verbs.** `Accept` and `Recv` on lane In, `Connect` and `Send` on lane Out; for datagrams
+//!   `RecvFrom` and `SendTo` on the same two lanes. At most one operation is in flight on each
 //!   lane. The engine keeps count; a model may assert it.
 //! * **Submit never fails and never blocks.** A failure is a completion like any other, with the
 //!   buffers in it. What completes at once may be pushed to `done` in `submit`.
@@ -20,7 +20,7 @@
 //! * **A turn waits at most once in the kernel,** at most for `timeout`, and returns early when the
 //!   bell rings, a completion is there, or for no reason at all.
 //! * **Fair.** One operation per lane per turn; a receive brings at most one chunk and no more than
-//!   `Setup::recv_max`, an accept at most `ACCEPT_MAX`.
+//!   `Setup::recv_max`, an accept at most `ACCEPT_MAX`, one of datagrams `DATAGRAMS_MAX`.
 //! * **Errors of sockets that mean "later"** (WouldBlock, EINTR, ENOBUFS on send) are the model's
 //!   to wait out. Errors of accept end that accept; the engine decides when to ask again.
 

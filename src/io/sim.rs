@@ -187,6 +187,7 @@ impl Entry {
                 }
             }
             Op::Recv(given) => self.recv(given, state, setup, chunk),
+            Op::RecvFrom | Op::SendTo(_) => panic!("refused when it was submitted"),
         }
     }
 
@@ -331,6 +332,7 @@ impl Proactor for Sim {
                 let room = chunk.as_ref().is_none_or(|chunk| chunk.room() > 0);
                 assert!(room, "{token:?} receives into a full chunk");
             }
+            Op::RecvFrom | Op::SendTo(_) => panic!("{token:?} is not for datagrams"),
             Op::Send(train) => {
                 let link = entry.link.expect("what is not connected cannot send");
                 assert!(!train.is_empty(), "{token:?} sends nothing");

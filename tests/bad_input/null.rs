@@ -6,6 +6,7 @@ use sockeye::capi::buffer::*;
 use sockeye::capi::callback::*;
 use sockeye::capi::config::*;
 use sockeye::capi::conn::*;
+use sockeye::capi::datagram::*;
 use sockeye::capi::endpoint::*;
 use sockeye::capi::event::*;
 use sockeye::capi::facts::*;
@@ -20,6 +21,12 @@ use std::ptr::{null, null_mut};
 
 const NO_CONN: sockeye_conn = sockeye_conn { id: 0 };
 const NO_DOOR: sockeye_listener = sockeye_listener { id: 0 };
+const LOCAL: sockeye_address = sockeye_address {
+    family: 4,
+    port: 9,
+    scope_id: 0,
+    bytes: [127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+};
 const URL: *const std::ffi::c_char = c"tcp://127.0.0.1:0".as_ptr();
 
 /// Asserts the answer of each call.
@@ -59,6 +66,9 @@ fn no_net_for_the_daily_calls() {
         sockeye_send(net, NO_CONN, b"x".as_ptr(), 1),
         sockeye_send_many(net, &NO_CONN, 1, b"x".as_ptr(), 1, null_mut()),
         sockeye_send_message(net, &NO_CONN, 1, &message(&[]), null_mut()),
+        sockeye_send_to(net, NO_DOOR, &LOCAL, b"x".as_ptr(), 1),
+        sockeye_listener_join(net, NO_DOOR, &LOCAL, 0),
+        sockeye_listener_leave(net, NO_DOOR, &LOCAL, 0),
         sockeye_close(net, NO_CONN, 0),
         sockeye_close_with(net, NO_CONN, 0, b"x".as_ptr(), 1),
         sockeye_conn_pause(net, NO_CONN),
@@ -89,6 +99,7 @@ fn no_net_for_facts_and_buffers() {
         sockeye_net_get_info(net, &mut zero(), size_of::<sockeye_net_info>()),
         sockeye_net_get_stats(net, &mut zero(), size_of::<sockeye_net_stats>()),
         sockeye_listener_get_info(net, NO_DOOR, &mut zero(), size_of::<sockeye_listener_info>()),
+        sockeye_listener_get_stats(net, NO_DOOR, &mut zero(), size_of::<sockeye_listener_stats>()),
         sockeye_conn_get_info(net, NO_CONN, &mut zero(), size_of::<sockeye_conn_info>()),
         sockeye_conn_get_stats(net, NO_CONN, &mut zero(), size_of::<sockeye_conn_stats>()),
         sockeye_conns_get_stats(net, &NO_CONN, 1, &mut zero(), size_of::<sockeye_conn_stats>()),
@@ -141,6 +152,36 @@ fn no_room_for_facts_of_live_handles() {
         sockeye_send_message(net.0, null(), 1, &message(&[]), null_mut()),
         sockeye_send_message(net.0, &conn, 1, null(), null_mut()),
         sockeye_send_message(net.0, null(), 0, null(), null_mut()),
+    }
+}
+
+#[test]
+fn no_address_of_a_datagram() {
+    let net = Net::new();
+    let mut door = NO_DOOR;
+    let unknown = sockeye_address { family: 5, ..LOCAL };
+    let stats = size_of::<sockeye_listener_stats>();
+    answers! { OK;
+        sockeye_listen(net.0, c"udp://127.0.0.1:0".as_ptr(), null(), &mut door),
+        sockeye_send_to(net.0, door, &LOCAL, null(), 0),
+    }
+    answers! { ERR_INVALID;
+        sockeye_send_to(net.0, door, null(), b"x".as_ptr(), 1),
+        sockeye_send_to(net.0, door, &zero(), b"x".as_ptr(), 1),
+        sockeye_send_to(net.0, door, &unknown, b"x".as_ptr(), 1),
+        sockeye_send_to(net.0, door, &LOCAL, null(), 1),
+        sockeye_send_to(net.0, door, &LOCAL, b"x".as_ptr(), usize::MAX),
+        sockeye_listener_join(net.0, door, null(), 0),
+        sockeye_listener_leave(net.0, door, null(), 0),
+        sockeye_listener_join(net.0, door, &unknown, 0),
+        sockeye_listener_get_stats(net.0, door, null_mut(), stats),
+    }
+    // SAFETY: NULL, and events of zeros and of no data.
+    unsafe {
+        let event = sockeye_event { kind: 3, ..zero() };
+        assert!(sockeye_event_address(null()).is_null());
+        assert!(sockeye_event_address(&zero()).is_null());
+        assert!(sockeye_event_address(&event).is_null());
     }
 }
 

@@ -83,7 +83,6 @@ fn that_are_none() {
 fn of_a_later_version() {
     let net = Net::new();
     for (url, word) in [
-        ("udp://127.0.0.1:7777", "udp"),
         ("tls://127.0.0.1:7777", "tls"),
         ("ws://127.0.0.1:7777", "ws"),
         ("wss://127.0.0.1:7777", "wss"),

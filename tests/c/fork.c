@@ -30,6 +30,8 @@ static void call_everything(const struct world *world)
     sockeye_listener_info door_info;
     sockeye_conn_info conn_info;
     sockeye_conn_stats conn_stats;
+    sockeye_listener_stats door_stats;
+    const sockeye_address to = {4, 9, 0, {127, 0, 0, 1}};
     intptr_t handle;
     REQUIRE_OK(sockeye_message_init(&message, sizeof message));
     FORKED(sockeye_listen(net, "tcp://127.0.0.1:0", NULL, &door));
@@ -38,6 +40,10 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_send(net, world->client, &byte, 1));
     FORKED(sockeye_send_many(net, &world->client, 1, &byte, 1, &each));
     FORKED(sockeye_send_message(net, &world->client, 1, &message, &each));
+    FORKED(sockeye_send_to(net, world->door, &to, &byte, 1));
+    FORKED(sockeye_listener_join(net, world->door, &to, 0));
+    FORKED(sockeye_listener_leave(net, world->door, &to, 0));
+    FORKED(sockeye_listener_get_stats(net, world->door, &door_stats, sizeof door_stats));
     FORKED(sockeye_close(net, world->client, SOCKEYE_CLOSE_RESET));
     FORKED(sockeye_close_with(net, world->client, SOCKEYE_CLOSE_GRACEFUL, &byte, 1));
     FORKED(sockeye_conn_pause(net, world->client));

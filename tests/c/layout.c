@@ -188,7 +188,7 @@ static void facts(void)
 
 static void counts(void)
 {
-    SIZE(sockeye_net_stats, 104);
+    SIZE(sockeye_net_stats, 128);
     FIELD(sockeye_net_stats, struct_size, 0, 4);
     FIELD(sockeye_net_stats, reserved, 4, 4);
     FIELD(sockeye_net_stats, connections, 8, 8);
@@ -203,8 +203,11 @@ static void counts(void)
     FIELD(sockeye_net_stats, wakes, 80, 8);
     FIELD(sockeye_net_stats, memory_bytes, 88, 8);
     FIELD(sockeye_net_stats, queued_bytes, 96, 8);
+    FIELD(sockeye_net_stats, system_drops, 104, 8);
+    FIELD(sockeye_net_stats, queue_drops, 112, 8);
+    FIELD(sockeye_net_stats, send_failures, 120, 8);
     END();
-    SIZE(sockeye_conn_stats, 48);
+    SIZE(sockeye_conn_stats, 72);
     FIELD(sockeye_conn_stats, struct_size, 0, 4);
     FIELD(sockeye_conn_stats, outbox_messages, 4, 4);
     FIELD(sockeye_conn_stats, outbox_bytes, 8, 8);
@@ -212,6 +215,21 @@ static void counts(void)
     FIELD(sockeye_conn_stats, received_messages, 24, 8);
     FIELD(sockeye_conn_stats, sent_bytes, 32, 8);
     FIELD(sockeye_conn_stats, dropped_messages, 40, 8);
+    FIELD(sockeye_conn_stats, system_drops, 48, 8);
+    FIELD(sockeye_conn_stats, queue_drops, 56, 8);
+    FIELD(sockeye_conn_stats, send_failures, 64, 8);
+    END();
+    SIZE(sockeye_listener_stats, 72);
+    FIELD(sockeye_listener_stats, struct_size, 0, 4);
+    FIELD(sockeye_listener_stats, outbox_messages, 4, 4);
+    FIELD(sockeye_listener_stats, outbox_bytes, 8, 8);
+    FIELD(sockeye_listener_stats, received_bytes, 16, 8);
+    FIELD(sockeye_listener_stats, received_messages, 24, 8);
+    FIELD(sockeye_listener_stats, sent_bytes, 32, 8);
+    FIELD(sockeye_listener_stats, dropped_messages, 40, 8);
+    FIELD(sockeye_listener_stats, system_drops, 48, 8);
+    FIELD(sockeye_listener_stats, queue_drops, 56, 8);
+    FIELD(sockeye_listener_stats, send_failures, 64, 8);
     END();
 }
 

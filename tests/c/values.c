@@ -65,6 +65,7 @@ static void events(void)
     VALUE(SOCKEYE_EVENT_CLOSED, 6);
     VALUE(SOCKEYE_EVENT_LISTENER_CLOSED, 7);
     VALUE(SOCKEYE_EVENT_POSTED, 8);
+    VALUE(SOCKEYE_FLAG_TRUNCATED, 1);
 }
 
 static void causes(void)

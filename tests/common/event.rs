@@ -4,13 +4,17 @@ use super::net::Net;
 use super::words::OK;
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_release};
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::datagram::sockeye_event_address;
 use sockeye::capi::endpoint::sockeye_listener;
 use sockeye::capi::event::{sockeye_event, sockeye_event_kind};
+use sockeye::capi::facts::sockeye_address;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     Opened,
     Message,
+    Datagram,
     Writable,
     Moved,
     Closed,
@@ -21,9 +25,10 @@ pub enum Kind {
 impl Kind {
     fn from_number(number: u32) -> Kind {
         use sockeye_event_kind as kind;
-        const TABLE: [(sockeye_event_kind, Kind); 7] = [
+        const TABLE: [(sockeye_event_kind, Kind); 8] = [
             (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
             (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
+            (kind::SOCKEYE_EVENT_DATAGRAM, Kind::Datagram),
             (kind::SOCKEYE_EVENT_WRITABLE, Kind::Writable),
             (kind::SOCKEYE_EVENT_MOVED, Kind::Moved),
             (kind::SOCKEYE_EVENT_CLOSED, Kind::Closed),
@@ -48,6 +53,9 @@ pub struct Event {
     pub listener: sockeye_listener,
     pub user_data: u64,
     pub detail: u64,
+    pub flags: u32,
+    /// Of a datagram.
+    pub sender: Option<SocketAddr>,
     pub data: Vec<u8>,
 }
 
@@ -73,9 +81,33 @@ impl Event {
             listener: raw.listener,
             user_data: raw.user_data,
             detail: raw.detail,
+            flags: raw.flags,
+            sender: sender(raw),
             data,
         }
     }
+}
+
+/// The sender of a datagram, which has to be none for every other event.
+fn sender(event: &sockeye_event) -> Option<SocketAddr> {
+    // SAFETY: the batch lives, and with it the address.
+    let address = unsafe { sockeye_event_address(event).as_ref() };
+    let is_one = event.kind == sockeye_event_kind::SOCKEYE_EVENT_DATAGRAM as u32;
+    assert_eq!(address.is_some(), is_one, "a datagram has a sender, nothing else has");
+    address.map(socket_address)
+}
+
+/// An address of the ABI as a Rust value.
+pub fn socket_address(address: &sockeye_address) -> SocketAddr {
+    let ip = match address.family {
+        4 => {
+            let [a, b, c, d, ..] = address.bytes;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        6 => IpAddr::V6(Ipv6Addr::from(address.bytes)),
+        family => panic!("an address of family {family}"),
+    };
+    SocketAddr::new(ip, address.port)
 }
 
 /// The events of one poll. Holds its borrow, so that no other poll can end the batch meanwhile.

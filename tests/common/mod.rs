@@ -10,6 +10,7 @@ pub mod peer;
 pub mod process;
 pub mod random;
 pub mod rules;
+pub mod udp;
 pub mod words;
 
 use host::Host;

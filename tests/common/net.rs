@@ -8,10 +8,11 @@ use sockeye::capi::callback::{sockeye_callback_fn, sockeye_set_callback};
 use sockeye::capi::config::sockeye_config;
 use sockeye::capi::conn as conn_calls;
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::datagram::{self as datagram_calls, sockeye_listener_stats};
 use sockeye::capi::endpoint::{self as door_calls, sockeye_endpoint, sockeye_listener};
 use sockeye::capi::event::{sockeye_event, sockeye_queue_poll_events};
 use sockeye::capi::facts::{self, sockeye_conn_info, sockeye_conn_stats, sockeye_net_info};
-use sockeye::capi::facts::{sockeye_listener_info, sockeye_net_stats};
+use sockeye::capi::facts::{sockeye_address, sockeye_listener_info, sockeye_net_stats};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::message::sockeye_send_message;
 use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown};
@@ -19,6 +20,7 @@ use sockeye::capi::queue as queue_calls;
 use sockeye::capi::status::sockeye_last_error;
 use std::ffi::{CStr, CString, c_void};
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
 use std::ptr;
 
 /// The words of this thread's last refusal.
@@ -67,6 +69,10 @@ fn facts<T>(call: impl FnOnce(*mut T, usize) -> i32) -> Result<T, i32> {
 
 fn answer(status: i32) -> Result<i32, i32> {
     if status >= 0 { Ok(status) } else { Err(status) }
+}
+
+fn address(from: SocketAddr) -> sockeye_address {
+    Some(from).into()
 }
 
 impl Net {
@@ -161,6 +167,37 @@ impl Net {
         }
         assert_eq!(taken, i32::from(each[0] == OK), "the count is of those that took it");
         each[0]
+    }
+
+    #[must_use]
+    pub fn send_to(&self, door: sockeye_listener, to: SocketAddr, data: &[u8]) -> i32 {
+        let (data, len, to) = (data.as_ptr(), data.len(), address(to));
+        // SAFETY: a live net, an address, `len` bytes.
+        unsafe { datagram_calls::sockeye_send_to(self.0, door, &to, data, len) }
+    }
+
+    /// `sockeye_listener_join` or `sockeye_listener_leave`.
+    pub fn change_membership(
+        &self,
+        door: sockeye_listener,
+        group: IpAddr,
+        interface: u32,
+        join: bool,
+    ) -> i32 {
+        let group = address(SocketAddr::new(group, 0));
+        let call = match join {
+            true => datagram_calls::sockeye_listener_join,
+            false => datagram_calls::sockeye_listener_leave,
+        };
+        // SAFETY: a live net and an address.
+        unsafe { call(self.0, door, &group, interface) }
+    }
+
+    pub fn listener_stats(&self, door: sockeye_listener) -> Result<sockeye_listener_stats, i32> {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe {
+            datagram_calls::sockeye_listener_get_stats(self.0, door, out, size)
+        })
     }
 
     pub fn close(&self, conn: sockeye_conn, how: u32) -> i32 {

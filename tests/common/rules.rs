@@ -53,7 +53,12 @@ impl Rules {
                     self.opened(event);
                     opened.insert(event.conn.id);
                 }
-                Kind::Message | Kind::Writable => {
+                // Of a listener of datagrams.
+                Kind::Datagram | Kind::Writable if event.conn.id == 0 => {
+                    let door = self.doors.get(&event.listener.id);
+                    assert_eq!(door, Some(&None), "of an open listener: {event:?}");
+                }
+                Kind::Message | Kind::Datagram | Kind::Writable => {
                     let life = self.conns.get(&event.conn.id);
                     assert_eq!(life, Some(&(Life::Open, event.queue)), "{event:?}");
                 }

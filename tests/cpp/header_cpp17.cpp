@@ -31,7 +31,7 @@ static_assert(plain<sockeye_config> && plain<sockeye_endpoint> && plain<sockeye_
 static_assert(plain<sockeye_event> && plain<sockeye_buffer> && plain<sockeye_address>);
 static_assert(plain<sockeye_net_info> && plain<sockeye_net_stats> && plain<sockeye_model_info>);
 static_assert(plain<sockeye_conn_info> && plain<sockeye_conn_stats>);
-static_assert(plain<sockeye_listener_info>);
+static_assert(plain<sockeye_listener_info> && plain<sockeye_listener_stats>);
 static_assert(plain<sockeye_message> && plain<sockeye_bytes>);
 
 // A connection is not a listener, and neither is a number.

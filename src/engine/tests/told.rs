@@ -34,11 +34,12 @@ impl Told {
             Notice::Message(data) => {
                 What::Message(data.to_vec(), data.as_ptr().expose_provenance())
             }
-            Notice::Writable { refused } => What::Writable(*refused),
+            Notice::Writable { refused, .. } => What::Writable(*refused),
             Notice::Moved { queue, .. } => What::Moved(*queue),
             Notice::Closed { cause, unsent, .. } => What::Closed(*cause, *unsent),
             Notice::ListenerClosed { cause, .. } => What::ListenerClosed(*cause),
             Notice::Posted { detail, .. } => What::Posted(*detail),
+            Notice::Datagram { .. } => panic!("nobody has a datagram here"),
             Notice::Gone => panic!("an event was handed out whose batch is over"),
         };
         let (token, position) = (handed.event.token, handed.position);

@@ -266,6 +266,7 @@ impl Half {
             Op::Recv(chunk) => self.recv(chunk),
             Op::Connect(address) => self.connect(&address),
             Op::Send(train) => self.send(train),
+            op @ (Op::RecvFrom | Op::SendTo(_)) => op.fail(io::ErrorKind::Unsupported.into()),
         }
     }
 

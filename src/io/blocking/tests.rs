@@ -94,6 +94,8 @@ fn is_cancelled(outcome: &Outcome) -> bool {
         Outcome::Received(answer, _) => answer.as_ref().err(),
         Outcome::Connected(answer) => answer.as_ref().err(),
         Outcome::Sent(answer, _) => answer.as_ref().err(),
+        Outcome::ReceivedFrom(answer) => answer.as_ref().err(),
+        Outcome::SentTo(answer, _) => answer.as_ref().err(),
     };
     error.is_some_and(|error| error.kind() == cancelled().kind())
 }

@@ -1,5 +1,6 @@
 //! What all Unix systems share.
 
+pub mod datagrams;
 pub mod doorbell;
 pub mod local;
 pub mod poll;

@@ -8,6 +8,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use super::datagrams::{Received, Receiver, SLOT_BYTES, prepare_datagrams, send_batch};
 pub use super::doorbell::WaitObject;
 pub use super::reactor::Watch;
 
@@ -17,7 +18,7 @@ pub fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// Repeats a call that a signal interrupted.
-fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+pub fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
     loop {
         if let Ok(count) = usize::try_from(call()) {
             return Ok(count);

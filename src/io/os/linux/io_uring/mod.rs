@@ -209,6 +209,10 @@ impl Proactor for Uring {
             return done.push(Completion { token, lane, outcome: op.fail(cancelled()) });
         };
         match op {
+            Op::RecvFrom | Op::SendTo(_) => {
+                let outcome = op.fail(io::ErrorKind::Unsupported.into());
+                return done.push(Completion { token, lane, outcome });
+            }
             Op::Accept => entry.inward = Inward::Accept,
             Op::Recv(chunk) => {
                 entry.inward = Inward::Recv;

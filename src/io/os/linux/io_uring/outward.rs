@@ -38,7 +38,7 @@ impl Outward {
                 return Some(opcode::Connect::new(fd, to.as_ptr().cast(), to.len()).build());
             }
             Op::Send(train) => train,
-            Op::Accept | Op::Recv(_) => return None,
+            Op::Accept | Op::Recv(_) | Op::RecvFrom | Op::SendTo(_) => return None,
         };
         let first = train.slices().next()?;
         if first.len() == train.len() {

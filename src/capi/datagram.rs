@@ -1,0 +1,219 @@
+//! Datagrams: sending them, where they came from, groups.
+
+use super::boundary::{self, bytes_arg, enter, fail, guard, write_sized};
+use super::endpoint::sockeye_listener;
+use super::event::{sockeye_event, sockeye_event_kind};
+use super::facts::sockeye_address;
+use super::net::sockeye_net;
+use super::status::sockeye_status;
+use crate::engine::{ADDRESS_BYTES, ConnStats, Error, Kind};
+
+const _: () = assert!(size_of::<sockeye_address>() == ADDRESS_BYTES);
+
+/// What a `udp://` listener has counted.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct sockeye_listener_stats {
+    /// `sizeof(sockeye_listener_stats)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// Datagrams that wait to be sent.
+    pub outbox_messages: u32,
+    /// Bytes that wait to be sent.
+    pub outbox_bytes: u64,
+    /// Bytes received and told.
+    pub received_bytes: u64,
+    /// Datagrams received and told.
+    pub received_messages: u64,
+    /// Bytes handed to the system.
+    pub sent_bytes: u64,
+    /// Datagrams dropped by DROP_OLDEST.
+    pub dropped_messages: u64,
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// next one that arrives.
+    pub system_drops: u64,
+    /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
+    pub queue_drops: u64,
+    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// one did not arrive (ICMP).
+    pub send_failures: u64,
+}
+
+impl From<ConnStats> for sockeye_listener_stats {
+    fn from(stats: ConnStats) -> Self {
+        sockeye_listener_stats {
+            struct_size: size_of::<Self>() as u32,
+            outbox_messages: stats.outbox_messages,
+            outbox_bytes: stats.outbox_bytes,
+            received_bytes: stats.received_bytes,
+            received_messages: stats.received_messages,
+            sent_bytes: stats.sent_bytes,
+            dropped_messages: stats.dropped_messages,
+            system_drops: stats.system_drops,
+            queue_drops: stats.queue_drops,
+            send_failures: stats.send_failures,
+        }
+    }
+}
+
+/// Gives one datagram of 0 to 65,507 bytes to a `udp://` listener, to be sent to `address`. It is
+/// sent once or not at all, and may be lost on its way: nothing tells of it, and no address closes
+/// the listener. Does not wait; what is given between two flushes leaves together.
+///
+/// Ownership: `address` and `data` are copied.
+/// NULL:      `data` may be NULL when `data_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_AGAIN (the outbox is full or memory is short: nothing was taken, a WRITABLE
+///            with this `listener` follows); ERR_TOO_BIG (over 65,507 bytes or the whole outbox);
+///            ERR_INVALID (NULL, port 0, an address of another family than the listener's; one
+///            bound to `[::]` takes both); ERR_UNSUPPORTED (a listener of connections);
+///            ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn sockeye_send_to(
+    net: *mut sockeye_net,
+    listener: sockeye_listener,
+    address: *const sockeye_address,
+    data: *const u8,
+    data_len: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        // SAFETY: the caller gives NULL or an address, and `data_len` readable bytes.
+        let (address, data) = unsafe { (address.as_ref(), bytes_arg(data, data_len)) };
+        let (Some(address), Some(data)) = (address.and_then(sockeye_address::parse), data) else {
+            return boundary::refuse(Error::Invalid);
+        };
+        let token = net.token(listener.id, Kind::Listener);
+        boundary::answer(token.and_then(|token| net.send_to(token, address, data)))
+    })
+}
+
+/// The sender of a DATAGRAM. It is stored before the payload, and lives as long.
+///
+/// Ownership: the address is borrowed until the next poll of the event's queue.
+/// NULL:      fine, there is no address then.
+/// Threads:   any thread, while the batch lives.
+/// Returns:   the address; NULL for an event of another kind.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_event_address(
+    event: *const sockeye_event,
+) -> *const sockeye_address {
+    // SAFETY: the caller gives NULL or an event.
+    match unsafe { event.as_ref() } {
+        Some(event)
+            if event.kind == sockeye_event_kind::SOCKEYE_EVENT_DATAGRAM as u32
+                && !event.data.is_null() =>
+        {
+            // SAFETY: a datagram's payload lies behind its sender's address, at a multiple of 8.
+            unsafe { event.data.sub(ADDRESS_BYTES) }.cast()
+        }
+        _ => std::ptr::null(),
+    }
+}
+
+/// Has a `udp://` listener receive what is sent to a multicast group, on the interface with this
+/// index, or on one that the system chooses (0). The listener has the group's port, and is bound
+/// to any address (`udp://*:7777`, `udp://[::]:7777`) or to the group's.
+///
+/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (no multicast address, or of another family than the listener);
+///            ERR_BUSY (joined already); ERR_OS (no such interface …); ERR_UNSUPPORTED (a
+///            listener of connections); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_listener_join(
+    net: *mut sockeye_net,
+    listener: sockeye_listener,
+    group: *const sockeye_address,
+    interface_index: u32,
+) -> sockeye_status {
+    // SAFETY: as this function's own.
+    unsafe { change_membership(net, listener, group, interface_index, true) }
+}
+
+/// Ends what `sockeye_listener_join` began, given the same group and interface.
+///
+/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   as `sockeye_listener_join`; ERR_OS when it was not joined.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_listener_leave(
+    net: *mut sockeye_net,
+    listener: sockeye_listener,
+    group: *const sockeye_address,
+    interface_index: u32,
+) -> sockeye_status {
+    // SAFETY: as this function's own.
+    unsafe { change_membership(net, listener, group, interface_index, false) }
+}
+
+/// # Safety
+/// `net` is NULL or a live net, `group` NULL or an address.
+unsafe fn change_membership(
+    net: *mut sockeye_net,
+    listener: sockeye_listener,
+    group: *const sockeye_address,
+    interface_index: u32,
+    join: bool,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: as this function's own.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return boundary::note_status(status),
+        };
+        // SAFETY: as this function's own.
+        let Some(group) = unsafe { group.as_ref() }.and_then(sockeye_address::parse) else {
+            return fail(Error::Invalid, "group is NULL or no address");
+        };
+        let token = match net.token(listener.id, Kind::Listener) {
+            Ok(token) => token,
+            Err(error) => return fail(error, error.words()),
+        };
+        let answer = net.change_membership(token, group.ip(), interface_index, join);
+        boundary::answer_in_words(answer)
+    })
+}
+
+/// What a `udp://` listener has counted.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_STALE; ERR_INVALID (NULL, size below 16); ERR_UNSUPPORTED (a listener of
+///            connections: those count for themselves).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_listener_get_stats(
+    net: *mut sockeye_net,
+    listener: sockeye_listener,
+    out_stats: *mut sockeye_listener_stats,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        let token = net.token(listener.id, Kind::Listener);
+        let mut stats: sockeye_listener_stats =
+            match token.and_then(|token| net.port_stats(token, false)) {
+                Ok(stats) => stats.into(),
+                Err(error) => return boundary::refuse(error),
+            };
+        stats.struct_size = size.min(size_of::<sockeye_listener_stats>()) as u32;
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_stats, size, &stats) }
+    })
+}

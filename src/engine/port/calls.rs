@@ -1,0 +1,299 @@
+//! What the host asks of a datagram socket.
+
+use super::{Port, Taken, open};
+use crate::engine::config::{CloseHow, Endpoint};
+use crate::engine::error::{Error, Refusal};
+use crate::engine::facts::{ConnInfo, ConnStats};
+use crate::engine::inbox::Command;
+use crate::engine::log::Level;
+use crate::engine::net::Net;
+use crate::engine::sends::Message;
+use crate::engine::table::{Entry, Held};
+use crate::engine::url::{Dial, Place};
+use crate::io::{DATAGRAM_MAX_BYTES, Datagram, Token};
+use crate::session::Cause;
+use socket2::{InterfaceIndexOrAddress, SockAddr};
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering::*;
+
+/// Larger datagrams are copied outside of the socket's lock.
+const LOCKED_COPY_MAX: usize = 4096;
+
+impl Port {
+    /// The bound socket of a listener.
+    fn bind(&mut self, address: SocketAddr) -> io::Result<()> {
+        let socket = open(address, &self.endpoint.socket)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
+        socket.bind(&address.into())?;
+        self.set_socket(socket);
+        Ok(())
+    }
+
+    fn change_membership(&self, group: IpAddr, interface: u32, join: bool) -> io::Result<()> {
+        let Some(socket) = &self.socket else { return Err(io::ErrorKind::NotConnected.into()) };
+        let index = InterfaceIndexOrAddress::Index(interface);
+        match (group, join) {
+            (IpAddr::V4(group), true) => socket.join_multicast_v4_n(&group, &index),
+            (IpAddr::V4(group), false) => socket.leave_multicast_v4_n(&group, &index),
+            (IpAddr::V6(group), true) => socket.join_multicast_v6(&group, interface),
+            (IpAddr::V6(group), false) => socket.leave_multicast_v6(&group, interface),
+        }
+    }
+}
+
+impl Net {
+    /// Binds a datagram socket; `out` is given its handle before any worker hears of it.
+    pub(in crate::engine) fn listen_port(
+        &self,
+        place: Place,
+        endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let address = place.into_listen()?.as_socket().ok_or(Error::Invalid)?;
+        let (queue, turn) = (endpoint.queue.unwrap_or(0), self.next_listener.fetch_add(1, Relaxed));
+        let user_data = endpoint.user_data;
+        let mut port = Port::new(endpoint, false, 0, queue as usize);
+        port.bind(address)
+            .map_err(|error| Refusal::system(&format!("bind to {address}"), &error))?;
+        let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
+        let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
+        port.home = home;
+        let bound = port.local.unwrap_or(address);
+        let full = || Refusal::new(Error::Limit, "connections_max is reached");
+        let entry = Entry::Port(Box::new(port));
+        let token = self.core.insert(entry, user_data, home).ok_or_else(full)?;
+        out(self.listener_id(token));
+        self.core.homes[home].post(Command::Adopt(token));
+        self.core.log.tell(Level::Info, || format!("receiving datagrams on {bound}"));
+        Ok(())
+    }
+
+    /// Begins a connected datagram socket; `out` is given its handle before any worker hears of
+    /// it.
+    pub(in crate::engine) fn connect_port(
+        &self,
+        place: Place,
+        endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let core = &self.core;
+        let dial = place.into_connect()?;
+        let placed = core.place(endpoint.queue);
+        let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
+        let (user_data, timeout) = (endpoint.user_data, endpoint.limits.connect_timeout_ms);
+        let mut port = Port::new(endpoint, true, home, queue);
+        port.deadline =
+            (timeout > 0).then(|| (core.now() + u64::from(timeout), Cause::TimeoutConnect));
+        let name = match dial {
+            Dial::Addresses(addresses) => {
+                port.addresses = addresses.iter().filter_map(SockAddr::as_socket).collect();
+                None
+            }
+            Dial::Name(name, port) => Some((name, port)),
+        };
+        let full = || Refusal::new(Error::Limit, "connections_max is reached");
+        let entry = Entry::Port(Box::new(port));
+        let token = core.insert(entry, user_data, home).ok_or_else(full)?;
+        if let Some(name) = name {
+            self.look_up(token, home, name)?;
+        }
+        out(self.conn_id(token));
+        core.homes[home].post(Command::Tend(token));
+        Ok(())
+    }
+
+    /// A datagram socket that the host speaks of as a connection, or as a listener.
+    pub(in crate::engine) fn hold_port(
+        &self,
+        token: Token,
+        connected: bool,
+    ) -> Result<Held<'_>, Error> {
+        let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
+        if !connected && held.listener().is_some() {
+            return Err(Error::Unsupported);
+        }
+        let same = held.port().is_some_and(|port| port.connected == connected);
+        if same { Ok(held) } else { Err(Error::Stale) }
+    }
+
+    /// Gives one datagram to a listener, to be sent to `address`.
+    pub fn send_to(&self, token: Token, address: SocketAddr, data: &[u8]) -> Result<(), Error> {
+        self.check_running()?;
+        if data.len() > DATAGRAM_MAX_BYTES {
+            return Err(Error::TooBig);
+        }
+        self.send_datagram(token, Some(address), data, false)
+    }
+
+    /// Gives one datagram to a socket, to be sent to `address` or to its peer. `past`: past the
+    /// bounds of its outbox.
+    pub(in crate::engine) fn send_datagram(
+        &self,
+        token: Token,
+        address: Option<SocketAddr>,
+        data: &[u8],
+        past: bool,
+    ) -> Result<(), Error> {
+        let pool = &self.core.pool;
+        let copied = (data.len() > LOCKED_COPY_MAX && data.len() <= DATAGRAM_MAX_BYTES)
+            .then(|| pool.take(data.len()).map(|mut chunk| chunk.write(data)));
+        let mut held = self.hold_port(token, address.is_none())?;
+        let port = held.port().ok_or(Error::Stale)?;
+        if port.closing.is_some() {
+            return Err(Error::Closed);
+        }
+        let max = port.endpoint.limits.outbox_max_bytes as usize;
+        if data.len() > DATAGRAM_MAX_BYTES || data.len() > max {
+            return Err(Error::TooBig);
+        }
+        let address = address.map(|address| port.target(address)).transpose()?;
+        let copied = copied.unwrap_or_else(|| port.outbox.copy(pool, data));
+        let home = port.home;
+        let Some(data) = copied else {
+            port.outbox.refused += 1;
+            drop(held);
+            self.thirst(token, home);
+            return Err(Error::Again);
+        };
+        self.take_datagram(token, held, Datagram { address, data }, past)
+    }
+
+    /// Gives a message in parts to a connected socket, as one datagram.
+    pub(in crate::engine) fn send_datagram_of(
+        &self,
+        token: Token,
+        message: &Message<'_>,
+    ) -> Result<(), Error> {
+        drop(self.hold_port(token, true)?);
+        if message.key != 0 {
+            return Err(Error::Invalid);
+        }
+        if message.parts.iter().map(|part| part.len()).sum::<usize>() > DATAGRAM_MAX_BYTES {
+            return Err(Error::TooBig);
+        }
+        self.send_datagram(token, None, &message.parts.concat(), false)
+    }
+
+    fn take_datagram(
+        &self,
+        token: Token,
+        mut held: Held<'_>,
+        datagram: Datagram,
+        past: bool,
+    ) -> Result<(), Error> {
+        let port = held.port().ok_or(Error::Stale)?;
+        let home = port.home;
+        match port.outbox.push(datagram, &port.endpoint.limits, past) {
+            Taken::No => Err(Error::Again),
+            Taken::Yes if mem::replace(&mut port.dirty, true) => Ok(()),
+            Taken::Yes if self.core.is_manual() => {
+                // Under the lock: who finds it dirty may rely on the next flush.
+                self.core.homes[home].stage(token);
+                Ok(())
+            }
+            Taken::Yes => {
+                drop(held);
+                self.core.homes[home].post(Command::Tend(token));
+                Ok(())
+            }
+            Taken::Close => {
+                port.end_abruptly(Cause::LimitOutbox, 0);
+                drop(held);
+                self.core.homes[home].post(Command::Tend(token));
+                Err(Error::Closed)
+            }
+        }
+    }
+
+    /// Closes a socket, behind a last datagram if one is given.
+    pub(in crate::engine) fn close_port(
+        &self,
+        token: Token,
+        connected: bool,
+        how: CloseHow,
+        last: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        let ending =
+            self.hold_port(token, connected)?.port().is_some_and(|port| port.closing.is_some());
+        if let (Some(last), CloseHow::Graceful, false) = (last, how, ending) {
+            self.send_datagram(token, None, last, true).map_err(|error| match error {
+                Error::Again => Error::NoMemory,
+                error => error,
+            })?;
+        }
+        let mut held = self.hold_port(token, connected)?;
+        let slot = held.slot();
+        let port = held.port().ok_or(Error::Stale)?;
+        match how {
+            CloseHow::Graceful if port.closing.is_none() => port.end(Cause::Host, self.core.now()),
+            CloseHow::Reset if !port.abrupt => port.end_abruptly(Cause::Host, 0),
+            _ => return Err(Error::Closed),
+        }
+        slot.muted.store(connected, Release);
+        let home = port.home;
+        drop(held);
+        self.core.homes[home].post(Command::Tend(token));
+        Ok(())
+    }
+
+    /// Stops or resumes receiving.
+    pub(in crate::engine) fn pause_port(&self, token: Token, paused: bool) -> Result<(), Error> {
+        let mut held = self.hold_port(token, true)?;
+        let port = held.port().ok_or(Error::Stale)?;
+        if port.closing.is_some() {
+            return Err(Error::Closed);
+        }
+        port.paused = paused;
+        let home = port.home;
+        drop(held);
+        self.core.homes[home].post(Command::Tend(token));
+        Ok(())
+    }
+
+    /// Joins or leaves a multicast group.
+    pub fn change_membership(
+        &self,
+        token: Token,
+        group: IpAddr,
+        interface: u32,
+        join: bool,
+    ) -> Result<(), Refusal> {
+        self.check_running()?;
+        if !group.is_multicast() {
+            return Err(Refusal::new(Error::Invalid, format!("{group} is no multicast group")));
+        }
+        let mut held = self.hold_port(token, false)?;
+        let port = held.port().ok_or(Error::Stale)?;
+        if port.closing.is_some() {
+            return Err(Error::Closed.into());
+        }
+        if port.local.is_some_and(|local| local.is_ipv4() != group.is_ipv4()) {
+            let words = format!("{group} is of another family than the listener");
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        port.change_membership(group, interface, join).map_err(|error| {
+            let tried = if join { "join" } else { "leave" };
+            Refusal::system(&format!("{tried} {group} on interface {interface}"), &error)
+        })
+    }
+
+    /// Facts of a connected one.
+    pub(in crate::engine) fn port_info(&self, token: Token) -> Result<ConnInfo, Error> {
+        let mut held = self.hold_port(token, true)?;
+        let user_data = held.slot().user_data.load(Acquire);
+        let port = held.port().ok_or(Error::Stale)?;
+        let (peer, local) = (port.peer, port.local);
+        let queue = port.queue as u32;
+        Ok(ConnInfo { queue, peer, local, listener: None, user_data, credentials: None })
+    }
+
+    /// What a socket has counted.
+    pub fn port_stats(&self, token: Token, connected: bool) -> Result<ConnStats, Error> {
+        let mut held = self.hold_port(token, connected)?;
+        held.port().map(|port| port.stats()).ok_or(Error::Stale)
+    }
+}

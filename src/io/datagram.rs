@@ -1,0 +1,51 @@
+//! Datagrams on their way between the engine and a model.
+
+use crate::buf::Slice;
+use std::net::SocketAddr;
+
+/// Datagrams of one receive, and of one send.
+pub const DATAGRAMS_MAX: usize = 32;
+/// The largest payload: an IPv4 packet without its headers.
+pub const DATAGRAM_MAX_BYTES: usize = 65_507;
+/// Room for the sender's address in front of a payload.
+pub const ADDRESS_BYTES: usize = 24;
+/// A payload begins at a multiple of it, as its address does.
+pub const ALIGN: usize = 8;
+
+/// A datagram to be sent.
+pub struct Datagram {
+    /// Where to; None where the socket is connected.
+    pub address: Option<SocketAddr>,
+    /// The payload, 0 to 65,507 bytes.
+    pub data: Slice,
+}
+
+/// A datagram that came.
+pub struct Arrival {
+    /// `ADDRESS_BYTES` of its sender's address, in the layout of the C ABI's `sockeye_address`,
+    /// then the payload: `sockeye_event_address` finds the one in front of the other. Without any
+    /// byte: a datagram that there was no memory for.
+    pub data: Slice,
+    /// Datagrams that the system dropped before this one for want of room in the socket's buffer,
+    /// since the last report (SO_RXQ_OVFL); 0 where it does not say.
+    pub dropped: u32,
+}
+
+/// An address in the layout of the C ABI's `sockeye_address`: family 4 or 6, port, scope, bytes.
+#[inline]
+pub fn address_bytes(address: SocketAddr) -> [u8; ADDRESS_BYTES] {
+    let mut out = [0; ADDRESS_BYTES];
+    out[2..4].copy_from_slice(&address.port().to_ne_bytes());
+    match address {
+        SocketAddr::V4(v4) => {
+            out[..2].copy_from_slice(&4_u16.to_ne_bytes());
+            out[8..12].copy_from_slice(&v4.ip().octets());
+        }
+        SocketAddr::V6(v6) => {
+            out[..2].copy_from_slice(&6_u16.to_ne_bytes());
+            out[4..8].copy_from_slice(&v6.scope_id().to_ne_bytes());
+            out[8..].copy_from_slice(&v6.ip().octets());
+        }
+    }
+    out
+}
