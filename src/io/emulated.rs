@@ -1,6 +1,6 @@
 //! Readiness made to look like completion: try, arm, retry.
 
-mod datagrams;
+pub(in crate::io) mod datagrams;
 
 use super::bell::Bell;
 use super::op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
@@ -68,7 +68,7 @@ struct Entry {
 const _: () = assert!(size_of::<Option<Entry>>() <= 16 + 2 * size_of::<Socket>());
 
 /// What a try left.
-enum Tried {
+pub(in crate::io) enum Tried {
     Done(Outcome),
     Blocked(Op),
     /// No memory to receive into.
@@ -230,7 +230,7 @@ impl Entry {
 }
 
 /// Bytes that a completion brings.
-fn received(completion: &Completion) -> usize {
+pub(in crate::io) fn received(completion: &Completion) -> usize {
     match &completion.outcome {
         Outcome::Received(Ok(slice), _) => slice.len(),
         Outcome::ReceivedFrom(Ok(all)) => all.iter().map(|arrival| arrival.data.len()).sum(),

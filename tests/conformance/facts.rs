@@ -8,7 +8,6 @@ use crate::common::{Setup, child, frame, suite, text_of};
 use socket2::{SockRef, Socket};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::facts::sockeye_net_info;
-use std::collections::BTreeSet;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
@@ -84,9 +83,8 @@ pub fn memory_of_an_idle_net(setup: Setup) {
     host.finish();
 }
 
-/// The net's own socket to the peer at this port, among the descriptors that are new.
-fn socket_to(port: u16, before: &BTreeSet<RawFd>) -> Socket {
-    let fresh: Vec<RawFd> = descriptors().difference(before).copied().collect();
+/// The net's own socket to the peer at this port.
+fn socket_to(port: u16) -> Socket {
     let to_port = |&fd: &RawFd| {
         // SAFETY: it is open, and stays so while the net has its connection.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -94,7 +92,7 @@ fn socket_to(port: u16, before: &BTreeSet<RawFd>) -> Socket {
         let peer = socket.peer_addr().ok()?.as_socket()?;
         (peer.port() == port).then(|| socket.try_clone().expect("a descriptor more"))
     };
-    fresh.iter().find_map(to_port).expect("a socket with this peer")
+    descriptors().iter().find_map(to_port).expect("a socket with this peer")
 }
 
 /// What an endpoint says of its sockets is what the system has, accepted or connected.
@@ -109,13 +107,11 @@ pub fn options_of_sockets(setup: Setup) {
                 endpoint.send_buffer_bytes = if on { 30_000 } else { 0 };
             };
             let (door, plain) = (host.door_with("", change), host.door(""));
-            let before = descriptors();
             let (peer, _) = host.meet(door);
-            let accepted = socket_to(peer.address().port(), &before);
-            let before = descriptors();
+            let accepted = socket_to(peer.address().port());
             let near = host.connect_with(&format!("tcp://127.0.0.1:{}", plain.port), change);
             host.until("OPENED", |host| host.kinds_of(near) == [Kind::Opened]);
-            let connected = socket_to(plain.port, &before);
+            let connected = socket_to(plain.port);
             for socket in [accepted, connected] {
                 assert_eq!(socket.tcp_nodelay().expect("an option"), on);
                 assert_eq!(socket.keepalive().expect("an option"), on);

@@ -24,7 +24,7 @@ pub struct Datagrams {
 
 impl Datagrams {
     /// The second answer: the lane is drained, a further try would block.
-    pub(super) fn try_recv_from(
+    pub(in crate::io) fn try_recv_from(
         &mut self,
         token: Token,
         socket: &Socket,
@@ -60,14 +60,14 @@ impl Datagrams {
     }
 
     /// Begins the chunk anew if nobody has any of it.
-    pub(super) fn rewind(&mut self) {
+    pub(in crate::io) fn rewind(&mut self) {
         if let Some(chunk) = &mut self.chunk {
             chunk.rewind();
         }
     }
 
     /// The socket goes.
-    pub(super) fn forget(&mut self, token: Token) {
+    pub(in crate::io) fn forget(&mut self, token: Token) {
         self.lost.remove(&token);
     }
 }
@@ -94,7 +94,7 @@ fn place(chunk: &mut Chunk, received: &Received, last: bool, setup: &Setup) -> O
 }
 
 /// The second answer: the lane is full, a further try would block.
-pub(super) fn try_send_to(socket: &Socket, all: Vec<Datagram>) -> (Tried, bool) {
+pub(in crate::io) fn try_send_to(socket: &Socket, all: Vec<Datagram>) -> (Tried, bool) {
     match sys::send_batch(socket, &all) {
         Err(error) if sys::would_block(&error) => (Tried::Blocked(Op::SendTo(all)), false),
         Err(error) if sys::no_buffers(&error) => (Tried::Later(Op::SendTo(all)), false),

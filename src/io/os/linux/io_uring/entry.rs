@@ -23,14 +23,16 @@ pub enum Kind {
     /// Receives once into a chunk of the engine's.
     Into = 2,
     Accept = 3,
-    /// Sends or connects.
+    /// Sends or connects, or waits for room to send datagrams.
     Out = 4,
+    /// Waits for datagrams.
+    Poll = 5,
     /// Ends one of the above, whose kind is told by the bits above.
-    Cancel = 5,
+    Cancel = 6,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Multi, Kind::Once, Kind::Into, Kind::Accept, Kind::Out, Kind::Cancel];
+const KINDS: [Kind; 7] =
+    [Kind::Multi, Kind::Once, Kind::Into, Kind::Accept, Kind::Out, Kind::Poll, Kind::Cancel];
 
 /// The user data of an operation.
 pub fn name(token: Token, kind: Kind) -> u64 {
@@ -40,7 +42,7 @@ pub fn name(token: Token, kind: Kind) -> u64 {
 /// Whose operation completed, and which. Of a cancel: what it was to end.
 pub fn read(user_data: u64) -> (Token, Kind, Option<Kind>) {
     let token = Token(user_data & ((1 << TOKEN_BITS) - 1));
-    let kind = |bits: u64| KINDS[(bits & 7).min(5) as usize];
+    let kind = |bits: u64| KINDS[(bits & 7).min(6) as usize];
     let (which, target) = (kind(user_data >> TOKEN_BITS), kind(user_data >> (TOKEN_BITS + 3)));
     (token, which, (which == Kind::Cancel).then_some(target))
 }
@@ -59,6 +61,7 @@ pub enum Inward {
     Nothing,
     Accept,
     Recv,
+    RecvFrom,
 }
 
 /// A socket that the engine lent.
@@ -75,7 +78,8 @@ pub struct Entry {
     pub stopping: bool,
     /// The engine closes it: what is received is dropped.
     pub closing: bool,
-    /// Whole buffers come: it receives one at a time, so that nothing piles up here.
+    /// Whole buffers come: it receives one at a time, so that nothing piles up here. Of datagrams:
+    /// more are there, so the next are received without a poll.
     pub bulk: bool,
     /// It is among those to be served without the kernel.
     pub runnable: bool,
@@ -154,6 +158,7 @@ impl Entry {
         match std::mem::replace(&mut self.inward, Inward::Nothing) {
             Inward::Nothing => None,
             Inward::Accept => Some(Op::Accept),
+            Inward::RecvFrom => Some(Op::RecvFrom),
             Inward::Recv => Some(Op::Recv(self.behind.as_mut().and_then(|it| it.chunk.take()))),
         }
     }

@@ -26,14 +26,16 @@ impl Uring {
         }
         if entry.has_surplus() {
             if !mem::replace(&mut entry.runnable, true) {
-                self.runnable.push(token);
+                self.runnable.push_back(token);
             }
             return;
         }
-        let fd = entry.fd();
-        if entry.inward == Inward::Accept {
-            return self.ask_accept(token);
+        match entry.inward {
+            Inward::Accept => return self.ask_accept(token),
+            Inward::RecvFrom => return self.ask_from(token),
+            _ => {}
         }
+        let fd = entry.fd();
         let given = entry.behind.as_mut().and_then(|behind| behind.chunk.as_mut());
         let given = given.map(Chunk::spare);
         let (kind, operation) = match (entry.flying, given) {

@@ -8,17 +8,22 @@
 //! * A receive into the engine's own chunk is a single one, straight to it.
 //! * An accept is a single one, followed by accept4(2) for those that came at once: the repeating
 //!   kind does not tell who connected.
+//! * Datagrams come and go in batches by recvmmsg(2) and sendmmsg(2), for which the ring has no
+//!   operation; it polls for them.
 //! * What the kernel reads or writes stays at its place until the completion of the operation is
 //!   reaped. Its user data names the socket with its generation, so that a late completion is
 //!   nobody else's.
 
+mod datagrams;
 mod entry;
 mod inward;
 mod outward;
 mod ring;
 mod stock;
 
+use crate::buf::CHUNK_BYTES;
 use crate::io::bell::Bell;
+use crate::io::emulated::datagrams::Datagrams;
 use crate::io::emulated::{LATER, TURN_BYTES};
 use crate::io::op::{Completion, Lane, Op, Role, Token};
 use crate::io::os::unix::sys;
@@ -28,6 +33,7 @@ use io_uring::{cqueue, squeue};
 use outward::Outward;
 use ring::Ring;
 use socket2::Socket;
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::os::fd::FromRawFd;
@@ -43,9 +49,10 @@ pub struct Uring {
     entries: Vec<Option<Entry>>,
     /// Operations in the kernel that may touch memory of ours.
     flying: usize,
-    /// Sockets whose receive can be answered with what is parked.
-    runnable: Vec<Token>,
-    /// Receives that found no buffer.
+    /// Sockets whose receive can be answered without the kernel telling first: with what is parked,
+    /// or with more datagrams.
+    runnable: VecDeque<Token>,
+    /// Receives that found no memory.
     starved: Vec<Token>,
     /// Operations to be begun again after `LATER` at most: the system was short of memory.
     later: Vec<(Token, Lane)>,
@@ -54,6 +61,8 @@ pub struct Uring {
     /// Boxes for lane Out to be used again.
     #[expect(clippy::vec_box, reason = "the kernel knows what is in a box by its place")]
     spare: Vec<Box<Outward>>,
+    /// What receives of datagrams need; made with the first.
+    datagrams: Option<Box<Datagrams>>,
 }
 
 impl Uring {
@@ -104,6 +113,7 @@ impl Uring {
                 0
             }
             Kind::Into => self.received_into(token, reaped.result(), done),
+            Kind::Poll => self.polled(token, reaped.result(), done),
             _ => self.received(token, reaped, more, done),
         }
     }
@@ -118,6 +128,25 @@ impl Uring {
         };
         if lives {
             self.stop(token, target);
+        }
+    }
+
+    /// Answers receives that need not wait, the first `count` of them or as many bytes as a turn
+    /// may bring; those that are left come first in the next.
+    fn serve(&mut self, count: usize, done: &mut Vec<Completion>) {
+        let mut bytes = 0;
+        for _ in 0..count {
+            if bytes >= TURN_BYTES {
+                return;
+            }
+            let Some(token) = self.runnable.pop_front() else { return };
+            let Some(entry) = self.entry(token) else { continue };
+            entry.runnable = false;
+            bytes += match entry.inward {
+                Inward::Recv if entry.has_surplus() => self.deliver(token, done),
+                Inward::RecvFrom if entry.flying.is_none() => self.receive_from(token, done),
+                _ => 0,
+            };
         }
     }
 
@@ -137,12 +166,25 @@ impl Uring {
     fn revive(&mut self) {
         if !self.starved.is_empty() {
             // Thirst first: a block that comes back between the two rings the bell.
-            self.stock.pool().thirst();
+            self.stock.setup().pool.thirst();
         }
         self.stock.fill();
-        if !self.stock.is_dry() {
-            for token in mem::take(&mut self.starved) {
-                self.ask(token);
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.rewind();
+        }
+        if self.starved.is_empty() {
+            return;
+        }
+        let (dry, room) = (self.stock.is_dry(), self.stock.setup().pool.has_room(CHUNK_BYTES));
+        if dry && !room {
+            return;
+        }
+        for token in mem::take(&mut self.starved) {
+            let Some(entry) = self.entry(token) else { continue };
+            match entry.inward {
+                // Datagrams go to a chunk of their own.
+                Inward::RecvFrom if !room => self.starved.push(token),
+                _ => self.ask(token),
             }
         }
     }
@@ -160,11 +202,12 @@ impl Proactor for Uring {
             stock,
             entries: Vec::new(),
             flying: 0,
-            runnable: Vec::new(),
+            runnable: VecDeque::new(),
             starved: Vec::new(),
             later: Vec::new(),
             cancelled: Vec::new(),
             spare: Vec::new(),
+            datagrams: None,
         })
     }
 
@@ -193,6 +236,9 @@ impl Proactor for Uring {
             self.stop(token, Kind::Multi);
             self.begin();
         }
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.forget(token);
+        }
         while let Some(None) = self.entries.last() {
             self.entries.pop();
         }
@@ -204,25 +250,21 @@ impl Proactor for Uring {
 
     fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {
         let lane = op.lane();
-        let spare = if lane == Lane::Out { self.spare.pop() } else { None };
         let Some(entry) = self.entry(token) else {
             return done.push(Completion { token, lane, outcome: op.fail(cancelled()) });
         };
         match op {
-            Op::RecvFrom | Op::SendTo(_) => {
-                let outcome = op.fail(io::ErrorKind::Unsupported.into());
-                return done.push(Completion { token, lane, outcome });
-            }
             Op::Accept => entry.inward = Inward::Accept,
+            Op::RecvFrom => entry.inward = Inward::RecvFrom,
             Op::Recv(chunk) => {
                 entry.inward = Inward::Recv;
                 if chunk.is_some() {
                     entry.behind().chunk = chunk;
                 }
             }
+            Op::SendTo(all) => return self.send_to(token, all, done),
             op => {
-                let outward = entry.outward.insert(spare.unwrap_or_else(Outward::new));
-                outward.op = Some(op);
+                self.put_outward(token, op);
                 return self.send(token);
             }
         }
@@ -275,20 +317,14 @@ impl Proactor for Uring {
         done.append(&mut self.cancelled);
         self.retry();
         let mut bytes = 0;
-        let mut runnable = mem::take(&mut self.runnable);
+        // What becomes so in this turn is served in the next.
+        let runnable = self.runnable.len();
         while bytes < TURN_BYTES
             && let Some(reaped) = self.ring.as_mut().and_then(Ring::next)
         {
             bytes += self.reaped(&reaped, done);
         }
-        for token in runnable.drain(..) {
-            let Some(entry) = self.entry(token) else { continue };
-            entry.runnable = false;
-            if entry.inward == Inward::Recv && entry.has_surplus() {
-                self.deliver(token, done);
-            }
-        }
-        self.runnable.append(&mut runnable);
+        self.serve(runnable, done);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Lane Out: sends and connects.
+//! Lane Out: sends and connects, and the wait for room to send datagrams.
 
 use super::Uring;
 use super::entry::Kind;
@@ -38,7 +38,8 @@ impl Outward {
                 return Some(opcode::Connect::new(fd, to.as_ptr().cast(), to.len()).build());
             }
             Op::Send(train) => train,
-            Op::Accept | Op::Recv(_) | Op::RecvFrom | Op::SendTo(_) => return None,
+            Op::SendTo(_) => return Some(opcode::PollAdd::new(fd, libc::POLLOUT as u32).build()),
+            Op::Accept | Op::Recv(_) | Op::RecvFrom => return None,
         };
         let first = train.slices().next()?;
         if first.len() == train.len() {
@@ -88,10 +89,21 @@ impl Uring {
             let outcome = match op {
                 Op::Send(train) => Outcome::Sent(answer, train),
                 Op::Connect(_) => Outcome::Connected(answer.map(drop)),
-                op => op.fail(cancelled()),
+                Op::SendTo(all) if answer.is_ok() && !closing => {
+                    return self.send_to(token, all, done);
+                }
+                op => op.fail(answer.err().unwrap_or_else(cancelled)),
             };
             done.push(Completion { token, lane: Lane::Out, outcome });
         }
+    }
+
+    /// Keeps what the engine asked for on lane Out.
+    #[inline]
+    pub(super) fn put_outward(&mut self, token: Token, op: Op) {
+        let spare = self.spare.pop();
+        let Some(entry) = self.entry(token) else { return };
+        entry.outward.insert(spare.unwrap_or_else(Outward::new)).op = Some(op);
     }
 
     #[inline]

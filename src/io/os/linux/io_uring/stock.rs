@@ -2,7 +2,7 @@
 //! io_uring_register(2), IORING_REGISTER_PBUF_RING. Sockets share them, so that an idle one has
 //! none.
 
-use crate::buf::{ARENA_BYTES, Chunk, Pool, Slice};
+use crate::buf::{ARENA_BYTES, Chunk, Slice};
 use crate::io::emulated::with_room;
 use crate::io::proactor::Setup;
 use io_uring::types::BufRingEntry;
@@ -169,9 +169,9 @@ impl Stock {
         buffer.take(len)
     }
 
-    /// Where receive memory comes from.
-    pub fn pool(&self) -> &Pool {
-        &self.setup.pool
+    /// What it was made with.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
     }
 
     /// Bytes that one receive may bring.
