@@ -33,8 +33,7 @@ fn listen(address: &SockAddr, options: &SocketOptions) -> io::Result<(Socket, Op
         let file = local::listen(&socket, address, backlog)?;
         return Ok((socket, file));
     };
-    // So that a server that was ended can start again while old connections are in TIME_WAIT.
-    socket.set_reuse_address(true)?;
+    sys::claim_address(&socket)?;
     if internet.is_ipv6() {
         socket.set_only_v6(!internet.ip().is_unspecified())?;
     }

@@ -66,6 +66,7 @@ impl Net {
         pick: impl FnOnce(Model, Open) -> Result<Arc<Crew>, Refusal>,
     ) -> Result<Arc<Net>, Refusal> {
         let drive = resolve_drive(&config)?;
+        sys::start().map_err(|error| Refusal::system("sockets cannot be had", &error))?;
         let model = config.model;
         let crew = pick(model, Open { config, drive: drive.0 }).map_err(|refusal| {
             let words = format!("model {}: {}", model.resolve().name(), refusal.words);

@@ -49,7 +49,7 @@ pub struct Slot {
 }
 
 // Every connection has one, idle or not.
-const _: () = assert!(size_of::<Slot>() <= 192);
+const _: () = assert!(size_of::<Slot>() <= (size_of::<Conn>() + 32).next_multiple_of(64));
 
 /// A locked slot that holds what its token names.
 pub struct Held<'a> {

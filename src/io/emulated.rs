@@ -278,7 +278,7 @@ impl<R: Readiness> Emulated<R> {
         };
         match tried {
             Tried::Done(outcome) => {
-                if drained && entry.added {
+                if drained && entry.added && (lane == Lane::In || R::PART_BLOCKS) {
                     entry.ready[lane as usize] = false;
                     self.poller.blocked(token, lane);
                 }

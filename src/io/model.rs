@@ -67,11 +67,15 @@ impl Model {
 #[cfg(target_os = "linux")]
 const AUTO: Model = Model::Epoll;
 #[cfg(windows)]
-const AUTO: Model = Model::Iocp;
+const AUTO: Model = Model::Tokio;
 #[cfg(not(any(target_os = "linux", windows)))]
 const AUTO: Model = Model::Tokio;
 
 /// Why AUTO means what it means, for `sockeye_net_get_info`.
+#[cfg(windows)]
+pub const AUTO_REASON: &str = "what this version has in place of IOCP, which it does not have yet";
+/// Why AUTO means what it means, for `sockeye_net_get_info`.
+#[cfg(not(windows))]
 pub const AUTO_REASON: &str = "the fastest model of this platform that needs no special permission";
 
 /// Work that wants the model as a type. The engine brings it, so that this room does not name it.
@@ -101,11 +105,18 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         Model::Select => {
             visitor.visit::<super::emulated::Emulated<super::os::unix::select::Select>>()
         }
-        #[cfg(unix)]
         Model::Tokio => visitor.visit::<super::emulated::Emulated<super::tokio::Tokio>>(),
-        Model::EventSelect | Model::OverlappedEvent | Model::OverlappedRoutine | Model::Iocp
-            if cfg!(not(windows)) =>
-        {
+        #[cfg(windows)]
+        Model::Select => {
+            visitor.visit::<super::emulated::Emulated<super::os::windows::select::Select>>()
+        }
+        #[cfg(windows)]
+        Model::Poll => visitor.visit::<super::emulated::Emulated<super::os::windows::poll::Poll>>(),
+        #[cfg(windows)]
+        Model::EventSelect => visitor
+            .visit::<super::emulated::Emulated<super::os::windows::event_select::EventSelect>>(),
+        #[cfg(not(windows))]
+        Model::EventSelect | Model::OverlappedEvent | Model::OverlappedRoutine | Model::Iocp => {
             visitor.absent("this model exists on Windows only")
         }
         #[cfg(not(target_os = "linux"))]

@@ -27,6 +27,9 @@ pub trait Readiness: Send + Sized + 'static {
     /// Sockets one worker can watch.
     const SOCKETS_MAX: Option<u32> = None;
 
+    /// A send that was taken in part counts as one that blocked: room is told of all the same.
+    const PART_BLOCKS: bool = true;
+
     /// A poller that watches nothing but its bell.
     fn open() -> io::Result<(Self, Bell)>;
 

@@ -7,6 +7,7 @@ pub mod host;
 pub mod message;
 pub mod net;
 pub mod peer;
+#[cfg_attr(windows, path = "process_windows.rs")]
 pub mod process;
 pub mod random;
 pub mod rules;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The models under test: a new one is one line here, with its module's name and its number.
+#[cfg(not(windows))]
 macro_rules! for_models {
     ($make:ident! $given:tt) => {
         $make! { @model epoll SOCKEYE_MODEL_EPOLL $given }
@@ -36,6 +38,15 @@ macro_rules! for_models {
         $make! { @model select SOCKEYE_MODEL_SELECT $given }
         $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }
         $make! { @model io_uring SOCKEYE_MODEL_IO_URING $given }
+    };
+}
+#[cfg(windows)]
+macro_rules! for_models {
+    ($make:ident! $given:tt) => {
+        $make! { @model select SOCKEYE_MODEL_SELECT $given }
+        $make! { @model poll SOCKEYE_MODEL_POLL $given }
+        $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }
+        $make! { @model event_select SOCKEYE_MODEL_EVENT_SELECT $given }
     };
 }
 pub(crate) use for_models;
@@ -176,15 +187,19 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Whether the model can run here; if not, says why.
-    pub fn available(self) -> bool {
+    fn probe(self) -> sockeye_model_info {
         let mut info = MaybeUninit::<sockeye_model_info>::zeroed();
         // SAFETY: the struct is plain numbers, writable, and its size is given.
-        let info = unsafe {
+        unsafe {
             let size = size_of::<sockeye_model_info>();
             assert_eq!(sockeye_model_probe(self.model, info.as_mut_ptr(), size), words::OK);
             info.assume_init()
-        };
+        }
+    }
+
+    /// Whether the model can run here; if not, says why.
+    pub fn available(self) -> bool {
+        let info = self.probe();
         if info.available == 0 {
             println!("skipped: {}", text_of(&info.reason));
             return false;
@@ -205,7 +220,7 @@ impl Setup {
     /// Whether several threads may poll in turns. A bound model without worker threads belongs to
     /// the first that does.
     pub fn polls_anywhere(self) -> bool {
-        let anywhere = !self.is_bound() || self.drive.has_threads();
+        let anywhere = !self.is_bound();
         if !anywhere {
             println!("left out: the model is bound to the thread that polled first");
         }
@@ -218,6 +233,24 @@ impl Setup {
             words::DRIVE_LEND if self.is_bound() => words::DRIVE_POOL,
             number => number,
         }
+    }
+
+    /// Whether one worker of the model can watch so many sockets; if not, says so.
+    pub fn holds(self, sockets: u32) -> bool {
+        let max = self.probe().sockets_max;
+        let holds = max == 0 || sockets <= max || self.drive.has_threads();
+        if !holds {
+            println!("skipped: a worker of this model watches {max} sockets, not {sockets}");
+        }
+        holds
+    }
+
+    /// Whether the system resets a connection when it should; if not, says so.
+    pub fn resets(self) -> bool {
+        if !process::resets() {
+            println!("skipped: this system ends a connection that it should reset");
+        }
+        process::resets()
     }
 
     pub fn config(self, change: impl FnOnce(&mut sockeye_config)) -> sockeye_config {

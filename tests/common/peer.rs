@@ -6,6 +6,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+fn is_reset(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
+}
+
 /// How a connection ended for the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -57,7 +61,8 @@ impl Peer {
                 Ok(0) => self.end = Some(End::Fin),
                 Ok(count) => self.got.extend_from_slice(&room[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                // Windows tells some resets as the system's own decision.
+                Err(error) if is_reset(error.kind()) => {
                     self.end = Some(End::Reset);
                 }
                 Err(error) => panic!("a peer's read failed: {error}"),

@@ -1,8 +1,20 @@
-//! What the system says about a process: memory, time, threads, descriptors.
+//! What the system says about a process: memory, time, threads, descriptors. Of Linux;
+//! `process_windows.rs` is its twin.
 
+use socket2::{SockRef, Socket};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
+
+/// What the system answers when nobody listens.
+pub const NOBODY_LISTENS: i32 = libc::ECONNREFUSED;
+/// What the system says of a connection that its peer has reset.
+pub const RESET_BY_PEER: i32 = libc::ECONNRESET;
+/// What the system says where no way leads.
+pub const NO_ROUTE: i32 = libc::ENETUNREACH;
+/// The system keeps twice the buffer that it is asked for.
+pub const BUFFER_FACTOR: usize = 2;
 
 fn words_of(path: &str) -> Vec<u64> {
     let text = fs::read_to_string(path).expect("/proc is there");
@@ -31,6 +43,12 @@ pub fn cpu_time(pid: u32) -> Duration {
 /// Threads of this process.
 pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").expect("/proc is there").count()
+}
+
+/// The system's numbers of this process's threads.
+pub fn thread_numbers() -> Vec<i32> {
+    let listing = fs::read_dir("/proc/self/task").expect("/proc is there");
+    listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Whether a thread of this process sleeps in the system.
@@ -74,6 +92,38 @@ pub fn closes_on_exec(descriptor: i32) -> bool {
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).expect("has flags");
     let flags = i32::from_str_radix(flags.trim(), 8).expect("octal");
     flags & libc::O_CLOEXEC != 0
+}
+
+/// Another descriptor of a socket among the descriptors of this process.
+pub fn socket_of(descriptor: i32) -> Option<Socket> {
+    // SAFETY: it is open, and stays so while the net has its connection.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    SockRef::from(&descriptor).try_clone().ok()
+}
+
+/// The time after which an idle connection is asked whether it lives.
+pub fn keepalive_time(socket: &Socket) -> Option<Duration> {
+    Some(socket.tcp_keepalive_time().expect("an option"))
+}
+
+/// Whether what a host waits on is signalled within so many milliseconds.
+pub fn signalled(handle: i32, timeout_ms: i32) -> bool {
+    let mut entry = libc::pollfd { fd: handle, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, this function's own.
+    let count = unsafe { libc::poll(&mut entry, 1, timeout_ms) };
+    assert!(count >= 0 && entry.revents & !libc::POLLIN == 0, "{:#x}", entry.revents);
+    count == 1
+}
+
+/// Leaves this thread, and those it makes, in a network without routes. False: not allowed to.
+pub fn leave_network() -> bool {
+    // SAFETY: changes only this thread's network.
+    unsafe { libc::unshare(libc::CLONE_NEWNET) == 0 }
+}
+
+/// Whether a socket that is closed with no time to linger resets its connection.
+pub fn resets() -> bool {
+    true
 }
 
 /// Sets how many descriptors this process may have, or as many as it can get.

@@ -14,6 +14,8 @@ mod callbacks;
 mod close;
 mod connect;
 mod datagram_ends;
+// What Linux tells of datagrams: reports of the network, and what it dropped.
+#[cfg(unix)]
 mod datagram_trouble;
 mod datagrams;
 mod drive;
@@ -29,6 +31,7 @@ mod io_uring;
 mod keys;
 mod lifecycle;
 mod listen;
+#[cfg(unix)]
 mod local;
 mod log;
 mod message;
@@ -44,5 +47,8 @@ mod shutdown;
 mod spin;
 mod storm;
 mod timeouts;
+#[cfg(unix)]
 mod trouble;
+#[cfg(unix)]
+mod unix_host;
 mod waiting;

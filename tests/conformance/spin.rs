@@ -1,7 +1,7 @@
 //! `spin_us`: looking again and again before sleeping. It changes nothing but the time that
 //! things take: everything that ends a sleep ends a spin, and a spin ends.
 
-use crate::common::process::{sleeps, thread_number, threads};
+use crate::common::process::{sleeps, thread_number, thread_numbers, threads};
 use crate::common::words::*;
 use crate::common::{Setup, child, suite, wait_for};
 use crate::drive::{SHORT_US, quiet};
@@ -47,7 +47,7 @@ pub fn all_sleep_again(setup: Setup) {
         return;
     }
     child::alone(setup, || {
-        let before = numbers();
+        let before = thread_numbers();
         let mut host =
             setup.host_with(|config| (config.spin_us, config.lease_us) = (500, SHORT_US));
         let door = host.door("");
@@ -65,7 +65,7 @@ pub fn all_sleep_again(setup: Setup) {
             });
             wait_for("a poller", || poller.load(SeqCst) != 0);
             quiet(&host.net);
-            let ours = || numbers().into_iter().filter(|number| !before.contains(number));
+            let ours = || thread_numbers().into_iter().filter(|number| !before.contains(number));
             wait_for("sleep", || ours().all(sleeps));
             let turns = host.net.stats().turns;
             thread::park_timeout(Duration::from_millis(50));
@@ -76,12 +76,6 @@ pub fn all_sleep_again(setup: Setup) {
         });
         host.finish();
     });
-}
-
-/// The system's numbers of this process's threads.
-fn numbers() -> Vec<i32> {
-    let listing = std::fs::read_dir("/proc/self/task").expect("/proc is there");
-    listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// A poll's time is its own, not the spin's, and not both.

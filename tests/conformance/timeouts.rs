@@ -176,6 +176,9 @@ pub fn none_by_default(setup: Setup) {
 
 /// Two hundred timeouts, due at nearly one time, all come, none twice and none early.
 pub fn many_at_once(setup: Setup) {
+    if !setup.holds(201) {
+        return;
+    }
     let mut host = setup.host();
     let door = door(&mut host, |endpoint| endpoint.idle_timeout_ms = LIMIT_MS);
     let met: Vec<_> = (0..200).map(|_| meet_quietly(&mut host, door)).collect();

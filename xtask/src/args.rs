@@ -34,6 +34,8 @@ Usage: cargo xtask <task> [options]
               --workload TEXT workloads whose name has TEXT in it
               --write         write the report and its charts to docs/bench
               --sanitize      instead: every form of every server under the sanitizers
+  windows   build the library for Windows, and run the suite under Wine
+              --only TEXT     tests whose name has TEXT in it
   install   install what the tasks above need and this machine lacks
   help      this text
 ";
@@ -49,6 +51,7 @@ pub enum Task {
     Tidy,
     Header { check: bool },
     Bench(Bench),
+    Windows(Windows),
     Install,
     Help,
 }
@@ -111,6 +114,12 @@ pub struct Bench {
     pub sanitize: bool,
 }
 
+/// Options of `windows`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Windows {
+    pub only: String,
+}
+
 impl Bench {
     /// What is written is a report of everything, and the sanitizers measure nothing.
     fn checked(&self) -> Result<()> {
@@ -157,6 +166,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Bench(bench), Long("workload")) => bench.workload = parser.value()?.string()?,
             (Task::Bench(bench), Long("write")) => bench.write = true,
             (Task::Bench(bench), Long("sanitize")) => bench.sanitize = true,
+            (Task::Windows(windows), Long("only")) => windows.only = parser.value()?.string()?,
             (_, other) => return Err(other.unexpected().into()),
         }
     }
@@ -176,6 +186,7 @@ fn named(name: &str) -> Result<Task> {
         "tidy" => Task::Tidy,
         "header" => Task::Header { check: false },
         "bench" => Task::Bench(Bench::default()),
+        "windows" => Task::Windows(Windows::default()),
         "install" => Task::Install,
         "help" => Task::Help,
         _ => bail!("no task '{name}'; `cargo xtask help` lists them"),

@@ -20,6 +20,8 @@ pub enum Need {
     Rustfmt,
     Clippy,
     Nextest,
+    MingwCc,
+    Wine,
     /// The system's own compiler, and the source of its standard library.
     OtherRustc,
 }
@@ -54,6 +56,8 @@ pub const TEST: &[Need] = &[
 
 /// For `test`, where rustup has not the targets of `unix`.
 pub const UNIX: &[Need] = &[Need::OtherRustc];
+/// For `windows`.
+pub const WINDOWS: &[Need] = &[Need::MingwCc, Need::Wine, Need::Nextest];
 /// It brings the source of its standard library, from which any target's can be built.
 pub const OTHER_RUSTC: &str = "/usr/bin/rustc";
 
@@ -92,11 +96,16 @@ impl Need {
             }
             Self::Rustfmt => (&["cargo", "fmt", "--version"], Source::Rustup("rustfmt")),
             Self::Clippy => (&["cargo", "clippy", "--version"], Source::Rustup("clippy")),
-            Self::Nextest => (&["cargo", "nextest", "--version"], Source::Cargo("cargo-nextest")),
+            Self::MingwCc => (
+                &["x86_64-w64-mingw32-gcc-posix", "--version"],
+                Source::Apt(&["gcc-mingw-w64-x86-64-posix"]),
+            ),
+            Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
             Self::OtherRustc => (
                 &["ls", OTHER_RUSTC, "/usr/lib/rustlib/src/rust/library/std/src/lib.rs"],
                 Source::Apt(&["rustc-web", "rust-web-src"]),
             ),
+            Self::Nextest => (&["cargo", "nextest", "--version"], Source::Cargo("cargo-nextest")),
         };
         Tool { probe, source }
     }
@@ -112,6 +121,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, TEST)?;
     ensure(workspace, BENCH)?;
     ensure(workspace, UNIX)?;
+    ensure(workspace, WINDOWS)?;
     println!("everything the tasks need is there");
     Ok(())
 }

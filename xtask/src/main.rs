@@ -18,6 +18,7 @@ mod symbols;
 mod test;
 mod tidy;
 mod unix;
+mod windows;
 mod workspace;
 
 use args::Task;
@@ -45,6 +46,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Tidy => tidy::run(&workspace).map(|note| println!("{note}")),
         Task::Header { check } => header::run(&workspace, check).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Windows(options) => windows::run(&workspace, &options),
         Task::Install => install::run(&workspace),
         Task::Help => {
             print!("{}", args::USAGE);

@@ -17,6 +17,18 @@ pub fn check(workspace: &Workspace) -> Result<String> {
     Ok(format!("{} functions", declared.len()))
 }
 
+/// The same of a library for Windows, whose import library nm has listed.
+pub fn check_imports(workspace: &Workspace, listed: &str) -> Result<String> {
+    let path = workspace.root.join("include/sockeye.h");
+    let header = std::fs::read_to_string(&path).context("cannot read include/sockeye.h")?;
+    let declared = declared(&header);
+    // Beside its functions an import library has parts that bind it to the library's name.
+    let functions: String =
+        listed.lines().filter(|line| line.contains(" T ")).collect::<Vec<_>>().join("\n");
+    compare(&declared, &exported(&functions))?;
+    Ok(format!("{} functions", declared.len()))
+}
+
 /// The functions of a header: the name before the first `(` behind each `SOCKEYE_API`.
 fn declared(header: &str) -> BTreeSet<String> {
     let code = c_text::code(header);

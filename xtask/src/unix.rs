@@ -31,7 +31,7 @@ pub fn check(workspace: &Workspace) -> Result<String> {
 }
 
 /// Whether the toolchain in use has the target's standard library.
-fn installed(target: &str) -> bool {
+pub fn installed(target: &str) -> bool {
     let mut command = Command::new("rustc");
     command.args(["--print", "target-libdir", "--target", target]);
     shell::stdout(&mut command).is_ok_and(|folder| Path::new(folder.trim()).is_dir())

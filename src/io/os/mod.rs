@@ -4,6 +4,10 @@
 pub mod linux;
 #[cfg(unix)]
 pub mod unix;
+#[cfg(windows)]
+pub mod windows;
 
 #[cfg(unix)]
 pub use unix::{local, sys};
+#[cfg(windows)]
+pub use windows::{local, sys};

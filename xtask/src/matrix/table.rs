@@ -57,7 +57,9 @@ fn row(book: &Book, results: &Results, model: &Model) -> String {
     let Model { name, place, words } = model;
     let module = module(model);
     if !is_built(results, model) {
-        return format!("| `{name}` | {place} | – | – | {NOT_BUILT} |\n");
+        // Not on this system; what its entry says of it comes from another.
+        let words = if words.is_empty() { NOT_BUILT } else { words };
+        return format!("| `{name}` | {place} | – | – | {words} |\n");
     }
     if let Some(reason) = results.refusal(&module) {
         return format!("| `{name}` | {place} | – | – | cannot run here: {reason} |\n");

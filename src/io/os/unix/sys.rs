@@ -12,6 +12,11 @@ pub use super::datagrams::{Received, Receiver, SLOT_BYTES, prepare_datagrams, se
 pub use super::doorbell::WaitObject;
 pub use super::reactor::Watch;
 
+/// Before the first net of the process. Nothing is to be started here.
+pub fn start() -> io::Result<()> {
+    Ok(())
+}
+
 /// The value of a system call, or its error.
 pub fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
@@ -49,6 +54,11 @@ pub fn socket(domain: Domain, kind: Type) -> io::Result<Socket> {
     let socket = Socket::new(domain, kind, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// Before bind: a server that was ended can start again while old connections are in TIME_WAIT.
+pub fn claim_address(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_address(true)
 }
 
 /// accept4(2): a connection that does not block and does not survive exec.

@@ -1,0 +1,134 @@
+//! Many datagrams a turn: loops of one, as the system takes no more in a call.
+
+use super::sys;
+use crate::io::datagram::{ADDRESS_BYTES, DATAGRAMS_MAX, Datagram};
+use socket2::{MaybeUninitSlice, SockAddr, Socket};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ptr;
+use windows_sys::Win32::Networking::WinSock as winsock;
+
+/// Bytes of memory for one datagram, its address included; what is longer goes to the overhang.
+pub const SLOT_BYTES: usize = 2048;
+/// The payload that a slot has room for.
+const SLOT_ROOM: usize = SLOT_BYTES - ADDRESS_BYTES;
+/// What the largest datagram has beyond a slot, and one byte more.
+const OVERHANG_BYTES: usize = 64 * 1024 - SLOT_ROOM;
+const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// What receives need, made once for all sockets of a worker.
+pub struct Receiver {
+    /// Senders and lengths of the last receive.
+    all: [(SocketAddr, usize); DATAGRAMS_MAX],
+    /// A page of it which no datagram reached costs nothing.
+    overhang: Box<[MaybeUninit<u8>]>,
+}
+
+/// A datagram that was received.
+pub struct Received<'a> {
+    /// Whose it is.
+    pub sender: SocketAddr,
+    /// Bytes of it in its slot, behind the room for the address.
+    pub len: usize,
+    /// The bytes behind those.
+    pub overhang: &'a [u8],
+    /// Datagrams that this socket has lost so far, if the system says.
+    pub drops: Option<u32>,
+}
+
+impl Default for Receiver {
+    fn default() -> Receiver {
+        let overhang = Box::new_uninit_slice(DATAGRAMS_MAX * OVERHANG_BYTES);
+        Receiver { all: [(NOBODY, 0); DATAGRAMS_MAX], overhang }
+    }
+}
+
+/// What an earlier datagram of ours met, told here; it says nothing of what is to be received.
+fn is_of_another(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(winsock::WSAECONNRESET | winsock::WSAENETRESET))
+}
+
+impl Receiver {
+    /// Receives up to `count` datagrams to the slots from `slots` on, each behind the room for an
+    /// address.
+    ///
+    /// # Safety
+    /// `count` slots are the caller's to be written.
+    pub unsafe fn receive(
+        &mut self,
+        socket: &Socket,
+        slots: *mut u8,
+        count: usize,
+    ) -> io::Result<usize> {
+        let (mut at, mut told) = (0, 0);
+        while at < count.min(DATAGRAMS_MAX) {
+            // SAFETY: within the caller's slots, for this call alone.
+            let slot = unsafe {
+                let payload = slots.add(at * SLOT_BYTES + ADDRESS_BYTES);
+                std::slice::from_raw_parts_mut(payload.cast::<MaybeUninit<u8>>(), SLOT_ROOM)
+            };
+            let beyond = &mut self.overhang[at * OVERHANG_BYTES..][..OVERHANG_BYTES];
+            let mut pieces = [MaybeUninitSlice::new(slot), MaybeUninitSlice::new(beyond)];
+            match socket.recv_from_vectored(&mut pieces) {
+                Ok((len, _, sender)) => {
+                    self.all[at] = (sender.as_socket().unwrap_or(NOBODY), len);
+                    at += 1;
+                }
+                Err(error) if is_of_another(&error) && told < DATAGRAMS_MAX => told += 1,
+                Err(_) if at > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(at)
+    }
+
+    /// The datagram `at` of the last receive.
+    pub fn received(&self, at: usize) -> Received<'_> {
+        let (sender, len) = self.all[at];
+        let beyond = len.saturating_sub(SLOT_ROOM).min(OVERHANG_BYTES);
+        let from = self.overhang[at * OVERHANG_BYTES..].as_ptr().cast::<u8>();
+        // SAFETY: the system wrote `beyond` bytes there, and they stay until the next receive.
+        let overhang = unsafe { std::slice::from_raw_parts(from, beyond) };
+        Received { sender, len: len.min(SLOT_ROOM), overhang, drops: None }
+    }
+}
+
+/// Sends as many datagrams as the system takes, from the first on. An error is the first one's.
+pub fn send_batch(socket: &Socket, datagrams: &[Datagram]) -> io::Result<usize> {
+    for (at, datagram) in datagrams.iter().take(DATAGRAMS_MAX).enumerate() {
+        let sent = match datagram.address {
+            Some(address) => socket.send_to(&datagram.data, &SockAddr::from(address)),
+            None => socket.send(&datagram.data),
+        };
+        match sent {
+            Ok(_) => {}
+            Err(_) if at > 0 => return Ok(at),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(datagrams.len().min(DATAGRAMS_MAX))
+}
+
+/// Sets what every datagram socket is to have, where the system knows it: it may send to all of a
+/// network, and what an earlier datagram met is not told by a receive.
+pub fn prepare_datagrams(socket: &Socket) {
+    let _ = socket.set_broadcast(true);
+    let (off, mut answered) = (0_u32, 0);
+    for control in [winsock::SIO_UDP_CONNRESET, winsock::SIO_UDP_NETRESET] {
+        // SAFETY: four readable bytes, no answer but its length. Some systems do not know it.
+        unsafe {
+            winsock::WSAIoctl(
+                sys::raw(socket),
+                control,
+                (&raw const off).cast(),
+                4,
+                ptr::null_mut(),
+                0,
+                &mut answered,
+                ptr::null_mut(),
+                None,
+            )
+        };
+    }
+}

@@ -1,0 +1,40 @@
+//! A socket in tokio's reactor, which asks the system's socket driver through a completion port.
+
+use crate::io::op::Lane;
+use socket2::Socket;
+use std::io;
+use std::net;
+use std::task::{Context, Poll};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// What the reactor knows of one socket, by a handle of its own: a registration that fails closes
+/// the handle it was given. Listeners are streams here, as only their readiness is asked for.
+pub struct Watch(TcpStream);
+
+impl Watch {
+    /// Registers a socket with the reactor of the runtime that is entered.
+    pub fn new(socket: &Socket) -> io::Result<Watch> {
+        TcpStream::from_std(net::TcpStream::from(socket.try_clone()?)).map(Watch)
+    }
+
+    /// Whether a try on the lane is worth it; if not, has the waker called when it is. The answer
+    /// is that of `Ready::ended`: an end is not told apart here, so a short receive never means
+    /// that nothing is left.
+    pub fn poll(&self, lane: Lane, context: &mut Context) -> Poll<bool> {
+        let told = match lane {
+            Lane::In => self.0.poll_read_ready(context),
+            Lane::Out => self.0.poll_write_ready(context),
+        };
+        told.map(|_| true)
+    }
+
+    /// A try just blocked, or drained the lane: forgets that it was worth it.
+    pub fn clear(&self, lane: Lane) {
+        let interest = match lane {
+            Lane::In => Interest::READABLE,
+            Lane::Out => Interest::WRITABLE,
+        };
+        let _ = self.0.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+}

@@ -1,0 +1,186 @@
+//! Calls on sockets, and what their errors mean: Winsock.
+
+use crate::buf::{TRAIN_MAX, Train};
+use crate::io::op::Lane;
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::os::windows::io::{AsRawSocket, FromRawSocket};
+use std::ptr;
+use std::sync::OnceLock;
+use windows_sys::Win32::Foundation::{ERROR_TOO_MANY_OPEN_FILES, HANDLE};
+use windows_sys::Win32::Networking::WinSock as winsock;
+use windows_sys::Win32::System::IO::CancelIoEx;
+use windows_sys::Win32::System::LibraryLoader as loader;
+use winsock::{SOCKET, SOCKET_ERROR, WSABUF};
+
+pub use super::datagrams::{Received, Receiver, SLOT_BYTES, prepare_datagrams, send_batch};
+pub use super::doorbell::WaitObject;
+pub use super::reactor::Watch;
+
+/// Winsock 2.2.
+const VERSION: u16 = 0x0202;
+
+/// What the last call on a socket failed with.
+pub fn last_error() -> io::Error {
+    // SAFETY: no pointers.
+    io::Error::from_raw_os_error(unsafe { winsock::WSAGetLastError() })
+}
+
+/// The value of a call on a socket, or its error.
+pub fn check(answer: i32) -> io::Result<i32> {
+    if answer == SOCKET_ERROR { Err(last_error()) } else { Ok(answer) }
+}
+
+/// The number by which the system knows a socket.
+pub fn raw(socket: &Socket) -> SOCKET {
+    socket.as_raw_socket() as SOCKET
+}
+
+/// Starts Winsock once for the process, and keeps this library mapped: threads of the host keep
+/// destructors in it. There is no clean-up before the process ends, since a host that polls still
+/// may have a call of ours under way.
+pub fn start() -> io::Result<()> {
+    static STARTED: OnceLock<Result<(), i32>> = OnceLock::new();
+    let started = STARTED.get_or_init(|| {
+        let flags =
+            loader::GET_MODULE_HANDLE_EX_FLAG_PIN | loader::GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+        let mut module = ptr::null_mut();
+        // SAFETY: the address is one in this module, and the answer goes to this function's own.
+        // It fails for no address of ours, and unloading is then the host's risk.
+        unsafe { loader::GetModuleHandleExW(flags, start as *const () as *const u16, &mut module) };
+        let mut data = MaybeUninit::uninit();
+        // SAFETY: room for the answer.
+        match unsafe { winsock::WSAStartup(VERSION, data.as_mut_ptr()) } {
+            0 => Ok(()),
+            error => Err(error),
+        }
+    });
+    started.map_err(io::Error::from_raw_os_error)
+}
+
+/// The same socket, not to be closed here.
+pub fn borrow(socket: &Socket) -> ManuallyDrop<Socket> {
+    // SAFETY: it is open as long as `socket`, which the caller keeps; ManuallyDrop leaves the
+    // closing to it.
+    ManuallyDrop::new(unsafe { Socket::from_raw_socket(socket.as_raw_socket()) })
+}
+
+/// A socket that does not block and is not inherited.
+pub fn socket(domain: Domain, kind: Type) -> io::Result<Socket> {
+    start()?;
+    let socket = Socket::new(domain, kind, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Before bind: nobody else may take a listener's address, as SO_REUSEADDR would let them here.
+/// Old connections in TIME_WAIT do not keep a server from starting again.
+pub fn claim_address(socket: &Socket) -> io::Result<()> {
+    let on = 1_i32;
+    let (level, name) = (winsock::SOL_SOCKET, winsock::SO_EXCLUSIVEADDRUSE);
+    // SAFETY: four readable bytes.
+    check(unsafe { winsock::setsockopt(raw(socket), level, name, (&raw const on).cast(), 4) })?;
+    Ok(())
+}
+
+/// accept(): a connection that does not block and is not inherited.
+pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
+    let (socket, peer) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, peer))
+}
+
+/// recv() of up to `room` bytes to `spare`; 0 is the end of the stream.
+///
+/// # Safety
+/// `room` bytes at `spare` are the caller's to be written.
+pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<usize> {
+    let room = i32::try_from(room).unwrap_or(i32::MAX);
+    // SAFETY: as this function's own.
+    check(unsafe { winsock::recv(raw(socket), spare, room, 0) }).map(|count| count as usize)
+}
+
+/// Writes as much of the train as the system takes.
+#[inline]
+pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
+    send_up_to(socket, train, usize::MAX)
+}
+
+/// As `send`, and no more than so many bytes.
+pub fn send_up_to(socket: &Socket, train: &Train, most: usize) -> io::Result<usize> {
+    let mut pieces = [WSABUF { len: 0, buf: ptr::null_mut() }; TRAIN_MAX];
+    let (mut count, mut left) = (0, most);
+    for (piece, slice) in pieces.iter_mut().zip(train.slices()) {
+        let len = slice.len().min(left);
+        if len == 0 {
+            break;
+        }
+        // A slice lies in a chunk, and none of those has 4 GiB.
+        *piece = WSABUF { len: len as u32, buf: slice.as_ptr().cast_mut() };
+        left -= len;
+        count += 1;
+    }
+    let mut sent = 0;
+    // SAFETY: `count` pieces whose bytes are readable. Without an OVERLAPPED the call is over when
+    // it returns.
+    check(unsafe {
+        winsock::WSASend(raw(socket), pieces.as_ptr(), count, &mut sent, 0, ptr::null_mut(), None)
+    })?;
+    Ok(sent as usize)
+}
+
+/// Ends a call that another thread is in and that blocks, on either lane. A call that only now
+/// begins may be missed.
+pub fn interrupt(socket: &Socket, _lane: Lane) {
+    // SAFETY: an open socket, and every call on it. It fails where there is none.
+    unsafe { CancelIoEx(raw(socket) as HANDLE, ptr::null()) };
+}
+
+/// Nothing to do now: wait for a report.
+pub fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// A connect goes on in the background.
+pub fn in_progress(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(winsock::WSAEWOULDBLOCK | winsock::WSAEINPROGRESS | winsock::WSAEALREADY)
+    )
+}
+
+/// The system has no buffers for a moment.
+pub fn no_buffers(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(winsock::WSAENOBUFS)
+}
+
+/// The process or the system has no handles left.
+pub fn out_of_descriptors(error: &io::Error) -> bool {
+    const FILES: i32 = ERROR_TOO_MANY_OPEN_FILES as i32;
+    matches!(error.raw_os_error(), Some(winsock::WSAEMFILE | FILES))
+}
+
+/// An accept that failed for the one connection, not for the listener.
+pub fn accept_goes_on(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(winsock::WSAECONNRESET | winsock::WSAECONNABORTED | winsock::WSAENETRESET)
+    )
+}
+
+/// Runs `start`. There are no signals that the threads it starts could take from the host.
+pub fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}
+
+/// A number that changes in a forked child. Nothing forks here.
+pub fn forks() -> u32 {
+    forks_now()
+}
+
+/// The number again.
+#[inline]
+pub fn forks_now() -> u32 {
+    0
+}

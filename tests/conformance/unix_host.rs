@@ -1,0 +1,106 @@
+//! Rule 8, where there are signals and forks: no SIGPIPE reaches the host, and a forked child gets
+//! ERR_FORKED.
+
+use crate::common::event::Kind;
+use crate::common::host::{Door, Host};
+use crate::common::words::*;
+use crate::common::{DEADLINE, Setup, child, suite};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+suite! {
+    each: no_signal, forked_child;
+}
+
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_signal(_: libc::c_int) {
+    SIGNALS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Rule 8: sending to a peer that is gone raises no SIGPIPE, also where the host has not
+/// switched it off.
+pub fn no_signal(setup: Setup) {
+    child::alone(setup, || {
+        // SAFETY: the handler only counts.
+        unsafe {
+            libc::signal(libc::SIGPIPE, count_signal as *const () as libc::sighandler_t);
+        }
+        let mut host = setup.host();
+        let door = host.door("");
+        for _ in 0..20 {
+            let (mut peer, conn) = host.meet(door);
+            peer.put(b"x");
+            host.until("a byte", |host| !host.bytes(conn).is_empty());
+            peer.reset();
+            host.until("its end", |host| {
+                let status = host.net.send(conn, &[0; 1000]);
+                assert!([OK, ERR_AGAIN, ERR_CLOSED, ERR_STALE].contains(&status), "{status}");
+                host.is_closed(conn)
+            });
+        }
+        for _ in 0..5 {
+            reply_to_nobody(&mut host, door);
+        }
+        host.finish();
+        assert_eq!(SIGNALS.load(Ordering::SeqCst), 0);
+    });
+}
+
+/// A peer that has closed before it is answered: the first part of the reply earns a reset, the
+/// next is what raises the signal.
+fn reply_to_nobody(host: &mut Host, door: Door) {
+    let (mut peer, conn) = host.meet(door);
+    peer.put(b"x");
+    drop(peer);
+    let end = Instant::now() + DEADLINE;
+    let mut replied = false;
+    while !replied {
+        assert!(Instant::now() < end, "not in time: CLOSED");
+        let batch = host.batch(2);
+        let closed = |at: usize| batch.kind(at) == Kind::Closed && batch.raw[at].conn == conn;
+        replied = (0..batch.raw.len()).any(closed);
+        if replied {
+            assert_eq!(batch.net.send(conn, &[0; 500_000]), OK);
+            // The reset may have come already.
+            assert!([OK, ERR_CLOSED].contains(&batch.net.send(conn, &[0; 500_000])));
+        }
+    }
+    host.until("a free slot", |host| host.net.stats().connections == 0);
+}
+
+/// Rule 8: in a forked child every call answers ERR_FORKED and touches nothing of the parent's.
+pub fn forked_child(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let (mut peer, conn) = host.meet(door);
+    // SAFETY: the child calls the library, which refuses at once, and `_exit`: nothing that
+    // another thread of the parent could hold.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let net = &host.net;
+        let answers = [
+            net.send(conn, b"x"),
+            net.close(conn, AT_ONCE),
+            net.flush(),
+            net.post(0, 1, 1),
+            net.listener_close(door.listener),
+            net.pause(conn),
+            net.shutdown(0),
+            net.conn_info(conn).map_or_else(|status| status, |_| OK),
+            // SAFETY: it is refused, so nothing is freed.
+            unsafe { net.free() },
+        ];
+        let wrong = answers.iter().filter(|&&status| status != ERR_FORKED).count();
+        // SAFETY: ends the child without running anything of the parent's.
+        unsafe { libc::_exit(wrong as i32) };
+    }
+    assert!(child > 0, "a child");
+    let mut status = -1;
+    // SAFETY: waits for our own child.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status), "the child was killed: {status:#x}");
+    assert_eq!(libc::WEXITSTATUS(status), 0, "calls that were not answered ERR_FORKED");
+    host.turn_over(&mut peer, conn);
+    host.finish();
+}
