@@ -219,6 +219,7 @@ fn drops(header: &msghdr) -> Option<u32> {
     }
 }
 
+/// Has a socket send to broadcast addresses. What the system drops it does not tell.
 #[cfg(not(target_os = "linux"))]
 pub fn prepare_datagrams(socket: &Socket) {
     let _ = socket.set_broadcast(true);
