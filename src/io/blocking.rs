@@ -132,6 +132,7 @@ impl Proactor for Blocking {
 
     fn release(&mut self, token: Token) {
         if let Some(entry) = self.entries.remove(&token) {
+            self.shared.forget(token);
             self.dismiss(entry);
         }
     }

@@ -2,6 +2,9 @@
 
 use crate::buf::{CHUNK_BYTES, Chunk, Slice, Train};
 use crate::io::bell::Bell;
+use crate::io::datagram::Datagram;
+use crate::io::emulated::Tried;
+use crate::io::emulated::datagrams::Datagrams;
 use crate::io::op::{Accepted, Completion, Lane, Op, Outcome, Token};
 use crate::io::os::sys;
 use crate::io::proactor::{Setup, cancelled};
@@ -37,6 +40,8 @@ pub struct Shared {
     starved: Mutex<Vec<Arc<Half>>>,
     /// Chunks that were received into, with room left.
     spares: Mutex<Vec<Chunk>>,
+    /// What receives of datagrams need; made with the first.
+    datagrams: Mutex<Option<Box<Datagrams>>>,
 }
 
 enum State {
@@ -70,6 +75,7 @@ impl Shared {
             waiter: Condvar::new(),
             starved: Mutex::default(),
             spares: Mutex::default(),
+            datagrams: Mutex::default(),
         }
     }
 
@@ -118,7 +124,9 @@ impl Shared {
         // Thirst first: a block that comes back between the two rings the bell.
         self.setup.pool.thirst();
         if self.setup.pool.has_room(CHUNK_BYTES) {
-            for half in mem::take(&mut *self.starved.lock()) {
+            // Who is starved takes the two locks the other way round: never both here.
+            let starved = mem::take(&mut *self.starved.lock());
+            for half in starved {
                 let _held = half.state.lock();
                 half.changed.notify_one();
             }
@@ -140,6 +148,22 @@ impl Shared {
         let mut spares = self.spares.lock();
         if spares.len() < SPARES {
             spares.push(chunk);
+        }
+    }
+
+    /// One try, which does not block. None: no memory.
+    fn try_recv_from(&self, token: Token, socket: &Socket) -> Option<Tried> {
+        let mut datagrams = self.datagrams.lock();
+        let datagrams = datagrams.get_or_insert_default();
+        datagrams.rewind();
+        let (tried, _) = datagrams.try_recv_from(token, socket, &self.setup);
+        (!matches!(tried, Tried::Starved(_))).then_some(tried)
+    }
+
+    /// The socket goes.
+    pub fn forget(&self, token: Token) {
+        if let Some(datagrams) = &mut *self.datagrams.lock() {
+            datagrams.forget(token);
         }
     }
 
@@ -266,7 +290,8 @@ impl Half {
             Op::Recv(chunk) => self.recv(chunk),
             Op::Connect(address) => self.connect(&address),
             Op::Send(train) => self.send(train),
-            op @ (Op::RecvFrom | Op::SendTo(_)) => op.fail(io::ErrorKind::Unsupported.into()),
+            Op::RecvFrom => self.recv_from(),
+            Op::SendTo(all) => self.send_to(all),
         }
     }
 
@@ -301,7 +326,7 @@ impl Half {
         let received = match self.again(|| self.socket.peek(&mut byte)) {
             Err(error) => Err(self.reason(error)),
             Ok(0) => self.end_of_stream(),
-            Ok(_) => match self.chunk() {
+            Ok(_) => match self.with_memory(|| self.shared.chunk()) {
                 None => Err(cancelled()),
                 Some(mut chunk) => {
                     let received = self.recv_to(&mut chunk);
@@ -329,11 +354,28 @@ impl Half {
         if self.is_cancelled() { Err(cancelled()) } else { Ok(Slice::default()) }
     }
 
-    /// A chunk, as soon as there is memory. None: cancelled before there was.
-    fn chunk(self: &Arc<Half>) -> Option<Chunk> {
-        let chunk = self.shared.chunk();
-        if chunk.is_some() {
-            return chunk;
+    /// As `recv`: who waits has no memory for datagrams.
+    fn recv_from(self: &Arc<Half>) -> Outcome {
+        let mut byte = [MaybeUninit::uninit()];
+        loop {
+            // No byte: an empty datagram, or an interrupt. The try tells which.
+            if let Err(error) = self.again(|| self.socket.peek(&mut byte)) {
+                return Outcome::ReceivedFrom(Err(self.reason(error)));
+            }
+            let tried = || self.shared.try_recv_from(self.token, &self.socket);
+            match self.with_memory(tried) {
+                Some(Tried::Done(outcome)) => return outcome,
+                Some(_) if self.pause() => {}
+                _ => return Outcome::ReceivedFrom(Err(cancelled())),
+            }
+        }
+    }
+
+    /// What `take` takes, as soon as there is memory. None: cancelled before there was.
+    fn with_memory<T>(self: &Arc<Half>, take: impl Fn() -> Option<T>) -> Option<T> {
+        let taken = take();
+        if taken.is_some() {
+            return taken;
         }
         let pool = &self.shared.setup.pool;
         let mut state = self.state.lock();
@@ -347,9 +389,9 @@ impl Half {
             if !pool.has_room(CHUNK_BYTES) {
                 self.changed.wait(&mut state);
             }
-            let chunk = self.shared.chunk();
-            if chunk.is_some() {
-                return chunk;
+            let taken = take();
+            if taken.is_some() {
+                return taken;
             }
             if pool.has_room(CHUNK_BYTES) {
                 // It is the system that has no memory.
@@ -361,6 +403,11 @@ impl Half {
     fn send(&self, train: Train) -> Outcome {
         let sent = self.again(|| sys::send_up_to(&self.socket, &train, SEND_MAX));
         Outcome::Sent(sent.map_err(|error| self.reason(error)), train)
+    }
+
+    fn send_to(&self, all: Vec<Datagram>) -> Outcome {
+        let sent = self.again(|| sys::send_batch(&self.socket, &all));
+        Outcome::SentTo(sent.map_err(|error| self.reason(error)), all)
     }
 
     /// Repeats a call that the system could not carry out for the moment.

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::buf::{CHUNK_BYTES, Pool, Train};
+use crate::io::datagram::{ADDRESS_BYTES, Datagram};
 use crate::io::op::Outcome;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -48,9 +49,29 @@ fn pair() -> (TcpStream, Socket) {
     (peer, near)
 }
 
+/// A socket for datagrams, connected to its peer or not, as the engine has it, and the peer.
+fn datagram_pair(connected: bool) -> (UdpSocket, Socket) {
+    let bound = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let (peer, near) = (bound(), bound());
+    peer.connect(near.local_addr().expect("it is bound")).expect("it is only noted down");
+    if connected {
+        near.connect(peer.local_addr().expect("it is bound")).expect("it is only noted down");
+    }
+    let near = Socket::from(near);
+    near.set_nonblocking(true).expect("an option");
+    (peer, near)
+}
+
 impl Scene {
     fn submit(&mut self, op: Op) {
         self.model.submit(FIRST, op, &mut self.done);
+    }
+
+    /// The payloads of the next completion.
+    fn next_datagrams(&mut self) -> Vec<Vec<u8>> {
+        let Outcome::ReceivedFrom(answer) = self.next() else { panic!("of datagrams") };
+        let all = answer.expect("datagrams");
+        all.iter().map(|it| it.data[ADDRESS_BYTES..].to_vec()).collect()
     }
 
     fn threads(&self) -> u32 {
@@ -186,7 +207,7 @@ fn a_cancel_ends_a_send_that_blocks() {
 #[test]
 fn a_cancel_ends_a_connect() {
     let door = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     door.bind(&any.into()).expect("a port is free");
     door.listen(0).expect("it is bound");
     let address = door.local_addr().expect("it is bound");
@@ -215,6 +236,75 @@ fn a_receive_without_memory_waits_for_it() {
     assert!(scene.done.is_empty(), "there is no memory");
     drop(hog);
     assert!(matches!(scene.next(), Outcome::Received(Ok(slice), None) if &*slice == b"x"));
+}
+
+#[test]
+fn a_cancel_ends_a_receive_of_datagrams() {
+    for (connected, at_once) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut scene = scene(1 << 20);
+        let (peer, near) = datagram_pair(connected);
+        scene.model.adopt(FIRST, &near, Role::Datagram).expect("room");
+        scene.submit(Op::RecvFrom);
+        peer.send(b"").expect("it is there");
+        assert_eq!(scene.next_datagrams(), [b""], "an empty one is no interrupt");
+        scene.submit(Op::RecvFrom);
+        if !at_once {
+            scene.turn(20);
+            assert!(scene.done.is_empty(), "nothing has come");
+        }
+        scene.model.cancel(FIRST);
+        assert!(is_cancelled(&scene.next()), "connected: {connected}, at once: {at_once}");
+        scene.model.release(FIRST);
+        scene.until_threads(0);
+    }
+}
+
+#[test]
+fn datagrams_without_memory_wait_for_it() {
+    let mut scene = scene(CHUNK_BYTES as u64 + 4096);
+    let (peer, near) = datagram_pair(false);
+    scene.model.adopt(FIRST, &near, Role::Datagram).expect("room");
+    let hog = scene.pool.take(CHUNK_BYTES).expect("all there is");
+    scene.submit(Op::RecvFrom);
+    for payload in ["one", "", "three"] {
+        peer.send(payload.as_bytes()).expect("it is there");
+    }
+    scene.turn(100);
+    assert!(scene.done.is_empty(), "there is no memory");
+    drop(hog);
+    assert_eq!(scene.next_datagrams(), [&b"one"[..], b"", b"three"], "one batch");
+    // The pool has no more, but the chunk has.
+    scene.submit(Op::RecvFrom);
+    peer.send(b"more").expect("it is there");
+    assert_eq!(scene.next_datagrams(), [b"more"]);
+}
+
+#[test]
+fn datagrams_are_sent_up_to_one_that_cannot_be() {
+    let mut scene = scene(1 << 20);
+    let (peer, near) = datagram_pair(false);
+    scene.model.adopt(FIRST, &near, Role::Datagram).expect("room");
+    let to = peer.local_addr().expect("it is bound");
+    // IPv6 on a socket of IPv4 is no way.
+    let no_way = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, to.port()));
+    let datagram = |address| {
+        let data = scene.pool.take(8).expect("memory").write(b"datagram");
+        Datagram { address: Some(address), data }
+    };
+    let mut all = vec![datagram(to), datagram(to), datagram(no_way), datagram(to)];
+    for (sent, left) in [(Some(2), 2), (None, 1), (Some(1), 0)] {
+        scene.submit(Op::SendTo(all));
+        let Outcome::SentTo(answer, back) = scene.next() else { panic!("of datagrams") };
+        assert_eq!(answer.ok(), sent);
+        all = back;
+        all.drain(..sent.unwrap_or(1));
+        assert_eq!(all.len(), left);
+    }
+    peer.set_read_timeout(Some(DEADLINE)).expect("an option");
+    for _ in 0..3 {
+        let mut bytes = [0; 16];
+        assert_eq!(peer.recv(&mut bytes).expect("it was sent"), 8);
+    }
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Default for Receiver {
 
 impl Receiver {
     /// Receives up to `count` datagrams to the slots from `slots` on, each behind the room for an
-    /// address.
+    /// address. It never blocks, whatever the socket does.
     ///
     /// # Safety
     /// `count` slots are the caller's to be written.
@@ -163,7 +163,8 @@ impl Receiver {
     }
 }
 
-/// Sends as many datagrams as the system takes, from the first on. An error is the first one's.
+/// Sends as many datagrams as the system takes, from the first on; on a socket that blocks, all but
+/// those behind an error. An error is the first one's.
 pub fn send_batch(socket: &Socket, datagrams: &[Datagram]) -> io::Result<usize> {
     let count = datagrams.len().min(DATAGRAMS_MAX);
     let mut names = [const { MaybeUninit::<Name>::uninit() }; DATAGRAMS_MAX];
@@ -253,9 +254,8 @@ mod raw {
     /// # Safety
     /// As sendmmsg(2).
     pub unsafe fn sendmmsg(fd: c_int, messages: *mut Message, count: usize) -> isize {
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
         // SAFETY: the caller's.
-        unsafe { libc::sendmmsg(fd, messages, count as _, flags as _) as isize }
+        unsafe { libc::sendmmsg(fd, messages, count as _, libc::MSG_NOSIGNAL as _) as isize }
     }
 }
 
@@ -295,7 +295,7 @@ mod raw {
     pub unsafe fn sendmmsg(fd: c_int, messages: *mut Message, count: usize) -> isize {
         for at in 0..count {
             // SAFETY: the caller's.
-            if unsafe { libc::sendmsg(fd, &(*messages.add(at)).msg_hdr, libc::MSG_DONTWAIT) } < 0 {
+            if unsafe { libc::sendmsg(fd, &(*messages.add(at)).msg_hdr, 0) } < 0 {
                 return if at > 0 { at as isize } else { -1 };
             }
         }

@@ -267,3 +267,31 @@ fn high_descriptors<R: Readiness>() {
     stage.poller.remove(stage.token, &stage.near);
     assert!(stage.look(Duration::from_millis(20)).is_empty());
 }
+
+/// On a socket that blocks a batch waits for room, and an interrupt ends the wait. Local ones: what
+/// nobody reads is in the way of the next, as with a slow network.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_ends_a_send_of_datagrams() {
+    use crate::buf::Pool;
+    use crate::io::datagram::Datagram;
+
+    let pool = Pool::new(1 << 20);
+    let (near, far) = Socket::pair(Domain::UNIX, Type::DGRAM, None).expect("a pair");
+    near.set_send_buffer_size(4096).expect("an option");
+    let datagram = || {
+        let data = pool.take(1000).expect("memory").write_zeros(1000);
+        Datagram { address: None, data }
+    };
+    let all: Vec<_> = (0..32).map(|_| datagram()).collect();
+    let sender = near.try_clone().expect("a descriptor");
+    let (tell, told) = mpsc::channel();
+    let thread = thread::spawn(move || tell.send(sys::send_batch(&sender, &all)));
+    far.set_read_timeout(Some(DEADLINE)).expect("an option");
+    far.peek(&mut [std::mem::MaybeUninit::uninit()]).expect("the first is sent");
+    assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "it blocks");
+    sys::interrupt(&near, Lane::Out);
+    let answer = told.recv_timeout(DEADLINE).expect("it is interrupted");
+    assert!(answer.is_ok_and(|sent| (1..32).contains(&sent)), "what was taken counts");
+    thread.join().expect("no panic").expect("told");
+}
