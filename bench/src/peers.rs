@@ -54,8 +54,7 @@ pub const EXPERTS: [&str; 4] =
 /// Models of Sockeye beside the default, with the most connections each is tried with.
 const MODELS: [(&str, u32); 5] = [
     ("poll", u32::MAX),
-    // One descriptor set has room for 1,024 descriptors.
-    ("select", 1000),
+    ("select", u32::MAX),
     // A thread for each connection.
     ("blocking", 1000),
     ("tokio", u32::MAX),
