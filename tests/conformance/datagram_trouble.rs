@@ -199,6 +199,7 @@ pub fn full_closes(setup: Setup) {
         endpoint.overflow = OVERFLOW_CLOSE;
         endpoint.outbox_max_messages = 2;
     });
+    host.until("OPENED", |host| host.count(Kind::Opened) == 1);
     assert_eq!((host.net.send(conn, b"1"), host.net.send(conn, b"2")), (OK, OK));
     assert_eq!(host.net.send(conn, b"3"), ERR_CLOSED);
     assert_eq!(host.closed(conn).cause, LIMIT_OUTBOX);
