@@ -133,6 +133,10 @@ impl Queue {
     /// A net has ended: its callback is given what is left, and is gone.
     pub(super) fn last_call(&self, core: &Core) {
         let mut receiver = self.callback.receiver.lock();
+        if receiver.is_none() {
+            // Polls go on, and find nobody in their way.
+            return;
+        }
         // A poll that is inside gives it what is left, and ends.
         if let Some(mut poller) = self.enter() {
             while self.give(core, &mut receiver, &mut poller) > 0 {}
