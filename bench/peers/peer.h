@@ -32,7 +32,8 @@ enum {
     BROADCAST_LEAST = 24
 };
 
-enum job { JOB_ECHO, JOB_TICK, JOB_BROADCAST };
+/* JOB_UDP, the echo of datagrams, is not for the peers that have forms. */
+enum job { JOB_ECHO, JOB_TICK, JOB_BROADCAST, JOB_UDP };
 
 struct options {
     const char *form;
@@ -91,6 +92,8 @@ static inline bool option_job(const char *text, enum job *job)
         *job = JOB_TICK;
     } else if (!strcmp(text, "broadcast")) {
         *job = JOB_BROADCAST;
+    } else if (!strcmp(text, "udp")) {
+        *job = JOB_UDP;
     } else {
         return false;
     }
@@ -133,6 +136,7 @@ static inline void options_read(struct options *options, int argc, char **argv,
     const char *const *form = forms;
     while (*form && strcmp(*form, options->form) != 0) form++;
     if (!*form) usage(options->form, forms);
+    if (options->job == JOB_UDP) usage("--job udp is for servers of datagrams", forms);
     if (options->gather && (strcmp(options->form, "loop") != 0 || options->job != JOB_BROADCAST))
         usage("--gather is for broadcasts of the loop form", forms);
 }

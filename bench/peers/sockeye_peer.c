@@ -61,7 +61,8 @@ static void explain(const char *why)
             "sockeye_peer: %s\n"
             "sockeye_peer [--drive pool|lend|host] [--workers N] [--model NAME]\n"
             "    [--flush auto|manual] [--framing u32be|raw] [--gather-us N] [--spin-us N]\n"
-            "    [--clocks] [--job echo|tick|broadcast] [--period-ms N] [--size N] [--burst N]\n",
+            "    [--clocks] [--job echo|tick|broadcast|udp]\n"
+            "    [--period-ms N] [--size N] [--burst N]\n",
             why);
     exit(2);
 }
@@ -248,6 +249,23 @@ static void echo(int32_t told)
     if (sends) measured(begun, &sums.send_ns, &sums.sends, sends);
 }
 
+/* Sends every datagram of the batch back to its sender. What does not fit the outbox is lost, as
+   datagrams may be. */
+static void echo_datagrams(int32_t told)
+{
+    uint64_t sends = 0, begun = used_ns();
+    for (int32_t i = 0; i < told; i++) {
+        const sockeye_event *event = &events[i];
+        if (event->kind != SOCKEYE_EVENT_DATAGRAM) continue;
+        const sockeye_address *sender = sockeye_event_address(event);
+        sockeye_status status =
+            sockeye_send_to(net, event->listener, sender, event->data, event->data_len);
+        sends++;
+        if (status != SOCKEYE_ERR_AGAIN) demand("send_to", status);
+    }
+    if (sends) measured(begun, &sums.send_ns, &sums.sends, sends);
+}
+
 /* Whether the next poll may tell of somebody who had come before this one, and was not yet heard
    in this tick: not so when it told only of such as had been heard (a peer may answer an echo at
    once), for they are told in turn; nor when there was room for more, where a poll takes all from
@@ -313,7 +331,11 @@ static void open_door(void)
     endpoint.outbox_max_bytes = ECHO_OUTBOX;
     if (options.job == JOB_BROADCAST)
         endpoint.outbox_max_bytes = options.size > UNWRITTEN_MOST ? options.size : UNWRITTEN_MOST;
-    snprintf(url, sizeof url, "tcp://127.0.0.1:0?frame=%s", FRAMINGS[raw]);
+    if (options.job == JOB_UDP) {
+        snprintf(url, sizeof url, "udp://127.0.0.1:0");
+    } else {
+        snprintf(url, sizeof url, "tcp://127.0.0.1:0?frame=%s", FRAMINGS[raw]);
+    }
     demand(url, sockeye_listen(net, url, &endpoint, &door));
     demand("port", sockeye_listener_get_info(net, door, &at, sizeof at));
     demand("info", sockeye_net_get_info(net, &info, sizeof info));
@@ -339,6 +361,7 @@ int main(int argc, char **argv)
     start_clocks();
     open_door();
     while (options.job == JOB_ECHO) echo(poll_events(true));
+    while (options.job == JOB_UDP) echo_datagrams(poll_events(true));
     uint8_t *burst = need(malloc((size_t)options.burst * options.size));
     ticker_start(&ticker, options.period_ms);
     for (;;) {

@@ -54,7 +54,7 @@ const FRAME: u32 = 104;
 
 fn colour(family: Family) -> RGBColor {
     match family {
-        Family::Epoll => RGBColor(107, 114, 128),
+        Family::Epoll | Family::Udp => RGBColor(107, 114, 128),
         Family::Sockeye => RGBColor(30, 99, 176),
         Family::Libuv => RGBColor(217, 119, 30),
         Family::Asio => RGBColor(47, 143, 78),

@@ -5,6 +5,7 @@
 //! - `open`: so many messages a second, whether the server keeps up or not.
 //! - `reader`: takes what the server sends to all.
 //! - `churn`: connects, has one echo, closes, and again.
+//! - `udp`: the closed loop with a datagram for each message; a lost one is sent again.
 //!
 //! It says "ready" when it is connected and loads at once. A line `report` on its standard input
 //! asks for the latencies since the line before. It may be stopped by SIGSTOP: what was under way
@@ -19,6 +20,7 @@ mod open;
 mod options;
 mod orders;
 mod reader;
+mod udp;
 
 pub use options::{Mode, Options, options};
 
@@ -88,6 +90,10 @@ pub fn run(options: Options) -> Result<()> {
         }
         Mode::Churn { size } => {
             let work = churn::Churn::new(&common, Pattern::new(size));
+            drive(&mut common, work, limit)
+        }
+        Mode::Udp { in_flight, size } => {
+            let work = udp::Udp::connect(&common, Pattern::new(size), in_flight)?;
             drive(&mut common, work, limit)
         }
     }

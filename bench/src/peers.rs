@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Family {
     Epoll,
+    /// The same for datagrams.
+    Udp,
     Sockeye,
     Libuv,
     Asio,
@@ -23,6 +25,7 @@ impl Family {
     fn program(self) -> &'static str {
         match self {
             Self::Epoll => "epoll_peer",
+            Self::Udp => "udp_peer",
             Self::Sockeye => "sockeye_peer",
             Self::Libuv => "libuv_peer",
             Self::Asio => "asio_peer",
@@ -39,8 +42,9 @@ pub struct Peer {
     pub args: Vec<String>,
 }
 
-/// What all are measured against.
+/// What all are measured against; and in workloads of datagrams.
 pub const EPOLL: &str = "epoll";
+pub const MMSG: &str = "recvmmsg";
 pub const POOL: &str = "Sockeye POOL";
 pub const LEND: &str = "Sockeye LEND";
 pub const HOST: &str = "Sockeye HOST";
@@ -81,6 +85,11 @@ pub fn epoll() -> Peer {
 /// The same with edges: how far two equals lie apart.
 pub fn epoll_edge() -> Peer {
     form("epoll, edge", Family::Epoll, "edge")
+}
+
+/// The least that a server of datagrams can do.
+pub fn mmsg() -> Peer {
+    Peer { name: MMSG.into(), family: Family::Udp, args: Vec::new() }
 }
 
 pub fn pool() -> Peer {
@@ -162,7 +171,8 @@ impl Peer {
 
     /// The command as one would type it.
     pub fn told(&self) -> String {
-        format!("{} {}", self.family.program(), self.args.join(" "))
+        let words = std::iter::once(self.family.program());
+        words.chain(self.args.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
     }
 
     /// Starts it out of the folder with the programs, for a job.
@@ -191,7 +201,7 @@ mod tests {
 
     #[test]
     fn names_are_used_once() {
-        let mut all = vec![epoll(), epoll_edge()];
+        let mut all = vec![epoll(), epoll_edge(), mmsg()];
         all.extend(drives());
         all.extend(loops());
         all.extend(hosts());

@@ -19,10 +19,11 @@ pub struct Report {
     pub failures: Vec<Failure>,
 }
 
-const SECTIONS: [(Group, &str, Option<&str>); 4] = [
+const SECTIONS: [(Group, &str, Option<&str>); 5] = [
     (Group::Echo, "Echo", Some("echo")),
     (Group::Ticks, "Games, and comings and goings", Some("games")),
     (Group::RoundTrip, "Round trip", None),
+    (Group::Datagrams, "Datagrams", None),
     (Group::Models, "Models", Some("models")),
 ];
 
@@ -279,7 +280,8 @@ fn time(ns: f64) -> String {
 /// All that a contender is, for who reads of it first.
 pub fn contenders() -> String {
     let mut table = Table::new(["server", "started as"]);
-    let of = [peers::epoll(), peers::epoll_edge()].into_iter().chain(peers::drives());
+    let of = [peers::epoll(), peers::epoll_edge(), peers::mmsg()].into_iter();
+    let of = of.chain(peers::drives());
     for peer in of.chain(peers::loops()).chain(peers::hosts()) {
         table.row(vec![peer.name.clone(), format!("`{}`", peer.told())]);
     }
@@ -328,6 +330,6 @@ mod tests {
 
     #[test]
     fn every_contender_is_told_of() {
-        assert_eq!(contenders().lines().count(), 2 + 2 + 4 + 4 + 8);
+        assert_eq!(contenders().lines().count(), 2 + 3 + 4 + 4 + 8);
     }
 }

@@ -146,6 +146,10 @@ mod tests {
             let names: Vec<&str> = workload.peers.iter().map(|peer| &*peer.name).collect();
             assert_eq!(names, [peers::EPOLL, peers::HOST, peers::HOST_ALONE], "{}", workload.name);
         }
+        for workload in chosen(&options(false, "sockeye pool", "udp"), &[]) {
+            let names: Vec<&str> = workload.peers.iter().map(|peer| &*peer.name).collect();
+            assert_eq!(names, [peers::MMSG, peers::POOL], "{}", workload.name);
+        }
         assert_eq!(chosen(&options(false, "", "game loop"), &[]).len(), 1);
         assert!(chosen(&options(false, "", "dance"), &[]).is_empty());
     }

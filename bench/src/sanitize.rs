@@ -3,7 +3,7 @@
 
 use crate::counter::Counter;
 use crate::figures::Failure;
-use crate::peers::{Family, Peer, Server};
+use crate::peers::{self, Family, Peer, Server};
 use crate::process::{self, LOAD_CPU, Process};
 use crate::{run, slices};
 use anyhow::{Context, Result};
@@ -37,12 +37,16 @@ const READERS: [Load; 2] = [(100, "--mode reader"), (100, "--mode reader --slow 
 /// Of large messages: half of the second never read, and soon miss some.
 const FEW: [Load; 2] = [(4, "--mode reader"), (10, "--mode reader --slow 500")];
 
-/// Each job with what loads it. The last fills what a connection may owe.
-const JOBS: [(&str, &[Load]); 4] = [
+const DATAGRAMS: [Load; 2] =
+    [(64, "--mode udp --in-flight 8 --size 64"), (4, "--mode udp --in-flight 2 --size 65507")];
+
+/// Each job with what loads it. The last of broadcasts fills what a connection may owe.
+const JOBS: [(&str, &[Load]); 5] = [
     ("--job echo", &ECHOES),
     ("--job tick --period-ms 10", &ECHOES),
     ("--job broadcast --period-ms 10 --size 200 --burst 3", &READERS),
     ("--job broadcast --period-ms 30 --size 32768", &FEW),
+    ("--job udp", &DATAGRAMS),
 ];
 
 /// Drives them all; fails at the end if any ended or gave a wrong answer.
@@ -53,8 +57,7 @@ pub fn run(folder: &Path) -> Result<()> {
     let mut count = 0;
     for peer in &all() {
         for (job, loads) in JOBS {
-            // The edge form is for echoes alone.
-            if peer.name.ends_with("edge") && job != JOBS[0].0 {
+            if !takes(peer, job) {
                 continue;
             }
             count += 1;
@@ -75,8 +78,19 @@ pub fn run(folder: &Path) -> Result<()> {
     run::told(&failures)
 }
 
+fn takes(peer: &Peer, job: &str) -> bool {
+    let datagrams = job == "--job udp";
+    match peer.family {
+        Family::Sockeye => true,
+        Family::Udp => datagrams,
+        // The edge form is for echoes alone.
+        _ if peer.name == "edge" => job == JOBS[0].0,
+        _ => !datagrams,
+    }
+}
+
 fn all() -> Vec<Peer> {
-    let mut peers = Vec::new();
+    let mut peers = vec![peers::mmsg()];
     let mut add = |family, name: &str, args: &[&str]| {
         let peer = Peer { name: name.into(), family, args: Vec::new() };
         peers.push(peer.with("", args));
@@ -150,13 +164,12 @@ fn serve(process: &mut Process, port: u16, loads: &[Load]) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers;
     use std::collections::BTreeSet;
 
     #[test]
     fn every_form_is_driven() {
         let told: BTreeSet<String> = all().iter().map(Peer::told).collect();
-        assert_eq!(told.len(), 2 + 5 + 3 + 4 + 8);
+        assert_eq!(told.len(), 1 + 2 + 5 + 3 + 4 + 8);
         for peer in peers::loops().into_iter().chain(peers::hosts()) {
             assert!(told.contains(&peer.told()), "{}", peer.told());
         }

@@ -12,6 +12,7 @@ pub enum Group {
     Echo,
     Ticks,
     RoundTrip,
+    Datagrams,
     Models,
     Scaling,
 }
@@ -208,6 +209,22 @@ fn round_trip() -> Workload {
     }
 }
 
+/// Few enough under way that none is lost for want of room in a receive buffer.
+fn udp(conns: u32, in_flight: u32) -> Workload {
+    Workload {
+        name: format!("udp, {conns} × 64 B, {in_flight} in flight"),
+        group: Group::Datagrams,
+        about: format!(
+            "{conns} clients, each with {in_flight} of 64 B under way in datagrams of their own: \
+             the next leaves when one is back, and one that is lost leaves again."
+        ),
+        job: words("--job udp"),
+        load: words(&format!("--mode udp --in-flight {in_flight} --size 64")),
+        peers: std::iter::once(peers::mmsg()).chain(peers::drives()).collect(),
+        ..closed(conns, 64, in_flight)
+    }
+}
+
 fn scaling(conns: u32) -> Workload {
     let each = grouped(conns.into());
     let active = conns / 10;
@@ -269,6 +286,7 @@ pub fn all(models: &Models) -> Vec<Workload> {
     let spinning = drives.clone().map(spin);
     let all_drives = [peers::epoll()].into_iter().chain(drives).chain(spinning);
     workloads.push(Workload { peers: all_drives.collect(), ..round_trip() });
+    workloads.extend([udp(64, 1), udp(16, 8)]);
     workloads.extend(of_models(models));
     for conns in [100, 1000, 10_000, 15_000] {
         workloads.push(Workload { peers: of_scaling(conns, models), ..scaling(conns) });
@@ -319,7 +337,7 @@ fn of_scaling(conns: u32, models: &Models) -> Vec<Peer> {
 /// Whether a quick run has it.
 pub fn quick(name: &str) -> bool {
     let names = ["echo, 64 × 64 B, 1 ", "echo, 1,000 × 64 B, 8 ", "game loop", "broadcast, 1,000"];
-    let more = ["chatty", "round trip", "models, 64", "scaling, 1,000"];
+    let more = ["chatty", "round trip", "udp", "models, 64", "scaling, 1,000"];
     names.iter().chain(&more).any(|start| name.starts_with(start))
 }
 
@@ -340,7 +358,9 @@ mod tests {
         let names: BTreeSet<&str> = workloads.iter().map(|workload| &*workload.name).collect();
         assert_eq!(names.len(), workloads.len());
         for workload in &workloads {
-            assert_eq!(workload.peers[0].name, peers::EPOLL, "{}", workload.name);
+            let datagrams = workload.group == Group::Datagrams;
+            let reference = if datagrams { peers::MMSG } else { peers::EPOLL };
+            assert_eq!(workload.peers[0].name, reference, "{}", workload.name);
             let names: BTreeSet<&str> = workload.peers.iter().map(|peer| &*peer.name).collect();
             assert_eq!(names.len(), workload.peers.len(), "{}", workload.name);
         }

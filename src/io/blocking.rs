@@ -196,5 +196,7 @@ impl Drop for Blocking {
         for handle in self.leaving.drain(..) {
             self.shared.joined(handle);
         }
+        // Its threads know it, and are not to be known by it any more.
+        self.shared.forget_starved();
     }
 }

@@ -21,7 +21,7 @@ struct Program {
     libraries: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program { source: "epoll_peer.c", defines: &[], libraries: &["-lpthread"] },
     Program {
         source: "sockeye_peer.c",
@@ -35,6 +35,7 @@ const PROGRAMS: [Program; 5] = [
         defines: &[],
         libraries: &["-levent", "-levent_pthreads", "-lpthread"],
     },
+    Program { source: "udp_peer.c", defines: &[], libraries: &[] },
 ];
 
 /// How the servers are built: a folder, and flags.

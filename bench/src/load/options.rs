@@ -6,6 +6,9 @@ use lexopt::{Parser, ValueExt, prelude::*};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Bytes of the largest datagram over IPv4.
+const DATAGRAM_MOST: usize = 65_507;
+
 /// What to load a server with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -29,6 +32,8 @@ pub enum Mode {
     Reader { slow: u32 },
     /// Connects, has one echo, closes, and again.
     Churn { size: usize },
+    /// So many datagrams in flight on each socket.
+    Udp { in_flight: u32, size: usize },
 }
 
 /// What the command line has of the options that belong to modes.
@@ -95,6 +100,13 @@ impl Found {
                 _ => bail!("--slow has to be at most 1000"),
             },
             "churn" => Mode::Churn { size: self.size()? },
+            "udp" => {
+                let in_flight = positive(self.in_flight.take(), "--in-flight")?;
+                match self.size()? {
+                    size @ ..=DATAGRAM_MOST => Mode::Udp { in_flight, size },
+                    _ => bail!("--size has to be at most {DATAGRAM_MOST} in datagrams"),
+                }
+            }
             other => bail!("no mode '{other}'"),
         };
         let left = [
@@ -146,6 +158,8 @@ mod tests {
         assert_eq!(mode("--mode reader"), Ok(Mode::Reader { slow: 0 }));
         assert_eq!(mode("--mode reader --slow 10"), Ok(Mode::Reader { slow: 10 }));
         assert_eq!(mode("--mode churn --size 64"), Ok(Mode::Churn { size: 64 }));
+        let udp = Ok(Mode::Udp { in_flight: 8, size: 65_507 });
+        assert_eq!(mode("--mode udp --in-flight 8 --size 65507"), udp);
     }
 
     #[test]
@@ -161,6 +175,9 @@ mod tests {
             ("--mode reader --size 64", "--size is not for the mode reader"),
             ("--mode reader --slow 1001", "--slow has to be"),
             ("--mode churn --size 64 --in-flight 2", "--in-flight is not for"),
+            ("--mode udp --size 64", "--in-flight is missing"),
+            ("--mode udp --in-flight 1 --size 65508", "--size has to be at most 65507"),
+            ("--mode udp --in-flight 1 --size 64 --active 1", "--active is not for"),
             ("--mode sideways", "no mode 'sideways'"),
             ("--conns 0 --mode reader", "--conns has to be"),
             ("--loud", "invalid option"),

@@ -16,6 +16,7 @@ const ECHOES: [&str; 2] = [
     "--mode closed --conns 4 --in-flight 3 --size 64",
     "--mode open --conns 4 --rate 4000 --size 64",
 ];
+const UDP: &str = "--mode udp --conns 4 --in-flight 3 --size 64";
 const CHURN: &str = "--mode churn --conns 4 --size 64";
 const READER: &str = "--mode reader --conns 4";
 
@@ -193,6 +194,62 @@ fn the_open_loop_sends_on_to_a_server_that_does_not_answer() {
     server.permit(u64::MAX);
     load.until_counted(200);
     assert!(load.report().count >= 200);
+}
+
+#[test]
+fn datagrams_are_verified_and_counted() {
+    for size in [16, 64, 5000, 65_507] {
+        let args = UDP.replace("64", &size.to_string());
+        let mut load = Load::start(server::datagrams(HONEST), &args).ready();
+        load.until_counted(200);
+        let report = load.report();
+        assert!(report.count >= 200 && report.p50 > 0, "{report:?}");
+    }
+    let mut load = Load::start(server::datagrams(HONEST), &format!("{UDP} --limit 1")).ready();
+    assert_eq!(load.speaker.end(), (true, String::new()));
+    assert!(load.count() > 0);
+}
+
+#[test]
+fn a_lost_datagram_is_sent_again() {
+    // Each client of four has one under way, and of their second ones all are lost.
+    let lossy: Change = |number, _| !(4..8).contains(&number);
+    let args = "--mode udp --conns 4 --in-flight 1 --size 64";
+    let mut load = Load::start(server::datagrams(lossy), args).ready();
+    load.until_counted(100);
+    let report = load.report();
+    assert!(report.max >= 100_000_000, "{report:?}");
+}
+
+#[test]
+fn dishonest_datagrams_end_it() {
+    let cases: [(Change, &str); 3] = [
+        (
+            |number, message| {
+                message[40] ^= u8::from(number == 100);
+                true
+            },
+            ", byte 40",
+        ),
+        (
+            |number, message| {
+                message[8] ^= u8::from(number == 100);
+                true
+            },
+            "which was never sent",
+        ),
+        (
+            |number, message| {
+                message.truncate(if number == 100 { 63 } else { 64 });
+                true
+            },
+            "a datagram of 63 bytes",
+        ),
+    ];
+    for (change, known) in cases {
+        let words = failure(server::datagrams(change), UDP);
+        assert!(words.contains(known), "{known}: {words}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bench::load::clock;
 use bench::pattern::broadcast;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -209,6 +209,24 @@ fn prepare(tick: u64, size: usize, conns: &mut [Conn], alter: Alter, missed: &At
             }
         }
     }
+}
+
+/// Sends datagrams back; they are counted over all clients. It ends with the test's process.
+pub fn datagrams(change: Change) -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 65_536];
+        for number in 0.. {
+            let (count, sender) = socket.recv_from(&mut buffer).unwrap();
+            let mut message = buffer[..count].to_vec();
+            if change(number, &mut message) {
+                // There may be no room at the other end, or nobody.
+                drop(socket.send_to(&message, sender));
+            }
+        }
+    });
+    port
 }
 
 /// Closes each connection as soon as it is there.

@@ -116,6 +116,11 @@ impl Shared {
         done.append(&mut told);
     }
 
+    /// Nobody waits for memory any more.
+    pub fn forget_starved(&self) {
+        self.starved.lock().clear();
+    }
+
     /// Those that waited for memory look again when there is some.
     pub fn revive(&self) {
         if self.starved.lock().is_empty() {
