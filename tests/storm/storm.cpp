@@ -94,6 +94,10 @@ sockeye_config settings(Random &random, const Options &options)
     config.drive = options.drive != UINT32_MAX ? options.drive : random.below(3);
     config.queues = random.pick({1u, 1u, QUEUES_MAX});
     config.workers = config.queues + random.below(2);
+    /* Bound to a thread: the host's threads, which take turns here, are not to turn it. */
+    bool bound = config.model == SOCKEYE_MODEL_IO_URING;
+    if (bound && config.drive == SOCKEYE_DRIVE_HOST)
+        config.drive = SOCKEYE_DRIVE_LEND;
     if (config.drive == SOCKEYE_DRIVE_HOST && config.queues == 1 && random.chance(40))
         config.workers = 0;
     config.flush = random.pick({SOCKEYE_FLUSH_AUTO, SOCKEYE_FLUSH_MANUAL});
