@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::callback::Callback;
+use super::config::WORKERS_MAX;
 use super::inbox::Command;
 use super::table::Slot;
 use crate::buf::{Release, Slice};
@@ -123,20 +124,24 @@ pub struct Queue {
     signal: OnceLock<WaitObject>,
 }
 
+/// From one number of a queue's polls to the next: more than there are queues, and a power of two.
+const NUMBERS: u32 = 2 * WORKERS_MAX;
+
 /// What the polling thread has: events taken from the queue, in order. Those before `from` are
 /// gone, those up to `next` are the current batch, the others are still to be handed out.
-#[derive(Default)]
 pub struct Poller {
     events: Vec<Event>,
     from: usize,
     next: usize,
-    /// The number of the last poll that handed something out.
+    /// The number of the last poll that handed something out: of this queue alone, since a
+    /// connection may come here with the number of another; never 0.
     number: u32,
 }
 
 impl Queue {
     /// An empty queue.
     pub fn new(home: usize, bytes_max: u64) -> Queue {
+        let number = home as u32 + 1;
         Queue {
             home,
             bytes_max,
@@ -146,7 +151,7 @@ impl Queue {
             stalled: AtomicBool::new(false),
             waiter: AtomicUsize::new(NOBODY),
             callback: Callback::default(),
-            poller: Mutex::default(),
+            poller: Mutex::new(Poller { events: Vec::new(), from: 0, next: 0, number }),
             visit: Mutex::default(),
             gate: Mutex::new(false),
             opened: Condvar::new(),
@@ -253,7 +258,7 @@ impl Queue {
             }
             self.refill(poller);
         }
-        poller.number = poller.number.wrapping_add(1).max(1);
+        poller.number = poller.number.wrapping_add(NUMBERS);
         let (mut count, mut bytes) = (0, 0);
         let mut last: Option<(Token, Option<&Slot>)> = None;
         while count < cap

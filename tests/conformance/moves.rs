@@ -10,7 +10,7 @@ use sockeye::capi::conn::sockeye_conn;
 use std::time::Duration;
 
 suite! {
-    queues2: moves_and_goes_on, the_new_queue_waits_for_the_batch, refusals, sends_meanwhile,
+    queues2: moves_and_goes_on, told_at_once, the_new_queue_waits_for_the_batch, refusals, sends_meanwhile,
         manual_sends_follow, closed_meanwhile, closed_before_it_is_told, ended_by_the_peer,
         deadlines_follow, behind_opened, shut_down_meanwhile, many_at_once, a_frame_in_pieces,
         a_full_queue_is_left_behind;
@@ -88,6 +88,16 @@ pub fn moves_and_goes_on(setup: Setup) {
     assert_eq!((closed.cause, closed.queue), (PEER, 0));
     host.until("a free slot", |host| host.net.stats().connections == 0);
     host.finish();
+}
+
+/// The first poll of the new queue that has something gives it.
+pub fn told_at_once(setup: Setup) {
+    let mut scene = scene(setup);
+    scene.leave();
+    scene.host.step_queue(0, 256, 0);
+    assert_eq!(scene.host.step_queue(1, 256, -1), 1, "MOVED, and no sleep beside it");
+    assert_eq!(scene.on_new(), [Kind::Moved]);
+    scene.host.finish();
 }
 
 /// Until the next poll of the old queue its batch is alive: payloads, `hold`, facts. Only then the
