@@ -212,7 +212,7 @@ impl<P: Proactor> Chair<P> {
         }));
         self.core.panicked.store(true, SeqCst);
         self.core.log.tell(Level::Error, || format!("worker {} had a fault", self.home));
-        Desk::gone(&self.core, self.home, Cause::Internal);
+        Desk::gone(&self.core, Some(self.home), Cause::Internal);
         self.core.everybody_stops();
         false
     }
@@ -453,7 +453,7 @@ impl<P: Proactor> Seat for Chair<P> {
             // its operations with it.
             if let Some(worker) = held.take() {
                 drop(worker);
-                Desk::gone(&self.core, self.home, Cause::Shutdown);
+                Desk::gone(&self.core, Some(self.home), Cause::Shutdown);
             }
             return;
         }

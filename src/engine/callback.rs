@@ -200,7 +200,7 @@ impl Net {
 
     /// Whether a queue's events are a callback's.
     pub(super) fn is_called(&self, queue: &Queue) -> bool {
-        queue.callback.set.load(SeqCst) && !self.core.has_ended()
+        queue.callback.set.load(SeqCst) && !self.core.is_over()
     }
 
     /// A poll without an array: turns the worker of a net without worker threads, and gives what

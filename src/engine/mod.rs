@@ -58,8 +58,10 @@ use table::{Entry, Table};
 const RUNNING: u8 = 0;
 /// Shutdown was called; workers close what is there.
 const STOPPING: u8 = 1;
-/// Nothing is left; workers leave.
+/// Workers leave.
 const ENDED: u8 = 2;
+/// They have left, and all is in the queues that will ever be.
+const OVER: u8 = 3;
 
 /// What the host's calls and the workers share. Lock order: baton, slot, then one of inbox, queue,
 /// pool and free list. Calls of the host only try a baton, shutdown excepted.
@@ -117,7 +119,11 @@ impl Core {
     }
 
     fn has_ended(&self) -> bool {
-        self.state.load(SeqCst) == ENDED
+        self.state.load(SeqCst) >= ENDED
+    }
+
+    fn is_over(&self) -> bool {
+        self.state.load(SeqCst) == OVER
     }
 
     fn is_manual(&self) -> bool {

@@ -23,8 +23,8 @@ pub struct Net {
     pub(super) resolver: super::resolve::Resolver,
     pub(super) next_listener: AtomicUsize,
     pub(super) stopped: Mutex<Option<Result<(), Error>>>,
-    /// Shared while something is opened: a shutdown waits for it, so that a worker hears of all
-    /// that was opened before it hears of the end.
+    /// Shared while something is opened or posted: a shutdown waits for it, so that all of it is
+    /// told before the end is.
     pub(super) opening: RwLock<()>,
     forks: u32,
 }
@@ -156,6 +156,8 @@ impl Net {
         };
         let mut led = self.lead(queue, first);
         loop {
+            // Asked before the queue: what is there when it is over is all there will be.
+            let over = core.is_over();
             let Some(count) = give(poller) else { return Ok(0) };
             if count > 0 {
                 return Ok(count);
@@ -172,7 +174,7 @@ impl Net {
                 let _ = self.shutdown(Duration::ZERO);
                 continue;
             }
-            if core.has_ended() {
+            if over {
                 return Err(self.over());
             }
             let late = until.is_some_and(|until| until <= Instant::now());
@@ -292,6 +294,7 @@ impl Net {
 
     /// Puts an event of the host's in a queue.
     pub fn post(&self, queue: u32, detail: u64, user_data: u64) -> Result<(), Error> {
+        let _opening = self.opening.read();
         self.check_running()?;
         let queue = self.queue(queue)?;
         // Half is for what peers send: posts alone never keep connections from being read.

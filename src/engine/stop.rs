@@ -9,7 +9,7 @@ use super::inbox::Command;
 use super::log::Level;
 use super::moves::Moving;
 use super::net::Net;
-use super::{Core, ENDED, STOPPING};
+use super::{Core, ENDED, OVER, STOPPING};
 use crate::io::Token;
 use crate::session::Cause;
 use std::collections::BTreeMap;
@@ -34,25 +34,6 @@ impl Core {
     fn tell_all(&self, abrupt: bool) {
         for home in self.workers() {
             self.homes[home].post(Command::Stop { abrupt });
-        }
-    }
-
-    /// What no worker tells any more, now that all have left: the end of a listener that waited
-    /// for connections it had handed to others.
-    fn tell_listeners(&self) {
-        for token in self.table.tokens() {
-            let Some(mut held) = self.table.hold(token) else { continue };
-            let Some(listener) = held.listener() else { continue };
-            if mem::replace(&mut listener.told, true) {
-                continue;
-            }
-            (listener.socket, listener.file) = (None, None);
-            let (cause, os_error) = listener.closing.unwrap_or((Cause::Shutdown, 0));
-            let queue = usize::from(listener.home) % self.queues.len();
-            drop(held);
-            let event = Event { token, notice: Notice::ListenerClosed { cause, os_error } };
-            let bytes = event.cost();
-            self.queues[queue].publish(self, &mut vec![event], bytes, None);
         }
     }
 
@@ -99,31 +80,33 @@ impl Desk {
         }
     }
 
-    /// Lets everybody know why a worker's sockets are gone: it had a fault, or is gone itself.
-    pub fn gone(core: &Core, home: usize, cause: Cause) {
-        let os_error = 0;
+    /// Tells of all whose worker tells nothing any more: it had a fault, or is gone itself. None:
+    /// of every worker, whatever is left.
+    pub fn gone(core: &Core, home: Option<usize>, cause: Cause) {
+        let is_gone = |of: usize| home.is_none_or(|home| home == of);
         let (mut batches, mut handed) = (BTreeMap::<usize, Vec<Event>>::new(), Vec::new());
         for token in core.table.tokens() {
             let Some(mut held) = core.table.hold(token) else { continue };
             if let Some(listener) = held.listener()
-                && usize::from(listener.home) == home
+                && is_gone(listener.home.into())
                 && !mem::replace(&mut listener.told, true)
             {
                 (listener.socket, listener.file) = (None, None);
+                let (cause, os_error) = listener.closing.unwrap_or((cause, 0));
                 let notice = Notice::ListenerClosed { cause, os_error };
-                let queue = home % core.queues.len();
+                let queue = usize::from(listener.home) % core.queues.len();
                 batches.entry(queue).or_default().push(Event { token, notice });
-            } else if let Some(port) = held.port().filter(|port| port.home == home) {
+            } else if let Some(port) = held.port().filter(|port| is_gone(port.home)) {
                 let queue = port.queue;
                 batches.entry(queue).or_default().extend(port.fault(token, cause));
             } else if let Some(conn) = held.conn()
-                && usize::from(conn.home) == home
+                && is_gone(conn.home.into())
             {
                 let moved = conn.cut_move();
                 if mem::replace(&mut conn.joined, true) && moved.is_none() {
                     continue;
                 }
-                conn.end_abruptly(cause, os_error);
+                conn.end_abruptly(cause, 0);
                 if let Some(socket) = conn.socket.take()
                     && cause == Cause::Shutdown
                 {
@@ -142,7 +125,9 @@ impl Desk {
             }
         }
         handed.into_iter().for_each(|token| core.handed_told(token));
-        core.homes[home].clear();
+        if let Some(home) = home {
+            core.homes[home].clear();
+        }
         for (queue, mut batch) in batches {
             let bytes = batch.iter().map(Event::cost).sum();
             core.queues[queue].publish(core, &mut batch, bytes, None);
@@ -180,11 +165,10 @@ impl Net {
             seat.recall();
         }
         let faulty = self.crew.end() || core.panicked.load(SeqCst);
-        core.tell_listeners();
-        for queue in &core.queues {
-            queue.unpark();
-            queue.last_call(core);
-        }
+        Desk::gone(core, None, Cause::Shutdown);
+        core.queues.iter().for_each(|queue| queue.last_call(core));
+        core.state.store(OVER, SeqCst);
+        core.queues.iter().for_each(super::events::Queue::unpark);
         let answer = if faulty { Err(Error::Panic) } else { Ok(()) };
         *stopped = Some(answer);
         drop(stopped);

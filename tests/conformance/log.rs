@@ -1,17 +1,21 @@
 //! The log hook: the host's own log is told what happens, as much as it asked for, and nothing
 //! once it has taken its function away.
 
+use crate::common::event::Kind;
 use crate::common::net::Net;
 use crate::common::peer::Peer;
 use crate::common::words::*;
-use crate::common::{Setup, suite};
+use crate::common::{Setup, suite, wait_for};
 use sockeye::capi::log::sockeye_log_level;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 suite! {
-    each: tells_by_level, tells_of_refusals, calls_from_inside, gone_when_taken_away;
+    each: tells_by_level, tells_of_refusals, calls_from_inside, gone_when_taken_away,
+        a_slow_one_costs_no_event;
 }
 
 const WARNING: u32 = sockeye_log_level::SOCKEYE_LOG_WARNING as u32;
@@ -172,4 +176,44 @@ pub fn gone_when_taken_away(setup: Setup) {
         }
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+/// A function that takes its time, in the middle of a turn.
+#[derive(Default)]
+struct Slow {
+    entered: AtomicBool,
+    /// Somebody ends the net meanwhile.
+    ending: AtomicBool,
+}
+
+extern "C" fn take_time(user: *mut c_void, _: u32, _: *const c_char) {
+    // SAFETY: what was given, which lives for ever.
+    let slow = unsafe { &*user.cast::<Slow>() };
+    slow.entered.store(true, Ordering::SeqCst);
+    wait_for("a shutdown", || slow.ending.load(Ordering::SeqCst));
+    // Longer than a shutdown without a timeout waits for what it closes.
+    let until = Instant::now() + Duration::from_millis(200);
+    wait_for("the end of the line", || Instant::now() >= until);
+}
+
+/// Rules 1, 9: whoever is in the middle of a turn when the net ends, all is told before
+/// ERR_SHUTDOWN is.
+pub fn a_slow_one_costs_no_event(setup: Setup) {
+    let slow: &Slow = Box::leak(Box::default());
+    let mut host = setup.host_with(|config| config.connections_max = 2);
+    let door = host.door("");
+    let (_peer, conn) = host.meet(door);
+    listen_in(&host.net, slow, WARNING, take_time);
+    let net = host.net.clone();
+    let ends = thread::spawn(move || {
+        wait_for("a line", || slow.entered.load(Ordering::SeqCst));
+        slow.ending.store(true, Ordering::SeqCst);
+        net.shutdown(0)
+    });
+    let _refused = Peer::connect(door.port);
+    host.drain();
+    assert_eq!(ends.join().expect("no panic"), OK);
+    assert_eq!(host.events_of(conn).last().map(|event| event.cause), Some(SHUTDOWN));
+    assert_eq!(host.count(Kind::ListenerClosed), 1);
+    host.finish();
 }
