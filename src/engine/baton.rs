@@ -90,6 +90,7 @@ pub struct Chair<P: Proactor> {
     baton: Mutex<Option<Worker<P>>>,
     core: Arc<Core>,
     setup: Setup,
+    shared: P::Shared,
     home: usize,
     /// The host may turn it.
     lends: bool,
@@ -108,7 +109,13 @@ pub struct Chair<P: Proactor> {
 type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
 
 impl<P: Proactor> Chair<P> {
-    pub fn new(core: Arc<Core>, setup: Setup, home: usize, lends: bool) -> Chair<P> {
+    pub fn new(
+        core: Arc<Core>,
+        setup: Setup,
+        shared: P::Shared,
+        home: usize,
+        lends: bool,
+    ) -> Chair<P> {
         if lends {
             core.homes[home].owner.store(OFFERED, SeqCst);
         }
@@ -117,6 +124,7 @@ impl<P: Proactor> Chair<P> {
             until: AtomicI64::new(core.nanos() + core.lease_nanos()),
             core,
             setup,
+            shared,
             home,
             lends,
             asked: AtomicBool::new(false),
@@ -485,7 +493,7 @@ impl<P: Proactor> Seat for Chair<P> {
         self.queue().call(&self.core);
     }
     fn open(&self) -> io::Result<()> {
-        let proactor = P::open(&self.setup)?;
+        let proactor = P::open(&self.setup, &self.shared)?;
         let bell = proactor.bell();
         *self.baton.lock() = Some(Worker::new(proactor, self.core.clone(), self.home));
         // Known from here on.

@@ -46,6 +46,7 @@ impl Visit for Open {
         let base = config.workers_in_all() as usize;
         let elastic = P::SOCKETS_MAX.is_some() && config.workers != Some(0);
         let homes = if elastic { WORKERS_MAX as usize } else { base };
+        let shared = P::share(base).map_err(|error| cannot_open(&error))?;
         let core = Arc::new(Core::new(config, base, homes, P::SOCKETS_MAX));
         let threads = Arc::new(AtomicU32::new(0));
         let seat = |home: usize| -> Arc<dyn Seat> {
@@ -64,7 +65,7 @@ impl Visit for Open {
             let lends = drive != Drive::Pool
                 && P::AFFINITY != Affinity::Shared
                 && core.queues.iter().any(|queue| queue.home == home);
-            Arc::new(Chair::<P>::new(core.clone(), setup, home, lends))
+            Arc::new(Chair::<P>::new(core.clone(), setup, shared.clone(), home, lends))
         };
         let seats: Box<[_]> = (0..homes).map(seat).collect();
         for seat in &seats[..base] {

@@ -95,7 +95,13 @@ impl Proactor for Blocking {
     const AFFINITY: Affinity = Affinity::Free;
     const SOCKETS_MAX: Option<u32> = Some(SOCKETS);
 
-    fn open(setup: &Setup) -> io::Result<Self> {
+    type Shared = ();
+
+    fn share(_workers: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(setup: &Setup, _shared: &()) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(setup));
         let struck = shared.clone();
         Ok(Blocking {

@@ -337,7 +337,13 @@ impl<R: Readiness> Proactor for Emulated<R> {
     const AFFINITY: Affinity = Affinity::Free;
     const SOCKETS_MAX: Option<u32> = R::SOCKETS_MAX;
 
-    fn open(setup: &Setup) -> io::Result<Self> {
+    type Shared = ();
+
+    fn share(_workers: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(setup: &Setup, _shared: &()) -> io::Result<Self> {
         let (poller, bell) = R::open()?;
         Ok(Emulated {
             poller,

@@ -159,7 +159,8 @@ pub fn probe(model: Model) -> Probe {
             let pool = Pool::new(0);
             let (threads, summon) = (Arc::default(), Arc::new(|| {}));
             let setup = Setup { pool, recv_max: 0, threads, summon };
-            let refusal = P::open(&setup).err().map(|error| error.to_string());
+            let opened = P::share(1).and_then(|shared| P::open(&setup, &shared));
+            let refusal = opened.err().map(|error| error.to_string());
             Probe { model: self.0, sockets_max: P::SOCKETS_MAX, refusal }
         }
         fn absent(self, reason: &'static str) -> Probe {

@@ -38,7 +38,9 @@ use std::time::Duration;
 pub enum Affinity {
     /// One thread at a time, any thread: whoever holds the baton.
     Free,
-    /// Any thread, all at once; a waiting host is one more worker.
+    /// One thread at a time for each worker, any thread where there is one worker alone. All
+    /// workers reap from one place: a completion may come out of the turn of another worker than
+    /// its operation was begun with, and the next operation is begun there.
     Shared,
     /// The thread that turned first, for ever.
     Bound,
@@ -69,8 +71,14 @@ pub trait Proactor: Send + Sized + 'static {
     /// Sockets one worker can watch; `adopt` past it answers `QuotaExceeded`.
     const SOCKETS_MAX: Option<u32> = None;
 
+    /// What the workers of one net have in common.
+    type Shared: Clone + Send + Sync + 'static;
+
+    /// Makes that, for so many workers. Before any of them is opened.
+    fn share(workers: usize) -> io::Result<Self::Shared>;
+
     /// May run on another thread than the turner's.
-    fn open(setup: &Setup) -> io::Result<Self>;
+    fn open(setup: &Setup, shared: &Self::Shared) -> io::Result<Self>;
 
     /// Ends a kernel wait of `turn`, from any thread.
     fn bell(&self) -> Bell;

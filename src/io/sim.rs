@@ -251,7 +251,13 @@ impl State {
 impl Proactor for Sim {
     const AFFINITY: Affinity = Affinity::Free;
 
-    fn open(setup: &Setup) -> io::Result<Sim> {
+    type Shared = ();
+
+    fn share(_workers: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(setup: &Setup, _shared: &()) -> io::Result<Sim> {
         let world = World::current().ok_or(io::ErrorKind::NotFound)?;
         let alarm = Arc::new(Alarm::default());
         world.watch(alarm.clone());

@@ -41,8 +41,14 @@ struct Noted {
 impl Proactor for Noted {
     const AFFINITY: Affinity = Affinity::Free;
 
-    fn open(setup: &Setup) -> io::Result<Noted> {
-        Ok(Noted { sim: Sim::open(setup)?, notes: NOTES.with_borrow(Arc::clone) })
+    type Shared = ();
+
+    fn share(_workers: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(setup: &Setup, shared: &()) -> io::Result<Noted> {
+        Ok(Noted { sim: Sim::open(setup, shared)?, notes: NOTES.with_borrow(Arc::clone) })
     }
 
     fn bell(&self) -> Bell {

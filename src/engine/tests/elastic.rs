@@ -78,8 +78,14 @@ impl Proactor for FewBlocking {
     const AFFINITY: Affinity = Affinity::Free;
     const SOCKETS_MAX: Option<u32> = Some(FEW as u32);
 
-    fn open(setup: &Setup) -> io::Result<FewBlocking> {
-        Ok(FewBlocking { model: Blocking::open(setup)?, sockets: BTreeSet::new() })
+    type Shared = ();
+
+    fn share(_workers: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(setup: &Setup, shared: &()) -> io::Result<FewBlocking> {
+        Ok(FewBlocking { model: Blocking::open(setup, shared)?, sockets: BTreeSet::new() })
     }
 
     fn bell(&self) -> Bell {

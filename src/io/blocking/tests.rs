@@ -34,7 +34,7 @@ fn scene(memory: u64) -> Scene {
             }
         }),
     };
-    let model = Blocking::open(&setup).expect("it opens anywhere");
+    let model = Blocking::open(&setup, &()).expect("it opens anywhere");
     let bell = model.bell();
     pool.on_relief(move || bell.ring());
     Scene { model, pool, threads, summoned, done: Vec::new() }

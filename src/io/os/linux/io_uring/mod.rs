@@ -193,7 +193,13 @@ impl Uring {
 impl Proactor for Uring {
     const AFFINITY: Affinity = Affinity::Bound;
 
-    fn open(setup: &Setup) -> io::Result<Self> {
+    type Shared = ();
+
+    fn share(_workers: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(setup: &Setup, _shared: &()) -> io::Result<Self> {
         let (ring, stock) = (Ring::new()?, Stock::new(setup));
         // SAFETY: the stock's ring stays until this one is closed, see `drop`.
         unsafe { ring.provide(stock.address(), PLACES) }?;
