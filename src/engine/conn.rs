@@ -108,6 +108,8 @@ pub struct Conn {
     pub redial: bool,
     /// It stands on a list of those to be parsed later.
     pub parse_later: bool,
+    /// Its worker is in the middle of a turn with it: no other takes it over.
+    pub settling: bool,
 }
 
 // Every connection has one, idle or not.
@@ -174,6 +176,7 @@ impl Conn {
             handed: false,
             redial: false,
             parse_later: false,
+            settling: false,
         }
     }
 

@@ -46,10 +46,13 @@ impl Visit for Open {
         let base = config.workers_in_all() as usize;
         let elastic = P::SOCKETS_MAX.is_some() && config.workers != Some(0);
         let homes = if elastic { WORKERS_MAX as usize } else { base };
-        let shared = P::share(base).map_err(|error| cannot_open(&error))?;
-        let core = Arc::new(Core::new(config, base, homes, P::SOCKETS_MAX));
+        // Where a host may turn a worker, its completions are to be its own.
+        let roams = P::AFFINITY == Affinity::Shared && drive == Drive::Pool && base > 1;
+        let common = if roams { Some(P::share(base)) } else { None };
+        let common = common.transpose().map_err(|error| cannot_open(&error))?;
+        let core = Arc::new(Core::new(config, base, homes, P::SOCKETS_MAX, roams));
         let threads = Arc::new(AtomicU32::new(0));
-        let seat = |home: usize| -> Arc<dyn Seat> {
+        let seat = |home: usize| -> io::Result<Arc<dyn Seat>> {
             let away = Arc::downgrade(&core);
             let setup = Setup {
                 pool: core.pool.clone(),
@@ -62,12 +65,12 @@ impl Visit for Open {
                 }),
             };
             // A bound one is lent for good, where it has no thread of its own.
-            let lends = drive != Drive::Pool
-                && P::AFFINITY != Affinity::Shared
-                && core.queues.iter().any(|queue| queue.home == home);
-            Arc::new(Chair::<P>::new(core.clone(), setup, shared.clone(), home, lends))
+            let lends = drive != Drive::Pool && core.queues.iter().any(|queue| queue.home == home);
+            let shared = common.clone().map_or_else(|| P::share(1), Ok)?;
+            Ok(Arc::new(Chair::<P>::new(core.clone(), setup, shared, home, lends)))
         };
-        let seats: Box<[_]> = (0..homes).map(seat).collect();
+        let seats: io::Result<Box<[_]>> = (0..homes).map(seat).collect();
+        let seats = seats.map_err(|error| cannot_open(&error))?;
         for seat in &seats[..base] {
             seat.open().map_err(|error| cannot_open(&error))?;
         }

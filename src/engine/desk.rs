@@ -56,6 +56,8 @@ pub struct Desk {
     pub(super) stalled: Vec<Token>,
     /// Listeners of other workers whose connections this turn tells.
     pub(super) handed: Vec<Token>,
+    /// Connections that this turn looked at, where another worker may reap for them.
+    pub(super) settling: Vec<Token>,
     /// Connections here whose events go to another queue.
     pub(super) abroad: Abroad,
     commands: Vec<Command>,
@@ -86,6 +88,7 @@ impl Desk {
             hungry: Vec::new(),
             stalled: Vec::new(),
             handed: Vec::new(),
+            settling: Vec::new(),
             abroad: Abroad::default(),
             commands: Vec::new(),
             timers: Timers::default(),
@@ -143,6 +146,8 @@ impl Desk {
                 Command::Tend(token) => self.tend_flushed(core, token),
                 Command::Move(token) => self.tend_moving(core, token),
                 Command::Resolved(token, found) => self.resolved(core, token, found),
+                Command::Apply(one) => self.done.push(*one),
+                Command::Overdue(token) => self.overdue(core, token),
                 Command::Drained => {
                     for token in mem::take(&mut self.stalled) {
                         self.tend_stalled(core, token);
@@ -169,6 +174,9 @@ impl Desk {
         if looked {
             self.catching_up |= now - self.last_read > CATCH_UP_MS;
             self.last_read = now;
+        }
+        if core.roams {
+            self.claim(core);
         }
         let mut done = mem::take(&mut self.done);
         let busy = done.len() > BUSY;

@@ -1,7 +1,7 @@
 //! Host to worker: what others ask of a worker, and the bell that wakes it.
 
 use crate::buf::{Arena, Lock, Pool};
-use crate::io::{Bell, Token};
+use crate::io::{Bell, Completion, Token};
 use parking_lot::{Mutex, RwLock};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
@@ -28,6 +28,10 @@ pub enum Command {
     Move(Token),
     /// Its name was looked up.
     Resolved(Token, Result<Vec<SocketAddr>, i32>),
+    /// Apply what another worker reaped.
+    Apply(Box<Completion>),
+    /// A deadline that another worker was to watch is due.
+    Overdue(Token),
     /// The queue was drained to its low mark.
     Drained,
     /// Close everything: in order, or now.

@@ -18,6 +18,7 @@ mod moves;
 mod net;
 mod port;
 mod resolve;
+mod roam;
 mod sends;
 mod stop;
 mod table;
@@ -85,13 +86,21 @@ pub struct Core {
     panicked: AtomicBool,
     /// Some connection has lived with a worker that does not serve its queue.
     abroad: AtomicBool,
+    /// Workers reap from one place, and connections go with what is reaped.
+    roams: bool,
     log: log::Log,
     /// Told when a socket is gone while the net stops.
     gone: (Mutex<()>, Condvar),
 }
 
 impl Core {
-    fn new(config: Config, base: usize, homes: usize, sockets_max: Option<u32>) -> Core {
+    fn new(
+        config: Config,
+        base: usize,
+        homes: usize,
+        sockets_max: Option<u32>,
+        roams: bool,
+    ) -> Core {
         static TAGS: AtomicU8 = AtomicU8::new(0);
         let queue = |home| Queue::new(home, config.queue_max_bytes);
         let pool = Pool::new(config.memory_max_bytes);
@@ -107,7 +116,8 @@ impl Core {
             clock: Instant::now(),
             state: AtomicU8::new(RUNNING),
             panicked: AtomicBool::new(false),
-            abroad: AtomicBool::new(false),
+            abroad: AtomicBool::new(roams),
+            roams,
             log: log::Log::default(),
             gone: (Mutex::new(()), Condvar::new()),
             config,

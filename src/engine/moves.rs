@@ -106,7 +106,11 @@ impl Core {
 
     /// The home whose flush lets go of a connection's sends (MANUAL): a worker of its queue.
     pub(super) fn stage_home(&self, conn: &Conn) -> usize {
-        if conn.abroad { self.queues[usize::from(conn.queue)].home } else { conn.home.into() }
+        if conn.abroad || self.roams {
+            self.queues[usize::from(conn.queue)].home
+        } else {
+            conn.home.into()
+        }
     }
 }
 
@@ -114,11 +118,13 @@ impl Desk {
     /// A command asked to look at a move. It stays with this worker until that was done.
     pub(super) fn tend_moving(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(conn) = held.conn()
-            && usize::from(conn.home) == self.home
-        {
-            self.tend_conn(core, token, conn);
+        let Some(conn) = held.conn() else { return };
+        let home = usize::from(conn.home);
+        if home == self.home {
+            return self.tend_conn(core, token, conn);
         }
+        drop(held);
+        core.homes[home].post(Command::Move(token));
     }
 
     /// What a move asks for, before anything else is done with a connection. True: it is on its
@@ -233,7 +239,7 @@ impl Desk {
             self.abroad.count -= 1;
         }
         conn.home = home as u8;
-        conn.abroad = home % core.queues.len() != usize::from(conn.queue);
+        conn.abroad = !core.roams && home % core.queues.len() != usize::from(conn.queue);
         if core.is_manual() && conn.dirty && core.homes[before].unstage(token) {
             core.homes[core.stage_home(conn)].stage(token);
         }
@@ -258,7 +264,8 @@ impl Desk {
     /// Takes the events of those that live abroad out of the batch and gives them to their
     /// queues. The bytes they count for.
     pub(super) fn publish_abroad(&mut self, core: &Core) -> u64 {
-        if self.abroad.told { self.sort_abroad(core) } else { 0 }
+        let sorted = self.abroad.told || (core.roams && core.queues.len() > 1);
+        if sorted { self.sort_abroad(core) } else { 0 }
     }
 
     #[cold]

@@ -5,6 +5,7 @@ use super::Core;
 use super::conn::{Conn, End, LaneState, Phase, linger};
 use super::desk::{Desk, Order};
 use super::events::Notice;
+use super::inbox::Command;
 use super::moves::Moving;
 use super::timers::coarse;
 use crate::buf::{Chunk, Slice};
@@ -80,15 +81,18 @@ impl Desk {
             listener.stalled = false;
             self.tend_listener(core, token, listener);
         } else if let Some(conn) = held.conn()
-            && usize::from(conn.home) == self.home
+            && (core.roams || usize::from(conn.home) == self.home)
         {
             conn.stalled = false;
-            self.tend_conn(core, token, conn);
+            if !self.forward(core, token, conn, true) {
+                self.tend_conn(core, token, conn);
+            }
         }
     }
 
     /// What is to be done next with a connection, both lanes and its end.
     pub(super) fn tend_conn(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        self.touch(core, token, conn);
         if conn.moving != Moving::No && self.tend_move(core, token, conn) {
             return;
         }
@@ -215,7 +219,7 @@ impl Desk {
             return true;
         }
         // Drained in between: whoever drained it may not have seen the list.
-        core.homes[self.home].post(super::inbox::Command::Drained);
+        core.homes[self.home].post(Command::Drained);
         true
     }
 
@@ -402,23 +406,34 @@ impl Desk {
                 continue;
             }
             let Some(conn) = held.conn() else { continue };
-            if usize::from(conn.home) != self.home || Millis::from(conn.timer_at) != at {
+            if Millis::from(conn.timer_at) != at {
                 continue;
             }
-            conn.timer_at = Moment::default();
-            match self.due(conn) {
-                Some((at, cause)) if at <= self.now => {
-                    conn.set_deadline(None);
-                    if cause == Cause::TimeoutLinger {
-                        conn.reset = true;
-                    }
-                    conn.end_abruptly(cause, 0);
-                    self.tend_conn(core, token, conn);
+            let home = usize::from(conn.home);
+            if home == self.home {
+                self.conn_due(core, token, conn);
+            } else if core.roams {
+                drop(held);
+                core.homes[home].post(Command::Overdue(token));
+            }
+        }
+    }
+
+    /// Closes a connection if it is late, or watches its next deadline.
+    pub(super) fn conn_due(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        conn.timer_at = Moment::default();
+        match self.due(conn) {
+            Some((at, cause)) if at <= self.now => {
+                conn.set_deadline(None);
+                if cause == Cause::TimeoutLinger {
+                    conn.reset = true;
                 }
-                _ => {
-                    conn.relax();
-                    self.schedule(token, conn);
-                }
+                conn.end_abruptly(cause, 0);
+                self.tend_conn(core, token, conn);
+            }
+            _ => {
+                conn.relax();
+                self.schedule(token, conn);
             }
         }
     }

@@ -48,6 +48,9 @@ impl<P: Proactor> Worker<P> {
         } else {
             Some(Duration::ZERO)
         };
+        if !looks {
+            self.desk.settle(&self.core);
+        }
         let left = if looks { timeout } else { self.spin(timeout)? };
         // What a spin found is for this turn, and enough for it.
         if looks || self.desk.done.is_empty() {
@@ -58,6 +61,7 @@ impl<P: Proactor> Worker<P> {
         // Who was late is cancelled now, and that is told by the next turn.
         happened |= !self.desk.orders.is_empty();
         self.carry_out();
+        self.desk.settle(&self.core);
         let counters = &self.core.homes[self.home].counters;
         count(&counters.turns, 1);
         count(&counters.waits, u64::from(timeout != Some(Duration::ZERO)));

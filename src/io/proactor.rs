@@ -38,9 +38,10 @@ use std::time::Duration;
 pub enum Affinity {
     /// One thread at a time, any thread: whoever holds the baton.
     Free,
-    /// One thread at a time for each worker, any thread where there is one worker alone. All
-    /// workers reap from one place: a completion may come out of the turn of another worker than
-    /// its operation was begun with, and the next operation is begun there.
+    /// As Free where it was shared by one worker. Shared by several, each has a thread of its own
+    /// and all reap from one place: a completion may come out of the turn of another worker than
+    /// its operation was begun with, and the next operation is begun there. One worker at a time
+    /// has to do with a socket.
     Shared,
     /// The thread that turned first, for ever.
     Bound,
@@ -74,7 +75,7 @@ pub trait Proactor: Send + Sized + 'static {
     /// What the workers of one net have in common.
     type Shared: Clone + Send + Sync + 'static;
 
-    /// Makes that, for so many workers. Before any of them is opened.
+    /// Makes that, for so many workers, before any of them is opened.
     fn share(workers: usize) -> io::Result<Self::Shared>;
 
     /// May run on another thread than the turner's.

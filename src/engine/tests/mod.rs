@@ -11,6 +11,7 @@ mod moves;
 mod panics;
 mod peer_log;
 mod plan;
+mod roam;
 mod run;
 mod seeds;
 mod stage;
