@@ -721,8 +721,8 @@ SOCKEYE_API const char *sockeye_cause_text(int32_t cause);
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_os_error_text(int32_t code, char *buffer, size_t cap);
 
-/// Words for the last refusal of this thread. Set by init, listen, connect, wait_handle, the
-/// model calls and poll; never by send, close or flush. Empty at first.
+/// Words for the last refusal of this thread. Set by init, listen, connect, wait_handle,
+/// wait_port, the model calls and poll; never by send, close or flush. Empty at first.
 ///
 /// Ownership: borrowed until this thread's next call that sets it.
 /// Threads:   any thread; each has its own.
@@ -1186,6 +1186,29 @@ SOCKEYE_API
 sockeye_status sockeye_wait_handle(sockeye_net *net,
                                    uint32_t queue,
                                    intptr_t *out_handle);
+
+/// Has a packet with `key` posted to a completion port of the host's own (Windows) when events
+/// come to the queue while it is empty: one packet, with 0 bytes and no OVERLAPPED, then none until
+/// a poll has emptied the queue. What waits already counts. From then on the queue's worker is
+/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0.
+///
+/// Another port takes the place of the one before; `port` 0 ends it. Packets that were posted stay
+/// with their port.
+///
+/// Ownership: `port`, a HANDLE, stays the host's: the library keeps a handle of its own until
+///            another call or `sockeye_free`.
+/// NULL:      `net` is not allowed to be.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, not a handle); ERR_UNSUPPORTED (a system
+///            without completion ports: see `sockeye_wait_handle`; `workers` is 0: nobody would
+///            fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside a poll
+///            of this queue); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_wait_port(sockeye_net *net,
+                                 uint32_t queue,
+                                 ptrdiff_t port,
+                                 uint64_t key);
 
 /// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
 /// one call at a time for each queue, no lock held that another call waits for. Each call is a

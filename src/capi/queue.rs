@@ -93,3 +93,40 @@ pub unsafe extern "C" fn sockeye_wait_handle(
         }
     })
 }
+
+/// Has a packet with `key` posted to a completion port of the host's own (Windows) when events
+/// come to the queue while it is empty: one packet, with 0 bytes and no OVERLAPPED, then none until
+/// a poll has emptied the queue. What waits already counts. From then on the queue's worker is
+/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0.
+///
+/// Another port takes the place of the one before; `port` 0 ends it. Packets that were posted stay
+/// with their port.
+///
+/// Ownership: `port`, a HANDLE, stays the host's: the library keeps a handle of its own until
+///            another call or `sockeye_free`.
+/// NULL:      `net` is not allowed to be.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, not a handle); ERR_UNSUPPORTED (a system
+///            without completion ports: see `sockeye_wait_handle`; `workers` is 0: nobody would
+///            fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside a poll
+///            of this queue); ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_wait_port(
+    net: *mut sockeye_net,
+    queue: u32,
+    port: isize,
+    key: u64,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = match unsafe { enter(net) } {
+            Ok(net) => net,
+            Err(status) => return boundary::note_status(status),
+        };
+        match net.wait_port(queue, port, key) {
+            Ok(()) => 0,
+            Err(refusal) => fail(refusal.error, refusal.words),
+        }
+    })
+}

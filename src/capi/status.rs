@@ -205,8 +205,8 @@ pub unsafe extern "C" fn sockeye_os_error_text(
     })
 }
 
-/// Words for the last refusal of this thread. Set by init, listen, connect, wait_handle, the
-/// model calls and poll; never by send, close or flush. Empty at first.
+/// Words for the last refusal of this thread. Set by init, listen, connect, wait_handle,
+/// wait_port, the model calls and poll; never by send, close or flush. Empty at first.
 ///
 /// Ownership: borrowed until this thread's next call that sets it.
 /// Threads:   any thread; each has its own.

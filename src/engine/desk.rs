@@ -327,7 +327,7 @@ pub(super) fn refusal(error: &io::Error) -> (Cause, i32) {
 
 /// Why a connection broke.
 fn breakage(error: &io::Error) -> (Cause, i32) {
-    let cause = match error.kind() {
+    let cause = match sys::kind(error) {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Cause::Unreachable,
         _ => Cause::Reset,
     };

@@ -244,13 +244,15 @@ impl Desk {
 
 /// Why a connection was not made.
 fn connect_failure(error: &io::Error) -> (Cause, i32) {
-    let cause = match error.kind() {
+    let cause = match sys::kind(error) {
         // Of a local socket: no such file, or not ours to use.
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::NotFound
         | io::ErrorKind::PermissionDenied => Cause::Refused,
         io::ErrorKind::TimedOut => Cause::TimeoutConnect,
         io::ErrorKind::ConnectionReset => Cause::Reset,
+        // Windows says so when no port of ours is left.
+        _ if sys::no_buffers(error) || sys::out_of_descriptors(error) => Cause::LimitDescriptors,
         _ => Cause::Unreachable,
     };
     (cause, error.raw_os_error().unwrap_or(0))

@@ -1,5 +1,6 @@
 //! Refusals.
 
+use crate::io::os::sys;
 use crate::session::SendError;
 use std::io;
 
@@ -84,10 +85,10 @@ impl Refusal {
 
     /// What the system said, and what was tried.
     pub fn system(tried: &str, error: &io::Error) -> Refusal {
-        let kind = match error.kind() {
+        let kind = match sys::kind(error) {
             io::ErrorKind::AddrInUse => Error::Busy,
             io::ErrorKind::PermissionDenied => Error::Denied,
-            _ if crate::io::os::sys::out_of_descriptors(error) => Error::Limit,
+            _ if sys::out_of_descriptors(error) => Error::Limit,
             _ => Error::Os,
         };
         Refusal::new(kind, format!("{tried}: {error}"))

@@ -6,7 +6,7 @@ use super::config::WORKERS_MAX;
 use super::inbox::Command;
 use super::table::Slot;
 use crate::buf::{Release, Slice};
-use crate::io::os::sys::{SLOT_BYTES, WaitObject};
+use crate::io::os::sys::{SLOT_BYTES, WaitObject, WaitPort};
 use crate::io::{ADDRESS_BYTES, Token};
 use crate::session::Cause;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -122,6 +122,7 @@ pub struct Queue {
     gate: Mutex<bool>,
     opened: Condvar,
     signal: OnceLock<WaitObject>,
+    port: OnceLock<Mutex<Option<WaitPort>>>,
 }
 
 /// From one number of a queue's polls to the next: more than there are queues, and a power of two.
@@ -156,6 +157,7 @@ impl Queue {
             gate: Mutex::new(false),
             opened: Condvar::new(),
             signal: OnceLock::new(),
+            port: OnceLock::new(),
         }
     }
 
@@ -192,6 +194,7 @@ impl Queue {
             {
                 signal.set();
             }
+            self.tell_port(WaitPort::set);
         }
         match self.waiter.load(SeqCst) {
             NOBODY | LOOKING => {}
@@ -305,11 +308,24 @@ impl Queue {
 
     /// Ends the signal when nothing waits any more.
     fn hush(&self, poller: &Poller) {
-        if let Some(signal) = self.signal.get() {
-            let events = self.events.lock();
-            if events.is_empty() && poller.pending() == 0 {
+        if self.signal.get().is_none() && self.port.get().is_none() {
+            return;
+        }
+        let events = self.events.lock();
+        if events.is_empty() && poller.pending() == 0 {
+            if let Some(signal) = self.signal.get() {
                 signal.clear();
             }
+            self.tell_port(WaitPort::clear);
+        }
+    }
+
+    /// Under the lock of the events.
+    fn tell_port(&self, what: fn(&mut WaitPort)) {
+        if let Some(port) = self.port.get()
+            && let Some(port) = &mut *port.lock()
+        {
+            what(port);
         }
     }
 
@@ -381,6 +397,15 @@ impl Queue {
             signal.set();
         }
         Ok(signal.raw())
+    }
+
+    /// Has this port told when events come to the queue while it is empty, in place of another.
+    pub fn set_port(&self, poller: &Poller, port: Option<WaitPort>) {
+        let events = self.events.lock();
+        *self.port.get_or_init(Mutex::default).lock() = port;
+        if !events.is_empty() || poller.pending() > 0 {
+            self.tell_port(WaitPort::set);
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use super::crew::{Crew, Open};
 use super::error::{Error, Refusal};
 use super::events::{Event, Handed, LOOKING, NOBODY, Notice, PARKED, Poller, Queue};
 use super::{Core, RUNNING};
-use crate::io::os::sys;
+use crate::io::os::sys::{self, WaitPort};
 use crate::io::{Affinity, Model, Token, model};
 use parking_lot::{Mutex, MutexGuard, RwLock};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::thread;
@@ -27,6 +28,8 @@ pub struct Net {
     /// told before the end is.
     pub(super) opening: RwLock<()>,
     forks: u32,
+    /// Last: nothing of the net needs it any more.
+    _running: sys::Running,
 }
 
 /// The drive that runs for the one that was asked for.
@@ -66,7 +69,8 @@ impl Net {
         pick: impl FnOnce(Model, Open) -> Result<Arc<Crew>, Refusal>,
     ) -> Result<Arc<Net>, Refusal> {
         let drive = resolve_drive(&config)?;
-        sys::start().map_err(|error| Refusal::system("sockets cannot be had", &error))?;
+        let running = sys::start();
+        let running = running.map_err(|error| Refusal::system("sockets cannot be had", &error))?;
         let model = config.model;
         let crew = pick(model, Open { config, drive: drive.0 }).map_err(|refusal| {
             let words = format!("model {}: {}", model.resolve().name(), refusal.words);
@@ -81,6 +85,7 @@ impl Net {
             stopped: Mutex::new(None),
             opening: RwLock::new(()),
             forks: sys::forks(),
+            _running: running,
         });
         if net.core.config.workers != Some(0) {
             net.crew.start().map_err(|error| {
@@ -309,18 +314,43 @@ impl Net {
 
     /// The object that is signalled while a queue has events.
     pub fn wait_handle(&self, queue: u32) -> Result<isize, Refusal> {
+        let queue = self.waited_for(queue)?;
+        let made = queue.visit(|poller| queue.signal(poller)).ok_or(Error::Busy)?;
+        let raw =
+            made.map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
+        self.waits_elsewhere(queue);
+        Ok(raw)
+    }
+
+    /// Has the host's own completion port told when events come to an empty queue; port 0 ends it.
+    pub fn wait_port(&self, queue: u32, port: isize, key: u64) -> Result<(), Refusal> {
+        let queue = self.waited_for(queue)?;
+        let made = if port == 0 { Ok(None) } else { WaitPort::new(port, key).map(Some) };
+        let port = made.map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => {
+                let words = "this system has no completion ports: take sockeye_wait_handle";
+                Refusal::new(Error::Unsupported, words)
+            }
+            _ => Refusal::new(Error::Invalid, format!("port is not a handle: {error}")),
+        })?;
+        queue.visit(|poller| queue.set_port(poller, port)).ok_or(Error::Busy)?;
+        self.waits_elsewhere(queue);
+        Ok(())
+    }
+
+    /// A queue that somebody fills while the host waits elsewhere.
+    fn waited_for(&self, queue: u32) -> Result<&Queue, Refusal> {
         self.check_running()?;
         if self.core.config.workers == Some(0) {
             let words = "with workers 0 nobody fills the queue while the host waits elsewhere";
             return Err(Refusal::new(Error::Unsupported, words));
         }
-        let queue = self.queue(queue)?;
-        let made = queue.visit(|poller| queue.signal(poller)).ok_or(Error::Busy)?;
-        let raw =
-            made.map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
+        Ok(self.queue(queue)?)
+    }
+
+    fn waits_elsewhere(&self, queue: &Queue) {
         self.core.homes[queue.home].pooled.store(true, SeqCst);
         self.crew.seats[queue.home].recall();
-        Ok(raw)
     }
 
     /// Has lines of up to `level` told to the host.

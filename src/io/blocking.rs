@@ -178,9 +178,11 @@ impl Proactor for Blocking {
             timeout = Some(timeout.map_or(AGAIN, |timeout| timeout.min(AGAIN)));
         }
         self.shared.collect(done, timeout, &self.bell);
-        if !self.ending.is_empty() && self.again <= Instant::now() {
+        let begun = Instant::now();
+        if !self.ending.is_empty() && self.again <= begun {
             self.ending.retain(|half| half.interrupt());
-            self.again = Instant::now() + AGAIN;
+            // With many it takes a while, and they are to have most of the time to come out.
+            self.again = Instant::now() + AGAIN.max(3 * begun.elapsed());
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The models by name, and the one match that picks one.
 
+use super::os::sys;
 use super::proactor::{Affinity, Proactor, Setup};
 use crate::buf::Pool;
 use std::ffi::CStr;
@@ -97,7 +98,6 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         }
         #[cfg(target_os = "linux")]
         Model::IoUring => visitor.visit::<super::os::linux::io_uring::Uring>(),
-        #[cfg(unix)]
         Model::Blocking => visitor.visit::<super::blocking::Blocking>(),
         #[cfg(unix)]
         Model::Poll => visitor.visit::<super::emulated::Emulated<super::os::unix::poll::Poll>>(),
@@ -159,7 +159,10 @@ pub fn probe(model: Model) -> Probe {
             let pool = Pool::new(0);
             let (threads, summon) = (Arc::default(), Arc::new(|| {}));
             let setup = Setup { pool, recv_max: 0, threads, summon };
-            let opened = P::share(1).and_then(|shared| P::open(&setup, &shared));
+            let opened = sys::start().and_then(|_running| {
+                let shared = P::share(1)?;
+                P::open(&setup, &shared).map(drop)
+            });
             let refusal = opened.err().map(|error| error.to_string());
             Probe { model: self.0, sockets_max: P::SOCKETS_MAX, refusal }
         }

@@ -94,6 +94,7 @@ fn no_net_for_facts_and_buffers() {
     let mut handle = 0;
     answers! { ERR_INVALID;
         sockeye_wait_handle(net, 0, &mut handle),
+        sockeye_wait_port(net, 0, 1, 1),
         sockeye_buffer_acquire(net, 1, &mut buffer),
         sockeye_event_hold(net, &event, &mut buffer),
         sockeye_net_get_info(net, &mut zero(), size_of::<sockeye_net_info>()),

@@ -58,6 +58,7 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_queue_flush(net, 0));
     FORKED(sockeye_post(net, 0, 1, 1));
     FORKED(sockeye_wait_handle(net, 0, &handle));
+    FORKED(sockeye_wait_port(net, 0, 1, 1));
     FORKED(sockeye_buffer_acquire(net, 100, &buffer));
     FORKED(sockeye_event_hold(net, &world->event, &buffer));
     FORKED(sockeye_net_get_info(net, &net_info, sizeof net_info));

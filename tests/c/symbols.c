@@ -50,6 +50,7 @@ static const struct symbol symbols[] = {
     SYMBOL(sockeye_queue_flush),
     SYMBOL(sockeye_post),
     SYMBOL(sockeye_wait_handle),
+    SYMBOL(sockeye_wait_port),
     SYMBOL(sockeye_set_callback),
     SYMBOL(sockeye_buffer_acquire),
     SYMBOL(sockeye_event_hold),

@@ -286,6 +286,11 @@ impl Net {
             .map(|_| out as i32)
     }
 
+    pub fn wait_port(&self, queue: u32, port: isize, key: u64) -> i32 {
+        // SAFETY: a live net.
+        unsafe { queue_calls::sockeye_wait_port(self.0, queue, port, key) }
+    }
+
     /// # Safety
     /// `log` may be called with `user`, on any thread, until another function or NULL is set.
     pub unsafe fn set_log(&self, log: sockeye_log_fn, user: *mut c_void, level: u32) -> i32 {

@@ -169,6 +169,9 @@ void Caller::call_net(uint32_t which)
     begin("sockeye_wait_handle");
     allow("sockeye_wait_handle", sockeye_wait_handle(world_.net, queue, &handle),
           {SOCKEYE_OK, SOCKEYE_ERR_UNSUPPORTED, SOCKEYE_ERR_BUSY});
+    begin("sockeye_wait_port");
+    allow("sockeye_wait_port", sockeye_wait_port(world_.net, queue, 0, 1),
+          {SOCKEYE_OK, SOCKEYE_ERR_UNSUPPORTED, SOCKEYE_ERR_BUSY});
 }
 
 sockeye_conn Caller::any_conn()

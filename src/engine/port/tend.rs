@@ -9,6 +9,7 @@ use crate::engine::desk::{Desk, Order, refusal};
 use crate::engine::events::{Event, Notice};
 use crate::engine::inbox::count;
 use crate::engine::timers::coarse;
+use crate::io::os::sys;
 use crate::io::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis};
 use std::io;
@@ -339,5 +340,6 @@ impl Port {
 
 /// Whether an error of a connected socket tells of a datagram that was sent before (ICMP).
 fn is_report(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable)
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable};
+    matches!(sys::kind(error), ConnectionRefused | ConnectionReset | HostUnreachable)
 }

@@ -161,7 +161,8 @@ impl Shared {
         let mut datagrams = self.datagrams.lock();
         let datagrams = datagrams.get_or_insert_default();
         datagrams.rewind();
-        let (tried, _) = datagrams.try_recv_from(token, socket, &self.setup);
+        let (tried, _) =
+            sys::without_blocking(socket, || datagrams.try_recv_from(token, socket, &self.setup));
         (!matches!(tried, Tried::Starved(_))).then_some(tried)
     }
 
@@ -361,10 +362,9 @@ impl Half {
 
     /// As `recv`: who waits has no memory for datagrams.
     fn recv_from(self: &Arc<Half>) -> Outcome {
-        let mut byte = [MaybeUninit::uninit()];
         loop {
-            // No byte: an empty datagram, or an interrupt. The try tells which.
-            if let Err(error) = self.again(|| self.socket.peek(&mut byte)) {
+            // There may be none: an interrupt. The try tells.
+            if let Err(error) = self.again(|| sys::await_datagram(&self.socket).map(|()| 0)) {
                 return Outcome::ReceivedFrom(Err(self.reason(error)));
             }
             let tried = || self.shared.try_recv_from(self.token, &self.socket);

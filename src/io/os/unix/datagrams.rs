@@ -302,3 +302,14 @@ mod raw {
         count as isize
     }
 }
+
+/// Waits for a datagram on a socket that blocks, and leaves it there. There may be none: the call
+/// was interrupted.
+pub fn await_datagram(socket: &Socket) -> io::Result<()> {
+    socket.peek(&mut [MaybeUninit::uninit()]).map(|_| ())
+}
+
+/// A receive on a socket that blocks which is not to block: none here does.
+pub fn without_blocking<T>(_: &Socket, receive: impl FnOnce() -> T) -> T {
+    receive()
+}

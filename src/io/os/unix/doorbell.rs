@@ -97,3 +97,19 @@ impl WaitObject {
         self.0.fd() as isize
     }
 }
+
+/// A completion port of the host's: there is no such thing.
+pub enum WaitPort {}
+
+impl WaitPort {
+    /// The port with this number.
+    pub fn new(_port: isize, _key: u64) -> io::Result<WaitPort> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Posts a packet, if none was since `clear`.
+    pub fn set(&mut self) {}
+
+    /// Has the next `set` post one.
+    pub fn clear(&mut self) {}
+}

@@ -8,13 +8,17 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use super::datagrams::{Received, Receiver, SLOT_BYTES, prepare_datagrams, send_batch};
-pub use super::doorbell::WaitObject;
+pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
+pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
+pub use super::doorbell::{WaitObject, WaitPort};
 pub use super::reactor::Watch;
 
-/// Before the first net of the process. Nothing is to be started here.
-pub fn start() -> io::Result<()> {
-    Ok(())
+/// What a net needs of the system before its sockets: nothing.
+pub struct Running;
+
+/// Starts that, for as long as the answer lives.
+pub fn start() -> io::Result<Running> {
+    Ok(Running)
 }
 
 /// The value of a system call, or its error.
@@ -222,6 +226,11 @@ pub fn in_progress(error: &io::Error) -> bool {
 /// The system has no buffers for a moment.
 pub fn no_buffers(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// What kind of an error this is: as the standard library says.
+pub fn kind(error: &io::Error) -> io::ErrorKind {
+    error.kind()
 }
 
 /// The process or the system has no descriptors left.

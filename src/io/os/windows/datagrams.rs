@@ -132,3 +132,25 @@ pub fn prepare_datagrams(socket: &Socket) {
         };
     }
 }
+
+/// Waits for a datagram on a socket that blocks, and leaves it there.
+pub fn await_datagram(socket: &Socket) -> io::Result<()> {
+    loop {
+        match socket.peek(&mut [MaybeUninit::uninit()]) {
+            Err(error) if is_of_another(&error) => {}
+            // It has more than a byte.
+            Err(error) if error.raw_os_error() == Some(winsock::WSAEMSGSIZE) => return Ok(()),
+            answer => return answer.map(|_| ()),
+        }
+    }
+}
+
+/// A receive on a socket that blocks which is not to block. No call can say so for itself: the
+/// socket does not block meanwhile. A send by another thread may find that out, and is repeated.
+pub fn without_blocking<T>(socket: &Socket, receive: impl FnOnce() -> T) -> T {
+    // Neither fails for an open socket.
+    let _ = socket.set_nonblocking(true);
+    let answer = receive();
+    let _ = socket.set_nonblocking(false);
+    answer
+}

@@ -7,9 +7,12 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
-use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle, HANDLE};
 use windows_sys::Win32::Networking::WinSock::SOCKET;
-use windows_sys::Win32::System::Threading::{CreateEventW, ResetEvent, SetEvent};
+use windows_sys::Win32::System::IO::PostQueuedCompletionStatus;
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, GetCurrentProcess, ResetEvent, SetEvent,
+};
 
 /// An event object that stays signalled from `set` to `clear`.
 pub struct Event(OwnedHandle);
@@ -67,6 +70,48 @@ impl WaitObject {
     /// The number the host is given.
     pub fn raw(&self) -> isize {
         self.0.raw() as isize
+    }
+}
+
+/// A completion port of the host's own, which is told once from `set` to `clear`.
+pub struct WaitPort {
+    /// A handle of ours: the host may close its own at any time.
+    port: OwnedHandle,
+    key: usize,
+    told: bool,
+}
+
+impl WaitPort {
+    /// The port with this handle, and the key of its packets. It fails for no handle.
+    pub fn new(port: isize, key: u64) -> io::Result<WaitPort> {
+        let mut own = ptr::null_mut();
+        // SAFETY: room for the answer; the system answers for any number.
+        let copied = unsafe {
+            let process = GetCurrentProcess();
+            let access = DUPLICATE_SAME_ACCESS;
+            DuplicateHandle(process, port as HANDLE, process, &mut own, 0, 0, access)
+        };
+        if copied == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: fresh and nobody else's.
+        let port = unsafe { OwnedHandle::from_raw_handle(own) };
+        Ok(WaitPort { port, key: key as usize, told: false })
+    }
+
+    /// Posts a packet, if none was since `clear`. It fails when the system has no memory for one,
+    /// and is then tried again with the next events.
+    pub fn set(&mut self) {
+        if !self.told {
+            let port = self.port.as_raw_handle();
+            // SAFETY: an open handle, and no OVERLAPPED.
+            self.told = unsafe { PostQueuedCompletionStatus(port, 0, self.key, ptr::null()) } != 0;
+        }
+    }
+
+    /// Has the next `set` post one.
+    pub fn clear(&mut self) {
+        self.told = false;
     }
 }
 

@@ -7,15 +7,17 @@ use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::windows::io::{AsRawSocket, FromRawSocket};
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::Once;
+use windows_sys::Win32::Foundation as system;
 use windows_sys::Win32::Foundation::{ERROR_TOO_MANY_OPEN_FILES, HANDLE};
 use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::IO::CancelIoEx;
 use windows_sys::Win32::System::LibraryLoader as loader;
 use winsock::{SOCKET, SOCKET_ERROR, WSABUF};
 
-pub use super::datagrams::{Received, Receiver, SLOT_BYTES, prepare_datagrams, send_batch};
-pub use super::doorbell::WaitObject;
+pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
+pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
+pub use super::doorbell::{WaitObject, WaitPort};
 pub use super::reactor::Watch;
 
 /// Winsock 2.2.
@@ -37,26 +39,34 @@ pub fn raw(socket: &Socket) -> SOCKET {
     socket.as_raw_socket() as SOCKET
 }
 
-/// Starts Winsock once for the process, and keeps this library mapped: threads of the host keep
-/// destructors in it. There is no clean-up before the process ends, since a host that polls still
-/// may have a call of ours under way.
-pub fn start() -> io::Result<()> {
-    static STARTED: OnceLock<Result<(), i32>> = OnceLock::new();
-    let started = STARTED.get_or_init(|| {
+/// Winsock, for as long as it lives. The system counts who uses it; the standard library does, too,
+/// from its first socket to the end of the process.
+pub struct Running(());
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // SAFETY: one call for each start that went well.
+        unsafe { winsock::WSACleanup() };
+    }
+}
+
+/// Starts Winsock, and keeps this library mapped: threads of the host keep destructors in it.
+pub fn start() -> io::Result<Running> {
+    static PINNED: Once = Once::new();
+    PINNED.call_once(|| {
         let flags =
             loader::GET_MODULE_HANDLE_EX_FLAG_PIN | loader::GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
         let mut module = ptr::null_mut();
         // SAFETY: the address is one in this module, and the answer goes to this function's own.
         // It fails for no address of ours, and unloading is then the host's risk.
         unsafe { loader::GetModuleHandleExW(flags, start as *const () as *const u16, &mut module) };
-        let mut data = MaybeUninit::uninit();
-        // SAFETY: room for the answer.
-        match unsafe { winsock::WSAStartup(VERSION, data.as_mut_ptr()) } {
-            0 => Ok(()),
-            error => Err(error),
-        }
     });
-    started.map_err(io::Error::from_raw_os_error)
+    let mut data = MaybeUninit::uninit();
+    // SAFETY: room for the answer.
+    match unsafe { winsock::WSAStartup(VERSION, data.as_mut_ptr()) } {
+        0 => Ok(Running(())),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
 }
 
 /// The same socket, not to be closed here.
@@ -68,7 +78,6 @@ pub fn borrow(socket: &Socket) -> ManuallyDrop<Socket> {
 
 /// A socket that does not block and is not inherited.
 pub fn socket(domain: Domain, kind: Type) -> io::Result<Socket> {
-    start()?;
     let socket = Socket::new(domain, kind, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -153,6 +162,26 @@ pub fn in_progress(error: &io::Error) -> bool {
 /// The system has no buffers for a moment.
 pub fn no_buffers(error: &io::Error) -> bool {
     error.raw_os_error() == Some(winsock::WSAENOBUFS)
+}
+
+/// What kind of an error this is, also where the standard library does not say. Completions tell
+/// of the network in the system's own numbers, calls in those of Winsock.
+pub fn kind(error: &io::Error) -> io::ErrorKind {
+    const REFUSED: i32 = system::ERROR_CONNECTION_REFUSED as i32;
+    const PORT_UNREACHABLE: i32 = system::ERROR_PORT_UNREACHABLE as i32;
+    const ABORTED: i32 = system::ERROR_CONNECTION_ABORTED as i32;
+    const GONE: i32 = system::ERROR_NETNAME_DELETED as i32;
+    const ENDED: i32 = system::ERROR_GRACEFUL_DISCONNECT as i32;
+    match error.raw_os_error() {
+        Some(REFUSED | PORT_UNREACHABLE) => io::ErrorKind::ConnectionRefused,
+        Some(winsock::WSAENETRESET | winsock::WSAECONNABORTED | ABORTED | GONE) => {
+            io::ErrorKind::ConnectionReset
+        }
+        Some(winsock::WSAESHUTDOWN | winsock::WSAEDISCON | ENDED) => io::ErrorKind::BrokenPipe,
+        Some(winsock::WSAEHOSTDOWN) => io::ErrorKind::HostUnreachable,
+        Some(winsock::WSAENETDOWN) => io::ErrorKind::NetworkUnreachable,
+        _ => error.kind(),
+    }
 }
 
 /// The process or the system has no handles left.
