@@ -43,6 +43,7 @@ macro_rules! for_models {
 #[cfg(windows)]
 macro_rules! for_models {
     ($make:ident! $given:tt) => {
+        $make! { @model blocking SOCKEYE_MODEL_BLOCKING $given }
         $make! { @model select SOCKEYE_MODEL_SELECT $given }
         $make! { @model poll SOCKEYE_MODEL_POLL $given }
         $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }
@@ -235,9 +236,14 @@ impl Setup {
         }
     }
 
+    /// Sockets that one worker of the model can watch; 0 is no limit.
+    pub fn sockets_max(self) -> u32 {
+        self.probe().sockets_max
+    }
+
     /// Whether one worker of the model can watch so many sockets; if not, says so.
     pub fn holds(self, sockets: u32) -> bool {
-        let max = self.probe().sockets_max;
+        let max = self.sockets_max();
         let holds = max == 0 || sockets <= max || self.drive.has_threads();
         if !holds {
             println!("skipped: a worker of this model watches {max} sockets, not {sockets}");

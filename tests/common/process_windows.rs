@@ -110,7 +110,10 @@ pub fn sleeps(thread: i32) -> bool {
 pub fn all_sleep(name: &str) -> bool {
     let named =
         thread_numbers().into_iter().filter(|&thread| name_of(thread).as_deref() == Some(name));
-    named.collect::<Vec<i32>>().into_iter().all(sleeps)
+    // All in the same span: a test has other things to do meanwhile.
+    let before: Vec<_> = named.map(|thread| (thread, used(thread))).collect();
+    std::thread::park_timeout(ASLEEP);
+    before.into_iter().all(|(thread, before)| before.is_some() && before == used(thread))
 }
 
 /// The name of a thread. None: it has ended, or has none.

@@ -22,6 +22,7 @@ mod drive;
 mod facts;
 mod failed_connects;
 mod fair;
+mod faults;
 mod framing;
 mod gather;
 mod half_open;
@@ -30,6 +31,7 @@ mod hosts;
 mod io_uring;
 mod keys;
 mod lifecycle;
+mod limits;
 mod listen;
 #[cfg(unix)]
 mod local;

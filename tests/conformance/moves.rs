@@ -4,16 +4,17 @@
 use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
 use crate::common::peer::{End, Peer};
+use crate::common::process;
 use crate::common::words::*;
 use crate::common::{Setup, frame, stays, suite};
 use sockeye::capi::conn::sockeye_conn;
 use std::time::Duration;
 
 suite! {
-    queues2: moves_and_goes_on, told_at_once, the_new_queue_waits_for_the_batch, refusals, sends_meanwhile,
-        manual_sends_follow, closed_meanwhile, closed_before_it_is_told, ended_by_the_peer,
-        deadlines_follow, behind_opened, shut_down_meanwhile, many_at_once, a_frame_in_pieces,
-        a_full_queue_is_left_behind;
+    queues2: moves_and_goes_on, told_at_once, the_new_queue_waits_for_the_batch, refusals,
+        sends_meanwhile, manual_sends_follow, closed_meanwhile, closed_before_it_is_told,
+        ended_by_the_peer, deadlines_follow, behind_opened, shut_down_meanwhile, many_at_once,
+        a_frame_in_pieces, a_full_queue_is_left_behind;
 }
 
 struct Scene {
@@ -275,7 +276,10 @@ pub fn ended_by_the_peer(setup: Setup) {
             scene.host.step_queue(1, 256, 0) == 0
         });
         let closed = scene.host.closed(conn);
-        assert_eq!((closed.cause, closed.queue), (cause, 1));
+        assert_eq!(closed.queue, 1);
+        // A system that ends what it should reset may tell of either.
+        let ended = resets && !process::resets() && closed.cause == PEER;
+        assert!(closed.cause == cause || ended, "{closed:?}");
         let kinds = scene.host.kinds_of(conn);
         assert_eq!(kinds[..3], [Kind::Opened, Kind::Moved, Kind::Moved]);
         if !resets {
@@ -290,7 +294,7 @@ pub fn ended_by_the_peer(setup: Setup) {
 pub fn deadlines_follow(setup: Setup) {
     let mut host = setup.host();
     let door = host.door_with("", |endpoint| {
-        (endpoint.queue, endpoint.idle_timeout_ms) = (0, 300);
+        (endpoint.queue, endpoint.idle_timeout_ms) = (0, 500);
     });
     let (mut peer, conn) = host.meet(door);
     host.moved_to(conn, 1);

@@ -3,6 +3,7 @@
 
 use crate::common::event::Kind;
 use crate::common::host::Host;
+use crate::common::net::last_error;
 use crate::common::peer::Peer;
 use crate::common::process::{limit_descriptors, signalled};
 use crate::common::words::*;
@@ -12,7 +13,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 suite! {
-    each: gated_reads, a_full_backlog, a_thousand_idle;
+    each: gated_reads, a_full_backlog, a_thousand_idle, a_port_that_is_none;
     threaded: handle_is_a_level, handle_for_ever_the_same;
     pool2: a_handle_for_each_queue;
 }
@@ -57,6 +58,19 @@ pub fn handle_for_ever_the_same(setup: Setup) {
     }
     let door = host.door("");
     let (mut peer, conn) = host.meet(door);
+    host.turn_over(&mut peer, conn);
+    host.finish();
+}
+
+/// A completion port that is none is refused in words, and nothing changes by it.
+pub fn a_port_that_is_none(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let (mut peer, conn) = host.meet(door);
+    let has_ports = cfg!(windows) && setup.drive.has_threads();
+    let refusal = if has_ports { ERR_INVALID } else { ERR_UNSUPPORTED };
+    assert_eq!(host.net.wait_port(0, 0x7FFF_FFF0, 1), refusal);
+    assert!(!last_error().is_empty());
     host.turn_over(&mut peer, conn);
     host.finish();
 }

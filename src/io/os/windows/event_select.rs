@@ -33,6 +33,8 @@ struct Entry {
     token: Token,
     socket: SOCKET,
     event: Event,
+    /// A connection was told of, and no accept has found nobody since: of others nothing is asked.
+    accepts: bool,
 }
 
 /// Event objects and their sockets. `handles[0]` is the bell's; `handles[at]` belongs to
@@ -88,11 +90,17 @@ impl EventSelect {
         }
     }
 
-    fn report(&self, at: usize, ready: &mut Vec<Ready>) {
-        let entry = &self.entries[at - 1];
+    fn report(&mut self, at: usize, ready: &mut Vec<Ready>) {
+        let entry = &mut self.entries[at - 1];
         // It fails when the system lost the network: let the tries find out.
         let told = entry.take().unwrap_or(INWARD | OUTWARD);
         let (token, ended) = (entry.token, told & ENDED != 0);
+        if told & winsock::FD_ACCEPT != 0 {
+            // Wine may tell of a connection in the moment that it is accepted, and then, as no
+            // accept follows that finds one, of none for ever: so nothing is asked meanwhile.
+            let asked = (INWARD | OUTWARD) & !winsock::FD_ACCEPT;
+            entry.accepts = ask(entry.socket, entry.event.raw(), asked).is_ok();
+        }
         for lane in LANES {
             let asked = if lane == Lane::In { INWARD } else { OUTWARD };
             if told & asked != 0 {
@@ -107,7 +115,6 @@ impl Readiness for EventSelect {
     const PART_BLOCKS: bool = false;
 
     fn open() -> io::Result<(Self, Bell)> {
-        sys::start()?;
         let bell = Arc::new(Event::new()?);
         let poller = EventSelect {
             handles: vec![bell.raw()],
@@ -130,7 +137,7 @@ impl Readiness for EventSelect {
         }
         self.places[token.index()] = self.handles.len() as u8;
         self.handles.push(event.raw());
-        self.entries.push(Entry { token, socket, event });
+        self.entries.push(Entry { token, socket, event, accepts: false });
         if connecting {
             self.early.push(token);
         }
@@ -151,7 +158,13 @@ impl Readiness for EventSelect {
 
     fn blocked(&mut self, _token: Token, _lane: Lane) {}
 
-    fn arm(&mut self, _token: Token, _lane: Lane) -> io::Result<()> {
+    /// An accept that found nobody has the next connection told again. Who is there already is.
+    fn arm(&mut self, token: Token, lane: Lane) -> io::Result<()> {
+        let Some(place) = self.place(token) else { return Ok(()) };
+        let entry = &mut self.entries[place - 1];
+        if lane == Lane::In && mem::take(&mut entry.accepts) {
+            ask(entry.socket, entry.event.raw(), INWARD | OUTWARD)?;
+        }
         Ok(())
     }
 
