@@ -164,7 +164,7 @@ impl Readiness for Tokio {
     ) -> io::Result<()> {
         let look = timeout == Some(Duration::ZERO) || !self.woken.is_empty();
         if look || !bell.doze() {
-            self.runtime.block_on(yield_now());
+            (0..Watch::LOOKS).for_each(|_| self.runtime.block_on(yield_now()));
         } else {
             let told = poll_fn(|context| self.news.poll(bell, context));
             match timeout {

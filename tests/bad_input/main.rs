@@ -20,6 +20,7 @@ const OK: i32 = sockeye_status_code::SOCKEYE_OK as i32;
 const ERR_INVALID: i32 = sockeye_status_code::SOCKEYE_ERR_INVALID as i32;
 const ERR_BUSY: i32 = sockeye_status_code::SOCKEYE_ERR_BUSY as i32;
 const ERR_UNSUPPORTED: i32 = sockeye_status_code::SOCKEYE_ERR_UNSUPPORTED as i32;
+#[cfg(unix)]
 const ERR_DENIED: i32 = sockeye_status_code::SOCKEYE_ERR_DENIED as i32;
 const ERR_OS: i32 = sockeye_status_code::SOCKEYE_ERR_OS as i32;
 

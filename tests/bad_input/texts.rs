@@ -17,6 +17,12 @@ fn text(words: *const c_char) -> String {
     unsafe { CStr::from_ptr(words) }.to_str().expect("UTF-8").to_owned()
 }
 
+/// What this system calls a refused connection.
+#[cfg(not(windows))]
+const REFUSED: i32 = libc::ECONNREFUSED;
+#[cfg(windows)]
+const REFUSED: i32 = windows_sys::Win32::Networking::WinSock::WSAECONNREFUSED;
+
 #[test]
 fn of_statuses() {
     let known: HashSet<String> = (-15..=0).map(|at| text(sockeye_status_text(at))).collect();
@@ -48,17 +54,17 @@ fn of_the_system() {
         assert!(buffer[cap..].iter().all(|&byte| byte == 0x55), "not a byte more");
         (len, buffer)
     };
-    let (len, buffer) = ask(libc::ECONNREFUSED, 256);
+    let (len, buffer) = ask(REFUSED, 256);
     let words = std::str::from_utf8(&buffer[..len as usize]).expect("UTF-8");
     assert!(words.contains("refused"), "{words}");
     assert_eq!(buffer[len as usize], 0);
-    let (len, buffer) = ask(libc::ECONNREFUSED, 5);
+    let (len, buffer) = ask(REFUSED, 5);
     assert_eq!(
         (len, &buffer[..5]),
         (4, [words.as_bytes()[..4].to_vec(), vec![0]].concat().as_slice())
     );
-    assert_eq!(ask(libc::ECONNREFUSED, 1).0, 0);
-    assert_eq!(ask(libc::ECONNREFUSED, 0).0, ERR_INVALID);
+    assert_eq!(ask(REFUSED, 1).0, 0);
+    assert_eq!(ask(REFUSED, 0).0, ERR_INVALID);
     for code in [0, -1, 99_999, i32::MIN] {
         assert!(ask(code, 256).0 > 0, "words for {code} too");
     }

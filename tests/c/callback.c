@@ -106,10 +106,10 @@ static void check_plugin(uint32_t model, uint32_t drive, uint32_t workers)
 int main(void)
 {
     harness_watchdog();
-    check_plugin(SOCKEYE_MODEL_EPOLL, SOCKEYE_DRIVE_POOL, 1);
-    check_plugin(SOCKEYE_MODEL_EPOLL, SOCKEYE_DRIVE_LEND, 3);
+    check_plugin(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_POOL, 1);
+    check_plugin(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_LEND, 3);
     check_plugin(SOCKEYE_MODEL_POLL, SOCKEYE_DRIVE_HOST, 1);
-    check_plugin(SOCKEYE_MODEL_EPOLL, SOCKEYE_DRIVE_HOST, 0);
+    check_plugin(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_HOST, 0);
     check_plugin(SOCKEYE_MODEL_POLL, SOCKEYE_DRIVE_HOST, 0);
     return 0;
 }

@@ -75,6 +75,14 @@ static void truncated(sockeye_net *net)
     REQUIRE(harness_expect(net, SOCKEYE_EVENT_LISTENER_CLOSED).listener.id == port.id);
 }
 
+/* Whether a later send is told that nobody is there. Windows would tell a receive, if it were not
+   asked to be silent. */
+#ifdef _WIN32
+#define SENDS_ARE_TOLD 0
+#else
+#define SENDS_ARE_TOLD 1
+#endif
+
 /* Nobody is there: it is counted, no event comes of it, and both sockets live. */
 static void unreachable(sockeye_net *net)
 {
@@ -83,6 +91,7 @@ static void unreachable(sockeye_net *net)
     sockeye_conn_stats stats;
     sockeye_listener_stats port_stats;
     sockeye_address to;
+    int rounds = 0;
     const int64_t deadline = harness_deadline();
     const sockeye_listener closed = open_port(net, "", gone), port = open_port(net, "", url);
     REQUIRE_OK(sockeye_address_parse(gone + strlen("udp://"), &to));
@@ -95,7 +104,8 @@ static void unreachable(sockeye_net *net)
         REQUIRE_INT(0, sockeye_poll_events(net, &event, 1, 1));
         REQUIRE_OK(sockeye_conn_get_stats(net, lost, &stats, sizeof stats));
         REQUIRE(harness_now_ms() < deadline);
-    } while (stats.send_failures < 3);
+        rounds++;
+    } while (SENDS_ARE_TOLD ? stats.send_failures < 3 : rounds < 50);
     REQUIRE_OK(sockeye_listener_get_stats(net, port, &port_stats, sizeof port_stats));
     REQUIRE(port_stats.struct_size == sizeof port_stats && port_stats.queue_drops == 0);
     echo(net, port, client, 100);

@@ -43,17 +43,24 @@ static void check_texts(void)
     }
 }
 
+/* The system's number for a refused connection. On Windows errno.h has another system's. */
+#ifdef _WIN32
+#define REFUSED 10061 /* WSAECONNREFUSED */
+#else
+#define REFUSED ECONNREFUSED
+#endif
+
 static void check_os_texts(void)
 {
     char text[128], small[8];
-    const int32_t length = REQUIRE_OK(sockeye_os_error_text(ECONNREFUSED, text, sizeof text));
+    const int32_t length = REQUIRE_OK(sockeye_os_error_text(REFUSED, text, sizeof text));
     REQUIRE_INT(strlen(text), length);
     REQUIRE(strstr(text, "refused") != NULL);
     /* Cut to the room there is, with its NUL. */
     memset(small, 'x', sizeof small);
-    REQUIRE_INT(7, sockeye_os_error_text(ECONNREFUSED, small, sizeof small));
+    REQUIRE_INT(7, sockeye_os_error_text(REFUSED, small, sizeof small));
     REQUIRE(small[7] == 0 && strncmp(small, text, 7) == 0);
-    REQUIRE_INT(0, sockeye_os_error_text(ECONNREFUSED, small, 1));
+    REQUIRE_INT(0, sockeye_os_error_text(REFUSED, small, 1));
     REQUIRE(small[0] == 0);
     REQUIRE_OK(sockeye_os_error_text(INT32_MIN, text, sizeof text));
     REQUIRE_STATUS(SOCKEYE_ERR_INVALID, sockeye_os_error_text(EPERM, NULL, 8));

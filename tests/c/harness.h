@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #endif
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +17,14 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef _WIN32
+#include <windows.h>
+
+#include <tlhelp32.h>
+#else
+#include <dirent.h>
+#endif
 
 #include "sockeye.h"
 
@@ -206,7 +213,36 @@ static inline void harness_close_live(sockeye_net *net, int connections)
     REQUIRE_STATUS(SOCKEYE_OK, sockeye_free(net));
 }
 
-/* The entries of a folder of /proc: open descriptors, threads. */
+#ifdef _WIN32
+
+/* Threads of this process. */
+static inline int harness_threads(void)
+{
+    int count = 0;
+    const HANDLE list = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    REQUIRE(list != INVALID_HANDLE_VALUE);
+    THREADENTRY32 entry;
+    memset(&entry, 0, sizeof entry);
+    entry.dwSize = sizeof entry;
+    for (BOOL more = Thread32First(list, &entry); more; more = Thread32Next(list, &entry))
+        count += entry.th32OwnerProcessID == GetCurrentProcessId();
+    CloseHandle(list);
+    return count;
+}
+
+/* Open handles of this process: multiples of four, and no test has so many. */
+static inline int harness_descriptors(void)
+{
+    int count = 0;
+    for (uintptr_t at = 4; at < 4 * 16384; at += 4) {
+        DWORD flags;
+        count += GetHandleInformation((HANDLE)at, &flags) != 0;
+    }
+    return count;
+}
+
+#else
+
 static inline int harness_count_entries(const char *folder)
 {
     int count = 0;
@@ -216,5 +252,19 @@ static inline int harness_count_entries(const char *folder)
     closedir(dir);
     return count;
 }
+
+/* Threads of this process. */
+static inline int harness_threads(void)
+{
+    return harness_count_entries("/proc/self/task");
+}
+
+/* Open descriptors of this process. */
+static inline int harness_descriptors(void)
+{
+    return harness_count_entries("/proc/self/fd");
+}
+
+#endif
 
 #endif

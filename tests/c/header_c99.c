@@ -31,7 +31,9 @@ int main(void)
     sockeye_message message;
     sockeye_conn conn = {UINT64_C(0x1000000000000005)};
     sockeye_net *net = 0;
+#ifndef _WIN32
     alarm(30);
+#endif
     if (sockeye_config_init(&config, sizeof config) < 0) return 1;
     if (sockeye_endpoint_init(&endpoint, sizeof endpoint) < 0) return 2;
     if (sockeye_message_init(&message, sizeof message) < 0) return 8;

@@ -126,11 +126,11 @@ int main(void)
         if (model >= SOCKEYE_MODEL_BLOCKING && model <= SOCKEYE_MODEL_TOKIO) REQUIRE_INT(5, lives);
         /* What the first nets may have started for the process stays as it is. */
         if (descriptors == 0) {
-            descriptors = harness_count_entries("/proc/self/fd");
-            threads = harness_count_entries("/proc/self/task");
+            descriptors = harness_descriptors();
+            threads = harness_threads();
         }
-        REQUIRE_INT(descriptors, harness_count_entries("/proc/self/fd"));
-        REQUIRE_INT(threads, harness_count_entries("/proc/self/task"));
+        REQUIRE_INT(descriptors, harness_descriptors());
+        REQUIRE_INT(threads, harness_threads());
     }
     REQUIRE(descriptors > 0);
     return 0;

@@ -77,8 +77,8 @@ static void check_zones(uint32_t model, uint32_t drive)
 int main(void)
 {
     harness_watchdog();
-    check_zones(SOCKEYE_MODEL_EPOLL, SOCKEYE_DRIVE_POOL);
-    check_zones(SOCKEYE_MODEL_EPOLL, SOCKEYE_DRIVE_LEND);
+    check_zones(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_POOL);
+    check_zones(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_LEND);
     check_zones(SOCKEYE_MODEL_POLL, SOCKEYE_DRIVE_HOST);
     return 0;
 }

@@ -162,8 +162,8 @@ static void check_close(void)
 int main(void)
 {
     harness_watchdog();
-    check_refusals(SOCKEYE_MODEL_EPOLL, SOCKEYE_DRIVE_POOL);
-    check_refusals(SOCKEYE_MODEL_EPOLL, SOCKEYE_DRIVE_HOST);
+    check_refusals(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_POOL);
+    check_refusals(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_HOST);
     check_refusals(SOCKEYE_MODEL_POLL, SOCKEYE_DRIVE_POOL);
     check_drop_oldest();
     check_close();

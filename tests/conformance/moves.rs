@@ -263,6 +263,9 @@ pub fn closed_before_it_is_told(setup: Setup) {
 /// The peer's end or reset between the two MOVED is told behind the second.
 pub fn ended_by_the_peer(setup: Setup) {
     for (resets, cause) in [(false, PEER), (true, RESET)] {
+        if resets && !setup.resets() {
+            return;
+        }
         let mut scene = scene(setup);
         let conn = scene.conn;
         scene.leave();

@@ -43,7 +43,9 @@ int main()
 {
     sockeye_config config;
     sockeye_net *net = nullptr;
+#ifndef _WIN32
     alarm(30);
+#endif
     if (sockeye_config_init(&config, sizeof config) < 0) return 1;
     if (sockeye_init(&config, &net) < 0) return 2;
     if (sockeye_conn_index(sockeye_conn{(uint64_t{1} << 60) | 9}) != 9) return 3;

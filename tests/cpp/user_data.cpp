@@ -141,7 +141,7 @@ void run(uint32_t model)
 int main()
 {
     harness_watchdog();
-    run(SOCKEYE_MODEL_EPOLL);
+    run(SOCKEYE_MODEL_AUTO);
     run(SOCKEYE_MODEL_POLL);
     return 0;
 }

@@ -26,6 +26,9 @@ fn interest(lane: Lane) -> Interest {
 }
 
 impl Watch {
+    /// Visits to the system until it has told all there is.
+    pub const LOOKS: usize = 1;
+
     /// Registers a socket with the reactor of the runtime that is entered.
     pub fn new(socket: &Socket) -> io::Result<Watch> {
         let both = Interest::READABLE | Interest::WRITABLE;

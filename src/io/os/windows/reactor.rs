@@ -13,6 +13,10 @@ use tokio::net::TcpStream;
 pub struct Watch(TcpStream);
 
 impl Watch {
+    /// Visits to the system until it has told all there is. Under Wine what the first one asks of
+    /// the driver is answered at the second.
+    pub const LOOKS: usize = 2;
+
     /// Registers a socket with the reactor of the runtime that is entered.
     pub fn new(socket: &Socket) -> io::Result<Watch> {
         TcpStream::from_std(net::TcpStream::from(socket.try_clone()?)).map(Watch)
