@@ -10,6 +10,9 @@ const FILES: [&str; 14] = [
     "queue", "callback", "buffer", "facts", "log",
 ];
 
+/// VFT_DLL.
+const DLL: u64 = 2;
+
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory");
     let root = Path::new(&root);
@@ -28,6 +31,24 @@ fn link() {
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libsockeye.so.0");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("windows") {
+        version_resource();
+    }
+}
+
+/// What Windows shows of the DLL: whose it is, and which version. The numbers are the crate's.
+fn version_resource() {
+    let version = env::var("CARGO_PKG_VERSION").expect("cargo sets the version");
+    let words = env::var("CARGO_PKG_DESCRIPTION").expect("cargo sets the description");
+    let mut resource = winresource::WindowsResource::new();
+    resource.set("ProductName", "Sockeye").set("FileDescription", &words);
+    resource.set("InternalName", "sockeye").set("OriginalFilename", "sockeye.dll");
+    resource.set("FileVersion", &version).set("ProductVersion", &version);
+    resource.set_version_info(winresource::VersionInfo::FILETYPE, DLL);
+    // A machine without a resource compiler can build, and check, all the rest.
+    if let Err(error) = resource.compile() {
+        println!("cargo:warning=no version resource: {error}");
     }
 }
 

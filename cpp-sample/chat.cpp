@@ -5,7 +5,7 @@
 //   chat join [URL] NAME      reads lines from the terminal until its end (Ctrl-D)
 //
 // The server is a plain poll loop. The client waits for two things at once, its terminal and the
-// net: it puts the queue's wait handle in a poll(2) of its own.
+// net, with the queue's wait handle in a wait of its own (terminal.hpp).
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -15,10 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include <poll.h>
-#include <unistd.h>
-
 #include "sockeye.h"
+#include "terminal.hpp"
 
 namespace {
 
@@ -207,14 +205,12 @@ int serve(sockeye_net *net, const char *url)
 }
 
 // Sends each complete line of the terminal. False: it has ended.
-bool send_lines(sockeye_net *net, sockeye_conn server, std::string &rest)
+bool send_lines(sockeye_net *net, sockeye_conn server, Terminal &terminal, std::string &rest)
 {
-    char chunk[512];
-    const ssize_t got = read(STDIN_FILENO, chunk, sizeof chunk);
-    if (got <= 0) return false;
-    rest.append(chunk, static_cast<size_t>(got));
+    if (!terminal.read(rest)) return false;
     for (size_t end; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1)) {
-        const std::string_view line(rest.data(), std::min(end, kTextMax));
+        const size_t len = end > 0 && rest[end - 1] == '\r' ? end - 1 : end;
+        const std::string_view line(rest.data(), std::min(len, kTextMax));
         const sockeye_status sent = sockeye_send(net, server, bytes(line), line.size());
         if (sent < 0) std::fprintf(stderr, "not sent: %s\n", sockeye_status_text(sent));
     }
@@ -232,13 +228,13 @@ int join(sockeye_net *net, const char *url, std::string_view name)
     intptr_t handle;
     if ((status = sockeye_wait_handle(net, 0, &handle)) < 0) return fail("wait handle", status);
 
+    Terminal terminal(handle);
     std::string rest;
     bool talking = true;
-    pollfd waits[2] = {{static_cast<int>(handle), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
     for (;;) {
-        const bool woken = poll(waits, talking ? 2 : 1, 250) > 0;
-        if (talking && (interrupted || (woken && waits[1].revents != 0 &&
-                                        !send_lines(net, server, rest)))) {
+        if (!talking) {
+            terminal.wait_for_net();
+        } else if ((terminal.wait() && !send_lines(net, server, terminal, rest)) || interrupted) {
             talking = false; // says goodbye; the CLOSED below ends the program
             sockeye_close(net, server, SOCKEYE_CLOSE_GRACEFUL);
         }
@@ -261,10 +257,7 @@ int join(sockeye_net *net, const char *url, std::string_view name)
 
 int main(int argc, char **argv)
 {
-    struct sigaction action = {};
-    action.sa_handler = [](int) { interrupted = 1; };
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
+    for (const int number : {SIGINT, SIGTERM}) std::signal(number, [](int) { interrupted = 1; });
 
     const std::string_view verb = argc > 1 ? argv[1] : "";
     const bool serves = verb == "serve" && argc <= 3;
