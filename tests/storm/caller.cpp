@@ -1,12 +1,8 @@
 #include "caller.hpp"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <cstdio>
 #include <cstring>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace storm {
 
@@ -52,7 +48,7 @@ void count_line(void *user, uint32_t, const char *text)
 
 uint32_t World::address_of(uint32_t at)
 {
-    const uint32_t process = static_cast<uint32_t>(getpid());
+    const uint32_t process = process_number();
     return 127u << 24 | (1 + process / 250 % 250) << 16 | (1 + process % 250) << 8 | (1 + at);
 }
 
@@ -72,7 +68,7 @@ Caller::Caller(World &world, uint32_t number, uint64_t seed)
 
 Caller::~Caller()
 {
-    for (const int socket : sockets_) ::close(socket);
+    for (const PlainSocket socket : sockets_) close_socket(socket);
 }
 
 void Caller::allow(const char *call, int32_t answer, std::initializer_list<int32_t> allowed)
@@ -411,35 +407,23 @@ void Caller::stranger()
 {
     begin("a stranger");
     if (sockets_.size() >= SOCKETS_MAX || (!sockets_.empty() && random_.chance(50))) {
-        const int socket = sockets_.back();
+        const PlainSocket socket = sockets_.back();
         sockets_.pop_back();
-        const struct linger reset = {1, 0};
-        if (random_.chance(30)) setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-        if (random_.chance(20)) ::shutdown(socket, SHUT_WR);
-        ::close(socket);
-        return;
+        if (random_.chance(30)) reset_at_close(socket);
+        if (random_.chance(20)) end_sending(socket);
+        return close_socket(socket);
     }
     const uint32_t at = random_.below(DOORS);
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (socket < 0) return;
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(world_.ports[at].load()));
-    address.sin_addr.s_addr = htonl(World::address_of(at));
-    // On this machine it is connected when the call returns, or never; a write tells.
-    if (::connect(socket, reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0 &&
-        random_.chance(50)) {
-        ::close(socket);
-        return;
-    }
+    const PlainSocket socket = open_socket();
+    if (socket == NO_SOCKET) return;
+    const auto port = static_cast<uint16_t>(world_.ports[at].load());
+    // Not connected: a write tells.
+    if (!connect_socket(socket, World::address_of(at), port) && random_.chance(50))
+        return close_socket(socket);
     const bool garbage = at == 1 || at == 2 ? random_.chance(20) : false;
     const uint8_t *bytes = garbage ? GARBAGE : SMALL[at];
     const size_t len = random_.below(static_cast<uint32_t>(garbage ? 8 : SMALL_LEN[at]) + 1);
-    const ssize_t sent = ::send(socket, bytes, len, MSG_NOSIGNAL);
-    if (sent < 0 && random_.chance(50)) {
-        ::close(socket);
-        return;
-    }
+    if (!send_bytes(socket, bytes, len) && random_.chance(50)) return close_socket(socket);
     sockets_.push_back(socket);
 }
 

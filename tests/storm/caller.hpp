@@ -4,6 +4,7 @@
 #define SOCKEYE_STORM_CALLER_HPP
 
 #include "ledger.hpp"
+#include "system.hpp"
 
 #include <atomic>
 #include <initializer_list>
@@ -108,7 +109,7 @@ private:
     uint64_t messages_ = 0;
     std::vector<uint8_t> message_;
     std::vector<Held> held_;
-    std::vector<int> sockets_;
+    std::vector<PlainSocket> sockets_;
     bool invented_ = false;
 };
 

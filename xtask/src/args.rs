@@ -34,8 +34,11 @@ Usage: cargo xtask <task> [options]
               --workload TEXT workloads whose name has TEXT in it
               --write         write the report and its charts to docs/bench
               --sanitize      instead: every form of every server under the sanitizers
-  windows   build the library for Windows, and run the suite under Wine
-              --only TEXT     tests whose name has TEXT in it
+  windows   build the DLL, the samples and the tests for Windows, run all under Wine,
+            show every behaviour on every model
+              --only TEXT     tests whose name has TEXT in it, and nothing else
+              --write         write the table of models to README.md
+              --demo          instead: the arena, with the options of `demo`
   install   install what the tasks above need and this machine lacks
   help      this text
 ";
@@ -70,6 +73,20 @@ impl Default for Demo {
     fn default() -> Self {
         let (model, workers, drive) = ("auto".into(), "auto".into(), "lend".into());
         Self { seconds: 10, bots: 200, model, workers, drive }
+    }
+}
+
+impl Demo {
+    fn take(&mut self, name: String, parser: &mut Parser) -> Result<()> {
+        match &*name {
+            "seconds" => self.seconds = count(parser)?,
+            "bots" => self.bots = count(parser)?,
+            "model" => self.model = parser.value()?.string()?,
+            "workers" => self.workers = parser.value()?.string()?,
+            "drive" => self.drive = parser.value()?.string()?,
+            _ => return Err(Long(&name).unexpected().into()),
+        }
+        Ok(())
     }
 }
 
@@ -118,6 +135,31 @@ pub struct Bench {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Windows {
     pub only: String,
+    pub write: bool,
+    /// The arena in place of the tests.
+    pub demo: Option<Demo>,
+}
+
+impl Demo {
+    /// Of a size for Wine, where one process stands behind every call of all the others.
+    pub fn under_wine() -> Demo {
+        Demo { seconds: 8, bots: 60, ..Demo::default() }
+    }
+}
+
+impl Windows {
+    /// What is written is of all tests.
+    fn checked(&self) -> Result<()> {
+        if self.write && !self.only.is_empty() || self.demo.is_some() && *self != self.arena() {
+            bail!("--only, --write and --demo stand alone");
+        }
+        Ok(())
+    }
+
+    /// Of these options, the arena alone.
+    fn arena(&self) -> Windows {
+        Windows { demo: self.demo.clone(), ..Windows::default() }
+    }
 }
 
 impl Bench {
@@ -144,11 +186,12 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
     while let Some(arg) = parser.next()? {
         match (&mut task, arg) {
             (_, Short('h') | Long("help")) => return Ok(Task::Help),
-            (Task::Demo(demo), Long("seconds")) => demo.seconds = count(&mut parser)?,
-            (Task::Demo(demo), Long("bots")) => demo.bots = count(&mut parser)?,
-            (Task::Demo(demo), Long("model")) => demo.model = parser.value()?.string()?,
-            (Task::Demo(demo), Long("workers")) => demo.workers = parser.value()?.string()?,
-            (Task::Demo(demo), Long("drive")) => demo.drive = parser.value()?.string()?,
+            (Task::Windows(windows), Long("only")) => windows.only = parser.value()?.string()?,
+            (Task::Windows(windows), Long("write")) => windows.write = true,
+            (Task::Windows(windows), Long("demo")) => windows.demo = Some(Demo::under_wine()),
+            (Task::Demo(demo) | Task::Windows(Windows { demo: Some(demo), .. }), Long(name)) => {
+                demo.take(name.to_owned(), &mut parser)?;
+            }
             (Task::Test { steps }, Value(step)) => steps.push(step.string()?),
             (Task::Matrix { write }, Long("write")) => *write = true,
             (Task::Sim(sim), Long("seeds")) => sim.seeds = Some(count(&mut parser)?),
@@ -166,12 +209,13 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Bench(bench), Long("workload")) => bench.workload = parser.value()?.string()?,
             (Task::Bench(bench), Long("write")) => bench.write = true,
             (Task::Bench(bench), Long("sanitize")) => bench.sanitize = true,
-            (Task::Windows(windows), Long("only")) => windows.only = parser.value()?.string()?,
             (_, other) => return Err(other.unexpected().into()),
         }
     }
-    if let Task::Bench(bench) = &task {
-        bench.checked()?;
+    match &task {
+        Task::Bench(bench) => bench.checked()?,
+        Task::Windows(windows) => windows.checked()?,
+        _ => {}
     }
     Ok(task)
 }
@@ -264,6 +308,18 @@ mod tests {
         assert!(line("dance").is_err());
         assert!(line("demo --bots 0").is_err());
         assert!(line("demo --bots many").is_err());
+    }
+
+    #[test]
+    fn windows_has_its_tests_or_the_arena() {
+        let Task::Windows(asked) = line("windows --write").unwrap() else { panic!("not it") };
+        assert!(asked.write && asked.demo.is_none());
+        let asked = line("windows --demo --bots 7 --model poll").unwrap();
+        let demo = Demo { bots: 7, model: "poll".into(), ..Demo::under_wine() };
+        assert_eq!(asked, Task::Windows(Windows { demo: Some(demo), ..Windows::default() }));
+        for wrong in ["--bots 7", "--demo --write", "--only send --write", "--demo --secs 3"] {
+            assert!(line(&format!("windows {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

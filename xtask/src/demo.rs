@@ -26,7 +26,7 @@ pub fn run(workspace: &Workspace, options: &Demo) -> Result<()> {
     builds::library(workspace)?;
     println!("building the sample");
     let folder = builds::sample(workspace)?;
-    let played = play(workspace, &folder, options, true)?;
+    let played = play(&launcher(workspace, &folder), options, true)?;
     println!("\n{}", played.told()?);
     Ok(())
 }
@@ -80,18 +80,27 @@ impl Drop for Running {
     }
 }
 
+/// Runs the programs of a folder by their names.
+pub fn launcher<'a>(workspace: &'a Workspace, folder: &'a Path) -> impl Fn(&str) -> Command + 'a {
+    move |name| {
+        let mut command = Command::new(folder.join(name));
+        command.current_dir(&workspace.root);
+        command
+    }
+}
+
 /// Runs both to their end and compares what they counted. `show`: a row for each second.
-pub fn play(workspace: &Workspace, folder: &Path, options: &Demo, show: bool) -> Result<Played> {
+pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Result<Played> {
     let deadline = Instant::now() + Duration::from_secs(options.seconds.into()) + GRACE;
     let (sender, heard) = mpsc::channel();
-    let mut command = program(workspace, folder, "arena_server", options);
+    let mut command = program(launch, "arena_server", options);
     command.args(["--url", "tcp://127.0.0.1:0?frame=u16le"]);
     command.args(["--empty-ms", &EMPTY_MS.to_string()]);
     command.args(["--players-max", &(2 * options.bots).max(64).to_string()]);
     command.args(["--workers", &options.workers]);
     let mut server = start("arena_server", command, Side::Server, show, &sender)?;
     let port = listening(&heard)?;
-    let mut command = program(workspace, folder, "arena_bots", options);
+    let mut command = program(launch, "arena_bots", options);
     command.args(["--url", &format!("tcp://127.0.0.1:{port}?frame=u16le")]);
     command.args(["--bots", &options.bots.to_string()]);
     command.args(["--seconds", &options.seconds.to_string()]);
@@ -113,10 +122,9 @@ pub fn play(workspace: &Workspace, folder: &Path, options: &Demo, show: bool) ->
     Ok(Played { server, bots })
 }
 
-fn program(workspace: &Workspace, folder: &Path, name: &str, options: &Demo) -> Command {
-    let mut command = Command::new(folder.join(name));
+fn program(launch: &dyn Fn(&str) -> Command, name: &str, options: &Demo) -> Command {
+    let mut command = launch(name);
     command.args(["--model", &options.model, "--drive", &options.drive]);
-    command.current_dir(&workspace.root);
     command
 }
 

@@ -21,6 +21,7 @@ pub enum Need {
     Clippy,
     Nextest,
     MingwCc,
+    MingwCxx,
     Wine,
     /// The system's own compiler, and the source of its standard library.
     OtherRustc,
@@ -57,7 +58,8 @@ pub const TEST: &[Need] = &[
 /// For `test`, where rustup has not the targets of `unix`.
 pub const UNIX: &[Need] = &[Need::OtherRustc];
 /// For `windows`.
-pub const WINDOWS: &[Need] = &[Need::MingwCc, Need::Wine, Need::Nextest];
+pub const WINDOWS: &[Need] =
+    &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
 /// It brings the source of its standard library, from which any target's can be built.
 pub const OTHER_RUSTC: &str = "/usr/bin/rustc";
 
@@ -99,6 +101,10 @@ impl Need {
             Self::MingwCc => (
                 &["x86_64-w64-mingw32-gcc-posix", "--version"],
                 Source::Apt(&["gcc-mingw-w64-x86-64-posix"]),
+            ),
+            Self::MingwCxx => (
+                &["x86_64-w64-mingw32-g++-posix", "--version"],
+                Source::Apt(&["g++-mingw-w64-x86-64-posix"]),
             ),
             Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
             Self::OtherRustc => (

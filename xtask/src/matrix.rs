@@ -6,15 +6,16 @@ mod table;
 
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
+pub use results::Spared;
 use results::{Results, Verdict};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use table::Table;
+pub use table::{HERE, WINE};
 
 const BEHAVIOURS: &str = "tests/conformance/behaviours.toml";
-/// Where nextest leaves its report: the store and the profile's `junit` in .config/nextest.toml.
-const REPORT: &str = "target/nextest/all/junit.xml";
 
 /// What there is.
 #[derive(Deserialize)]
@@ -51,41 +52,76 @@ pub struct Behaviour {
 /// The task `matrix`: every behaviour on every model, from the last run; `write` puts the table of
 /// models in README.md.
 pub fn run(workspace: &Workspace, write: bool) -> Result<()> {
-    let (book, results) = (read(workspace)?, last_run(workspace)?);
-    let width = book.behaviours.iter().map(|one| one.words.len()).max().unwrap_or(0);
-    let models = results.models();
-    println!("{:>3}  {:width$}  {}", "", "", models.join("  "));
-    for behaviour in &book.behaviours {
-        let cells = models.iter().map(|model| {
-            let words = results.verdict(behaviour, model).words();
-            format!("{words:width$}", width = model.len())
-        });
-        let cells = cells.collect::<Vec<_>>().join("  ");
-        let Behaviour { number, words, from, .. } = behaviour;
-        println!("{}", format!("{number:>3}  {words:width$}  {cells}  {from}").trim_end());
-    }
-    println!("{}", table::sum(&book, &results));
-    if write {
-        let path = readme(workspace);
-        let text = fs::read_to_string(&path).context("cannot read README.md")?;
-        fs::write(&path, table::put(&text, &book, &results)?).context("cannot write README.md")?;
-    }
-    Ok(())
+    let page = Page::read(workspace, &table::HERE, Spared::default())?;
+    page.show();
+    if write { page.write(workspace) } else { Ok(()) }
 }
 
 /// After a run of all tests: the sum, which fails unless README.md says the same.
 pub fn check(workspace: &Workspace) -> Result<String> {
-    let (book, results) = (read(workspace)?, last_run(workspace)?);
+    let page = Page::read(workspace, &table::HERE, Spared::default())?;
     let text = fs::read_to_string(readme(workspace)).context("cannot read README.md")?;
-    if table::put(&text, &book, &results)? != text {
+    if page.put(&text)? != text {
         bail!("README.md shows another table than this run: `cargo xtask matrix --write`");
     }
-    Ok(table::sum(&book, &results))
+    Ok(page.sum())
+}
+
+/// A run of the tests, and the table of README.md that shows it.
+pub struct Page {
+    book: Book,
+    results: Results,
+    table: &'static Table,
+}
+
+impl Page {
+    /// The last run, of which some tests were not asked.
+    pub fn read(workspace: &Workspace, table: &'static Table, spared: Spared) -> Result<Page> {
+        let path = workspace.root.join(table.report);
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!("no report at {}: `{}` makes one", path.display(), table.made_by)
+        })?;
+        Ok(Page { book: read(workspace)?, results: Results::read(&text, spared)?, table })
+    }
+
+    /// Prints each behaviour on each model.
+    pub fn show(&self) {
+        let (book, results) = (&self.book, &self.results);
+        let width = book.behaviours.iter().map(|one| one.words.len()).max().unwrap_or(0);
+        let models = results.models();
+        println!("{:>3}  {:width$}  {}", "", "", models.join("  "));
+        for behaviour in &book.behaviours {
+            let cells = models.iter().map(|model| {
+                let words = results.verdict(behaviour, model).words();
+                format!("{words:width$}", width = model.len())
+            });
+            let cells = cells.collect::<Vec<_>>().join("  ");
+            let Behaviour { number, words, from, .. } = behaviour;
+            println!("{}", format!("{number:>3}  {words:width$}  {cells}  {from}").trim_end());
+        }
+        println!("{}", self.sum());
+    }
+
+    /// One line: how much holds.
+    pub fn sum(&self) -> String {
+        table::sum(&self.book, &self.results)
+    }
+
+    /// Puts the table of models in README.md.
+    pub fn write(&self, workspace: &Workspace) -> Result<()> {
+        let path = readme(workspace);
+        let text = fs::read_to_string(&path).context("cannot read README.md")?;
+        fs::write(&path, self.put(&text)?).context("cannot write README.md")
+    }
+
+    fn put(&self, readme: &str) -> Result<String> {
+        table::put(readme, &self.book, &self.results, self.table)
+    }
 }
 
 /// Takes the last run's report away, so that none is read that is not of the next run.
-pub fn forget(workspace: &Workspace) -> Result<()> {
-    let path = workspace.root.join(REPORT);
+pub fn forget(workspace: &Workspace, table: &Table) -> Result<()> {
+    let path = workspace.root.join(table.report);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", path.display()))
@@ -96,14 +132,6 @@ pub fn forget(workspace: &Workspace) -> Result<()> {
 
 fn readme(workspace: &Workspace) -> std::path::PathBuf {
     workspace.root.join("README.md")
-}
-
-fn last_run(workspace: &Workspace) -> Result<Results> {
-    let path = workspace.root.join(REPORT);
-    let text = fs::read_to_string(&path).with_context(|| {
-        format!("no report at {}: `cargo xtask test rust` makes one", path.display())
-    })?;
-    Results::read(&text)
 }
 
 /// Reads the behaviours, and demands that each test they name is there.
@@ -126,7 +154,7 @@ fn read(workspace: &Workspace) -> Result<Book> {
 }
 
 /// Why there is no such test, though its theme is there; one whose theme is not there yet is fine.
-fn missing(tests: &Path, test: &str) -> Option<String> {
+pub fn missing(tests: &Path, test: &str) -> Option<String> {
     let (program, path) = test.split_once('/').unwrap_or(("conformance", test));
     let Some((theme, name)) = path.split_once("::") else {
         return Some("a test is theme::test".into());
@@ -144,6 +172,7 @@ impl Verdict {
             Verdict::Failed => "FAILS",
             Verdict::Skipped => "skip",
             Verdict::Absent => "-",
+            Verdict::Elsewhere => "n/a",
         }
     }
 }

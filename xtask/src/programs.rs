@@ -86,7 +86,8 @@ fn collect(workspace: &Workspace) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-fn sources(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+/// The files of a folder with this ending.
+pub fn sources(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut sources = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))? {
         let path = entry.context("cannot read a folder")?.path();

@@ -160,16 +160,17 @@ fn compile(
         command.args(sanitizer.host_flags());
     }
     command.arg("-I").arg(workspace.root.join("include"));
-    let folder = workspace.root.join("tests/storm");
-    for entry in fs::read_dir(&folder).context("no tests/storm")? {
-        let path = entry.context("cannot read tests/storm")?.path();
-        if path.extension().is_some_and(|ending| ending == "cpp") {
-            command.arg(path);
-        }
-    }
-    if command.get_args().filter(|arg| arg.to_string_lossy().ends_with(".cpp")).count() == 0 {
-        bail!("no sources in tests/storm");
-    }
+    command.args(sources(workspace)?);
     command.arg("-o").arg(program).arg("-L").arg(library).args(programs::LIBRARIES);
     Ok(command)
+}
+
+/// The program's sources.
+pub fn sources(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let mut sources = programs::sources(&workspace.root.join("tests/storm"), "cpp")?;
+    if sources.is_empty() {
+        bail!("no sources in tests/storm");
+    }
+    sources.sort();
+    Ok(sources)
 }

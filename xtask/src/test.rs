@@ -2,13 +2,15 @@
 
 use crate::args::Demo;
 use crate::workspace::Workspace;
-use crate::{builds, demo, header, install, matrix, programs, shell, storm, symbols, tidy, unix};
+use crate::{
+    builds, demo, header, install, matrix, programs, shell, storm, symbols, tidy, unix, windows,
+};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 14] = [
+const STEPS: [(&str, Check); 15] = [
     ("tools", |w| install::ensure(w, install::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
@@ -23,6 +25,7 @@ const STEPS: [(&str, Check); 14] = [
     ("storm", storm::check),
     ("sample", |w| builds::sample(w).map(|_| String::new())),
     ("demo", smoke),
+    ("windows", windows::check),
 ];
 /// A step that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(1200);
@@ -63,7 +66,7 @@ fn clippy(workspace: &Workspace) -> Result<String> {
 
 /// The whole workspace; the answer is nextest's own summary, and what it says of the models.
 fn nextest(workspace: &Workspace) -> Result<String> {
-    matrix::forget(workspace)?;
+    matrix::forget(workspace, &matrix::HERE)?;
     let args = ["nextest", "run", "--profile", "all", "--workspace", "--no-tests", "fail"];
     let text = cargo(workspace, &[&args[..], &["--color", "never"]].concat())?;
     let summary = text.lines().rev().find(|line| line.contains("Summary"));
@@ -76,6 +79,6 @@ fn nextest(workspace: &Workspace) -> Result<String> {
 fn smoke(workspace: &Workspace) -> Result<String> {
     let options = Demo { seconds: 3, bots: 50, ..Demo::default() };
     let folder = builds::sample(workspace)?;
-    let played = demo::play(workspace, &folder, &options, false)?;
+    let played = demo::play(&demo::launcher(workspace, &folder), &options, false)?;
     Ok(played.told()?.lines().next().unwrap_or_default().to_owned())
 }

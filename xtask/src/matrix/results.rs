@@ -32,11 +32,23 @@ pub enum Verdict {
     Skipped,
     /// There is no test of it yet.
     Absent,
+    /// All of its tests are of other systems.
+    Elsewhere,
+}
+
+/// Tests that are not asked of a run, and why is written where they are listed.
+#[derive(Default)]
+pub struct Spared {
+    /// Themes of other systems.
+    pub elsewhere: BTreeSet<String>,
+    /// Tests that cannot pass here, by `theme::test`, with their models; none are all models.
+    pub left_out: Vec<(String, Vec<String>)>,
 }
 
 /// All of a run.
 pub struct Results {
     tests: Vec<Test>,
+    spared: Spared,
 }
 
 /// `lifecycle::epoll::host0::closed_once` by its parts.
@@ -46,8 +58,8 @@ fn parts(path: &str) -> Option<[&str; 4]> {
 }
 
 impl Results {
-    /// Reads nextest's JUnit report.
-    pub fn read(text: &str) -> Result<Results> {
+    /// Reads nextest's JUnit report of all tests but some.
+    pub fn read(text: &str, spared: Spared) -> Result<Results> {
         let document = roxmltree::Document::parse(text).context("no report of nextest's")?;
         let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
         let tests = cases.map(|case| -> Result<Test> {
@@ -66,7 +78,7 @@ impl Results {
             let program = program.rsplit("::").next().unwrap_or(program).to_owned();
             Ok(Test { program, path, outcome, reason: reason.map(str::to_owned) })
         });
-        Ok(Results { tests: tests.collect::<Result<_>>()? })
+        Ok(Results { tests: tests.collect::<Result<_>>()?, spared })
     }
 
     /// The tests of the models, with their names' parts.
@@ -95,8 +107,12 @@ impl Results {
     }
 
     pub fn verdict(&self, behaviour: &Behaviour, model: &str) -> Verdict {
+        let mut asked = behaviour.tests.iter().filter(|name| !self.is_elsewhere(name)).peekable();
+        if asked.peek().is_none() {
+            return Verdict::Elsewhere;
+        }
         let mut verdict = Verdict::Held;
-        for name in &behaviour.tests {
+        for name in asked {
             let outcomes = self.outcomes(name, model);
             if outcomes.contains(&Outcome::Failed) {
                 return Verdict::Failed;
@@ -125,7 +141,23 @@ impl Results {
             parts[0] == theme && parts[1] == model && (wanted == "*" || parts[3] == wanted)
         };
         let ours = self.of_models().filter(|(_, parts)| named(parts));
-        ours.map(|(test, _)| test.outcome).collect()
+        let mut outcomes: Vec<Outcome> = ours.map(|(test, _)| test.outcome).collect();
+        outcomes.extend(self.is_left_out(theme, wanted, model).then_some(Outcome::Skipped));
+        outcomes
+    }
+
+    fn is_elsewhere(&self, name: &str) -> bool {
+        name.split_once("::").is_some_and(|(theme, _)| self.spared.elsewhere.contains(theme))
+    }
+
+    /// Whether a test of a theme, or one of all (`*`), is left out on a model.
+    fn is_left_out(&self, theme: &str, wanted: &str, model: &str) -> bool {
+        self.spared.left_out.iter().any(|(test, models)| {
+            let named = test.split_once("::");
+            let same =
+                named.is_some_and(|(its, name)| its == theme && (wanted == "*" || wanted == name));
+            same && (models.is_empty() || models.iter().any(|other| other == model))
+        })
     }
 }
 
@@ -164,7 +196,7 @@ skipped: the system forbids it
 
     #[test]
     fn every_drive_counts() {
-        let results = Results::read(REPORT).unwrap();
+        let results = Results::read(REPORT, Spared::default()).unwrap();
         assert_eq!(results.models(), ["epoll", "poll", "ring"]);
         assert_eq!(results.drives("epoll"), ["host0", "pool"]);
         let whole = behaviour(&["send::whole"]);
@@ -176,7 +208,7 @@ skipped: the system forbids it
 
     #[test]
     fn what_did_not_run_is_not_held() {
-        let results = Results::read(REPORT).unwrap();
+        let results = Results::read(REPORT, Spared::default()).unwrap();
         let verdict = |tests: &[&str]| results.verdict(&behaviour(tests), "epoll");
         assert_eq!(verdict(&["send::whole", "later::*"]), Verdict::Absent);
         assert_eq!(verdict(&["send::other"]), Verdict::Absent);
@@ -187,7 +219,7 @@ skipped: the system forbids it
 
     #[test]
     fn a_model_that_cannot_run_says_why() {
-        let results = Results::read(REPORT).unwrap();
+        let results = Results::read(REPORT, Spared::default()).unwrap();
         assert_eq!(results.refusal("ring"), Some("the system forbids it"));
         assert_eq!(results.refusal("epoll"), None);
         assert_eq!(results.refusal("poll"), None, "it ran, and failed");
@@ -195,6 +227,19 @@ skipped: the system forbids it
 
     #[test]
     fn what_is_no_report_is_refused() {
-        assert!(Results::read("<testsuites>").is_err());
+        assert!(Results::read("<testsuites>", Spared::default()).is_err());
+    }
+
+    #[test]
+    fn what_is_spared_is_no_hole() {
+        let elsewhere = BTreeSet::from(["later".to_owned()]);
+        let left_out = vec![("send::other".to_owned(), vec!["epoll".to_owned()])];
+        let results = Results::read(REPORT, Spared { elsewhere, left_out }).unwrap();
+        let verdict = |tests: &[&str], model| results.verdict(&behaviour(tests), model);
+        assert_eq!(verdict(&["send::whole", "later::*"], "epoll"), Verdict::Held);
+        assert_eq!(verdict(&["later::some"], "epoll"), Verdict::Elsewhere);
+        assert_eq!(verdict(&["send::other"], "epoll"), Verdict::Skipped);
+        assert_eq!(verdict(&["send::*"], "epoll"), Verdict::Skipped, "not all of them ran");
+        assert_eq!(verdict(&["send::other"], "poll"), Verdict::Absent, "left out elsewhere");
     }
 }

@@ -1,10 +1,43 @@
-//! The table of models in README.md, between two markers.
+//! The tables of models in README.md, each between two markers.
 
 use super::results::{Results, Verdict};
 use super::{Book, Model};
 use anyhow::{Context, Result};
 
-const BEGIN: &str = "<!-- matrix: written by `cargo xtask matrix --write` -->\n";
+/// A table of README.md.
+pub struct Table {
+    /// Where nextest leaves its report: the store and the profile's `junit` in
+    /// .config/nextest.toml.
+    pub report: &'static str,
+    /// The task whose run it is.
+    pub made_by: &'static str,
+    begin: &'static str,
+    held: &'static str,
+    /// Whether a model has a row in it.
+    shows: fn(&Model) -> bool,
+    /// A row of which something could not run here stays as it was: it was written where all of
+    /// it ran.
+    keeps_rows: bool,
+}
+
+/// This system's models.
+pub const HERE: Table = Table {
+    report: "target/nextest/all/junit.xml",
+    made_by: "cargo xtask test rust",
+    begin: "<!-- matrix: written by `cargo xtask matrix --write` -->\n",
+    held: "held",
+    shows: |model| model.place != "Windows",
+    keeps_rows: true,
+};
+/// Those of Windows, under Wine.
+pub const WINE: Table = Table {
+    report: "target/nextest/windows/junit.xml",
+    made_by: "cargo xtask windows",
+    begin: "<!-- matrix: written by `cargo xtask windows --write` -->\n",
+    held: "held under Wine 8",
+    shows: |model| ["Windows", "everywhere"].contains(&&*model.place),
+    keeps_rows: false,
+};
 const END: &str = "<!-- matrix: end -->";
 const NOT_BUILT: &str = "not yet: `sockeye_init` answers `ERR_UNSUPPORTED` and says so";
 
@@ -12,7 +45,7 @@ const NOT_BUILT: &str = "not yet: `sockeye_init` answers `ERR_UNSUPPORTED` and s
 pub fn sum(book: &Book, results: &Results) -> String {
     let models = results.models();
     let held = |model: &&str| numbers(book, results, model, Verdict::Held).len();
-    let all = book.behaviours.len();
+    let all = asked(book, results);
     let cells = models.iter().map(|model| format!("{model} {} of {all}", held(model)));
     let total: usize = models.iter().map(held).sum();
     let of = all * models.len();
@@ -20,23 +53,27 @@ pub fn sum(book: &Book, results: &Results) -> String {
     format!("{total} of {of} behaviours x models hold: {cells}")
 }
 
-/// The README with the table of this run. A row of which something could not run here stays as
-/// it was: it was written where all of it ran.
-pub fn put(readme: &str, book: &Book, results: &Results) -> Result<String> {
-    let (head, rest) = readme.split_once(BEGIN).context("README.md has no begin of a matrix")?;
+/// How many behaviours this system has at all, whatever the model.
+fn asked(book: &Book, results: &Results) -> usize {
+    book.behaviours.len() - numbers(book, results, "", Verdict::Elsewhere).len()
+}
+
+/// The README with the table of this run.
+pub fn put(readme: &str, book: &Book, results: &Results, table: &Table) -> Result<String> {
+    let (head, rest) = readme.split_once(table.begin).context("README.md has no begin of it")?;
     let (before, tail) = rest.split_once(END).context("README.md has no end of its matrix")?;
-    let rows = book.models.iter().map(|model| {
+    let rows = book.models.iter().filter(|model| (table.shows)(model)).map(|model| {
         let begin = format!("| `{}` |", model.name);
         let old = before.lines().find(|line| line.starts_with(&begin));
         match old {
-            Some(old) if !is_whole(book, results, model) => format!("{old}\n"),
+            Some(old) if table.keeps_rows && !is_whole(book, results, model) => format!("{old}\n"),
             _ => row(book, results, model),
         }
     });
     let rows: String = rows.collect();
-    let names =
-        format!("| model | where | held, of {} | driven as | remarks |", book.behaviours.len());
-    Ok(format!("{head}{BEGIN}{names}\n|---|---|---|---|---|\n{rows}{END}{tail}"))
+    let (begin, held, of) = (table.begin, table.held, asked(book, results));
+    let names = format!("| model | where | {held}, of {of} | driven as | remarks |");
+    Ok(format!("{head}{begin}{names}\n|---|---|---|---|---|\n{rows}{END}{tail}"))
 }
 
 fn module(model: &Model) -> String {
@@ -110,6 +147,7 @@ fn ranges(numbers: &[(usize, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::results::Spared;
     use super::super::results::tests::REPORT;
     use super::*;
 
@@ -141,43 +179,57 @@ mod tests {
     }
 
     fn readme(rows: &str) -> String {
-        format!("# Head\n{BEGIN}{rows}{END}\ntail\n")
+        format!("# Head\n{}{rows}{END}\ntail\n", HERE.begin)
     }
 
     #[test]
     fn a_row_says_what_holds_and_what_not() {
-        let results = Results::read(REPORT).unwrap();
-        let text = put(&readme(""), &book(), &results).unwrap();
+        let results = Results::read(REPORT, Spared::default()).unwrap();
+        let text = put(&readme(""), &book(), &results, &HERE).unwrap();
         let has = |row: &str| assert!(text.contains(row), "{row} is not in {text}");
         has("| model | where | held, of 2 | driven as | remarks |\n|---|");
         has("| `EPOLL` | Linux | 1 | `host0` `pool` | the default; not yet: 2 |\n");
         has("| `POLL` | Unix | 0 | `host0` `pool` | fails: 1; not yet: 2 |\n");
         has("| `RING` | Linux | – | – | cannot run here: the system forbids it |\n");
-        has("| `IOCP` | Windows | – | – | not yet: ");
+        assert!(!text.contains("IOCP"), "it has a table of its own");
         assert!(text.starts_with("# Head\n") && text.ends_with("-->\ntail\n"));
-        assert_eq!(put(&text, &book(), &results).unwrap(), text, "fresh");
+        assert_eq!(put(&text, &book(), &results, &HERE).unwrap(), text, "fresh");
     }
 
     #[test]
     fn what_could_not_run_here_keeps_its_row() {
-        let results = Results::read(REPORT).unwrap();
+        let results = Results::read(REPORT, Spared::default()).unwrap();
         let old = "| `RING` | Linux | 1 | `pool` | as it was elsewhere |\n";
-        let text = put(&readme(old), &book(), &results).unwrap();
+        let text = put(&readme(old), &book(), &results, &HERE).unwrap();
         assert!(text.contains(old));
         let stale = "| `EPOLL` | Linux | 2 | `pool` | all is well |\n";
-        assert!(!put(&readme(stale), &book(), &results).unwrap().contains(stale));
+        assert!(!put(&readme(stale), &book(), &results, &HERE).unwrap().contains(stale));
+    }
+
+    #[test]
+    fn windows_has_a_table_of_its_own() {
+        let elsewhere = ["later".to_owned()].into();
+        let spared = Spared { elsewhere, ..Spared::default() };
+        let results = Results::read(REPORT, spared).unwrap();
+        let both = format!("{}{}{END}", readme(""), WINE.begin);
+        let text = put(&both, &book(), &results, &WINE).unwrap();
+        let has = |row: &str| assert!(text.contains(row), "{row} is not in {text}");
+        has("| model | where | held under Wine 8, of 1 | driven as | remarks |\n|---|");
+        has("| `IOCP` | Windows | – | – | not yet: ");
+        assert!(!text.contains("EPOLL"));
+        assert!(text.starts_with(&readme("")), "the other one is as it was");
     }
 
     #[test]
     fn a_readme_without_the_markers_is_told() {
-        let results = Results::read(REPORT).unwrap();
-        assert!(put("# Head\n", &book(), &results).is_err());
-        assert!(put(&format!("# Head\n{BEGIN}"), &book(), &results).is_err());
+        let results = Results::read(REPORT, Spared::default()).unwrap();
+        assert!(put("# Head\n", &book(), &results, &HERE).is_err());
+        assert!(put(&format!("# Head\n{}", HERE.begin), &book(), &results, &HERE).is_err());
     }
 
     #[test]
     fn the_sum_counts_each_model() {
-        let results = Results::read(REPORT).unwrap();
+        let results = Results::read(REPORT, Spared::default()).unwrap();
         let sum = sum(&book(), &results);
         assert!(sum.starts_with("1 of 6 behaviours x models hold: epoll 1 of 2, "), "{sum}");
     }
