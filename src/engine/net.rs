@@ -49,6 +49,14 @@ fn resolve_drive(config: &Config) -> Result<(Drive, &'static str), Refusal> {
             }
         };
     }
+    if config.workers == Some(0) && !model::hosted(config.model) {
+        let name = config.model.name();
+        let words = format!(
+            "workers 0: {name} takes a thread of its own, since no call of the host's thread waits \
+             alertably"
+        );
+        return Err(Refusal::new(Error::Unsupported, words));
+    }
     Ok(match (config.drive, config.workers) {
         (Drive::Host, Some(0)) => (Drive::Host, "asked for by name, without a worker thread"),
         (Drive::Lend, Some(0)) => (Drive::Host, "workers is 0: the polling thread does everything"),

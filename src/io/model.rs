@@ -68,15 +68,11 @@ impl Model {
 #[cfg(target_os = "linux")]
 const AUTO: Model = Model::Epoll;
 #[cfg(windows)]
-const AUTO: Model = Model::Tokio;
+const AUTO: Model = Model::Iocp;
 #[cfg(not(any(target_os = "linux", windows)))]
 const AUTO: Model = Model::Tokio;
 
 /// Why AUTO means what it means, for `sockeye_net_get_info`.
-#[cfg(windows)]
-pub const AUTO_REASON: &str = "what this version has in place of IOCP, which it does not have yet";
-/// Why AUTO means what it means, for `sockeye_net_get_info`.
-#[cfg(not(windows))]
 pub const AUTO_REASON: &str = "the fastest model of this platform that needs no special permission";
 
 /// Work that wants the model as a type. The engine brings it, so that this room does not name it.
@@ -115,6 +111,17 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         #[cfg(windows)]
         Model::EventSelect => visitor
             .visit::<super::emulated::Emulated<super::os::windows::event_select::EventSelect>>(),
+        #[cfg(windows)]
+        Model::OverlappedEvent => visitor.visit::<super::os::windows::overlapped::Overlapped<
+            super::os::windows::overlapped_event::OverlappedEvent,
+        >>(),
+        #[cfg(windows)]
+        Model::OverlappedRoutine => visitor.visit::<super::os::windows::overlapped::Overlapped<
+            super::os::windows::overlapped_routine::OverlappedRoutine,
+        >>(),
+        #[cfg(windows)]
+        Model::Iocp => visitor
+            .visit::<super::os::windows::overlapped::Overlapped<super::os::windows::iocp::Iocp>>(),
         #[cfg(not(windows))]
         Model::EventSelect | Model::OverlappedEvent | Model::OverlappedRoutine | Model::Iocp => {
             visitor.absent("this model exists on Windows only")
@@ -145,6 +152,21 @@ pub fn affinity(model: Model) -> Option<Affinity> {
         }
         fn absent(self, _reason: &'static str) -> Self::Out {
             None
+        }
+    }
+    pick(model, Ask)
+}
+
+/// Whether a thread of the host may turn a worker of this model.
+pub fn hosted(model: Model) -> bool {
+    struct Ask;
+    impl Visit for Ask {
+        type Out = bool;
+        fn visit<P: Proactor>(self) -> bool {
+            P::HOSTED
+        }
+        fn absent(self, _reason: &'static str) -> bool {
+            true
         }
     }
     pick(model, Ask)

@@ -72,6 +72,9 @@ pub trait Proactor: Send + Sized + 'static {
     /// Sockets one worker can watch; `adopt` past it answers `QuotaExceeded`.
     const SOCKETS_MAX: Option<u32> = None;
 
+    /// Whether a thread of the host may turn it. If not, its worker has one of its own.
+    const HOSTED: bool = true;
+
     /// What the workers of one net have in common.
     type Shared: Clone + Send + Sync + 'static;
 

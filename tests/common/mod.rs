@@ -18,7 +18,7 @@ use host::Host;
 use net::Net;
 use sockeye::capi::config::{sockeye_config, sockeye_config_init};
 use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_endpoint_init};
-use sockeye::capi::model::sockeye_model::SOCKEYE_MODEL_IO_URING;
+use sockeye::capi::model::sockeye_model as models;
 use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -48,6 +48,9 @@ macro_rules! for_models {
         $make! { @model poll SOCKEYE_MODEL_POLL $given }
         $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }
         $make! { @model event_select SOCKEYE_MODEL_EVENT_SELECT $given }
+        $make! { @model iocp SOCKEYE_MODEL_IOCP $given }
+        $make! { @model overlapped_event SOCKEYE_MODEL_OVERLAPPED_EVENT $given }
+        $make! { @model overlapped_routine SOCKEYE_MODEL_OVERLAPPED_ROUTINE $given }
     };
 }
 pub(crate) use for_models;
@@ -209,13 +212,24 @@ impl Setup {
             println!("left out: a model that is bound to one thread is lent to no other");
             return false;
         }
+        let routines = self.model == models::SOCKEYE_MODEL_OVERLAPPED_ROUTINE as u32;
+        if routines && !self.drive.has_threads() {
+            println!("left out: the model takes a thread of its own");
+            return false;
+        }
         true
     }
 
     /// Whether a worker of the model is turned by one thread for ever: with LEND it runs as with
     /// POOL, and HOST takes no worker threads beside it.
     pub fn is_bound(self) -> bool {
-        self.model == SOCKEYE_MODEL_IO_URING as u32
+        [
+            models::SOCKEYE_MODEL_IO_URING,
+            models::SOCKEYE_MODEL_OVERLAPPED_EVENT,
+            models::SOCKEYE_MODEL_OVERLAPPED_ROUTINE,
+        ]
+        .into_iter()
+        .any(|model| self.model == model as u32)
     }
 
     /// Whether several threads may poll in turns. A bound model without worker threads belongs to

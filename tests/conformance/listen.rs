@@ -67,6 +67,9 @@ pub fn ports_of_the_systems_choice(setup: Setup) {
 /// whole and in order, whoever accepted them when.
 pub fn callers_wait_for_the_host(setup: Setup) {
     const CALLERS: u8 = 40;
+    if !setup.holds(1 + u32::from(CALLERS)) {
+        return;
+    }
     let mut host = setup.host();
     let door = host.door("?frame=u32be");
     let mut stay = Vec::new();

@@ -45,7 +45,7 @@ impl Default for Receiver {
 }
 
 /// What an earlier datagram of ours met, told here; it says nothing of what is to be received.
-fn is_of_another(error: &io::Error) -> bool {
+pub fn is_of_another(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(winsock::WSAECONNRESET | winsock::WSAENETRESET))
 }
 

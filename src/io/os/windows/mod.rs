@@ -3,7 +3,11 @@
 pub mod datagrams;
 pub mod doorbell;
 pub mod event_select;
+pub mod iocp;
 pub mod local;
+pub mod overlapped;
+pub mod overlapped_event;
+pub mod overlapped_routine;
 pub mod poll;
 pub mod reactor;
 pub mod select;

@@ -5,7 +5,7 @@ use crate::io::op::Lane;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::os::windows::io::{AsRawSocket, FromRawSocket};
+use std::os::windows::io::{AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle};
 use std::ptr;
 use std::sync::Once;
 use windows_sys::Win32::Foundation as system;
@@ -13,6 +13,7 @@ use windows_sys::Win32::Foundation::{ERROR_TOO_MANY_OPEN_FILES, HANDLE};
 use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::IO::CancelIoEx;
 use windows_sys::Win32::System::LibraryLoader as loader;
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread};
 use winsock::{SOCKET, SOCKET_ERROR, WSABUF};
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
@@ -118,6 +119,18 @@ pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
 
 /// As `send`, and no more than so many bytes.
 pub fn send_up_to(socket: &Socket, train: &Train, most: usize) -> io::Result<usize> {
+    let (pieces, count) = pieces(train, most);
+    let mut sent = 0;
+    // SAFETY: `count` pieces whose bytes are readable. Without an OVERLAPPED the call is over when
+    // it returns.
+    check(unsafe {
+        winsock::WSASend(raw(socket), pieces.as_ptr(), count, &mut sent, 0, ptr::null_mut(), None)
+    })?;
+    Ok(sent as usize)
+}
+
+/// The first so many bytes of a train as the system takes them, and how many pieces they are.
+pub fn pieces(train: &Train, most: usize) -> ([WSABUF; TRAIN_MAX], u32) {
     let mut pieces = [WSABUF { len: 0, buf: ptr::null_mut() }; TRAIN_MAX];
     let (mut count, mut left) = (0, most);
     for (piece, slice) in pieces.iter_mut().zip(train.slices()) {
@@ -130,13 +143,7 @@ pub fn send_up_to(socket: &Socket, train: &Train, most: usize) -> io::Result<usi
         left -= len;
         count += 1;
     }
-    let mut sent = 0;
-    // SAFETY: `count` pieces whose bytes are readable. Without an OVERLAPPED the call is over when
-    // it returns.
-    check(unsafe {
-        winsock::WSASend(raw(socket), pieces.as_ptr(), count, &mut sent, 0, ptr::null_mut(), None)
-    })?;
-    Ok(sent as usize)
+    (pieces, count)
 }
 
 /// Ends a call that another thread is in and that blocks, on either lane. A call that only now
@@ -196,6 +203,22 @@ pub fn accept_goes_on(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(winsock::WSAECONNRESET | winsock::WSAECONNABORTED | winsock::WSAENETRESET)
     )
+}
+
+/// A handle of this thread that other threads may use.
+pub fn this_thread() -> io::Result<OwnedHandle> {
+    let mut handle = ptr::null_mut();
+    // SAFETY: this process and thread, and room for the answer.
+    let answer = unsafe {
+        let process = GetCurrentProcess();
+        let (here, same) = (GetCurrentThread(), system::DUPLICATE_SAME_ACCESS);
+        system::DuplicateHandle(process, here, process, &mut handle, 0, 0, same)
+    };
+    if answer == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: fresh and nobody else's.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
 /// Runs `start`. There are no signals that the threads it starts could take from the host.
