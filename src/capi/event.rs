@@ -27,7 +27,7 @@ pub enum sockeye_event_kind {
     /// one. `detail`: the other queue.
     SOCKEYE_EVENT_MOVED = 5,
     /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
-    /// not handed to the system.
+    /// not known to be handed to the system: what is under way counts, so never too few.
     SOCKEYE_EVENT_CLOSED = 6,
     /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
     SOCKEYE_EVENT_LISTENER_CLOSED = 7,
