@@ -67,6 +67,9 @@
 #error "Sockeye is for 64-bit targets"
 #endif
 
+/// The binary interface that this header tells of; `sockeye_abi_version` is the library's.
+#define SOCKEYE_ABI_VERSION 1
+
 /// `workers`: as many as fit the machine, `max(queues, min(4, cores / 4))`.
 #define SOCKEYE_WORKERS_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -739,7 +742,7 @@ SOCKEYE_API const char *sockeye_last_error(void);
 SOCKEYE_API const char *sockeye_version(void);
 
 /// The version of the binary interface. It grows when functions or fields are added; a host
-/// refuses a library whose number is below the one it was built with.
+/// refuses a library whose number is below the one it was built with, `SOCKEYE_ABI_VERSION`.
 ///
 /// Threads:   any thread.
 /// Returns:   the number, 1 or more.

@@ -4,6 +4,9 @@ use super::boundary::{self, guard};
 use crate::engine::{Cause, Error};
 use std::ffi::c_char;
 
+/// The binary interface that this header tells of; `sockeye_abi_version` is the library's.
+pub const SOCKEYE_ABI_VERSION: u32 = 1;
+
 /// What a call answers: `s >= 0` is done (a count where the call says so), `s < 0` is one of
 /// `sockeye_status_code` and nothing was done.
 pub type sockeye_status = i32;
@@ -229,12 +232,12 @@ pub extern "C" fn sockeye_version() -> *const c_char {
 }
 
 /// The version of the binary interface. It grows when functions or fields are added; a host
-/// refuses a library whose number is below the one it was built with.
+/// refuses a library whose number is below the one it was built with, `SOCKEYE_ABI_VERSION`.
 ///
 /// Threads:   any thread.
 /// Returns:   the number, 1 or more.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn sockeye_abi_version() -> u32 {
-    1
+    SOCKEYE_ABI_VERSION
 }

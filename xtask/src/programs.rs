@@ -1,4 +1,5 @@
-//! The C and C++ programs of `tests/`: each is compiled as a host would be and run.
+//! The C and C++ programs of `tests/`: each is compiled as a host would be and run. Those of the
+//! C++ wrapper are compiled as every kind of C++ host would be.
 
 use crate::shell;
 use crate::workspace::Workspace;
@@ -18,6 +19,12 @@ pub const WARNINGS: [&str; 6] =
     ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Werror"];
 pub const LIBRARIES: [&str; 4] = ["-lsockeye", "-lpthread", "-ldl", "-lm"];
 
+/// The C++ wrapper: its head has an example, which is compiled like the programs.
+const WRAPPER: &str = "include/sockeye.hpp";
+const EXAMPLE: &str = "example.inc";
+/// Compilers that have a look at the example where they are installed.
+const OTHERS: [&str; 2] = ["clang++", "x86_64-w64-mingw32-g++-posix"];
+
 /// A language of the tests.
 struct Language {
     folder: &'static str,
@@ -27,7 +34,7 @@ struct Language {
     flags: &'static [&'static str],
 }
 
-const LANGUAGES: [Language; 2] = [
+const LANGUAGES: [Language; 6] = [
     Language {
         folder: "tests/c",
         ending: "c",
@@ -35,14 +42,20 @@ const LANGUAGES: [Language; 2] = [
         variable: "CC",
         flags: &["-std=c99"],
     },
-    Language {
-        folder: "tests/cpp",
-        ending: "cpp",
-        compiler: "g++",
-        variable: "CXX",
-        flags: &["-std=c++17", "-fno-exceptions", "-fno-rtti"],
-    },
+    cpp("tests/cpp", &["-std=c++17", "-fno-exceptions", "-fno-rtti"]),
+    wrapper(&["-std=c++17", "-Wconversion", "-fno-exceptions", "-fno-rtti"]),
+    wrapper(&["-std=c++17", "-Wconversion"]),
+    wrapper(&["-std=c++20", "-Wconversion", "-fno-exceptions", "-fno-rtti"]),
+    wrapper(&["-std=c++20", "-Wconversion"]),
 ];
+
+const fn cpp(folder: &'static str, flags: &'static [&'static str]) -> Language {
+    Language { folder, ending: "cpp", compiler: "g++", variable: "CXX", flags }
+}
+
+const fn wrapper(flags: &'static [&'static str]) -> Language {
+    cpp("tests/cpp/wrapper", flags)
+}
 
 /// A program: its source and what it becomes.
 struct Program {
@@ -53,8 +66,9 @@ struct Program {
 
 /// Compiles and runs them all; says how many there are.
 pub fn check(workspace: &Workspace) -> Result<String> {
-    let programs = collect(workspace)?;
     let logs = workspace.scratch("logs")?;
+    example(workspace, &logs)?;
+    let programs = collect(workspace)?;
     let count = programs.len();
     let binaries = compile(programs, &logs)?;
     for (name, binary) in &binaries {
@@ -74,8 +88,8 @@ fn collect(workspace: &Workspace) -> Result<Vec<Program>> {
         let mut sources = sources(&workspace.root.join(language.folder), language.ending)?;
         sources.sort();
         for source in sources {
-            let name = workspace.shown(&source);
-            let binary = folder.join(name.replace(['/', '.'], "-"));
+            let name = format!("{} {}", workspace.shown(&source), language.flags.join(" "));
+            let binary = folder.join(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
             let compile = language.compile(workspace, &source, &binary);
             programs.push(Program { name, binary, compile });
         }
@@ -105,9 +119,40 @@ impl Language {
         command.args(self.flags).args(WARNINGS).args(["-O1", "-g"]);
         command.arg("-I").arg(workspace.root.join("include"));
         command.arg("-I").arg(workspace.root.join(self.folder));
+        command.arg("-I").arg(binary.with_file_name("")); // the example
         command.arg(source).arg("-o").arg(binary);
         command.arg("-L").arg(workspace.release()).args(LIBRARIES);
         command
+    }
+}
+
+/// Writes the wrapper's example to where the programs find it, and shows it to other compilers.
+fn example(workspace: &Workspace, logs: &Path) -> Result<()> {
+    let header = fs::read_to_string(workspace.root.join(WRAPPER)).context("no C++ wrapper")?;
+    let path = workspace.scratch("programs")?.join(EXAMPLE);
+    fs::write(&path, example_of(&header)?).context("cannot write the example")?;
+    for compiler in OTHERS.iter().filter(|name| shell::answers(name, &["--version"])) {
+        let mut command = Command::new(compiler);
+        command.args(["-std=c++17", "-fsyntax-only", "-Wconversion"]).args(WARNINGS);
+        command.arg("-I").arg(workspace.root.join("include"));
+        command.args(["-x", "c++"]).arg(&path);
+        shell::demand(&mut command, &logs.join("compile-example.log"), COMPILE_LIMIT)?;
+    }
+    Ok(())
+}
+
+/// The example in a header's first comment: from its first include to the end of its `main`.
+fn example_of(header: &str) -> Result<String> {
+    let lines = header.lines().map(|line| line.strip_prefix(" *").unwrap_or(line));
+    let mut lines = lines.skip_while(|line| !line.starts_with("     #include"));
+    let mut code = String::new();
+    loop {
+        let line = lines.next().context("no example in the C++ wrapper")?;
+        code.push_str(line.strip_prefix("     ").unwrap_or(line));
+        code.push('\n');
+        if line == "     }" {
+            return Ok(code);
+        }
     }
 }
 
@@ -139,4 +184,18 @@ fn compile(programs: Vec<Program>, logs: &Path) -> Result<Vec<(String, PathBuf)>
 
 fn next(waiting: &Mutex<std::vec::IntoIter<Program>>) -> Option<Program> {
     waiting.lock().expect("no job panics").next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_example_is_cut_out() {
+        let header = "/*\n * Words.\n *\n *     #include <a>\n *\n *     int main()\n *     {\n \
+                      *         if (a) {\n *         }\n *     }\n *\n * More.\n */\nint b();\n";
+        let code = "#include <a>\n\nint main()\n{\n    if (a) {\n    }\n}\n";
+        assert_eq!(example_of(header).unwrap(), code);
+        assert!(example_of("int b();\n").is_err());
+    }
 }

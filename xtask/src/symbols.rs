@@ -1,4 +1,5 @@
-//! The shared library exports what the header declares: nothing less, nothing more.
+//! The shared library exports what the header declares: nothing less, nothing more; and from the
+//! C++ wrapper each of it is reached.
 
 use crate::c_text;
 use crate::shell;
@@ -14,7 +15,22 @@ pub fn check(workspace: &Workspace) -> Result<String> {
     let listed = shell::stdout(Command::new("nm").args(["-D", "--defined-only"]).arg(&library))?;
     let declared = declared(&header);
     compare(&declared, &exported(&listed))?;
+    reached(workspace, &declared)?;
     Ok(format!("{} functions", declared.len()))
+}
+
+/// Whether the C++ wrapper calls each function.
+fn reached(workspace: &Workspace, declared: &BTreeSet<String>) -> Result<()> {
+    let mut code = String::new();
+    for path in ["include/sockeye.hpp", "include/sockeye_values.hpp"] {
+        let text = std::fs::read_to_string(workspace.root.join(path));
+        code.push_str(&c_text::code(&text.with_context(|| format!("cannot read {path}"))?));
+    }
+    let words: BTreeSet<&str> = c_text::words(&code).collect();
+    match declared.iter().find(|name| !words.contains(name.as_str())) {
+        Some(name) => bail!("{name} is not reached from the C++ wrapper"),
+        None => Ok(()),
+    }
 }
 
 /// The same of a library for Windows, whose import library nm has listed.

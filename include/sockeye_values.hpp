@@ -1,0 +1,352 @@
+#ifndef SOCKEYE_VALUES_HPP
+#define SOCKEYE_VALUES_HPP
+
+/*
+ * What the calls of sockeye.hpp, which includes this and says the rules, answer and are given:
+ * statuses and words, bytes and times, configurations and addresses, buffers and messages in parts.
+ */
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#if __has_include(<version>)
+#include <version>
+#endif
+#if defined(__cpp_lib_span)
+#include <span>
+#endif
+
+#include "sockeye.h"
+
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define SOCKEYE_HPP_THROWS
+#include <exception>
+#endif
+
+namespace sockeye {
+
+// --- Answers and words ---------------------------------------------------------------------------
+
+/// What a call answers: done, perhaps with a count, or not done at all, and why. True is done.
+class [[nodiscard]] status {
+public:
+    constexpr status(sockeye_status code = SOCKEYE_OK) noexcept : code_(code) {}
+
+    constexpr explicit operator bool() const noexcept { return code_ >= 0; }
+    constexpr sockeye_status code() const noexcept { return code_; }
+    constexpr int32_t count() const noexcept { return code_ < 0 ? 0 : code_; }
+    const char *text() const noexcept { return sockeye_status_text(code_); }
+
+    friend constexpr bool operator==(status a, status b) noexcept { return a.code_ == b.code_; }
+    friend constexpr bool operator!=(status a, status b) noexcept { return a.code_ != b.code_; }
+
+#if defined(SOCKEYE_HPP_THROWS)
+    /// The count, or throws an `error` with the status's words.
+    int32_t or_throw() const;
+#endif
+
+private:
+    sockeye_status code_;
+};
+
+/// A short text by value.
+template <std::size_t N> struct text {
+    char data[N] = {};
+    const char *c_str() const noexcept { return data; }
+    operator std::string_view() const noexcept { return data; }
+};
+
+#if defined(SOCKEYE_HPP_THROWS)
+/// What is thrown. Its words are a copy: `last_error` where the call sets it, else the status's.
+class error : public std::exception {
+public:
+    error(sockeye::status why, const char *words) noexcept : why_(why)
+    {
+        std::snprintf(words_.data, sizeof words_.data, "%s", words);
+    }
+    sockeye::status status() const noexcept { return why_; }
+    const char *what() const noexcept override { return words_.data; }
+
+private:
+    sockeye::status why_;
+    text<256> words_;
+};
+
+inline int32_t status::or_throw() const
+{
+    if (code_ < 0) throw error(*this, text());
+    return code_;
+}
+#endif
+
+inline const char *version() noexcept { return sockeye_version(); }
+inline uint32_t abi_version() noexcept { return sockeye_abi_version(); }
+
+/// Whether the library that runs has all that this header tells of: the same major version, and a
+/// binary interface that is no older.
+inline bool library_fits() noexcept
+{
+    uint32_t major = 0;
+    for (const char *at = version(); *at >= '0' && *at <= '9'; at++)
+        major = major * 10 + static_cast<uint32_t>(*at - '0');
+    return major == SOCKEYE_VERSION_MAJOR && abi_version() >= SOCKEYE_ABI_VERSION;
+}
+
+/// Words for this thread's last refusal by open, listen, connect, wait_handle, wait_port, the model
+/// calls and poll; never by a send, close or flush. Borrowed until its next call of these.
+inline const char *last_error() noexcept
+{
+    if (library_fits()) return sockeye_last_error();
+    static const auto words = [] {
+        text<192> made;
+        std::snprintf(made.data, sizeof made.data,
+                      "the program was built for Sockeye %u.%u.%u (ABI %u), the library is %s "
+                      "(ABI %u)",
+                      unsigned{SOCKEYE_VERSION_MAJOR}, unsigned{SOCKEYE_VERSION_MINOR},
+                      unsigned{SOCKEYE_VERSION_PATCH}, unsigned{SOCKEYE_ABI_VERSION}, version(),
+                      unsigned{abi_version()});
+        return made;
+    }();
+    return words.data;
+}
+
+inline const char *cause_text(int32_t cause) noexcept { return sockeye_cause_text(cause); }
+
+inline text<128> os_error_text(int32_t code) noexcept
+{
+    text<128> words;
+    (void)sockeye_os_error_text(code, words.data, sizeof words.data);
+    return words;
+}
+
+// --- What is given to calls ----------------------------------------------------------------------
+
+namespace detail {
+
+template <class R> using element =
+    std::remove_cv_t<std::remove_pointer_t<decltype(std::data(std::declval<const R &>()))>>;
+
+/// Whether R is a range of T in one piece: an array, a vector, a span.
+template <class R, class T, class = void> struct lists : std::false_type {};
+template <class R, class T>
+struct lists<R, T, std::void_t<element<R>, decltype(std::size(std::declval<const R &>()))>>
+    : std::is_same<element<R>, T> {};
+
+/// Whether R is a range of bytes. An array of characters is a text, which ends at its NUL.
+template <class R> constexpr bool lists_bytes =
+    lists<R, unsigned char>::value || lists<R, std::byte>::value ||
+    (lists<R, char>::value && !std::is_array_v<R>);
+
+/// A duration's count as a field has it: what does not fit is the nearest that does.
+constexpr uint32_t to_field(int64_t count) noexcept
+{
+    if (count <= 0) return 0;
+    return count < INT64_C(0xFFFFFFFF) ? static_cast<uint32_t>(count) : UINT32_C(0xFFFFFFFF);
+}
+
+#if defined(SOCKEYE_HPP_THROWS)
+/// What a call writes to its out-parameter, or its refusal thrown; `worded`: with `last_error`.
+template <class Out, class Call> Out made(Call call, bool worded = false)
+{
+    Out out{};
+    if (const status done = call(out); !done)
+        throw error(done, worded ? last_error() : done.text());
+    return out;
+}
+#endif
+
+} // namespace detail
+
+/// Bytes of the host's: a text, a string, a string_view, a vector, array or span of bytes, or
+/// pointer and size. Borrowed until the call returns that they are given to.
+struct bytes : sockeye_bytes {
+    constexpr bytes() noexcept : sockeye_bytes{nullptr, 0} {}
+    bytes(const void *first, std::size_t count) noexcept
+        : sockeye_bytes{static_cast<const uint8_t *>(first), count} {}
+    bytes(const char *words) noexcept : bytes(words, words ? std::strlen(words) : 0) {}
+    template <class R, std::enable_if_t<detail::lists_bytes<R>, int> = 0>
+    bytes(const R &range) noexcept : bytes(std::data(range), std::size(range)) {}
+};
+static_assert(sizeof(bytes) == sizeof(sockeye_bytes), "an array of them is one of C");
+
+/// A NUL-terminated text of the host's: a pointer, or whatever has `c_str`.
+struct c_text {
+    const char *data;
+    constexpr c_text(const char *words) noexcept : data(words) {}
+    template <class S, class = decltype(std::declval<const S &>().c_str())>
+    c_text(const S &words) noexcept : data(words.c_str()) {}
+};
+
+/// Connections by their `conn::id`: a vector, an array, a span, or pointer and size.
+struct conn_list {
+    const sockeye_conn *data;
+    std::size_t size;
+    constexpr conn_list(const sockeye_conn *first, std::size_t count) noexcept
+        : data(first), size(count) {}
+    template <class R, std::enable_if_t<detail::lists<R, sockeye_conn>::value, int> = 0>
+    conn_list(const R &range) noexcept : data(std::data(range)), size(std::size(range)) {}
+};
+
+/// The most that a call may wait, of any duration: rounded up, and below zero it is zero, so that
+/// what is left of a deadline never turns into a wait without end. That is `forever`.
+class timeout {
+public:
+    template <class Rep, class Period>
+    constexpr timeout(std::chrono::duration<Rep, Period> limit) noexcept
+    {
+        const double exact = std::chrono::duration<double, std::milli>(limit).count();
+        if (!(exact > 0)) return;
+        ms_ = exact < INT32_MAX ? static_cast<int32_t>(exact) : INT32_MAX;
+        if (ms_ < exact && ms_ < INT32_MAX) ms_++;
+    }
+    static constexpr timeout none() noexcept
+    {
+        timeout endless(std::chrono::milliseconds(0));
+        endless.ms_ = -1;
+        return endless;
+    }
+    /// Milliseconds, -1 for ever.
+    constexpr int32_t ms() const noexcept { return ms_; }
+
+private:
+    int32_t ms_ = 0;
+};
+
+inline constexpr timeout forever = timeout::none();
+
+// --- Models and configuration --------------------------------------------------------------------
+
+inline status model_probe(uint32_t model, sockeye_model_info &out) noexcept
+{ return sockeye_model_probe(model, &out, sizeof out); }
+inline const char *model_name(uint32_t model) noexcept { return sockeye_model_name(model); }
+inline status model_from_name(c_text name, uint32_t &out) noexcept
+{ return sockeye_model_from_name(name.data, &out); }
+
+/// What a net is made with: the defaults, to be changed by field or by duration.
+struct config : sockeye_config {
+    config() noexcept : sockeye_config()
+    { (void)sockeye_config_init(this, sizeof(sockeye_config)); }
+    using us = std::chrono::microseconds;
+    config &lease(us time) noexcept { return lease_us = detail::to_field(time.count()), *this; }
+    config &gather(us time) noexcept { return gather_us = detail::to_field(time.count()), *this; }
+    config &spin(us time) noexcept { return spin_us = detail::to_field(time.count()), *this; }
+};
+
+/// What connections are made with: the defaults, to be changed by field or by duration.
+struct endpoint : sockeye_endpoint {
+    endpoint() noexcept : sockeye_endpoint()
+    { (void)sockeye_endpoint_init(this, sizeof(sockeye_endpoint)); }
+    using ms = std::chrono::milliseconds;
+    endpoint &connect_timeout(ms time) noexcept { return put(connect_timeout_ms, time.count()); }
+    endpoint &idle_timeout(ms time) noexcept { return put(idle_timeout_ms, time.count()); }
+    endpoint &first_byte_timeout(ms time) noexcept
+    { return put(first_byte_timeout_ms, time.count()); }
+    endpoint &frame_timeout(ms time) noexcept { return put(frame_timeout_ms, time.count()); }
+    endpoint &send_timeout(ms time) noexcept { return put(send_timeout_ms, time.count()); }
+    endpoint &linger(ms time) noexcept { return put(linger_ms, time.count()); }
+    endpoint &keepalive(std::chrono::seconds time) noexcept
+    { return put(keepalive_s, time.count()); }
+
+private:
+    endpoint &put(uint32_t &field, int64_t count) noexcept
+    { return field = detail::to_field(count), *this; }
+};
+
+/// An internet address; family 0 is none.
+struct address : sockeye_address {
+    address() noexcept : sockeye_address() {}
+    address(const sockeye_address &other) noexcept : sockeye_address(other) {}
+    static sockeye::status parse(c_text words, address &out) noexcept
+    { return sockeye_address_parse(words.data, &out); }
+    /// "127.0.0.1:7777"; empty for none.
+    sockeye::text<64> text() const noexcept
+    {
+        sockeye::text<64> words;
+        (void)sockeye_address_format(this, words.data, sizeof words.data);
+        return words;
+    }
+#if defined(SOCKEYE_HPP_THROWS)
+    static address parse(c_text words)
+    {
+        address out;
+        parse(words, out).or_throw();
+        return out;
+    }
+#endif
+};
+
+// --- Buffers and messages in parts ---------------------------------------------------------------
+
+/// A piece of the library's memory: acquired, to be written, committed and sent without a copy, or
+/// a held message, to be read. Given back at its end, which may come after that of its net.
+class buffer {
+public:
+    buffer() noexcept : raw_() {}
+    explicit buffer(const sockeye_buffer &taken) noexcept : raw_(taken) {}
+    buffer(buffer &&from) noexcept : raw_(from.release()) {}
+    buffer &operator=(buffer from) noexcept // which takes the old one with it
+    {
+        std::swap(raw_, from.raw_);
+        return *this;
+    }
+    ~buffer() { reset(); }
+
+    explicit operator bool() const noexcept { return raw_.id != 0; }
+    uint8_t *data() noexcept { return raw_.data; }
+    const uint8_t *data() const noexcept { return raw_.data; }
+    std::size_t size() const noexcept { return raw_.data_len; }
+    std::size_t capacity() const noexcept { return raw_.capacity; }
+    std::string_view text() const noexcept
+    { return {reinterpret_cast<const char *>(raw_.data), raw_.data_len}; }
+#if defined(__cpp_lib_span)
+    /// All the room there is, to be written.
+    std::span<std::byte> room() noexcept
+    { return {reinterpret_cast<std::byte *>(raw_.data), raw_.capacity}; }
+#endif
+    /// Says how much was written. Returns: OK; ERR_TOO_BIG (over the capacity: nothing changes).
+    status commit(std::size_t count) noexcept
+    {
+        if (count > raw_.capacity) return SOCKEYE_ERR_TOO_BIG;
+        raw_.data_len = static_cast<uint32_t>(count);
+        return SOCKEYE_OK;
+    }
+    const sockeye_buffer &raw() const noexcept { return raw_; }
+    /// Ownership moves to the caller, who gives it to `sockeye_buffer_release`.
+    sockeye_buffer release() noexcept { return std::exchange(raw_, sockeye_buffer()); }
+    void reset() noexcept
+    {
+        const sockeye_buffer old = release();
+        (void)sockeye_buffer_release(&old);
+    }
+
+private:
+    sockeye_buffer raw_;
+};
+
+/// A message in parts, with the field `key` for messages where only the newest counts. Borrows the
+/// array of parts, and the buffer, until it is sent.
+struct message_parts : sockeye_message {
+    message_parts(const bytes *list, std::size_t count) noexcept : sockeye_message()
+    {
+        (void)sockeye_message_init(this, sizeof(sockeye_message));
+        parts = list;
+        parts_count = count > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(count);
+    }
+    template <std::size_t N> message_parts(const bytes (&list)[N]) noexcept
+        : message_parts(list, N) {}
+    /// Parts in this buffer are not copied.
+    message_parts &from(const buffer &memory) noexcept
+    { return buffer_id = memory.raw().id, *this; }
+};
+
+} // namespace sockeye
+
+#endif // SOCKEYE_VALUES_HPP
