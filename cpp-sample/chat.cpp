@@ -15,8 +15,10 @@
 #include <string_view>
 #include <vector>
 
-#include "sockeye.h"
+#include "sockeye.hpp"
 #include "terminal.hpp"
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -27,21 +29,10 @@ constexpr uint32_t kFrameMax = 1024; // a name, a text, and the words between th
 
 volatile std::sig_atomic_t interrupted = 0;
 
-int fail(const char *what, sockeye_status status)
+int fail(const char *what, sockeye::status status)
 {
-    std::fprintf(stderr, "chat: %s: %s (%s)\n", what, sockeye_last_error(),
-                 sockeye_status_text(status));
+    std::fprintf(stderr, "chat: %s: %s (%s)\n", what, sockeye::last_error(), status.text());
     return 1;
-}
-
-const uint8_t *bytes(std::string_view text)
-{
-    return reinterpret_cast<const uint8_t *>(text.data());
-}
-
-std::string_view text_of(const sockeye_event &event)
-{
-    return {reinterpret_cast<const char *>(event.data), event.data_len};
 }
 
 // What others said goes to a terminal: no control characters in it.
@@ -53,10 +44,9 @@ std::string printable(std::string_view text, size_t max)
     return clean;
 }
 
-sockeye_endpoint text_endpoint()
+sockeye::endpoint text_endpoint()
 {
-    sockeye_endpoint endpoint;
-    sockeye_endpoint_init(&endpoint, sizeof endpoint);
+    sockeye::endpoint endpoint;
     endpoint.framing.kind = SOCKEYE_FRAMING_LENGTH;
     endpoint.framing.length_bytes = 2;
     endpoint.framing.frame_max_bytes = kFrameMax;
@@ -65,37 +55,34 @@ sockeye_endpoint text_endpoint()
 }
 
 struct Member {
-    sockeye_conn conn{};
+    sockeye::conn conn;
     std::string name; // empty until it has said who it is
     bool kicked = false;
 };
 
 class Room {
 public:
-    explicit Room(sockeye_net *net) : net_(net) {}
+    explicit Room(sockeye::net_ref net) : net_(net) {}
 
-    void handle(const sockeye_event &event)
+    void operator()(sockeye::opened event)
     {
-        // The connection's user_data is its member: set here, it is on every later event.
-        auto *member = reinterpret_cast<Member *>(static_cast<uintptr_t>(event.user_data));
-        switch (event.kind) {
-        case SOCKEYE_EVENT_OPENED:
-            members_.push_back(std::make_unique<Member>());
-            members_.back()->conn = event.conn;
-            sockeye_conn_set_user_data(net_, event.conn,
-                                       reinterpret_cast<uintptr_t>(members_.back().get()));
-            break;
-        case SOCKEYE_EVENT_MESSAGE:
-            if (member->kicked) break; // said before it heard of it
-            if (member->name.empty())
-                enter(*member, printable(text_of(event), kNameMax));
-            else
-                say(*member, printable(text_of(event), kTextMax));
-            break;
-        case SOCKEYE_EVENT_CLOSED: leave(member, event.cause); break;
-        default: break;
-        }
+        members_.push_back(std::make_unique<Member>());
+        members_.back()->conn = event.conn();
+        // The connection's member: set here, it is on every later event.
+        (void)event.conn().set_user(members_.back().get());
     }
+
+    void operator()(sockeye::message event)
+    {
+        auto &member = *event.user<Member>();
+        if (member.kicked) return; // said before it heard of it
+        if (member.name.empty())
+            enter(member, printable(event.text(), kNameMax));
+        else
+            say(member, printable(event.text(), kTextMax));
+    }
+
+    void operator()(sockeye::closed event) { leave(event.user<Member>(), event.cause_text()); }
 
 private:
     void enter(Member &member, std::string name)
@@ -121,27 +108,26 @@ private:
             kick(*other, "kicked by " + member.name);
     }
 
-    void leave(Member *member, int32_t cause)
+    void leave(Member *member, const char *why)
     {
         const auto at = std::find_if(members_.begin(), members_.end(),
                                      [=](const auto &each) { return each.get() == member; });
         const std::unique_ptr<Member> gone = std::move(*at);
         members_.erase(at);
         if (!gone->name.empty())
-            broadcast("* " + gone->name + " left: " + sockeye_cause_text(cause));
+            broadcast("* " + gone->name + " left: " + why);
     }
 
     // Its last message goes before the close, also when it has not read all that came before.
     void kick(Member &member, const std::string &why)
     {
-        const std::string last = "* you are out: " + why;
         member.kicked = true;
-        sockeye_close_with(net_, member.conn, SOCKEYE_CLOSE_GRACEFUL, bytes(last), last.size());
+        (void)member.conn.close_with("* you are out: " + why); // if it is gone, so be it
     }
 
     void tell(Member &member, const std::string &text)
     {
-        if (sockeye_send(net_, member.conn, bytes(text), text.size()) == SOCKEYE_ERR_AGAIN)
+        if (member.conn.send(text) == SOCKEYE_ERR_AGAIN)
             kick(member, "too slow");
     }
 
@@ -153,12 +139,10 @@ private:
         for (const auto &member : members_)
             if (!member->name.empty() && !member->kicked) {
                 to.push_back(member.get());
-                conns.push_back(member->conn);
+                conns.push_back(member->conn.id());
             }
         std::vector<sockeye_status> answers(conns.size());
-        const sockeye_status taken = sockeye_send_many(net_, conns.data(), conns.size(),
-                                                       bytes(text), text.size(), answers.data());
-        if (taken < 0) return;
+        if (!net_.send_many(conns, text, answers.data())) return;
         for (size_t i = 0; i < to.size(); i++)
             if (answers[i] == SOCKEYE_ERR_AGAIN) kick(*to[i], "too slow");
         std::printf("%s\n", text.c_str());
@@ -179,78 +163,77 @@ private:
         return nullptr;
     }
 
-    sockeye_net *net_;
+    sockeye::net_ref net_;
     std::vector<std::unique_ptr<Member>> members_; // in the order in which they came
 };
 
-int serve(sockeye_net *net, const char *url)
+int serve(sockeye::net_ref net, const char *url)
 {
-    const sockeye_endpoint endpoint = text_endpoint();
-    sockeye_listener door;
-    sockeye_status status = sockeye_listen(net, url, &endpoint, &door);
-    if (status < 0) return fail(url, status);
+    sockeye::listener door;
+    if (const auto done = net.listen(url, text_endpoint(), door); !done) return fail(url, done);
     sockeye_listener_info info;
-    sockeye_listener_get_info(net, door, &info, sizeof info);
+    if (const auto done = door.info(info); !done) return fail(url, done);
     std::printf("listening %u\n", info.port);
     std::fflush(stdout);
 
     Room room(net);
-    sockeye_event events[64];
+    sockeye::batch<64> events;
     while (!interrupted) { // a signal does not end a poll, so the poll ends by itself now and then
-        const int32_t count = sockeye_poll_events(net, events, 64, 250);
-        if (count < 0) return fail("poll", count);
-        for (int32_t i = 0; i < count; i++) room.handle(events[i]);
+        if (const auto done = net.poll(events, 250ms); !done) return fail("poll", done);
+        events.visit(room);
     }
     return 0;
 }
 
 // Sends each complete line of the terminal. False: it has ended.
-bool send_lines(sockeye_net *net, sockeye_conn server, Terminal &terminal, std::string &rest)
+bool send_lines(sockeye::conn server, Terminal &terminal, std::string &rest)
 {
     if (!terminal.read(rest)) return false;
     for (size_t end; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1)) {
         const size_t len = end > 0 && rest[end - 1] == '\r' ? end - 1 : end;
         const std::string_view line(rest.data(), std::min(len, kTextMax));
-        const sockeye_status sent = sockeye_send(net, server, bytes(line), line.size());
-        if (sent < 0) std::fprintf(stderr, "not sent: %s\n", sockeye_status_text(sent));
+        const sockeye::status sent = server.send(line);
+        if (!sent) std::fprintf(stderr, "not sent: %s\n", sent.text());
     }
     return true;
 }
 
-int join(sockeye_net *net, const char *url, std::string_view name)
+int join(sockeye::net_ref net, const char *url, std::string_view name)
 {
-    const sockeye_endpoint endpoint = text_endpoint();
-    sockeye_conn server;
-    sockeye_status status = sockeye_connect(net, url, &endpoint, &server);
-    if (status < 0) return fail(url, status);
-    status = sockeye_send(net, server, bytes(name), name.size()); // waits for the connection
-    if (status < 0) return fail("send", status);
+    sockeye::conn server;
+    sockeye::status done = net.connect(url, text_endpoint(), server);
+    if (!done) return fail(url, done);
+    done = server.send(name); // waits for the connection
+    if (!done) return fail("send", done);
     intptr_t handle;
-    if ((status = sockeye_wait_handle(net, 0, &handle)) < 0) return fail("wait handle", status);
+    if (!(done = net.wait_handle(0, handle))) return fail("wait handle", done);
 
     Terminal terminal(handle);
     std::string rest;
     bool talking = true;
-    for (;;) {
+    int result = -1; // none yet
+    sockeye::batch<16> events;
+    while (result < 0) {
         if (!talking) {
             terminal.wait_for_net();
-        } else if ((terminal.wait() && !send_lines(net, server, terminal, rest)) || interrupted) {
+        } else if ((terminal.wait() && !send_lines(server, terminal, rest)) || interrupted) {
             talking = false; // says goodbye; the CLOSED below ends the program
-            sockeye_close(net, server, SOCKEYE_CLOSE_GRACEFUL);
+            (void)server.close();
         }
-        sockeye_event events[16];
-        for (int32_t count; (count = sockeye_poll_events(net, events, 16, 0)) != 0;) {
-            if (count < 0) return fail("poll", count);
-            for (int32_t i = 0; i < count; i++) {
-                if (events[i].kind == SOCKEYE_EVENT_MESSAGE)
-                    std::printf("%s\n", printable(text_of(events[i]), kFrameMax).c_str());
-                if (events[i].kind != SOCKEYE_EVENT_CLOSED) continue;
-                std::printf("* %s\n", sockeye_cause_text(events[i].cause));
-                return events[i].cause == SOCKEYE_CAUSE_HOST ? 0 : 1;
-            }
+        do {
+            if (done = net.poll(events, 0ms); !done) return fail("poll", done);
+            events.visit(
+                [](sockeye::message event) {
+                    std::printf("%s\n", printable(event.text(), kFrameMax).c_str());
+                },
+                [&](sockeye::closed event) {
+                    std::printf("* %s\n", event.cause_text());
+                    result = event.cause() == SOCKEYE_CAUSE_HOST ? 0 : 1;
+                });
             std::fflush(stdout);
-        }
+        } while (!events.empty() && result < 0);
     }
+    return result;
 }
 
 } // namespace
@@ -266,12 +249,11 @@ int main(int argc, char **argv)
         std::fprintf(stderr, "usage: chat serve [URL] | chat join [URL] NAME\n");
         return 2;
     }
-    sockeye_net *net;
-    const sockeye_status status = sockeye_init(nullptr, &net);
-    if (status < 0) return fail("init", status);
+    sockeye::net net;
+    const sockeye::status status = sockeye::net::open(net);
+    if (!status) return fail("init", status);
     const char *url = argc == (serves ? 3 : 4) ? argv[2] : kDefaultUrl;
     const int result = serves ? serve(net, url) : join(net, url, argv[argc - 1]);
-    sockeye_shutdown(net, 2000);
-    sockeye_free(net);
+    (void)net.shutdown(2s);
     return result;
 }
