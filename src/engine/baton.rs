@@ -296,7 +296,8 @@ impl<P: Proactor> Chair<P> {
         for _ in 0..LAST_TURNS {
             let turned = self.turn(held, Some(wait), || false);
             let rests = held.as_ref().is_none_or(Worker::at_rest);
-            if turned.is_none() || (rests && home.population() == 0) {
+            let gone = if self.core.roams { self.core.left() } else { home.population() } == 0;
+            if turned.is_none() || (rests && gone) {
                 break;
             }
             wait = if rests { LAST_WAIT } else { Duration::ZERO };

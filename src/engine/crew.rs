@@ -223,7 +223,8 @@ impl Core {
             let has_room = |&home: &usize| {
                 self.serves(home, queue) && self.homes[home].population() < self.sockets_max
             };
-            let stays = (0..self.base).filter(has_room);
+            let places = if self.roams { self.queues.len() } else { self.base };
+            let stays = (0..places).filter(has_room);
             let fewest = stays.min_by_key(|&home| self.homes[home].population());
             let mut extra = self.base..self.homes.len();
             let open = |home: &usize| self.homes[*home].is_open() && has_room(home);

@@ -97,17 +97,18 @@ impl Desk {
         let mut handed = Vec::new();
         for one in all {
             let session = Session::new(self.now, core.is_manual());
-            let Some((queue, home)) = core.place(endpoint.queue) else {
+            let Some((queue, place)) = core.place(endpoint.queue) else {
                 self.turned_away(core, "no worker of this model has room");
                 continue;
             };
+            let home = if core.roams { self.home } else { place };
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
             core.set_options(&one.socket, &endpoint.socket);
             conn.set_peer(one.peer.as_socket());
             conn.socket = Some(one.socket);
             conn.phase = Phase::Open;
             conn.handed = home != self.home;
-            match core.insert(Entry::Conn(conn), endpoint.user_data, home) {
+            match core.insert(Entry::Conn(conn), endpoint.user_data, place) {
                 Some(fresh) if home == self.home => {
                     self.orders.push(Order::Adopt(fresh, Role::Stream));
                 }

@@ -238,6 +238,10 @@ impl Desk {
         if conn.abroad && !conn.joined {
             self.abroad.count -= 1;
         }
+        if core.roams && !conn.joined {
+            core.homes[usize::from(conn.queue)].squeeze_in();
+            core.move_out(conn.other_queue.into());
+        }
         conn.home = home as u8;
         conn.abroad = !core.roams && home % core.queues.len() != usize::from(conn.queue);
         if core.is_manual() && conn.dirty && core.homes[before].unstage(token) {

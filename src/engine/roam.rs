@@ -7,7 +7,8 @@
 //! told out of order, though no thread is bound to a connection: a CLOSED cannot overtake the
 //! MESSAGE that another worker is about to publish, and no operation begins behind a cancel.
 //!
-//! Listeners and datagram sockets keep their worker, and so do all while the net stops.
+//! Each is counted with the first worker of its queue, so that queues are filled evenly. Listeners
+//! and datagram sockets keep their worker, and so do all while the net stops.
 
 use super::Core;
 use super::conn::Conn;
@@ -31,7 +32,9 @@ impl Desk {
                 return None;
             }
             if usize::from(conn.home) != self.home && !conn.settling && core.is_running() {
-                self.take_over(core, conn);
+                // The lists of the other one keep it, its timers included: that one passes on what
+                // comes of them.
+                conn.home = self.home as u8;
             }
             conn.home.into()
         } else if let Some(listener) = held.listener() {
@@ -48,15 +51,6 @@ impl Desk {
         drop(held);
         core.homes[home].post(Command::Apply(Box::new(one)));
         None
-    }
-
-    /// The lists of the other worker keep it, its timers included: that one passes on what comes of
-    /// them.
-    fn take_over(&mut self, core: &Core, conn: &mut Conn) {
-        let moved_in = core.homes[self.home].move_in(core.sockets_max);
-        debug_assert!(moved_in, "such a model watches as many as there are");
-        core.move_out(conn.home.into());
-        conn.home = self.home as u8;
     }
 
     /// Begins to settle.

@@ -37,7 +37,7 @@ impl Core {
         }
     }
 
-    fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.homes.iter().map(super::inbox::Home::population).sum()
     }
 }

@@ -356,7 +356,7 @@ impl Desk {
         }
         self.abroad.count -= usize::from(conn.abroad);
         let free = conn.told && conn.ended;
-        core.gone(self.home);
+        core.gone(if core.roams { conn.queue.into() } else { self.home });
         if free {
             core.table.free(token, held);
         }
