@@ -39,6 +39,7 @@ Usage: cargo xtask <task> [options]
               --only TEXT     tests whose name has TEXT in it, and nothing else
               --write         write the table of models to README.md
               --demo          instead: the arena, with the options of `demo`
+              --rates         instead: how fast each model echoes, as ratios
   install   install what the tasks above need and this machine lacks
   help      this text
 ";
@@ -138,6 +139,8 @@ pub struct Windows {
     pub write: bool,
     /// The arena in place of the tests.
     pub demo: Option<Demo>,
+    /// How fast the models are in place of the tests.
+    pub rates: bool,
 }
 
 impl Demo {
@@ -150,15 +153,11 @@ impl Demo {
 impl Windows {
     /// What is written is of all tests.
     fn checked(&self) -> Result<()> {
-        if self.write && !self.only.is_empty() || self.demo.is_some() && *self != self.arena() {
-            bail!("--only, --write and --demo stand alone");
+        let (part, arena) = (!self.only.is_empty(), self.demo.is_some());
+        if [part, self.write, arena, self.rates].iter().filter(|&&it| it).count() > 1 {
+            bail!("--only, --write, --demo and --rates stand alone");
         }
         Ok(())
-    }
-
-    /// Of these options, the arena alone.
-    fn arena(&self) -> Windows {
-        Windows { demo: self.demo.clone(), ..Windows::default() }
     }
 }
 
@@ -188,6 +187,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (_, Short('h') | Long("help")) => return Ok(Task::Help),
             (Task::Windows(windows), Long("only")) => windows.only = parser.value()?.string()?,
             (Task::Windows(windows), Long("write")) => windows.write = true,
+            (Task::Windows(windows), Long("rates")) => windows.rates = true,
             (Task::Windows(windows), Long("demo")) => windows.demo = Some(Demo::under_wine()),
             (Task::Demo(demo) | Task::Windows(Windows { demo: Some(demo), .. }), Long(name)) => {
                 demo.take(name.to_owned(), &mut parser)?;

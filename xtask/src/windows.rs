@@ -5,6 +5,7 @@
 
 mod build;
 mod programs;
+mod rates;
 mod samples;
 mod suite;
 
@@ -21,6 +22,10 @@ pub fn run(workspace: &Workspace, options: &Windows) -> Result<()> {
     build.library()?;
     if let Some(demo) = &options.demo {
         println!("\n{}", samples::arena(&build, demo, true)?);
+        return Ok(());
+    }
+    if options.rates {
+        println!("{}", rates::run(&build)?);
         return Ok(());
     }
     if !options.only.is_empty() {
