@@ -84,7 +84,9 @@ sockeye_config settings(Random &random, const Options &options)
     config.queues = random.pick({1u, 1u, QUEUES_MAX});
     config.workers = config.queues + random.below(2);
     /* Bound to a thread: the host's threads, which take turns here, are not to turn it. */
-    bool bound = config.model == SOCKEYE_MODEL_IO_URING;
+    bool bound = config.model == SOCKEYE_MODEL_IO_URING
+                 || config.model == SOCKEYE_MODEL_OVERLAPPED_EVENT
+                 || config.model == SOCKEYE_MODEL_OVERLAPPED_ROUTINE;
     if (bound && config.drive == SOCKEYE_DRIVE_HOST)
         config.drive = SOCKEYE_DRIVE_LEND;
     if (config.drive == SOCKEYE_DRIVE_HOST && config.queues == 1 && random.chance(40))
