@@ -17,6 +17,7 @@ pub const ERR_OS: i32 = sockeye_status_code::SOCKEYE_ERR_OS as i32;
 pub const ERR_LIMIT: i32 = sockeye_status_code::SOCKEYE_ERR_LIMIT as i32;
 pub const ERR_SHUTDOWN: i32 = sockeye_status_code::SOCKEYE_ERR_SHUTDOWN as i32;
 pub const ERR_WOULD_DEADLOCK: i32 = sockeye_status_code::SOCKEYE_ERR_WOULD_DEADLOCK as i32;
+#[cfg(unix)]
 pub const ERR_FORKED: i32 = sockeye_status_code::SOCKEYE_ERR_FORKED as i32;
 pub const ERR_NO_MEMORY: i32 = sockeye_status_code::SOCKEYE_ERR_NO_MEMORY as i32;
 

@@ -14,7 +14,7 @@ const CONNECTIONS: [usize; 3] = [1, 60, 500];
 const MESSAGE: [u8; 64] = [0x5A; 64];
 /// Of every model in turn.
 const ROUNDS: usize = 3;
-const SLICE: Duration = Duration::from_secs(2);
+const SLICE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What the others are compared with.
 const REFERENCE: &str = "iocp";
