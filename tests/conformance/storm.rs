@@ -55,6 +55,15 @@ fn call(net: &Net, known: &Known, random: &mut Random, message: &[u8]) {
     assert!(allowed.contains(&status), "{status} is none of {allowed:?}");
 }
 
+/// Ends the callers, also when a test fails beside them.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Callers at random, a poller here, and peers that come, talk and go all the while.
 fn storm(setup: Setup, seed: u64) {
     let mut host: Host = setup.host();
@@ -82,11 +91,12 @@ fn storm(setup: Setup, seed: u64) {
                 })
             })
             .collect();
+        let ends = Ends(&stop);
         host.until("lives", |host| {
             crowd(host, door.port, &mut peers, &mut random, &known);
             host.count(Kind::Closed) >= LIVES
         });
-        stop.store(true, Ordering::Relaxed);
+        drop(ends);
         for caller in callers {
             caller.join().expect("a caller saw only right answers");
         }
