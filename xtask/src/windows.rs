@@ -39,8 +39,12 @@ pub fn run(workspace: &Workspace, options: &Windows) -> Result<()> {
     let ran = suite::run(&build, &Part::All);
     let page = suite::page(&build)?;
     page.show();
+    if options.write {
+        // What fails is in it, too.
+        page.write(workspace)?;
+    }
     println!("{}", ran?);
-    if options.write { page.write(workspace) } else { Ok(()) }
+    Ok(())
 }
 
 /// The part of it that every run of all checks asks.
