@@ -18,8 +18,8 @@ use std::{env, fs, process};
 
 suite! {
     each: a_file_is_a_door, a_name_is_a_door, meets_its_own_net, a_dead_file_is_replaced,
-        others_files_stay, who_connects_to_nothing_is_refused, a_full_backlog_is_waited_out,
-        a_path_has_a_length, shutdown_leaves_no_file;
+        a_folder_in_use_is_waited_for, others_files_stay, who_connects_to_nothing_is_refused,
+        a_full_backlog_is_waited_out, a_path_has_a_length, shutdown_leaves_no_file;
 }
 
 /// A path that nobody else has; what is there goes when it is dropped.
@@ -123,6 +123,22 @@ pub fn a_dead_file_is_replaced(setup: Setup) {
     drop(UnixListener::bind(&file.0).expect("a free path"));
     assert!(file.0.exists());
     let door = host.door_at(&file.url(), |_| {});
+    serve(&mut host, door, UnixStream::connect(&file.0).expect("a file to connect to"));
+    host.finish();
+}
+
+/// Another server that is about to listen in the same folder is waited for.
+pub fn a_folder_in_use_is_waited_for(setup: Setup) {
+    let (mut host, file) = (setup.host(), Scratch::new());
+    drop(UnixListener::bind(&file.0).expect("a free path"));
+    let folder = fs::File::open(file.0.parent().expect("a folder")).expect("it is there");
+    folder.lock().expect("it can be locked");
+    let other = std::thread::spawn(move || {
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+        drop(folder);
+    });
+    let door = host.door_at(&file.url(), |_| {});
+    other.join().expect("no panic");
     serve(&mut host, door, UnixStream::connect(&file.0).expect("a file to connect to"));
     host.finish();
 }

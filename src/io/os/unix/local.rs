@@ -3,12 +3,17 @@
 use super::sys::{self, check};
 use socket2::{SockAddr, Socket, Type};
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// For another server that is about to listen in the same folder.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The process at the other end of a local socket, as it was when it connected or listened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +71,7 @@ pub fn listen(socket: &Socket, address: &SockAddr, backlog: i32) -> io::Result<O
     // Held from bind to listen, or another server that starts now would take this one for dead. A
     // folder that cannot be locked only keeps us from replacing anything.
     let folder = File::open(path.parent().unwrap_or(Path::new("/")));
-    let locked = folder.as_ref().is_ok_and(|folder| folder.try_lock().is_ok());
+    let locked = folder.as_ref().is_ok_and(lock);
     match socket.bind(address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && locked && is_dead(address) => {
             fs::remove_file(path)?;
@@ -77,6 +82,19 @@ pub fn listen(socket: &Socket, address: &SockAddr, backlog: i32) -> io::Result<O
     let file = SocketFile { path: path.to_owned(), known: identity(path)? };
     socket.listen(backlog)?;
     Ok(Some(file))
+}
+
+/// Locks a folder. Who only starts to listen there holds it for a moment.
+fn lock(folder: &File) -> bool {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::park_timeout(Duration::from_millis(1));
+            }
+            answer => return answer.is_ok(),
+        }
+    }
 }
 
 /// Whether this is a socket file, and nobody listens at it.
