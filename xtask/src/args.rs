@@ -40,7 +40,7 @@ Usage: cargo xtask <task> [options]
               --write         write the table of models to README.md
               --demo          instead: the arena, with the options of `demo`
               --rates         instead: how fast each model echoes, as ratios
-  install   install what the tasks above need and this machine lacks
+  tools     install what the tasks above need and this machine lacks
   help      this text
 ";
 
@@ -56,7 +56,7 @@ pub enum Task {
     Header { check: bool },
     Bench(Bench),
     Windows(Windows),
-    Install,
+    Tools,
     Help,
 }
 
@@ -231,7 +231,7 @@ fn named(name: &str) -> Result<Task> {
         "header" => Task::Header { check: false },
         "bench" => Task::Bench(Bench::default()),
         "windows" => Task::Windows(Windows::default()),
-        "install" => Task::Install,
+        "tools" => Task::Tools,
         "help" => Task::Help,
         _ => bail!("no task '{name}'; `cargo xtask help` lists them"),
     })

@@ -2,7 +2,7 @@
 
 use crate::args::Bench;
 use crate::workspace::Workspace;
-use crate::{builds, install, programs, shell};
+use crate::{builds, programs, shell, tools};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ pub fn run(workspace: &Workspace, options: &Bench) -> Result<()> {
     if !cfg!(target_os = "linux") {
         bail!("the measurement pins processes and reads /proc: it needs Linux");
     }
-    install::ensure(workspace, install::BENCH)?;
+    tools::ensure(workspace, tools::BENCH)?;
     builds::library(workspace)?;
     let log = workspace.scratch("logs")?.join("bench.log");
     let mut build = workspace.cargo(["build", "--release", "--package", "bench"]);

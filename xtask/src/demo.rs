@@ -3,7 +3,7 @@
 use crate::arena::{self, Fields, Said};
 use crate::args::Demo;
 use crate::workspace::Workspace;
-use crate::{builds, install, shell};
+use crate::{builds, shell, tools};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -21,7 +21,7 @@ const EMPTY_MS: u32 = 2000;
 
 /// The task: installs, builds, plays, and says how it was.
 pub fn run(workspace: &Workspace, options: &Demo) -> Result<()> {
-    install::ensure(workspace, install::DEMO)?;
+    tools::ensure(workspace, tools::DEMO)?;
     println!("building the library");
     builds::library(workspace)?;
     println!("building the sample");

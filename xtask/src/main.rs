@@ -8,7 +8,6 @@ mod builds;
 mod c_text;
 mod demo;
 mod header;
-mod install;
 mod matrix;
 mod programs;
 mod shell;
@@ -17,6 +16,7 @@ mod storm;
 mod symbols;
 mod test;
 mod tidy;
+mod tools;
 mod unix;
 mod windows;
 mod workspace;
@@ -47,7 +47,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Header { check } => header::run(&workspace, check).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Windows(options) => windows::run(&workspace, &options),
-        Task::Install => install::run(&workspace),
+        Task::Tools => tools::run(&workspace),
         Task::Help => {
             print!("{}", args::USAGE);
             Ok(())

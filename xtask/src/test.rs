@@ -3,7 +3,7 @@
 use crate::args::Demo;
 use crate::workspace::Workspace;
 use crate::{
-    builds, demo, header, install, matrix, programs, shell, storm, symbols, tidy, unix, windows,
+    builds, demo, header, matrix, programs, shell, storm, symbols, tidy, tools, unix, windows,
 };
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 type Check = fn(&Workspace) -> Result<String>;
 
 const STEPS: [(&str, Check); 15] = [
-    ("tools", |w| install::ensure(w, install::TEST).map(|()| String::new())),
+    ("tools", |w| tools::ensure(w, tools::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
     ("header", |w| header::run(w, true)),

@@ -1,7 +1,7 @@
 //! The library for the Unix systems that are not here, type-checked: nothing of it is run.
 
-use crate::install;
 use crate::shell;
+use crate::tools;
 use crate::workspace::Workspace;
 use anyhow::Result;
 use std::path::Path;
@@ -20,9 +20,9 @@ pub fn check(workspace: &Workspace) -> Result<String> {
     // Of its own: it is another compiler, with other flags.
     command.env("CARGO_TARGET_DIR", workspace.scratch("unix")?).env("RUSTFLAGS", "-D warnings");
     if !TARGETS.iter().all(|target| installed(target)) {
-        install::ensure(workspace, install::UNIX)?;
+        tools::ensure(workspace, tools::UNIX)?;
         command.args(["-Zbuild-std=std,panic_unwind"]);
-        command.env("RUSTC", install::OTHER_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+        command.env("RUSTC", tools::OTHER_RUSTC).env("RUSTC_BOOTSTRAP", "1");
         // What is built of it is never run.
         command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "false");
     }

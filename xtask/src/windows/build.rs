@@ -1,7 +1,7 @@
 //! The library for Windows, and how programs for Windows are compiled and run.
 
 use crate::workspace::Workspace;
-use crate::{install, programs, shell, symbols, unix};
+use crate::{programs, shell, symbols, tools, unix};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,10 +25,10 @@ pub struct Build<'a> {
 
 impl<'a> Build<'a> {
     pub fn new(workspace: &'a Workspace) -> Result<Build<'a>> {
-        install::ensure(workspace, install::WINDOWS)?;
+        tools::ensure(workspace, tools::WINDOWS)?;
         let builds_std = !unix::installed(TARGET);
         if builds_std {
-            install::ensure(workspace, install::UNIX)?;
+            tools::ensure(workspace, tools::UNIX)?;
         }
         let (target, logs) = (workspace.scratch("windows")?, workspace.scratch("logs")?);
         Ok(Build { workspace, target, logs, builds_std })
@@ -44,7 +44,7 @@ impl<'a> Build<'a> {
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         if self.builds_std {
             cargo.args(["-Z", "build-std=std,panic_unwind"]);
-            cargo.env("RUSTC", install::OTHER_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+            cargo.env("RUSTC", tools::OTHER_RUSTC).env("RUSTC_BOOTSTRAP", "1");
         }
         self.under_wine(&mut cargo);
         cargo

@@ -122,7 +122,7 @@ impl Need {
     }
 }
 
-/// The task `install`.
+/// The task `tools`.
 pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, TEST)?;
     ensure(workspace, BENCH)?;
