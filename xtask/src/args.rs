@@ -28,6 +28,8 @@ Usage: cargo xtask <task> [options]
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
   header    write include/sockeye.h anew
               --check         fail when that differs from the committed one
+  abi       the binary interface against its snapshot in abi/
+              --write         take a new one, which hosts of the old can live with
   bench     what Sockeye costs beside libuv, asio, libevent and plain epoll, in one run
               --quick         fewer rounds, contenders and workloads (2 minutes instead of 20)
               --only TEXT     the reference, and contenders whose name has TEXT in it
@@ -54,6 +56,7 @@ pub enum Task {
     Storm(Storm),
     Tidy,
     Header { check: bool },
+    Abi { write: bool },
     Bench(Bench),
     Windows(Windows),
     Tools,
@@ -204,6 +207,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
                 storm.sanitize = Some(sanitizer(&parser.value()?.string()?)?);
             }
             (Task::Header { check }, Long("check")) => *check = true,
+            (Task::Abi { write }, Long("write")) => *write = true,
             (Task::Bench(bench), Long("quick")) => bench.quick = true,
             (Task::Bench(bench), Long("only")) => bench.only = parser.value()?.string()?,
             (Task::Bench(bench), Long("workload")) => bench.workload = parser.value()?.string()?,
@@ -229,6 +233,7 @@ fn named(name: &str) -> Result<Task> {
         "storm" => Task::Storm(Storm::default()),
         "tidy" => Task::Tidy,
         "header" => Task::Header { check: false },
+        "abi" => Task::Abi { write: false },
         "bench" => Task::Bench(Bench::default()),
         "windows" => Task::Windows(Windows::default()),
         "tools" => Task::Tools,
@@ -281,6 +286,7 @@ mod tests {
         assert!(line("test --bots 3").is_err());
         assert!(line("header --quick").is_err());
         assert_eq!(line("header --check").unwrap(), Task::Header { check: true });
+        assert_eq!(line("abi --write").unwrap(), Task::Abi { write: true });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The tasks of this repository: `cargo xtask <task>`.
 #![forbid(unsafe_code)]
 
+mod abi;
 mod arena;
 mod args;
 mod bench;
@@ -45,6 +46,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Storm(options) => storm::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace).map(|note| println!("{note}")),
         Task::Header { check } => header::run(&workspace, check).map(|note| println!("{note}")),
+        Task::Abi { write } => abi::run(&workspace, write).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Windows(options) => windows::run(&workspace, &options),
         Task::Tools => tools::run(&workspace),

@@ -3,14 +3,14 @@
 use crate::args::Demo;
 use crate::workspace::Workspace;
 use crate::{
-    builds, demo, header, matrix, programs, shell, storm, symbols, tidy, tools, unix, windows,
+    abi, builds, demo, header, matrix, programs, shell, storm, symbols, tidy, tools, unix, windows,
 };
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 15] = [
+const STEPS: [(&str, Check); 16] = [
     ("tools", |w| tools::ensure(w, tools::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
@@ -22,6 +22,7 @@ const STEPS: [(&str, Check); 15] = [
     ("doc", |w| cargo(w, &["test", "--doc", "--workspace"]).map(|_| String::new())),
     ("c", programs::check),
     ("symbols", symbols::check),
+    ("abi", abi::check),
     ("storm", storm::check),
     ("sample", |w| builds::sample(w).map(|_| String::new())),
     ("demo", smoke),

@@ -23,6 +23,8 @@ pub enum Need {
     MingwCc,
     MingwCxx,
     Wine,
+    /// libabigail's abidw and abidiff.
+    Abidiff,
     /// The system's own compiler, and the source of its standard library.
     OtherRustc,
 }
@@ -60,6 +62,8 @@ pub const UNIX: &[Need] = &[Need::OtherRustc];
 /// For `windows`.
 pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
+/// For `abi`.
+pub const ABI: &[Need] = &[Need::Cc, Need::Abidiff];
 /// It brings the source of its standard library, from which any target's can be built.
 pub const OTHER_RUSTC: &str = "/usr/bin/rustc";
 
@@ -107,6 +111,7 @@ impl Need {
                 Source::Apt(&["g++-mingw-w64-x86-64-posix"]),
             ),
             Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
+            Self::Abidiff => (&["abidiff", "--version"], Source::Apt(&["abigail-tools"])),
             Self::OtherRustc => (
                 &["ls", OTHER_RUSTC, "/usr/lib/rustlib/src/rust/library/std/src/lib.rs"],
                 Source::Apt(&["rustc-web", "rust-web-src"]),
@@ -128,6 +133,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, BENCH)?;
     ensure(workspace, UNIX)?;
     ensure(workspace, WINDOWS)?;
+    ensure(workspace, ABI)?;
     println!("everything the tasks need is there");
     Ok(())
 }
