@@ -47,12 +47,12 @@ void Bot::drive(uint64_t now)
 void Bot::connect(uint64_t now)
 {
     // The number comes back with every event, from the first on.
-    sockeye_endpoint endpoint = arena_endpoint();
+    sockeye::endpoint endpoint = arena_endpoint();
     endpoint.user_data = number_;
-    const sockeye_status status = sockeye_connect(crowd_.net, crowd_.url, &endpoint, &conn_);
+    const sockeye::status status = crowd_.net.connect(crowd_.url, endpoint, conn_);
     crowd_.totals.sessions++;
-    if (status < 0) {
-        std::fprintf(stderr, "bot %u: connect: %s\n", number_, sockeye_last_error());
+    if (!status) {
+        std::fprintf(stderr, "bot %u: connect: %s\n", number_, sockeye::last_error());
         crowd_.totals.connect_failed++;
         state_ = State::done;
         return;
@@ -63,20 +63,11 @@ void Bot::connect(uint64_t now)
     next_us_ = now + (1500 + random(2500)) * kMillisecond;
 }
 
-void Bot::handle(const sockeye_event &event, uint64_t now)
+void Bot::handle(sockeye::event event, uint64_t now)
 {
-    switch (event.kind) {
-    case SOCKEYE_EVENT_OPENED: say_hello(); break;
-    case SOCKEYE_EVENT_MESSAGE: message(event.data, event.data_len, now); break;
-    case SOCKEYE_EVENT_CLOSED:
-        if (state_ != State::left)
-            std::fprintf(stderr, "bot %u: %s\n", number_, sockeye_cause_text(event.cause));
-        else if (event.cause != SOCKEYE_CAUSE_PEER)
-            crowd_.totals.lost++; // all was said, but the end was not in order
-        closed(now);
-        break;
-    default: break;
-    }
+    event.visit([this](sockeye::opened) { say_hello(); },
+                [&](sockeye::message got) { message(got.data(), got.size(), now); },
+                [&](sockeye::closed gone) { closed(gone, now); });
 }
 
 void Bot::say_hello()
@@ -86,7 +77,7 @@ void Bot::say_hello()
     Writer message(Type::hello);
     hello.put(message);
     state_ = State::greeting;
-    if (!send(message)) sockeye_close(crowd_.net, conn_, SOCKEYE_CLOSE_RESET);
+    if (!send(message)) (void)conn_.close(SOCKEYE_CLOSE_RESET);
 }
 
 // Runs one way for a while, then another.
@@ -211,8 +202,12 @@ void Bot::goodbye(Reader &in)
     state_ = State::left;
 }
 
-void Bot::closed(uint64_t now)
+void Bot::closed(sockeye::closed gone, uint64_t now)
 {
+    if (state_ != State::left)
+        std::fprintf(stderr, "bot %u: %s\n", number_, gone.cause_text());
+    else if (gone.cause() != SOCKEYE_CAUSE_PEER)
+        crowd_.totals.lost++; // all was said, but the end was not in order
     const bool ended_well = state_ == State::left;
     if (state_ == State::connecting || state_ == State::greeting) crowd_.totals.connect_failed++;
     if (state_ == State::playing || state_ == State::leaving) {
@@ -225,10 +220,10 @@ void Bot::closed(uint64_t now)
 
 bool Bot::send(const Writer &message)
 {
-    const sockeye_status status = sockeye_send(crowd_.net, conn_, message.data(), message.size());
+    const sockeye::status status = conn_.send(message);
     // CLOSED: its event is on the way and tells it all.
-    if (status < 0 && status != SOCKEYE_ERR_CLOSED) crowd_.totals.refused++;
-    return status >= 0;
+    if (!status && status != SOCKEYE_ERR_CLOSED) crowd_.totals.refused++;
+    return static_cast<bool>(status);
 }
 
 // xorshift: the same bot does the same in every run.

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "protocol.hpp"
-#include "sockeye.h"
+#include "sockeye.hpp"
 #include "stats.hpp"
 
 namespace arena {
@@ -37,7 +37,7 @@ struct Totals {
 
 // What all bots share.
 struct Crowd {
-    sockeye_net *net = nullptr;
+    sockeye::net net;
     const char *url = nullptr;
     uint64_t end_us = 0; // from then on everybody says goodbye
     bool ending = false; // or the server asked for it
@@ -53,7 +53,7 @@ public:
 
     // Called 30 times a second.
     void drive(uint64_t now);
-    void handle(const sockeye_event &event, uint64_t now);
+    void handle(sockeye::event event, uint64_t now);
     bool done() const { return state_ == State::done; }
 
 private:
@@ -77,7 +77,7 @@ private:
     void check_roster(const Snapshot &seen);
     void check_acknowledged(uint32_t input, uint64_t now);
     void goodbye(Reader &in);
-    void closed(uint64_t now);
+    void closed(sockeye::closed gone, uint64_t now);
     bool send(const Writer &message);
     uint32_t random(uint32_t below);
 
@@ -89,7 +89,7 @@ private:
     State state_ = State::away;
     uint64_t next_us_; // away: when to connect; playing and restless: when to leave
     uint32_t random_;
-    sockeye_conn conn_{};
+    sockeye::conn conn_;
 
     // Of this session.
     uint16_t id_ = 0;

@@ -9,7 +9,7 @@
 
 #include "bot.hpp"
 #include "host.hpp"
-#include "sockeye.h"
+#include "sockeye.hpp"
 
 namespace {
 
@@ -36,7 +36,7 @@ struct Settings {
     std::string url;
     uint32_t bots = 0, restless = 0;
     uint64_t seconds = 0;
-    sockeye_config config{};
+    sockeye::config config;
 };
 
 Settings read_settings(int argc, char **argv)
@@ -56,7 +56,7 @@ Settings read_settings(int argc, char **argv)
 
 class Bots {
 public:
-    explicit Bots(const Settings &settings) : settings_(settings), events_(512)
+    explicit Bots(const Settings &settings) : settings_(settings)
     {
         crowd_.net = open_net(settings.config);
         crowd_.url = settings_.url.c_str();
@@ -73,16 +73,16 @@ public:
     {
         uint64_t due = start_;
         for (size_t step = 0; !finished(); step++) {
-            const auto hear = [this](const sockeye_event *batch, int32_t count) {
+            const auto hear = [this](const sockeye::events &events) {
                 const uint64_t came = now_us();
-                for (int32_t i = 0; i < count; i++)
-                    bots_[static_cast<size_t>(batch[i].user_data)].handle(batch[i], came);
+                for (const sockeye::event event : events)
+                    bots_[static_cast<size_t>(event.user_data())].handle(event, came);
             };
-            wait(crowd_.net, events_, due, hear);
-            drain(crowd_.net, events_, hear);
+            wait(crowd_.net, batch_, due, hear);
+            drain(crowd_.net, batch_, hear);
             const uint64_t now = now_us();
             for (size_t i = step % kPhases; i < bots_.size(); i += kPhases) bots_[i].drive(now);
-            sockeye_flush(crowd_.net);
+            (void)crowd_.net.flush();
             if (interrupted) crowd_.ending = true;
             if (now >= start_ + (second_ + 1) * kSecond) report_second();
             due += kPhase;
@@ -123,8 +123,8 @@ private:
         for (const Bot &bot : bots_)
             if (!bot.done()) all.lost++;
         sockeye_net_stats stats{};
-        sockeye_net_get_stats(crowd_.net, &stats, sizeof stats);
-        sockeye_shutdown(crowd_.net, 2000);
+        (void)crowd_.net.stats(stats);
+        (void)crowd_.net.shutdown(std::chrono::seconds(2));
         latency_.add(crowd_.latency);
         const bool played = all.joins >= settings_.bots || crowd_.ending;
         const bool sound = all.errors() == 0 && all.joins == all.leaves && played;
@@ -145,14 +145,13 @@ private:
                     latency_.percentile(0.5), latency_.percentile(0.99), latency_.max(),
                     all.errors(), sound ? 1 : 0);
         std::fflush(stdout);
-        sockeye_free(crowd_.net);
         return sound ? 0 : 1;
     }
 
     const Settings settings_;
     Crowd crowd_;
     std::vector<Bot> bots_;
-    std::vector<sockeye_event> events_;
+    Batch batch_;
     uint64_t start_ = 0, second_ = 0;
     Totals before_;
     Histogram latency_; // of all seconds before this one

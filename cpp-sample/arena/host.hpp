@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "protocol.hpp"
-#include "sockeye.h"
+#include "sockeye.hpp"
 #include "stats.hpp"
 
 namespace arena {
@@ -80,21 +80,20 @@ private:
     std::vector<std::pair<std::string, std::string>> given_;
 };
 
-[[noreturn]] inline void die(const char *what, sockeye_status status)
+[[noreturn]] inline void die(const char *what, sockeye::status status)
 {
-    std::fprintf(stderr, "%s: %s (%s)\n", what, sockeye_last_error(), sockeye_status_text(status));
+    std::fprintf(stderr, "%s: %s (%s)\n", what, sockeye::last_error(), status.text());
     std::exit(1);
 }
 
 // The options --model, --workers and --drive, as the configuration of a net. Sends leave at a
 // flush: a tick's messages go together.
-inline sockeye_config net_options(Options &options)
+inline sockeye::config net_options(Options &options)
 {
-    sockeye_config config;
-    sockeye_config_init(&config, sizeof config);
+    sockeye::config config;
     config.flush = SOCKEYE_FLUSH_MANUAL;
     const std::string model = options.text("model", "auto");
-    if (sockeye_model_from_name(model.c_str(), &config.model) < 0)
+    if (!sockeye::model_from_name(model, config.model))
         options.refuse("there is no model '" + model + "'");
     const std::string drive = options.text("drive", "lend");
     if (drive == "pool")
@@ -111,10 +110,9 @@ inline sockeye_config net_options(Options &options)
 }
 
 // Length-prefixed messages; a URL may say it again, or otherwise, in its query.
-inline sockeye_endpoint arena_endpoint()
+inline sockeye::endpoint arena_endpoint()
 {
-    sockeye_endpoint endpoint;
-    sockeye_endpoint_init(&endpoint, sizeof endpoint);
+    sockeye::endpoint endpoint;
     endpoint.framing.kind = SOCKEYE_FRAMING_LENGTH;
     endpoint.framing.length_bytes = 2;
     endpoint.framing.little_endian = 1;
@@ -123,45 +121,45 @@ inline sockeye_endpoint arena_endpoint()
 }
 
 // Makes the net, or ends the program with the reason.
-inline sockeye_net *open_net(const sockeye_config &config)
+inline sockeye::net open_net(const sockeye::config &config)
 {
-    sockeye_net *net;
-    const sockeye_status status = sockeye_init(&config, &net);
-    if (status < 0) die("cannot start", status);
+    sockeye::net net;
+    const sockeye::status status = sockeye::net::open(config, net);
+    if (!status) die("cannot start", status);
     return net;
 }
 
-// Gives events to `handle` until there are no more now.
-template <class Handle>
-void drain(sockeye_net *net, std::vector<sockeye_event> &events, Handle &&handle)
+using Batch = sockeye::batch<512>;
+
+// Gives batches of events to `handle` until there are no more now.
+template <class Handle> void drain(sockeye::net_ref net, Batch &batch, Handle &&handle)
 {
-    const auto cap = static_cast<int32_t>(events.size());
     // Under a flood there are always more: what comes later than some 64 batches is for next time.
-    for (int batch = 0; batch < 64; batch++) {
-        const int32_t count = sockeye_poll_events(net, events.data(), cap, 0);
-        if (count == 0 || count == SOCKEYE_ERR_SHUTDOWN) return;
-        if (count < 0) die("poll", count);
-        handle(events.data(), count);
+    for (int i = 0; i < 64; i++) {
+        const sockeye::status polled = net.poll(batch, std::chrono::milliseconds(0));
+        if (polled.code() == 0 || polled == SOCKEYE_ERR_SHUTDOWN) return;
+        if (!polled) die("poll", polled);
+        handle(batch);
     }
 }
 
-// Gives events to `handle` as they come, until the clock shows `until_us`.
+// Gives batches of events to `handle` as they come, until the clock shows `until_us`.
 template <class Handle>
-void wait(sockeye_net *net, std::vector<sockeye_event> &events, uint64_t until_us, Handle &&handle)
+void wait(sockeye::net_ref net, Batch &batch, uint64_t until_us, Handle &&handle)
 {
-    const auto cap = static_cast<int32_t>(events.size());
     for (;;) {
         const uint64_t now = now_us();
         if (now >= until_us) return;
-        const uint64_t left = until_us - now;
-        if (left < 1000) { // a poll counts milliseconds: the rest is slept, not spun
-            std::this_thread::sleep_for(std::chrono::microseconds(left));
+        const std::chrono::microseconds left(until_us - now);
+        if (left < std::chrono::milliseconds(1)) { // the rest is slept, not spun
+            std::this_thread::sleep_for(left);
             return;
         }
-        const auto timeout_ms = static_cast<int32_t>(left / 1000);
-        const int32_t count = sockeye_poll_events(net, events.data(), cap, timeout_ms);
-        if (count < 0) die("poll", count);
-        if (count > 0) handle(events.data(), count);
+        // A poll counts milliseconds, and rounds up: it is told the whole ones.
+        const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(left);
+        const sockeye::status polled = net.poll(batch, whole);
+        if (!polled) die("poll", polled);
+        if (!batch.empty()) handle(batch);
     }
 }
 

@@ -5,36 +5,34 @@
 
 namespace arena {
 
-Match::Match(sockeye_net *net, uint32_t connections_max, uint32_t kick_after)
+Match::Match(sockeye::net_ref net, uint32_t connections_max, uint32_t kick_after)
     : net_(net), kick_after_(kick_after), guests_(connections_max)
 {
 }
 
-void Match::handle(const sockeye_event &event, uint64_t now)
+void Match::handle(const sockeye::events &events, uint64_t now)
 {
-    switch (event.kind) {
-    case SOCKEYE_EVENT_OPENED: opened(event); break;
-    case SOCKEYE_EVENT_MESSAGE: message(guest_of(event.conn), event, now); break;
-    case SOCKEYE_EVENT_CLOSED: closed(guest_of(event.conn)); break;
-    default: break; // WRITABLE: the next snapshot tries anyway
-    }
+    // Not `writable`: the next snapshot tries anyway.
+    events.visit([this](sockeye::opened event) { opened(event.conn()); },
+                 [&](sockeye::message event) { message(guest_of(event.conn()), event, now); },
+                 [this](sockeye::closed event) { closed(guest_of(event.conn())); });
 }
 
-void Match::opened(const sockeye_event &event)
+void Match::opened(sockeye::conn conn)
 {
     counts_.opened++;
-    Guest &guest = guest_of(event.conn); // the place may be an old one's
+    Guest &guest = guest_of(conn); // the place may be an old one's
     guest = Guest();
-    guest.conn = event.conn;
+    guest.conn = conn;
     guest.state = State::greeting;
     if (ending_) dismiss(guest, Reason::stopped);
 }
 
-void Match::message(Guest &guest, const sockeye_event &event, uint64_t now)
+void Match::message(Guest &guest, sockeye::message event, uint64_t now)
 {
     if (guest.state == State::gone) return; // was in the array already when we closed
     counts_.messages_in++;
-    Reader in(event.data, event.data_len);
+    Reader in(event.data(), event.size());
     const auto type = static_cast<Type>(in.u8());
     if (type == Type::hello && guest.state == State::greeting) return hello(guest, in);
     if (type == Type::input && guest.state == State::playing) return input(guest, in, now);
@@ -55,7 +53,7 @@ void Match::hello(Guest &guest, Reader &in)
     guest.id = free_id();
     for (const char c : hello.name) guest.name += c >= ' ' && c <= '~' ? c : '?';
     guest.place = static_cast<uint32_t>(playing_.size());
-    playing_.push_back(guest.conn);
+    playing_.push_back(guest.conn.id());
     world_.add(guest.id);
     snapshot_.joined.push_back(guest.id);
     counts_.joins++;
@@ -120,17 +118,16 @@ void Match::dismiss(Guest &guest, Reason reason)
     goodbye.last_tick = guest.last_tick;
     Writer message(Type::goodbye);
     goodbye.put(message);
-    const sockeye_status status = sockeye_close_with(net_, guest.conn, SOCKEYE_CLOSE_GRACEFUL,
-                                                     message.data(), message.size());
-    if (status >= 0) counts_.messages_out++;
-    if (status == SOCKEYE_ERR_NO_MEMORY) sockeye_close(net_, guest.conn, SOCKEYE_CLOSE_RESET);
+    const sockeye::status status = guest.conn.close_with(message);
+    if (status) counts_.messages_out++;
+    if (status == SOCKEYE_ERR_NO_MEMORY) (void)guest.conn.close(SOCKEYE_CLOSE_RESET);
 }
 
 void Match::leave(Guest &guest)
 {
     // The last one takes his place, so that the list stays without holes.
     playing_[guest.place] = playing_.back();
-    guest_of(playing_.back()).place = guest.place;
+    guest_at(guest.place).place = guest.place;
     playing_.pop_back();
     world_.remove(guest.id);
     counts_.leaves++;
@@ -145,8 +142,8 @@ void Match::leave(Guest &guest)
 
 void Match::tell(Guest &guest, const Writer &message)
 {
-    const sockeye_status status = sockeye_send(net_, guest.conn, message.data(), message.size());
-    if (status >= 0)
+    const sockeye::status status = guest.conn.send(message);
+    if (status)
         counts_.messages_out++;
     else if (status == SOCKEYE_ERR_AGAIN)
         dismiss(guest, Reason::slow);
@@ -190,16 +187,12 @@ void Match::send_snapshot()
 {
     if (playing_.empty()) return;
     answers_.assign(playing_.size(), SOCKEYE_ERR_NO_MEMORY);
-    const sockeye_status taken = sockeye_send_many(net_, playing_.data(), playing_.size(),
-                                                   message_.data(), message_.size(),
-                                                   answers_.data());
-    if (taken > 0) {
-        counts_.messages_out += static_cast<uint64_t>(taken);
-        counts_.snapshots += static_cast<uint64_t>(taken);
-    }
+    const sockeye::status taken = net_.send_many(playing_, message_, answers_.data());
+    counts_.messages_out += static_cast<uint64_t>(taken.count());
+    counts_.snapshots += static_cast<uint64_t>(taken.count());
     // From the end: who is dismissed gives his place to the last, who has been looked at then.
     for (size_t i = playing_.size(); i-- > 0;) {
-        Guest &guest = guest_of(playing_[i]);
+        Guest &guest = guest_at(i);
         guest.moved = false;
         if (answers_[i] >= 0) {
             guest.snapshots++;
@@ -216,7 +209,7 @@ void Match::end()
 {
     ending_ = true;
     const Writer message(Type::ending);
-    for (size_t i = playing_.size(); i-- > 0;) tell(guest_of(playing_[i]), message);
+    for (size_t i = playing_.size(); i-- > 0;) tell(guest_at(i), message);
     for (Guest &guest : guests_)
         if (guest.state == State::greeting) dismiss(guest, Reason::stopped);
 }

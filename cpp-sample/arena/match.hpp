@@ -7,7 +7,7 @@
 
 #include "protocol.hpp"
 #include "simulation.hpp"
-#include "sockeye.h"
+#include "sockeye.hpp"
 #include "stats.hpp"
 
 namespace arena {
@@ -29,9 +29,10 @@ struct Counts {
 class Match {
 public:
     // `kick_after`: so many snapshots in a row that a player's outbox has no room for.
-    Match(sockeye_net *net, uint32_t connections_max, uint32_t kick_after);
+    Match(sockeye::net_ref net, uint32_t connections_max, uint32_t kick_after);
 
-    void handle(const sockeye_event &event, uint64_t now);
+    // `now`: when these came.
+    void handle(const sockeye::events &events, uint64_t now);
     // Moves the world one step and tells everybody.
     void tick();
     // Asks everybody to say goodbye; who comes now is sent away.
@@ -49,12 +50,12 @@ public:
 private:
     enum class State : uint8_t { none, greeting, playing, gone };
 
-    // One connection, kept at `sockeye_conn_index`.
+    // One connection, kept at the connection's index.
     struct Guest {
         State state = State::none;
         uint16_t id = kNoBody;
         uint32_t place = 0; // in `playing_`
-        sockeye_conn conn{};
+        sockeye::conn conn;
         std::string name;
         uint32_t newest = 0; // sequence of the newest input
         bool moved = false;  // an input came since the last tick
@@ -63,8 +64,8 @@ private:
         uint64_t last_came_us = 0; // and ours
     };
 
-    void opened(const sockeye_event &event);
-    void message(Guest &guest, const sockeye_event &event, uint64_t now);
+    void opened(sockeye::conn conn);
+    void message(Guest &guest, sockeye::message event, uint64_t now);
     void hello(Guest &guest, Reader &in);
     void input(Guest &guest, Reader &in, uint64_t now);
     void closed(Guest &guest);
@@ -75,9 +76,10 @@ private:
     void fill_snapshot();
     void send_snapshot();
     uint16_t free_id();
-    Guest &guest_of(sockeye_conn conn) { return guests_[sockeye_conn_index(conn)]; }
+    Guest &guest_of(sockeye::conn conn) { return guests_[conn.index()]; }
+    Guest &guest_at(size_t place) { return guest_of({net_.raw(), playing_[place]}); }
 
-    sockeye_net *net_;
+    sockeye::net_ref net_;
     const uint32_t kick_after_;
     Simulation world_;
     std::vector<Guest> guests_;

@@ -6,15 +6,15 @@
 #include <cinttypes>
 #include <cstdio>
 #include <string>
-#include <vector>
 
 #include "host.hpp"
 #include "match.hpp"
-#include "sockeye.h"
+#include "sockeye.hpp"
 
 namespace {
 
 using namespace arena;
+using namespace std::chrono_literals;
 
 constexpr const char *kUsage =
     "usage: arena_server [--url tcp://127.0.0.1:7777?frame=u16le]\n"
@@ -38,7 +38,7 @@ struct Settings {
     std::string url;
     uint64_t seconds = 0, empty_ms = 0;
     uint32_t players_max = 0, kick_after = 0, outbox_bytes = 0;
-    sockeye_config config{};
+    sockeye::config config;
 };
 
 Settings read_settings(int argc, char **argv)
@@ -60,7 +60,7 @@ Settings read_settings(int argc, char **argv)
 class Server {
 public:
     explicit Server(const Settings &settings)
-        : settings_(settings), net_(open_net(settings.config)), events_(512),
+        : settings_(settings), net_(open_net(settings.config)),
           match_(net_, settings.config.connections_max, settings.kick_after)
     {
     }
@@ -71,15 +71,15 @@ public:
         start_ = now_us();
         next_tick_ = start_ + kTick;
         while (!finished()) {
-            wait(net_, events_, next_tick_, [this](auto *batch, int32_t count) {
+            wait(net_, batch_, next_tick_, [this](const sockeye::events &events) {
                 const uint64_t came = now_us();
-                take(batch, count, came);
+                match_.handle(events, came);
                 work_us_ += now_us() - came;
             });
             const uint64_t due = now_us();
             drain_all();
             match_.tick();
-            sockeye_flush(net_);
+            (void)net_.flush();
             end_tick(due);
         }
         return leave();
@@ -88,24 +88,23 @@ public:
 private:
     void listen()
     {
-        sockeye_endpoint endpoint = arena_endpoint();
+        sockeye::endpoint endpoint = arena_endpoint();
         endpoint.outbox_max_bytes = settings_.outbox_bytes;
         // Small: what a slow player is behind waits here, where we see it, not in the kernel.
         endpoint.send_buffer_bytes = 64 * 1024;
-        endpoint.first_byte_timeout_ms = 5000; // who connects and says nothing
-        endpoint.frame_timeout_ms = 5000;
-        endpoint.idle_timeout_ms = 20000; // players send all the time
+        endpoint.first_byte_timeout(5s); // who connects and says nothing
+        endpoint.frame_timeout(5s);
+        endpoint.idle_timeout(20s); // players send all the time
         const char *url = settings_.url.c_str();
-        sockeye_listener door;
-        const sockeye_status status = sockeye_listen(net_, url, &endpoint, &door);
-        if (status < 0) die(url, status);
-        sockeye_listener_info info;
-        sockeye_listener_get_info(net_, door, &info, sizeof info);
-        sockeye_net_info net;
-        sockeye_net_get_info(net_, &net, sizeof net);
+        const sockeye::status status = net_.listen(url, endpoint, door_);
+        if (!status) die(url, status);
+        sockeye_listener_info info{};
+        sockeye_net_info net{};
+        (void)door_.info(info);
+        (void)net_.info(net);
         static const char *const drives[] = {"pool", "lend", "host"};
         std::fprintf(stderr, "arena_server: model %s (%s), drive %s (%s), %u workers\n",
-                     sockeye_model_name(net.model),
+                     sockeye::model_name(net.model),
                      reinterpret_cast<const char *>(net.model_reason),
                      net.drive < 3 ? drives[net.drive] : "?",
                      reinterpret_cast<const char *>(net.drive_reason), net.workers);
@@ -113,14 +112,10 @@ private:
         std::fflush(stdout);
     }
 
-    void take(const sockeye_event *events, int32_t count, uint64_t now)
-    {
-        for (int32_t i = 0; i < count; i++) match_.handle(events[i], now);
-    }
-
     void drain_all()
     {
-        drain(net_, events_, [this](auto *batch, int32_t count) { take(batch, count, now_us()); });
+        drain(net_, batch_,
+              [this](const sockeye::events &events) { match_.handle(events, now_us()); });
     }
 
     // The tick's time is all that this thread had to do for it: handling what came since the last
@@ -162,7 +157,7 @@ private:
     {
         const Counts &all = match_.counts();
         sockeye_net_stats stats{};
-        sockeye_net_get_stats(net_, &stats, sizeof stats);
+        (void)net_.stats(stats);
         std::printf("second=%" PRIu32 " players=%zu msgs_in=%" PRIu64 " msgs_out=%" PRIu64
                     " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " tick_p50_us=%" PRIu64
                     " tick_p99_us=%" PRIu64 " joins=%" PRIu64 " leaves=%" PRIu64 "\n",
@@ -182,12 +177,12 @@ private:
     // Ends the net, hears what it still has to tell, and answers whether all adds up.
     int leave()
     {
-        sockeye_shutdown(net_, 2000);
+        (void)net_.shutdown(2s);
         drain_all();
         all_ticks_.add(tick_times_);
         const Counts &all = match_.counts();
         sockeye_net_stats stats{};
-        sockeye_net_get_stats(net_, &stats, sizeof stats);
+        (void)net_.stats(stats);
         const bool sound = all.joins == all.leaves && all.opened == all.closed && all.lost == 0;
         std::printf("summary ticks=%" PRIu32 " players_max=%zu msgs_in=%" PRIu64
                     " msgs_out=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64,
@@ -207,13 +202,13 @@ private:
                     match_.jitter().percentile(0.5), match_.jitter().percentile(0.99),
                     sound ? 1 : 0);
         std::fflush(stdout);
-        sockeye_free(net_);
         return sound ? 0 : 1;
     }
 
     const Settings settings_;
-    sockeye_net *net_;
-    std::vector<sockeye_event> events_;
+    sockeye::net net_;
+    sockeye::listener door_;
+    Batch batch_;
     Match match_;
     uint64_t start_ = 0, next_tick_ = 0, ending_ = 0, last_seen_ = 0;
     uint64_t work_us_ = 0, overruns_ = 0;
