@@ -28,8 +28,8 @@ Usage: cargo xtask <task> [options]
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
   header    write include/sockeye.h anew
               --check         fail when that differs from the committed one
-  abi       the binary interface against its snapshot in abi/
-              --write         take a new one, which hosts of the old can live with
+  abi       the binary interface against its snapshots in abi/
+              --write         take that of the header's SOCKEYE_ABI_VERSION
   bench     what Sockeye costs beside libuv, asio, libevent and plain epoll, in one run
               --quick         fewer rounds, contenders and workloads (2 minutes instead of 20)
               --only TEXT     the reference, and contenders whose name has TEXT in it

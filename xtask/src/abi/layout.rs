@@ -10,8 +10,8 @@ use std::fmt::Write;
 const SPARE: &str = "reserved";
 /// The first field of a struct that may grow: the host says how much of it there is.
 const GROWS: &str = "struct_size";
-/// Constants that tell the version, and so change with it.
-const VERSION: &str = "SOCKEYE_VERSION_";
+/// Constants that tell a version, and so change with it.
+const VERSIONS: [&str; 2] = ["SOCKEYE_VERSION_", "SOCKEYE_ABI_VERSION"];
 
 /// `struct name size`, and below it `name.field offset size`, from a description by abidw.
 pub fn structs(described: &str) -> Result<String> {
@@ -63,7 +63,8 @@ pub fn constants(header: &str) -> String {
             Some(rest) => rest.split_once(' ')?,
             None => line.trim_end_matches(',').split_once(" = ")?,
         };
-        let constant = name.starts_with("SOCKEYE_") && !name.starts_with(VERSION);
+        let version = VERSIONS.iter().any(|version| name.starts_with(version));
+        let constant = name.starts_with("SOCKEYE_") && !version;
         let number = value.starts_with(|c: char| c == '-' || c.is_ascii_digit());
         let number = number || value.starts_with("UINT32_C(");
         (constant && number).then(|| format!("{name} = {value}\n"))
@@ -146,7 +147,8 @@ mod tests {
 
     #[test]
     fn constants_are_of_both_kinds_and_not_the_version() {
-        let header = "#define SOCKEYE_VERSION_MAJOR 0\n#define SOCKEYE_API\n#define SOCKEYE_N 64\n\
+        let header = "#define SOCKEYE_VERSION_MAJOR 0\n#define SOCKEYE_ABI_VERSION 1\n\
+                      #define SOCKEYE_API\n#define SOCKEYE_N 64\n\
                       enum {\n  SOCKEYE_A = -1, // x\n  SOCKEYE_B = 2,\n};\n  n = 3;\n\
                       #define SOCKEYE_M UINT32_C(0xFF)\n";
         let found = "SOCKEYE_N = 64\nSOCKEYE_A = -1\nSOCKEYE_B = 2\nSOCKEYE_M = UINT32_C(0xFF)\n";
