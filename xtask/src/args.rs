@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use lexopt::{Parser, ValueExt, prelude::*};
+use std::path::PathBuf;
 
 pub const USAGE: &str = "\
 Usage: cargo xtask <task> [options]
@@ -42,6 +43,8 @@ Usage: cargo xtask <task> [options]
               --write         write the table of models to README.md
               --demo          instead: the arena, with the options of `demo`
               --rates         instead: how fast each model echoes, as ratios
+  unreal    the plugin for the Unreal Engine with this machine's library in it
+              --stage DIR     where to: a project's Plugins folder
   tools     install what the tasks above need and this machine lacks
   help      this text
 ";
@@ -59,6 +62,7 @@ pub enum Task {
     Abi { write: bool },
     Bench(Bench),
     Windows(Windows),
+    Unreal { stage: PathBuf },
     Tools,
     Help,
 }
@@ -213,12 +217,14 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Bench(bench), Long("workload")) => bench.workload = parser.value()?.string()?,
             (Task::Bench(bench), Long("write")) => bench.write = true,
             (Task::Bench(bench), Long("sanitize")) => bench.sanitize = true,
+            (Task::Unreal { stage }, Long("stage")) => *stage = parser.value()?.into(),
             (_, other) => return Err(other.unexpected().into()),
         }
     }
     match &task {
         Task::Bench(bench) => bench.checked()?,
         Task::Windows(windows) => windows.checked()?,
+        Task::Unreal { stage } if stage.as_os_str().is_empty() => bail!("unreal: --stage where?"),
         _ => {}
     }
     Ok(task)
@@ -236,6 +242,7 @@ fn named(name: &str) -> Result<Task> {
         "abi" => Task::Abi { write: false },
         "bench" => Task::Bench(Bench::default()),
         "windows" => Task::Windows(Windows::default()),
+        "unreal" => Task::Unreal { stage: PathBuf::new() },
         "tools" => Task::Tools,
         "help" => Task::Help,
         _ => bail!("no task '{name}'; `cargo xtask help` lists them"),
@@ -307,6 +314,13 @@ mod tests {
         assert_eq!(line("test").unwrap(), Task::Test { steps: vec![] });
         let steps = vec!["tidy".to_owned(), "demo".to_owned()];
         assert_eq!(line("test tidy demo").unwrap(), Task::Test { steps });
+    }
+
+    #[test]
+    fn the_plugin_is_staged_somewhere() {
+        let stage = PathBuf::from("Game/Plugins");
+        assert_eq!(line("unreal --stage Game/Plugins").unwrap(), Task::Unreal { stage });
+        assert!(line("unreal").is_err());
     }
 
     #[test]

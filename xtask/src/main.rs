@@ -19,6 +19,7 @@ mod test;
 mod tidy;
 mod tools;
 mod unix;
+mod unreal;
 mod windows;
 mod workspace;
 
@@ -49,6 +50,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Abi { write } => abi::run(&workspace, write).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Windows(options) => windows::run(&workspace, &options),
+        Task::Unreal { stage } => unreal::run(&workspace, &stage),
         Task::Tools => tools::run(&workspace),
         Task::Help => {
             print!("{}", args::USAGE);

@@ -58,10 +58,10 @@ const fn wrapper(flags: &'static [&'static str]) -> Language {
 }
 
 /// A program: its source and what it becomes.
-struct Program {
-    name: String,
-    binary: PathBuf,
-    compile: Command,
+pub struct Program {
+    pub name: String,
+    pub binary: PathBuf,
+    pub compile: Command,
 }
 
 /// Compiles and runs them all; says how many there are.
@@ -157,7 +157,7 @@ fn example_of(header: &str) -> Result<String> {
 }
 
 /// Compiles `JOBS` at a time; the first failure is the answer.
-fn compile(programs: Vec<Program>, logs: &Path) -> Result<Vec<(String, PathBuf)>> {
+pub fn compile(programs: Vec<Program>, logs: &Path) -> Result<Vec<(String, PathBuf)>> {
     let binaries = programs.iter().map(|p| (p.name.clone(), p.binary.clone())).collect();
     let waiting = Mutex::new(programs.into_iter());
     let failed = Mutex::new(None);

@@ -25,6 +25,8 @@ pub enum Need {
     Wine,
     /// libabigail's abidw and abidiff.
     Abidiff,
+    /// A C# compiler, and what runs its programs.
+    Mono,
     /// The system's own compiler, and the source of its standard library.
     OtherRustc,
 }
@@ -64,6 +66,8 @@ pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
 /// For `abi`.
 pub const ABI: &[Need] = &[Need::Cc, Need::Abidiff];
+/// For `unreal` of the tests.
+pub const UNREAL: &[Need] = &[Need::Cc, Need::Cxx, Need::Mono];
 /// It brings the source of its standard library, from which any target's can be built.
 pub const OTHER_RUSTC: &str = "/usr/bin/rustc";
 
@@ -112,6 +116,7 @@ impl Need {
             ),
             Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
             Self::Abidiff => (&["abidiff", "--version"], Source::Apt(&["abigail-tools"])),
+            Self::Mono => (&["mcs", "--version"], Source::Apt(&["mono-mcs", "mono-runtime"])),
             Self::OtherRustc => (
                 &["ls", OTHER_RUSTC, "/usr/lib/rustlib/src/rust/library/std/src/lib.rs"],
                 Source::Apt(&["rustc-web", "rust-web-src"]),
@@ -134,6 +139,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, UNIX)?;
     ensure(workspace, WINDOWS)?;
     ensure(workspace, ABI)?;
+    ensure(workspace, UNREAL)?;
     println!("everything the tasks need is there");
     Ok(())
 }
