@@ -545,8 +545,14 @@ typedef struct {
     uint64_t send_failures;
 } sockeye_listener_stats;
 
-/// The host's function: `user` and `net` as given, the queue, and `count` events, 1 or more,
-/// which are a batch: their payloads and handles are borrowed until return. It must not throw.
+/// The host's function for the events of a queue: `user` and `net` as given, the queue, and
+/// `count` events, 1 or more, which are a batch. It must not throw.
+///
+/// Ownership: the events, their payloads and handles are borrowed until return.
+/// NULL:      `user` as it was given; the others never are.
+/// Threads:   called on a worker's, or inside of a poll with `workers` 0; one call at a time for
+///            each queue.
+/// Since:     0.1
 typedef void (*sockeye_callback_fn)(void *user,
                                     sockeye_net *net,
                                     uint32_t queue,
@@ -690,8 +696,13 @@ typedef struct {
     uint64_t send_failures;
 } sockeye_conn_stats;
 
-/// The host's function: `user` as given, a `sockeye_log_level`, a NUL-terminated line without an
-/// end of line, borrowed until return. It must not throw.
+/// The host's function for the log: `user` as given, a `sockeye_log_level`, a NUL-terminated line
+/// without an end of line. It must not throw.
+///
+/// Ownership: `text` is borrowed until return.
+/// NULL:      `user` as it was given; `text` never is.
+/// Threads:   called on workers and on threads that call the library, several at a time.
+/// Since:     0.1
 typedef void (*sockeye_log_fn)(void *user, uint32_t level, const char *text);
 
 #ifdef __cplusplus
@@ -1403,6 +1414,10 @@ extern "C" {
 
 /// A small number for `conn`, below `connections_max`, for hosts that keep their own array. It is
 /// reused after the batch with the connection's CLOSED has ended.
+///
+/// Threads:   any thread.
+/// Returns:   the number, whatever `conn` is.
+/// Since:     0.1
 static inline uint32_t sockeye_conn_index(sockeye_conn conn)
 {
     return (uint32_t)(conn.id & UINT32_C(0xFFFFFF));

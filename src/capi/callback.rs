@@ -10,8 +10,14 @@ use std::ffi::c_void;
 /// Events that one call gives at most.
 const ROOM: usize = 256;
 
-/// The host's function: `user` and `net` as given, the queue, and `count` events, 1 or more,
-/// which are a batch: their payloads and handles are borrowed until return. It must not throw.
+/// The host's function for the events of a queue: `user` and `net` as given, the queue, and
+/// `count` events, 1 or more, which are a batch. It must not throw.
+///
+/// Ownership: the events, their payloads and handles are borrowed until return.
+/// NULL:      `user` as it was given; the others never are.
+/// Threads:   called on a worker's, or inside of a poll with `workers` 0; one call at a time for
+///            each queue.
+/// Since:     0.1
 pub type sockeye_callback_fn = Option<
     unsafe extern "C" fn(
         user: *mut c_void,

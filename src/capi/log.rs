@@ -19,8 +19,13 @@ pub enum sockeye_log_level {
     SOCKEYE_LOG_INFO = 3,
 }
 
-/// The host's function: `user` as given, a `sockeye_log_level`, a NUL-terminated line without an
-/// end of line, borrowed until return. It must not throw.
+/// The host's function for the log: `user` as given, a `sockeye_log_level`, a NUL-terminated line
+/// without an end of line. It must not throw.
+///
+/// Ownership: `text` is borrowed until return.
+/// NULL:      `user` as it was given; `text` never is.
+/// Threads:   called on workers and on threads that call the library, several at a time.
+/// Since:     0.1
 pub type sockeye_log_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, level: u32, text: *const c_char)>;
 

@@ -1,6 +1,9 @@
-//! The documentation of the functions that C sees: five blocks in one order.
+//! The documentation of the functions that C sees: five blocks in one order. Those that the host
+//! gives to be called have them too, and those that are written in the header itself.
 
 use super::source::{Kind, Source, Token};
+
+const HEADER: &str = "include/sockeye.h";
 
 const BLOCKS: [&str; 5] = ["Ownership:", "NULL:", "Threads:", "Returns:", "Since:"];
 
@@ -9,22 +12,45 @@ pub fn check(source: &Source, tell: &mut impl FnMut(usize, String)) {
         return;
     }
     for at in 0..source.tokens.len() {
-        let Some(entry) = entry(source, at) else { continue };
-        let blocks = blocks(source, entry.line);
-        for (needed, block) in entry.needed.into_iter().zip(BLOCKS) {
+        let Some(entry) = entry(source, at).or_else(|| given(source, at)) else { continue };
+        entry.hold(&blocks(|n| source.line(n), entry.line), tell);
+    }
+}
+
+/// The same of functions that the header has a body of: no Rust is behind them.
+pub fn check_header(path: &str, text: &str, tell: &mut impl FnMut(usize, String)) {
+    if path != HEADER {
+        return;
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    for (n, line) in lines.iter().enumerate() {
+        let Some(head) = line.strip_prefix("static inline ") else { continue };
+        let name = head.split('(').next().unwrap_or_default();
+        let name = name.rsplit([' ', '*']).next().unwrap_or_default();
+        let points = head.contains('*');
+        let needed = [points, points, true, true, true];
+        let entry = Entry { name, line: n + 1, needed };
+        entry.hold(&blocks(|n| lines[n - 1], n + 1), tell);
+    }
+}
+
+impl Entry<'_> {
+    /// Tells which blocks are missing, or in another order.
+    fn hold(&self, blocks: &[&str], tell: &mut impl FnMut(usize, String)) {
+        for (needed, block) in self.needed.into_iter().zip(BLOCKS) {
             if needed && !blocks.contains(&block) {
-                tell(entry.line, format!("`{}` has no `{block}` in its comment", entry.name));
+                tell(self.line, format!("`{}` has no `{block}` in its comment", self.name));
             }
         }
         let order = |block: &&str| BLOCKS.iter().position(|known| known == block);
         if !blocks.is_sorted_by(|a, b| order(a) < order(b)) {
             let order = BLOCKS.join(" ");
-            tell(entry.line, format!("the blocks of `{}` go: {order}", entry.name));
+            tell(self.line, format!("the blocks of `{}` go: {order}", self.name));
         }
     }
 }
 
-/// An `extern "C" fn` with a body.
+/// An `extern "C" fn` with a body, or the type of one that the host gives.
 struct Entry<'a> {
     name: &'a str,
     line: usize,
@@ -51,6 +77,23 @@ fn entry(source: &Source, at: usize) -> Option<Entry<'_>> {
     source.is(end, "{").then_some(Entry { name: &name.text, line, needed })
 }
 
+/// A `type` of functions that the host gives.
+fn given(source: &Source, at: usize) -> Option<Entry<'_>> {
+    let tokens = &source.tokens;
+    let name = tokens.get(at + 1)?;
+    if !source.is(at, "type") || name.kind != Kind::Ident {
+        return None;
+    }
+    let end = (at..tokens.len()).find(|at| source.is(*at, ";"))?;
+    let call = (at..end).find(|at| source.is(*at, "extern") && source.is(at + 2, "fn"))?;
+    let open = call + 3;
+    let close = tokens.get(open).filter(|_| source.is(open, "("))?.close;
+    let points = !pointers(&tokens[open..close]).is_empty();
+    let answers = (close..end).any(|at| source.is(at, ">") && source.is(at - 1, "-"));
+    let needed = [points, points, true, answers, true];
+    Some(Entry { name: &name.text, line: first_line(source, at), needed })
+}
+
 /// What each pointer in `arguments` points to, by the word behind `*const` or `*mut`.
 fn pointers(arguments: &[Token]) -> Vec<String> {
     let mut found = Vec::new();
@@ -71,8 +114,8 @@ fn first_line(source: &Source, at: usize) -> usize {
 }
 
 /// The blocks in the comment above `line`, in their order.
-fn blocks(source: &Source, line: usize) -> Vec<&'static str> {
-    let above = (1..line).rev().map(|n| source.line(n).trim());
+fn blocks<'a>(text: impl Fn(usize) -> &'a str, line: usize) -> Vec<&'static str> {
+    let above = (1..line).rev().map(|n| text(n).trim());
     let head = above.take_while(|text| text.starts_with("//") || text.starts_with("#["));
     let mut found: Vec<_> = head
         .filter_map(|text| text.strip_prefix("///"))
@@ -130,6 +173,27 @@ mod tests {
     fn only_the_boundary_is_held_to_it() {
         assert!(found("tests/a.rs", "extern \"C\" fn f() {}").is_empty());
         assert_eq!(found("src/capi/a.rs", "extern \"C\" fn f() {}").len(), 3);
-        assert!(found("src/capi/a.rs", "type F = extern \"C\" fn(u8);").is_empty());
+        assert_eq!(found("src/capi/a.rs", "type F = extern \"C\" fn(u8);").len(), 2);
+        assert!(found("src/capi/a.rs", "fn f(g: extern \"C\" fn(u8)) {}").is_empty());
+    }
+
+    #[test]
+    fn what_the_host_gives_is_held_to_it() {
+        let code = "type F = Option<unsafe extern \"C\" fn(user: *mut c_void) -> i32>;";
+        let missed = found("src/capi/a.rs", code);
+        assert_eq!(missed.len(), 5);
+        let blocks: String = ALL.iter().map(|block| format!("/// {block} so.\n")).collect();
+        assert!(found("src/capi/a.rs", &format!("/// Does.\n///\n{blocks}pub {code}")).is_empty());
+    }
+
+    #[test]
+    fn what_the_header_writes_itself_is_held_to_it() {
+        let code = "static inline uint32_t sockeye_a(sockeye_conn conn)\n";
+        let missed = found("include/sockeye.h", code);
+        assert_eq!(missed[0], (1, "`sockeye_a` has no `Threads:` in its comment".to_owned()));
+        assert_eq!(missed.len(), 3);
+        let documented = format!("/// Threads: a\n/// Returns: b\n/// Since: c\n{code}");
+        assert!(found("include/sockeye.h", &documented).is_empty());
+        assert!(found("include/sockeye.hpp", code).is_empty());
     }
 }

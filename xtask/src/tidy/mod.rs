@@ -68,6 +68,7 @@ fn check(path: &str, text: &str, findings: &mut Vec<Finding>) {
     words::comments(text, &mut tell);
     if !path.ends_with(".rs") {
         c_code::check(path, text, &mut tell);
+        c_docs::check_header(path, text, &mut tell);
         return;
     }
     let source = match Source::read(path, text) {
