@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h> /* C11, which every compiler here has */
 #include <sys/time.h>
 
 static volatile sig_atomic_t alarms = 0, elsewhere = 0;
@@ -94,6 +95,43 @@ static void check_sigwait(void)
     harness_close(net);
 }
 
+static atomic_int looked = 0;
+
+/* On a worker: what it has blocked. */
+static void on_events(void *user, sockeye_net *net, uint32_t queue, const sockeye_event *events,
+                      uint32_t count)
+{
+    sigset_t set;
+    (void)user, (void)net, (void)queue, (void)events, (void)count;
+    REQUIRE(!pthread_equal(pthread_self(), main_thread));
+    REQUIRE_INT(0, pthread_sigmask(SIG_BLOCK, NULL, &set));
+    const int blocked[] = {SIGINT,  SIGTERM, SIGHUP,  SIGALRM,
+                           SIGCHLD, SIGUSR1, SIGPIPE, SIGRTMIN + 3};
+    for (size_t i = 0; i < sizeof blocked / sizeof *blocked; i++)
+        REQUIRE_INT(1, sigismember(&set, blocked[i]));
+    const int left[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPWR, SIGXCPU, SIGRTMIN + 1};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+        REQUIRE_INT(0, sigismember(&set, left[i]));
+    atomic_store(&looked, 1);
+}
+
+/* A function of the host's may run code that a collector has to stop, and may fault: the signals of
+   both reach it on the library's threads. What the host itself has blocked stays so. */
+static void check_left_alone(void)
+{
+    sigset_t own;
+    sigemptyset(&own);
+    sigaddset(&own, SIGRTMIN + 3);
+    REQUIRE_INT(0, pthread_sigmask(SIG_BLOCK, &own, NULL));
+    sockeye_net *net = harness_open(SOCKEYE_MODEL_AUTO, SOCKEYE_DRIVE_POOL, 1);
+    REQUIRE_INT(0, pthread_sigmask(SIG_UNBLOCK, &own, NULL));
+    REQUIRE_OK(sockeye_set_callback(net, 0, on_events, NULL));
+    REQUIRE_OK(sockeye_post(net, 0, 1, 1));
+    const int64_t deadline = harness_deadline();
+    while (!atomic_load(&looked)) harness_breathe(deadline);
+    harness_close(net);
+}
+
 int main(void)
 {
     struct sigaction action;
@@ -105,6 +143,7 @@ int main(void)
     check_no_sigpipe();
     check_untouched();
     check_sigwait();
+    check_left_alone();
     check_interrupted(SOCKEYE_DRIVE_POOL, 2);
     check_interrupted(SOCKEYE_DRIVE_HOST, 1);
     check_interrupted(SOCKEYE_DRIVE_HOST, 0);

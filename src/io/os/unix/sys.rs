@@ -246,15 +246,32 @@ pub fn accept_goes_on(error: &io::Error) -> bool {
     )
 }
 
-/// Runs `start` with all signals blocked, so that the threads it starts have them blocked: the
-/// host's signals are for its own threads. pthread_sigmask(3), inherited as in pthread_create(3).
+/// Faults of a thread itself: who handles crashes for the host wants to hear of them, and a managed
+/// runtime makes exceptions of them in functions that the library calls.
+const FAULTS: [libc::c_int; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+    libc::SIGABRT,
+];
+
+/// Runs `start` with signals blocked, so that the threads it starts have them blocked: the host's
+/// signals are for its own threads. pthread_sigmask(3), inherited as in pthread_create(3). Left as
+/// the caller has them are faults, and those with which collectors stop one thread that has their
+/// code on its stack: where they are blocked, a callback into Mono, .NET or Unity never ends.
 pub fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: all zeros are a valid set, to be filled by the calls below.
-    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
+    let (mut most, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
     // SAFETY: both sets are this function's own.
     let blocked = unsafe {
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) == 0
+        libc::sigfillset(&mut most);
+        for signal in FAULTS.into_iter().chain(stops_of_collectors()) {
+            libc::sigdelset(&mut most, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &most, &mut before) == 0
     };
     let started = start();
     if blocked {
@@ -262,6 +279,18 @@ pub fn without_signals<T>(start: impl FnOnce() -> T) -> T {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
     }
     started
+}
+
+/// Sent to one thread: real-time signals by Mono and .NET, these two by Boehm's collector.
+#[cfg(target_os = "linux")]
+fn stops_of_collectors() -> impl Iterator<Item = libc::c_int> {
+    (libc::SIGRTMIN()..=libc::SIGRTMAX()).chain([libc::SIGPWR, libc::SIGXCPU])
+}
+
+/// Elsewhere threads are stopped without signals.
+#[cfg(not(target_os = "linux"))]
+fn stops_of_collectors() -> impl Iterator<Item = libc::c_int> {
+    std::iter::empty()
 }
 
 /// Forks that this process has come out of as the child.
