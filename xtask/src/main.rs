@@ -8,6 +8,7 @@ mod bench;
 mod builds;
 mod c_text;
 mod demo;
+mod dotnet;
 mod header;
 mod matrix;
 mod programs;

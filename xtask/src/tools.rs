@@ -27,6 +27,7 @@ pub enum Need {
     Abidiff,
     /// A C# compiler, and what runs its programs.
     Mono,
+    Python,
     /// The system's own compiler, and the source of its standard library.
     OtherRustc,
 }
@@ -68,6 +69,8 @@ pub const WINDOWS: &[Need] =
 pub const ABI: &[Need] = &[Need::Cc, Need::Abidiff];
 /// For `unreal` of the tests.
 pub const UNREAL: &[Need] = &[Need::Cc, Need::Cxx, Need::Mono];
+/// For the hosts in other languages.
+pub const HOSTS: &[Need] = &[Need::Cc, Need::Cxx, Need::Mono, Need::Python];
 /// It brings the source of its standard library, from which any target's can be built.
 pub const OTHER_RUSTC: &str = "/usr/bin/rustc";
 
@@ -117,6 +120,7 @@ impl Need {
             Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
             Self::Abidiff => (&["abidiff", "--version"], Source::Apt(&["abigail-tools"])),
             Self::Mono => (&["mcs", "--version"], Source::Apt(&["mono-mcs", "mono-runtime"])),
+            Self::Python => (&["python3", "--version"], Source::Apt(&["python3"])),
             Self::OtherRustc => (
                 &["ls", OTHER_RUSTC, "/usr/lib/rustlib/src/rust/library/std/src/lib.rs"],
                 Source::Apt(&["rustc-web", "rust-web-src"]),
@@ -140,6 +144,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, WINDOWS)?;
     ensure(workspace, ABI)?;
     ensure(workspace, UNREAL)?;
+    ensure(workspace, HOSTS)?;
     println!("everything the tasks need is there");
     Ok(())
 }

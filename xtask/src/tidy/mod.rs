@@ -56,7 +56,7 @@ fn ours(entry: &DirEntry) -> bool {
 }
 
 fn checked(path: &str) -> bool {
-    [".rs", ".c", ".h", ".cpp", ".hpp"].iter().any(|ending| path.ends_with(ending))
+    [".rs", ".c", ".h", ".cpp", ".hpp", ".cs", ".py"].iter().any(|ending| path.ends_with(ending))
 }
 
 /// Checks one file; `path` is relative to the root, with `/`.

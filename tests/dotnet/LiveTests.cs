@@ -1,0 +1,286 @@
+// Servers and clients on real connections, in both directions.
+
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Sockeye;
+
+public static unsafe class LiveTests
+{
+    private const string Any = "tcp://127.0.0.1:0?frame=u32be";
+
+    public static string UrlOf(SockeyeServer server)
+    {
+        return "tcp://127.0.0.1:" + server.Port + "?frame=u32be";
+    }
+
+    /// <summary>A server and a client of it, which are connected.</summary>
+    public static void Pair(
+        out SockeyeServer server, out SockeyeClient client, out SockeyeConn accepted,
+        SockeyeEndpoint? ofServer = null, SockeyeEndpoint? ofClient = null)
+    {
+        SockeyeConn found = default(SockeyeConn);
+        SockeyeHandler opened = e => found = e.Conn;
+        SockeyeServer made = new SockeyeServer(Any, null, ofServer);
+        SockeyeClient other = new SockeyeClient(UrlOf(made), null, ofClient);
+        made.Opened += opened;
+        Check.Until(() => !found.IsNone && other.IsOpen, "a connection", made, other);
+        made.Opened -= opened;
+        server = made;
+        client = other;
+        accepted = found;
+    }
+
+    public static void ClientOfCServer(string echo)
+    {
+        using (var peer = new Peer(echo, Any))
+        {
+            string url = "tcp://127.0.0.1:" + peer.ReadLine().Split(' ')[1] + "?frame=u32be";
+            int[] sizes = { 1, 0, 3, 65536, 17, 200000, 4095, 4096, 0, 2 };
+            var answers = new List<byte[]>();
+            SockeyeCause cause = SockeyeCause.None;
+            using (var client = new SockeyeClient(url))
+            {
+                client.Message += e => answers.Add(e.ToArray());
+                client.Closed += e => cause = e.Cause;
+                for (int i = 0; i < 50; i++) // also before it is open
+                    Check.Done(client.Send(Check.Bytes(sizes[i % 10] / (1 + i / 10), i)), "send");
+                Check.Until(() => answers.Count == 50, "50 answers", client);
+                for (int i = 0; i < 50; i++)
+                    Check.Same(Check.Bytes(sizes[i % 10] / (1 + i / 10), i), answers[i], "answer");
+                Check.Done(client.Close(), "close");
+                Check.Until(() => cause != SockeyeCause.None, "Closed", client);
+                Check.Equal(SockeyeCause.Host, cause, "the cause");
+                Check.That(!client.IsOpen && client.Conn.IsNone, "it knows that it is closed");
+                Check.Equal("closed: closed by the peer", peer.ReadLine(), "what the server said");
+                // Once more, and now the server ends.
+                cause = SockeyeCause.None;
+                Check.Done(client.Connect(url), "connect again");
+                Check.Equal(SockeyeStatus.ErrBusy, client.Connect(url), "a second connect");
+                Check.Until(() => client.IsOpen, "open again", client);
+                peer.EndInput();
+                Check.Until(() => cause != SockeyeCause.None, "the server's end", client);
+                Check.That(cause == SockeyeCause.Peer || cause == SockeyeCause.Reset,
+                    "the server ended it");
+                Check.Until(() => peer.HasExited, "the server's exit", client);
+                Check.Equal(0, peer.ExitCode, "its exit code");
+            }
+        }
+    }
+
+    public static void ServerOfManyClients()
+    {
+        const int Clients = 40, Messages = 50;
+        var all = new List<SockeyeNet>();
+        var counts = new int[Clients];
+        var wrong = new List<int>();
+        int opened = 0, closed = 0;
+        using (var server = new SockeyeServer(Any))
+        {
+            server.Opened += e => Check.Done(server.SetUserData(e.Conn, (ulong)++opened), "number");
+            server.Message += e =>
+            {
+                Check.That(e.UserData > 0, "the number is on its events");
+                Check.Done(server.Send(e.Conn, e), "echo");
+            };
+            server.Closed += e => closed++;
+            all.Add(server);
+            for (int c = 0; c < Clients; c++)
+            {
+                int own = c;
+                var client = new SockeyeClient(UrlOf(server));
+                client.Message += e =>
+                {
+                    if (!e.ToArray().SequenceEqual(Check.Bytes(e.Length, own * 7 + counts[own])))
+                        wrong.Add(own);
+                    if (++counts[own] == Messages) client.Close();
+                };
+                for (int m = 0; m < Messages; m++)
+                    Check.Done(client.Send(Check.Bytes(m * 13, own * 7 + m)), "send");
+                all.Add(client);
+            }
+            Check.Until(() => closed == Clients, "the end of all clients", all.ToArray());
+            Check.Equal(0, wrong.Count, "wrong answers");
+            Check.That(counts.All(count => count == Messages), "all were answered");
+            Check.Equal(Clients, opened, "connections");
+            SockeyeNetStats stats;
+            Check.Done(server.GetStats(out stats), "stats");
+            Check.Equal((ulong)Clients, stats.Accepted, "accepted");
+            Check.Equal((ulong)(Clients * Messages), stats.ReceivedMessages, "messages");
+        }
+        foreach (SockeyeNet net in all) net.Dispose();
+    }
+
+    public static void ServerOfCClient(string program)
+    {
+        var causes = new List<SockeyeCause>();
+        using (var server = new SockeyeServer(Any))
+        using (var peer = new Peer(program, UrlOf(server)))
+        {
+            server.Message += e => Check.Done(server.Send(e.Conn, e), "echo");
+            server.Closed += e => causes.Add(e.Cause);
+            Check.Until(() => peer.HasExited && causes.Count == 3, "the client's end", server);
+            Check.Equal(0, peer.ExitCode, "what the C client says");
+            Check.That(causes.All(cause => cause == SockeyeCause.Peer), "it ended in order");
+        }
+    }
+
+    /// <summary>One message to many, and answers for each.</summary>
+    public static void SendToMany()
+    {
+        const int Clients = 5;
+        var nets = new List<SockeyeNet>();
+        var conns = new SockeyeConn[Clients + 1];
+        var each = new int[Clients + 1];
+        int opened = 0, got = 0;
+        using (var server = new SockeyeServer(Any))
+        {
+            server.Opened += e => conns[opened++] = e.Conn;
+            nets.Add(server);
+            for (int c = 0; c < Clients; c++)
+            {
+                var client = new SockeyeClient(UrlOf(server));
+                client.Message += e => got += e.Utf8 == "to all" ? 1 : 100;
+                nets.Add(client);
+            }
+            Check.Until(() => opened == Clients, "all connections", nets.ToArray());
+            conns[Clients].Id = 0x7777777777777777;
+            byte[] text = System.Text.Encoding.UTF8.GetBytes("-to all-");
+            int taken = server.SendMany(conns, Clients + 1, text, 1, 6, each);
+            Check.Equal(Clients, taken, "how many took it");
+            Check.Equal((int)SockeyeStatus.ErrStale, each[Clients], "the made-up one's answer");
+            Check.Until(() => got == Clients, "all have it", nets.ToArray());
+        }
+        foreach (SockeyeNet net in nets) net.Dispose();
+    }
+
+    public static void Datagrams()
+    {
+        using (var a = new SockeyeServer("udp://127.0.0.1:0"))
+        using (var b = new SockeyeServer("udp://127.0.0.1:0"))
+        {
+            SockeyeAddress to, from = default(SockeyeAddress);
+            string got = null;
+            Check.That(SockeyeAddress.TryParse("127.0.0.1:" + b.Port, out to), "an address");
+            Check.Equal("127.0.0.1:" + b.Port, to.ToString(), "the address in words");
+            b.Datagram += e =>
+            {
+                from = e.From;
+                got = e.Utf8;
+            };
+            byte[] text = { 104, 105 };
+            Check.Until(() =>
+            {
+                if (got == null) Check.Done(a.SendTo(a.Door, to, text, 0, 2), "send to");
+                return got != null;
+            }, "the datagram", a, b);
+            Check.Equal("hi", got, "the datagram");
+            Check.Equal(a.Port, (int)from.Port, "its sender");
+        }
+    }
+
+    /// <summary>A message of exactly the frame's maximum passes, a longer one does not.</summary>
+    public static void TheLargestFrame()
+    {
+        const int Largest = 1000;
+        SockeyeEndpoint small = SockeyeEndpoint.Default;
+        small.Framing.FrameMaxBytes = Largest;
+        SockeyeServer server;
+        SockeyeClient client;
+        SockeyeConn accepted;
+        Pair(out server, out client, out accepted, small);
+        using (server)
+        using (client)
+        {
+            byte[] got = null;
+            SockeyeCause cause = SockeyeCause.None;
+            server.Message += e => got = e.ToArray();
+            server.Closed += e => cause = e.Cause;
+            Check.Done(client.Send(Check.Bytes(Largest, 1)), "the largest");
+            Check.Until(() => got != null, "the largest", server, client);
+            Check.Same(Check.Bytes(Largest, 1), got, "the largest");
+            Check.Equal(SockeyeStatus.ErrTooBig,
+                server.Send(accepted, Check.Bytes(Largest + 1, 1)), "one byte more, sent");
+            Check.Done(client.Send(Check.Bytes(Largest + 1, 1)), "one byte more");
+            Check.Until(() => cause != SockeyeCause.None, "its end", server, client);
+            Check.Equal(SockeyeCause.LimitFrame, cause, "the cause");
+        }
+    }
+
+    /// <summary>A peer that does not read: nothing is lost, and room is told.</summary>
+    public static void AgainAndWritable()
+    {
+        SockeyeServer server;
+        SockeyeClient client;
+        SockeyeConn accepted;
+        Pair(out server, out client, out accepted);
+        using (server)
+        using (client)
+        {
+            long got = 0, sent = 0;
+            int writable = 0;
+            ulong refused = 0;
+            server.Message += e => got++;
+            client.Writable += e =>
+            {
+                writable++;
+                refused = e.Detail;
+            };
+            Check.Done(server.Pause(accepted), "pause");
+            byte[] block = Check.Bytes(60000, 1);
+            SockeyeStatus status = SockeyeStatus.Ok;
+            for (int i = 0; i < 10000 && status == SockeyeStatus.Ok; i++)
+            {
+                status = client.Send(block);
+                if (status == SockeyeStatus.Ok) sent++;
+                client.Tick(); // what the system takes makes room, so it takes many
+            }
+            Check.Equal(SockeyeStatus.ErrAgain, status, "a send too many");
+            Check.Equal(0, writable, "room while nobody reads");
+            Check.Done(server.Pause(accepted, false), "resume");
+            Check.Until(() => writable == 1 && got == sent, "room, and all of it", server, client);
+            Check.Equal(1UL, refused, "sends refused");
+            Check.Done(client.Send(block), "a send after it");
+            Check.Until(() => got == sent + 1, "the last one", server, client);
+        }
+    }
+
+    /// <summary>Events and sends put nothing on the heap: no collection comes of many.</summary>
+    public static void NothingIsAllocated()
+    {
+        const int Rounds = 1000, Burst = 50;
+        SockeyeServer server;
+        SockeyeClient client;
+        SockeyeConn accepted;
+        Pair(out server, out client, out accepted);
+        using (server)
+        using (client)
+        {
+            byte[] message = Check.Bytes(100, 3);
+            int got = 0, posted = 0;
+            SockeyeServer own = server;
+            server.Message += e => own.Send(e.Conn, e);
+            client.Message += e => got++;
+            server.Other += e => posted++;
+            GC.Collect();
+            int collections = GC.CollectionCount(0);
+            for (int round = 0; round < Rounds; round++)
+            {
+                for (int i = 0; i < Burst; i++)
+                {
+                    client.Send(message);
+                    server.Post(1);
+                }
+                int wanted = (round + 1) * Burst;
+                long deadline = Environment.TickCount + Check.DeadlineMs;
+                while (got < wanted || posted < wanted)
+                {
+                    server.Tick();
+                    client.Tick(1024, 1);
+                    Check.That(Environment.TickCount < deadline, "all answered in time");
+                }
+            }
+            Check.Equal(0, GC.CollectionCount(0) - collections, "collections in 150,000 events");
+        }
+    }
+}
