@@ -19,6 +19,7 @@ mod symbols;
 mod test;
 mod tidy;
 mod tools;
+mod tour;
 mod unix;
 mod unreal;
 mod windows;

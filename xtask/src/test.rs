@@ -3,15 +3,15 @@
 use crate::args::Demo;
 use crate::workspace::Workspace;
 use crate::{
-    abi, builds, demo, dotnet, header, matrix, programs, shell, storm, symbols, tidy, tools, unix,
-    unreal, windows,
+    abi, builds, demo, dotnet, header, matrix, programs, shell, storm, symbols, tidy, tools, tour,
+    unix, unreal, windows,
 };
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 18] = [
+const STEPS: [(&str, Check); 19] = [
     ("tools", |w| tools::ensure(w, tools::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
@@ -29,6 +29,7 @@ const STEPS: [(&str, Check); 18] = [
     ("demo", smoke),
     ("unreal", unreal::check),
     ("dotnet", dotnet::check),
+    ("tour", tour::check),
     ("windows", windows::check),
 ];
 /// A step that takes longer than this hangs.
