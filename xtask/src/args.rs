@@ -45,6 +45,13 @@ Usage: cargo xtask <task> [options]
               --rates         instead: how fast each model echoes, as ratios
   unreal    the plugin for the Unreal Engine with this machine's library in it
               --stage DIR     where to: a project's Plugins folder
+  install   lay the library out for others: libraries, headers, CMake and pkg-config files
+              --prefix DIR    where to
+              --libdir DIR    where the libraries are below it (default lib)
+              --portable      run on every Linux with glibc 2.17 or newer
+              --windows       for Windows, with mingw
+  package   the release: archives for Linux and Windows, Debian packages, ports, checksums
+              --out DIR       where to (default target/package)
   tools     install what the tasks above need and this machine lacks
   help      this text
 ";
@@ -63,6 +70,8 @@ pub enum Task {
     Bench(Bench),
     Windows(Windows),
     Unreal { stage: PathBuf },
+    Install(Install),
+    Package(Package),
     Tools,
     Help,
 }
@@ -150,6 +159,51 @@ pub struct Windows {
     pub rates: bool,
 }
 
+/// Options of `install`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Install {
+    pub prefix: PathBuf,
+    pub libdir: String,
+    pub portable: bool,
+    pub windows: bool,
+}
+
+impl Default for Install {
+    fn default() -> Self {
+        let (prefix, libdir) = (PathBuf::new(), "lib".into());
+        Self { prefix, libdir, portable: false, windows: false }
+    }
+}
+
+impl Install {
+    fn take(&mut self, name: String, parser: &mut Parser) -> Result<()> {
+        match &*name {
+            "prefix" => self.prefix = parser.value()?.into(),
+            "libdir" => self.libdir = parser.value()?.string()?,
+            "portable" => self.portable = true,
+            "windows" => self.windows = true,
+            _ => return Err(Long(&name).unexpected().into()),
+        }
+        Ok(())
+    }
+
+    fn checked(&self) -> Result<()> {
+        if self.prefix.as_os_str().is_empty() {
+            bail!("where to: --prefix DIR");
+        }
+        if self.portable && self.windows {
+            bail!("--portable is of Linux");
+        }
+        Ok(())
+    }
+}
+
+/// Options of `package`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Package {
+    pub out: Option<PathBuf>,
+}
+
 impl Demo {
     /// Of a size for Wine, where one process stands behind every call of all the others.
     pub fn under_wine() -> Demo {
@@ -210,6 +264,10 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Storm(storm), Long("sanitize")) => {
                 storm.sanitize = Some(sanitizer(&parser.value()?.string()?)?);
             }
+            (Task::Install(install), Long(name)) => {
+                install.take(name.to_owned(), &mut parser)?;
+            }
+            (Task::Package(package), Long("out")) => package.out = Some(parser.value()?.into()),
             (Task::Header { check }, Long("check")) => *check = true,
             (Task::Abi { write }, Long("write")) => *write = true,
             (Task::Bench(bench), Long("quick")) => bench.quick = true,
@@ -225,6 +283,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
         Task::Bench(bench) => bench.checked()?,
         Task::Windows(windows) => windows.checked()?,
         Task::Unreal { stage } if stage.as_os_str().is_empty() => bail!("unreal: --stage where?"),
+        Task::Install(install) => install.checked()?,
         _ => {}
     }
     Ok(task)
@@ -243,6 +302,8 @@ fn named(name: &str) -> Result<Task> {
         "bench" => Task::Bench(Bench::default()),
         "windows" => Task::Windows(Windows::default()),
         "unreal" => Task::Unreal { stage: PathBuf::new() },
+        "install" => Task::Install(Install::default()),
+        "package" => Task::Package(Package::default()),
         "tools" => Task::Tools,
         "help" => Task::Help,
         _ => bail!("no task '{name}'; `cargo xtask help` lists them"),
@@ -340,6 +401,18 @@ mod tests {
         for wrong in ["--bots 7", "--demo --write", "--only send --write", "--demo --secs 3"] {
             assert!(line(&format!("windows {wrong}")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn install_needs_a_prefix() {
+        let asked = line("install --prefix /opt/it --libdir lib64 --portable").unwrap();
+        let (prefix, libdir) = ("/opt/it".into(), "lib64".into());
+        let want = Install { prefix, libdir, portable: true, windows: false };
+        assert_eq!(asked, Task::Install(want));
+        assert!(line("install").is_err() && line("install --prefix a --out b").is_err());
+        assert!(line("install --prefix a --portable --windows").is_err());
+        let out = Some("there".into());
+        assert_eq!(line("package --out there").unwrap(), Task::Package(Package { out }));
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// Builds the library as it is shipped.
+/// Builds the shared library as it is shipped, with the command of CMakeLists.txt.
 pub fn library(workspace: &Workspace) -> Result<()> {
     let log = workspace.scratch("logs")?.join("build.log");
-    let mut command = workspace.cargo(["build", "--release", "--package", "sockeye"]);
+    let mut command = workspace.cargo(["rustc", "--locked", "--package", "sockeye", "--lib"]);
+    command.args(["--release", "--crate-type", "cdylib"]);
     shell::demand(&mut command, &log, LIMIT)?;
     name_library(&workspace.release())
 }

@@ -10,7 +10,9 @@ mod c_text;
 mod demo;
 mod dotnet;
 mod header;
+mod install;
 mod matrix;
+mod package;
 mod programs;
 mod shell;
 mod sim;
@@ -53,6 +55,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Windows(options) => windows::run(&workspace, &options),
         Task::Unreal { stage } => unreal::run(&workspace, &stage),
+        Task::Install(options) => install::run(&workspace, &options),
+        Task::Package(options) => package::run(&workspace, &options),
         Task::Tools => tools::run(&workspace),
         Task::Help => {
             print!("{}", args::USAGE);

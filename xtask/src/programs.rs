@@ -66,6 +66,12 @@ pub struct Program {
 
 /// Compiles and runs them all; says how many there are.
 pub fn check(workspace: &Workspace) -> Result<String> {
+    check_with(workspace, &workspace.library())
+}
+
+/// The same with another build of the library, whose folder has it by its soname, too.
+pub fn check_with(workspace: &Workspace, library: &Path) -> Result<String> {
+    let folder = library.parent().context("the library is in no folder")?;
     let logs = workspace.scratch("logs")?;
     example(workspace, &logs)?;
     let programs = collect(workspace)?;
@@ -73,7 +79,7 @@ pub fn check(workspace: &Workspace) -> Result<String> {
     let binaries = compile(programs, &logs)?;
     for (name, binary) in &binaries {
         let mut command = Command::new(binary);
-        command.arg(workspace.library()).env("LD_LIBRARY_PATH", workspace.release());
+        command.arg(library).env("LD_LIBRARY_PATH", folder);
         command.current_dir(&workspace.root);
         let log = logs.join("program.log");
         shell::demand(&mut command, &log, RUN_LIMIT).with_context(|| name.clone())?;

@@ -6,16 +6,23 @@ use crate::shell;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 pub fn check(workspace: &Workspace) -> Result<String> {
     let path = workspace.root.join("include/sockeye.h");
     let header = std::fs::read_to_string(&path).context("cannot read include/sockeye.h")?;
-    let library = workspace.library();
-    let listed = shell::stdout(Command::new("nm").args(["-D", "--defined-only"]).arg(&library))?;
+    reached(workspace, &declared(&header))?;
+    check_library(workspace, &workspace.library())
+}
+
+/// The same of another build of the library, without the wrapper.
+pub fn check_library(workspace: &Workspace, library: &Path) -> Result<String> {
+    let path = workspace.root.join("include/sockeye.h");
+    let header = std::fs::read_to_string(&path).context("cannot read include/sockeye.h")?;
+    let listed = shell::stdout(Command::new("nm").args(["-D", "--defined-only"]).arg(library))?;
     let declared = declared(&header);
     compare(&declared, &exported(&listed))?;
-    reached(workspace, &declared)?;
     Ok(format!("{} functions", declared.len()))
 }
 
@@ -33,6 +40,15 @@ fn reached(workspace: &Workspace, declared: &BTreeSet<String>) -> Result<()> {
     }
 }
 
+/// The same of a static library that shows nothing else but `merged`, as nm has listed it.
+pub fn check_archive(workspace: &Workspace, listed: &str, merged: &str) -> Result<()> {
+    let undefined = [" U ", " w "];
+    let kept = listed.lines().filter(|line| !undefined.iter().any(|kind| line.contains(kind)));
+    let mut shown = exported(&kept.collect::<Vec<_>>().join("\n"));
+    shown.remove(merged);
+    compare(&names(workspace)?, &shown)
+}
+
 /// The same of a library for Windows, whose import library nm has listed.
 pub fn check_imports(workspace: &Workspace, listed: &str) -> Result<String> {
     let path = workspace.root.join("include/sockeye.h");
@@ -43,6 +59,12 @@ pub fn check_imports(workspace: &Workspace, listed: &str) -> Result<String> {
         listed.lines().filter(|line| line.contains(" T ")).collect::<Vec<_>>().join("\n");
     compare(&declared, &exported(&functions))?;
     Ok(format!("{} functions", declared.len()))
+}
+
+/// The functions of the header.
+pub fn names(workspace: &Workspace) -> Result<BTreeSet<String>> {
+    let path = workspace.root.join("include/sockeye.h");
+    Ok(declared(&std::fs::read_to_string(&path).context("cannot read include/sockeye.h")?))
 }
 
 /// The functions of a header: the name before the first `(` behind each `SOCKEYE_API`.

@@ -3,15 +3,15 @@
 use crate::args::Demo;
 use crate::workspace::Workspace;
 use crate::{
-    abi, builds, demo, dotnet, header, matrix, programs, shell, storm, symbols, tidy, tools, tour,
-    unix, unreal, windows,
+    abi, builds, demo, dotnet, header, install, matrix, programs, shell, storm, symbols, tidy,
+    tools, tour, unix, unreal, windows,
 };
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 19] = [
+const STEPS: [(&str, Check); 20] = [
     ("tools", |w| tools::ensure(w, tools::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
@@ -24,6 +24,7 @@ const STEPS: [(&str, Check); 19] = [
     ("c", programs::check),
     ("symbols", symbols::check),
     ("abi", abi::check),
+    ("install", install::check),
     ("storm", storm::check),
     ("sample", |w| builds::sample(w).map(|_| String::new())),
     ("demo", smoke),

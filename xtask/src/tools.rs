@@ -28,6 +28,12 @@ pub enum Need {
     /// A C# compiler, and what runs its programs.
     Mono,
     Python,
+    PkgConfig,
+    Pip,
+    Zig,
+    Zip,
+    DpkgDeb,
+    Conan,
     /// The system's own compiler, and the source of its standard library.
     OtherRustc,
 }
@@ -42,6 +48,8 @@ enum Source {
     Apt(&'static [&'static str]),
     Rustup(&'static str),
     Cargo(&'static str),
+    /// Wheels of Python, in a folder of this name.
+    Wheels(&'static str, &'static [&'static str]),
 }
 
 /// For `demo`.
@@ -71,6 +79,17 @@ pub const ABI: &[Need] = &[Need::Cc, Need::Abidiff];
 pub const UNREAL: &[Need] = &[Need::Cc, Need::Cxx, Need::Mono];
 /// For the hosts in other languages.
 pub const HOSTS: &[Need] = &[Need::Cc, Need::Cxx, Need::Mono, Need::Python];
+/// For `install`, where the library is to run on other machines.
+pub const PORTABLE: &[Need] = &[Need::Pip, Need::Zig, Need::Nm];
+/// For the step `install`.
+pub const INSTALL: &[Need] = &[Need::Cc, Need::Cxx, Need::Make, Need::Cmake, Need::PkgConfig];
+/// For `package`.
+pub const PACKAGE: &[Need] = &[Need::Zip, Need::DpkgDeb];
+/// For `package`, to try the recipe for Conan.
+pub const CONAN_RECIPE: &[Need] = &[Need::Pip, Need::Conan];
+/// The folders of the wheels with zig and with Conan; another version has another.
+pub const ZIG: &str = "zig-0.17.1";
+pub const CONAN: &str = "conan-2.34.0";
 /// It brings the source of its standard library, from which any target's can be built.
 pub const OTHER_RUSTC: &str = "/usr/bin/rustc";
 
@@ -90,6 +109,7 @@ impl Source {
         match self {
             Self::Apt(names) => names.join(", "),
             Self::Rustup(name) | Self::Cargo(name) => (*name).to_owned(),
+            Self::Wheels(_, names) => names.join(", "),
         }
     }
 }
@@ -125,14 +145,27 @@ impl Need {
                 &["ls", OTHER_RUSTC, "/usr/lib/rustlib/src/rust/library/std/src/lib.rs"],
                 Source::Apt(&["rustc-web", "rust-web-src"]),
             ),
+            Self::PkgConfig => (&["pkg-config", "--version"], Source::Apt(&["pkg-config"])),
+            Self::Pip => (&["python3", "-m", "pip", "--version"], Source::Apt(&["python3-pip"])),
+            Self::Zig => (
+                &["bin/cargo-zigbuild"],
+                Source::Wheels(ZIG, &["ziglang==0.17.1", "cargo-zigbuild==0.24.0"]),
+            ),
+            Self::Zip => (&["zip", "--version"], Source::Apt(&["zip"])),
+            Self::DpkgDeb => (&["dpkg-deb", "--version"], Source::Apt(&["dpkg"])),
+            Self::Conan => (&["bin/conan"], Source::Wheels(CONAN, &["conan==2.34.0"])),
             Self::Nextest => (&["cargo", "nextest", "--version"], Source::Cargo("cargo-nextest")),
         };
         Tool { probe, source }
     }
 
-    fn missing(self) -> bool {
-        let probe = self.tool().probe;
-        !shell::answers(probe[0], &probe[1..])
+    fn missing(self, workspace: &Workspace) -> bool {
+        let Tool { probe, source } = self.tool();
+        match source {
+            // Some run only when Python is told of their folder.
+            Source::Wheels(folder, _) => !workspace.wheels(folder).join(probe[0]).is_file(),
+            _ => !shell::answers(probe[0], &probe[1..]),
+        }
     }
 }
 
@@ -151,19 +184,25 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// Installs what of `needs` is missing. Without the right to, says what to type and fails.
 pub fn ensure(workspace: &Workspace, needs: &[Need]) -> Result<()> {
-    let missing: Vec<Need> = needs.iter().copied().filter(|need| need.missing()).collect();
+    let missing: Vec<Need> = needs.iter().copied().filter(|it| it.missing(workspace)).collect();
     let mut packages = Vec::new();
     for need in &missing {
-        match need.tool().source {
-            Source::Apt(names) => packages.extend(names),
-            Source::Rustup(name) => rustup(workspace, name)?,
-            Source::Cargo(name) => cargo_install(workspace, name)?,
+        if let Source::Apt(names) = need.tool().source {
+            packages.extend(names);
         }
     }
     if !packages.is_empty() {
         apt(workspace, &packages)?;
     }
-    let still = missing.iter().filter(|need| need.missing());
+    for need in &missing {
+        match need.tool().source {
+            Source::Apt(_) => {}
+            Source::Rustup(name) => rustup(workspace, name)?,
+            Source::Cargo(name) => cargo_install(workspace, name)?,
+            Source::Wheels(folder, names) => wheels(workspace, folder, names)?,
+        }
+    }
+    let still = missing.iter().filter(|need| need.missing(workspace));
     let still: Vec<String> = still.map(|need| need.tool().source.told()).collect();
     if !still.is_empty() {
         bail!("installed, and yet not found: {}", still.join(", "));
@@ -201,6 +240,17 @@ fn rustup(workspace: &Workspace, component: &str) -> Result<()> {
     command.args(["component", "add", component]);
     shell::demand(&mut command, &log, APT_LIMIT)
         .with_context(|| format!("type `rustup component add {component}` and try again"))?;
+    Ok(())
+}
+
+/// Into a folder of their own: what else runs Python here is left alone.
+fn wheels(workspace: &Workspace, folder: &str, names: &[&str]) -> Result<()> {
+    println!("installing {} from PyPI", names.join(", "));
+    let log = workspace.scratch("logs")?.join("pip.log");
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]);
+    command.arg("--target").arg(workspace.wheels(folder)).args(names);
+    shell::demand(&mut command, &log, APT_LIMIT)?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ mod suite;
 use crate::args::{Demo, Windows};
 use crate::workspace::Workspace;
 use anyhow::Result;
-use build::Build;
+pub use build::{Build, CC, CXX, TARGET};
 use suite::Part;
 
 /// The task: everything, or what was asked for.

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,8 +27,15 @@ impl Workspace {
 
     /// A cargo command on this workspace.
     pub fn cargo<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(args).current_dir(&self.root);
+        let mut cargo = self.command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(args);
+        cargo
+    }
+
+    /// A program that works on this workspace as cargo does.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut cargo = Command::new(program);
+        cargo.current_dir(&self.root);
         // Set for xtask itself; a build script or test below must not see them.
         cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME");
         cargo
@@ -41,6 +49,11 @@ impl Workspace {
     /// The shared library as the release build leaves it.
     pub fn library(&self) -> PathBuf {
         self.release().join("libsockeye.so")
+    }
+
+    /// Where the wheels of Python of this name are.
+    pub fn wheels(&self, name: &str) -> PathBuf {
+        self.target.join("xtask").join(name)
     }
 
     /// `path` as a message shows it: from the root, with `/`.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const TARGET: &str = "x86_64-pc-windows-gnu";
+pub const TARGET: &str = "x86_64-pc-windows-gnu";
 pub const CC: &str = "x86_64-w64-mingw32-gcc-posix";
 pub const CXX: &str = "x86_64-w64-mingw32-g++-posix";
 /// The standard library is built, too, the first time.
@@ -65,9 +65,19 @@ impl<'a> Build<'a> {
         command.env("WINEPATH", format!("Z:{}", self.dlls().display()));
     }
 
-    /// Where cargo puts what it builds.
+    /// Where cargo puts what it builds for the tests.
     fn dlls(&self) -> PathBuf {
-        self.target.join(TARGET).join("debug")
+        self.folder("debug")
+    }
+
+    /// Where cargo puts what it builds with a profile.
+    pub fn folder(&self, profile: &str) -> PathBuf {
+        self.target.join(TARGET).join(profile)
+    }
+
+    /// The compiler that builds it.
+    pub fn rustc(&self) -> PathBuf {
+        if self.builds_std { tools::OTHER_RUSTC } else { "rustc" }.into()
     }
 
     pub fn dll(&self) -> PathBuf {
@@ -81,10 +91,15 @@ impl<'a> Build<'a> {
     pub fn library(&self) -> Result<()> {
         let mut command = self.cargo(&["build", "--package", "sockeye", "--lib"]);
         shell::demand(&mut command, &self.logs.join("windows-build.log"), BUILD_LIMIT)?;
+        self.stand_in(&self.dlls())
+    }
+
+    /// A DLL that Wine lacks and Rust's standard library needs.
+    pub fn stand_in(&self, folder: &Path) -> Result<()> {
         let source = self.workspace.root.join("tests/windows/process_prng.c");
         let mut stand_in = Command::new(CC);
         stand_in.args(["-shared", "-O1", "-Wall", "-Wextra", "-Werror"]).arg(source);
-        stand_in.arg("-o").arg(self.dlls().join("bcryptprimitives.dll")).arg("-ladvapi32");
+        stand_in.arg("-o").arg(folder.join("bcryptprimitives.dll")).arg("-ladvapi32");
         shell::demand(&mut stand_in, &self.logs.join("windows-cc.log"), PROGRAM_LIMIT)?;
         Ok(())
     }
