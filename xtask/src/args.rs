@@ -52,6 +52,7 @@ Usage: cargo xtask <task> [options]
               --windows       for Windows, with mingw
   package   the release: archives for Linux and Windows, Debian packages, ports, checksums
               --out DIR       where to (default target/package)
+  docs      check the documentation, build the book and the pages of the headers
   tools     install what the tasks above need and this machine lacks
   help      this text
 ";
@@ -72,6 +73,7 @@ pub enum Task {
     Unreal { stage: PathBuf },
     Install(Install),
     Package(Package),
+    Docs,
     Tools,
     Help,
 }
@@ -304,6 +306,7 @@ fn named(name: &str) -> Result<Task> {
         "unreal" => Task::Unreal { stage: PathBuf::new() },
         "install" => Task::Install(Install::default()),
         "package" => Task::Package(Package::default()),
+        "docs" => Task::Docs,
         "tools" => Task::Tools,
         "help" => Task::Help,
         _ => bail!("no task '{name}'; `cargo xtask help` lists them"),

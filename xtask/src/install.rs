@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use build::{FLOOR, System};
 use layout::Tree;
 use std::fs;
+use std::path::Path;
 
 /// The task.
 pub fn run(workspace: &Workspace, options: &Install) -> Result<()> {
@@ -34,6 +35,11 @@ pub fn run(workspace: &Workspace, options: &Install) -> Result<()> {
         println!("(--portable builds it for glibc {FLOOR} and newer)");
     }
     Ok(())
+}
+
+/// Lays it out below `prefix` for hosts that are built here.
+pub fn for_this_machine(workspace: &Workspace, prefix: &Path) -> Result<()> {
+    Tree { workspace, prefix, libdir: "lib" }.lay(&build::here(workspace)?)
 }
 
 /// Everything that installs and finds the library, as others do.

@@ -8,6 +8,7 @@ mod bench;
 mod builds;
 mod c_text;
 mod demo;
+mod docs;
 mod dotnet;
 mod header;
 mod install;
@@ -57,6 +58,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Unreal { stage } => unreal::run(&workspace, &stage),
         Task::Install(options) => install::run(&workspace, &options),
         Task::Package(options) => package::run(&workspace, &options),
+        Task::Docs => docs::run(&workspace),
         Task::Tools => tools::run(&workspace),
         Task::Help => {
             print!("{}", args::USAGE);

@@ -79,6 +79,24 @@ fn declared(header: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// What a host can call, and what it gives to be called: the functions, the inline ones and the
+/// types of functions.
+pub fn callable(header: &str) -> BTreeSet<String> {
+    let code = c_text::code(header);
+    let mut names = declared(header);
+    for line in code.lines() {
+        let name = if line.starts_with("static inline ") {
+            line.split('(').next().and_then(|head| c_text::words(head).last())
+        } else if line.starts_with("typedef ") {
+            line.split_once("(*").and_then(|(_, rest)| c_text::words(rest).next())
+        } else {
+            None
+        };
+        names.extend(name.map(str::to_owned));
+    }
+    names
+}
+
 /// The names of `nm -D --defined-only`: address, kind, name.
 fn exported(listed: &str) -> BTreeSet<String> {
     let names = listed.lines().filter_map(|line| line.split_whitespace().nth(2));

@@ -3,15 +3,15 @@
 use crate::args::Demo;
 use crate::workspace::Workspace;
 use crate::{
-    abi, builds, demo, dotnet, header, install, matrix, programs, shell, storm, symbols, tidy,
-    tools, tour, unix, unreal, windows,
+    abi, builds, demo, docs, dotnet, header, install, matrix, programs, shell, storm, symbols,
+    tidy, tools, tour, unix, unreal, windows,
 };
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 20] = [
+const STEPS: [(&str, Check); 21] = [
     ("tools", |w| tools::ensure(w, tools::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
@@ -26,6 +26,7 @@ const STEPS: [(&str, Check); 20] = [
     ("abi", abi::check),
     ("install", install::check),
     ("storm", storm::check),
+    ("docs", docs::check),
     ("sample", |w| builds::sample(w).map(|_| String::new())),
     ("demo", smoke),
     ("unreal", unreal::check),

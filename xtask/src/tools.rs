@@ -17,6 +17,8 @@ pub enum Need {
     Libuv,
     Asio,
     Libevent,
+    Doxygen,
+    Python,
     Rustfmt,
     Clippy,
     Nextest,
@@ -27,7 +29,6 @@ pub enum Need {
     Abidiff,
     /// A C# compiler, and what runs its programs.
     Mono,
-    Python,
     PkgConfig,
     Pip,
     Zig,
@@ -70,6 +71,19 @@ pub const TEST: &[Need] = &[
 
 /// For `test`, where rustup has not the targets of `unix`.
 pub const UNIX: &[Need] = &[Need::OtherRustc];
+/// For `docs`.
+pub const DOCS: &[Need] = &[
+    Need::Cc,
+    Need::Cxx,
+    Need::Make,
+    Need::Cmake,
+    Need::Libuv,
+    Need::Asio,
+    Need::Doxygen,
+    Need::Python,
+    Need::PkgConfig,
+    Need::Mono,
+];
 /// For `windows`.
 pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
@@ -127,6 +141,8 @@ impl Need {
             Self::Libevent => {
                 (&has_header!("c", "event2/thread.h"), Source::Apt(&["libevent-dev"]))
             }
+            Self::Doxygen => (&["doxygen", "--version"], Source::Apt(&["doxygen"])),
+            Self::Python => (&["python3", "--version"], Source::Apt(&["python3"])),
             Self::Rustfmt => (&["cargo", "fmt", "--version"], Source::Rustup("rustfmt")),
             Self::Clippy => (&["cargo", "clippy", "--version"], Source::Rustup("clippy")),
             Self::MingwCc => (
@@ -140,7 +156,6 @@ impl Need {
             Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
             Self::Abidiff => (&["abidiff", "--version"], Source::Apt(&["abigail-tools"])),
             Self::Mono => (&["mcs", "--version"], Source::Apt(&["mono-mcs", "mono-runtime"])),
-            Self::Python => (&["python3", "--version"], Source::Apt(&["python3"])),
             Self::OtherRustc => (
                 &["ls", OTHER_RUSTC, "/usr/lib/rustlib/src/rust/library/std/src/lib.rs"],
                 Source::Apt(&["rustc-web", "rust-web-src"]),
@@ -178,6 +193,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, ABI)?;
     ensure(workspace, UNREAL)?;
     ensure(workspace, HOSTS)?;
+    ensure(workspace, DOCS)?;
     println!("everything the tasks need is there");
     Ok(())
 }
