@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <iterator>
@@ -90,14 +91,15 @@ inline int32_t status::or_throw() const
 inline const char *version() noexcept { return sockeye_version(); }
 inline uint32_t abi_version() noexcept { return sockeye_abi_version(); }
 
-/// Whether the library that runs has all that this header tells of: the same major version, and a
-/// binary interface that is no older.
+/// Whether the library that runs has all that this header tells of: the same major version (while
+/// that is 0, the same minor one), and a binary interface that is no older.
 inline bool library_fits() noexcept
 {
-    uint32_t major = 0;
-    for (const char *at = version(); *at >= '0' && *at <= '9'; at++)
-        major = major * 10 + static_cast<uint32_t>(*at - '0');
-    return major == SOCKEYE_VERSION_MAJOR && abi_version() >= SOCKEYE_ABI_VERSION;
+    char *end = nullptr;
+    const unsigned long major = std::strtoul(version(), &end, 10);
+    if (*end != '.' || major != SOCKEYE_VERSION_MAJOR) return false;
+    const unsigned long minor = std::strtoul(end + 1, nullptr, 10);
+    return (major > 0 || minor == SOCKEYE_VERSION_MINOR) && abi_version() >= SOCKEYE_ABI_VERSION;
 }
 
 /// Words for this thread's last refusal by open, listen, connect, wait_handle, wait_port, the model

@@ -56,6 +56,12 @@ namespace Sockeye
         private static void CheckVersion()
         {
             Demand(IntPtr.Size == 8, "it is for 64-bit programs");
+            // Before 1.0 a minor version may change what a major one may later.
+            string[] version = SockeyeText.Version.Split('.');
+            uint major = Native.VersionMajor, minor = Native.VersionMinor;
+            Demand(version[0] == major.ToString()
+                && (major > 0 || version[1] == minor.ToString()),
+                major + "." + minor + " is needed");
             uint abi = Native.sockeye_abi_version();
             Demand(abi >= Native.AbiVersion,
                 "its binary interface is " + abi + ", " + Native.AbiVersion + " is needed");

@@ -30,8 +30,8 @@ namespace Sockeye
 
     public static unsafe class Native
     {
-        /// <summary>SOCKEYE_ABI_VERSION of the header that this file was written from.</summary>
-        public const uint AbiVersion = 1;
+        /// <summary>Of the header that this file was written from.</summary>
+        public const uint VersionMajor = 0, VersionMinor = 1, AbiVersion = 1;
         public const uint WorkersAuto = 0xFFFFFFFF;
         public const uint QueueSpread = 0xFFFFFFFF;
         public const int MessagePartsMax = 64;

@@ -338,7 +338,8 @@ void words()
     REQUIRE(SockeyeVerbosity(4) == ESockeyeVerbosity::Verbose);
 
     REQUIRE(SockeyeMisfit(sockeye_version(), sockeye_abi_version()).empty());
-    REQUIRE(SockeyeMisfit("0.9.3", SOCKEYE_ABI_VERSION + 1).empty()); // newer is fine
+    REQUIRE(SockeyeMisfit("0.1.3", SOCKEYE_ABI_VERSION + 1).empty()); // newer is fine
+    REQUIRE(!SockeyeMisfit("0.9.3", SOCKEYE_ABI_VERSION + 1).empty()); // other promises, before 1.0
     REQUIRE(has(SockeyeMisfit("1.0.0", SOCKEYE_ABI_VERSION), "the library is 1.0.0 (ABI 1)"));
     REQUIRE(has(SockeyeMisfit("0.1.0", 0), "was built for Sockeye 0.1.0 (ABI 1), the library"));
     REQUIRE(!SockeyeMisfit("", 1).empty());

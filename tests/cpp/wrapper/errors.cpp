@@ -48,9 +48,13 @@ void check_versions()
     told_abi = SOCKEYE_ABI_VERSION;
     told_version = "1.0.0"; // another major version has other promises
     REQUIRE_ANSWER(SOCKEYE_ERR_UNSUPPORTED, sockeye::net::open(net));
-    told_version = "0.9.0";
+    told_version = "0.9.0"; // and so has another minor one before 1.0
+    REQUIRE_ANSWER(SOCKEYE_ERR_UNSUPPORTED, sockeye::net::open(net));
+    told_version = "none";
+    REQUIRE_ANSWER(SOCKEYE_ERR_UNSUPPORTED, sockeye::net::open(net));
+    told_version = "0.1.9";
     REQUIRE_DONE(sockeye::net::open(net));
-    REQUIRE(has(sockeye::version(), "0.9.0") && sockeye::abi_version() == SOCKEYE_ABI_VERSION);
+    REQUIRE(has(sockeye::version(), "0.1.9") && sockeye::abi_version() == SOCKEYE_ABI_VERSION);
 }
 
 static_assert(sockeye::status() && sockeye::status(7) && !sockeye::status(SOCKEYE_ERR_AGAIN));

@@ -94,13 +94,13 @@ fn prefix(names: &[String]) -> usize {
     first[..length].rfind('_').map_or(0, |at| at + 1)
 }
 
-/// What the `#define`s of numbers are called behind SOCKEYE_, but for the version's parts.
+/// What the `#define`s of numbers are called behind SOCKEYE_, but for the patch of the version.
 fn constants(code: &str) -> Vec<&str> {
     let defines = code.lines().filter_map(|line| line.strip_prefix("#define SOCKEYE_"));
     let names = defines.filter_map(|line| {
         let (name, value) = line.split_once(' ')?;
         let number = value.starts_with("UINT32_C") || value.starts_with(|c: char| c.is_numeric());
-        (number && !name.starts_with("VERSION_")).then_some(name)
+        (number && name != "VERSION_PATCH").then_some(name)
     });
     names.collect()
 }
@@ -158,7 +158,7 @@ mod tests {
 
     const HEADER: &str = "\
         #define SOCKEYE_LIMIT UINT32_C(0xFFFFFFFF)\n\
-        #define SOCKEYE_VERSION_MAJOR 0\n\
+        #define SOCKEYE_VERSION_PATCH 0\n\
         #define SOCKEYE_API\n\
         typedef enum {\n    /// a, b\n    SOCKEYE_A_ONE_X = 0,\n    SOCKEYE_A_TWO = -1,\n\
         } sockeye_a;\n\

@@ -9,6 +9,7 @@ THIRD_PARTY_INCLUDES_START
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #ifdef THIRD_PARTY_INCLUDES_END
 THIRD_PARTY_INCLUDES_END
@@ -35,18 +36,16 @@ inline ESockeyeVerbosity SockeyeVerbosity(uint32_t Level)
 	}
 }
 
-/// Why a library of this version does not fit sockeye.h; empty if it does: the same major version,
-/// and a binary interface that is no older.
+/// Why a library of this version does not fit sockeye.h; empty if it does: the same major version
+/// (while that is 0, the same minor one), and a binary interface that is no older.
 inline std::string SockeyeMisfit(const char* Version, uint32_t Abi)
 {
-	uint32_t Major = 0;
-	const char* At = Version;
-	for (; *At >= '0' && *At <= '9'; At++)
-	{
-		Major = Major * 10 + static_cast<uint32_t>(*At - '0');
-	}
-	const bool bIsVersion = At != Version && *At == '.';
-	if (bIsVersion && Major == SOCKEYE_VERSION_MAJOR && Abi >= SOCKEYE_ABI_VERSION)
+	char* End = nullptr;
+	const unsigned long Major = std::strtoul(Version, &End, 10);
+	const unsigned long Minor = *End == '.' ? std::strtoul(End + 1, nullptr, 10) : 0;
+	const bool bIsSame = *End == '.' && Major == SOCKEYE_VERSION_MAJOR &&
+		(Major > 0 || Minor == SOCKEYE_VERSION_MINOR);
+	if (bIsSame && Abi >= SOCKEYE_ABI_VERSION)
 	{
 		return std::string();
 	}
