@@ -63,8 +63,12 @@ impl System {
 /// For this machine: its glibc, no tools but cargo.
 pub fn here(workspace: &Workspace) -> Result<Libraries> {
     builds::library(workspace)?;
-    let archive = archive(workspace, &workspace.target, "")?;
-    Ok(linux(workspace.library(), archive))
+    Ok(linux(workspace.library(), archive(workspace)?))
+}
+
+/// The static library, sealed, for programs that are linked where they like.
+pub fn archive(workspace: &Workspace) -> Result<PathBuf> {
+    archive_in(workspace, &workspace.target, "")
 }
 
 /// For every Linux from glibc [`FLOOR`] on.
@@ -127,7 +131,7 @@ fn linux(shared: PathBuf, archive: PathBuf) -> Libraries {
 fn both(workspace: &Workspace, folder: &Path, flags: &str) -> Result<Libraries> {
     tools::ensure(workspace, tools::PORTABLE)?;
     let (shared, archive) = thread::scope(|scope| {
-        let archive = scope.spawn(|| archive(workspace, folder, flags));
+        let archive = scope.spawn(|| archive_in(workspace, folder, flags));
         (portable_shared(workspace, folder, flags), archive.join().expect("no build panics"))
     });
     let mut libraries = linux(shared?, archive?);
@@ -158,8 +162,8 @@ fn portable_shared(workspace: &Workspace, folder: &Path, flags: &str) -> Result<
     Ok(folder.join(LINUX).join("release/libsockeye.so"))
 }
 
-/// The static library, and what has to be linked beside it is what we say.
-fn archive(workspace: &Workspace, folder: &Path, flags: &str) -> Result<PathBuf> {
+/// Builds it; what has to be linked beside it is what we say.
+fn archive_in(workspace: &Workspace, folder: &Path, flags: &str) -> Result<PathBuf> {
     let mut command = workspace.cargo(["rustc", "--locked", "--package", "sockeye", "--lib"]);
     command.arg("--target-dir").arg(folder);
     command.args(["--profile", "static", "--crate-type", "staticlib"]).args(NATIVES);

@@ -1,15 +1,14 @@
 //! The plugin with its library in it, as the engine's build wants them.
 
 use super::plugin;
-use crate::shell;
+use crate::builds;
+use crate::install::build::{self, System};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use walkdir::WalkDir;
 
-const LIMIT: Duration = Duration::from_secs(900);
 /// What goes beside the plugin's own files, and where.
 const EXTRAS: [(&str, &str); 3] = [
     ("include/sockeye.h", "include/sockeye.h"),
@@ -22,7 +21,7 @@ pub struct Library {
     /// The engine's name for the platform.
     pub platform: &'static str,
     pub files: Vec<PathBuf>,
-    /// What rustc says has to be linked beside it, without the `-l`; of a DLL nothing.
+    /// What has to be linked beside it, without the `-l`; of a DLL nothing.
     pub natives: Vec<String>,
 }
 
@@ -35,23 +34,16 @@ impl Library {
 
 /// Builds it: static for Linux; on Windows, whose compiler has to be the engine's, a DLL.
 pub fn library(workspace: &Workspace) -> Result<Library> {
-    let windows = cfg!(windows);
-    let (profile, kind) = if windows { ("release", "cdylib") } else { ("static", "staticlib") };
-    let mut command = workspace.cargo(["rustc", "--locked", "--package", "sockeye", "--lib"]);
-    command.arg("--target-dir").arg(&workspace.target);
-    command.args(["--profile", profile, "--crate-type", kind]);
-    command.args(["--", "--print", "native-static-libs"]);
-    let log = workspace.scratch("logs")?.join("unreal-library.log");
-    let told = shell::demand(&mut command, &log, LIMIT)?;
-    let folder = workspace.target.join(profile);
-    if windows {
-        let files = vec![folder.join("sockeye.dll"), folder.join("sockeye.dll.lib")];
+    if cfg!(windows) {
+        builds::library(workspace)?;
+        let file = |name| workspace.release().join(name);
+        let files = vec![file("sockeye.dll"), file("sockeye.dll.lib")];
         return Ok(Library { platform: "Win64", files, natives: Vec::new() });
     }
-    let natives = told.lines().find_map(|line| line.split("native-static-libs: ").nth(1));
-    let natives = natives.context("rustc told no native libraries")?.split_whitespace();
-    let natives = natives.map(|name| name.trim_start_matches("-l").to_owned()).collect();
-    Ok(Library { platform: "Linux", files: vec![folder.join("libsockeye.a")], natives })
+    let natives = build::natives(workspace, System::Linux)?;
+    let natives = natives.split_whitespace().map(|name| name.trim_start_matches("-l").to_owned());
+    let (files, natives) = (vec![build::archive(workspace)?], natives.collect());
+    Ok(Library { platform: "Linux", files, natives })
 }
 
 /// Copies the plugin into `folder` and the library into that; gives the copy.
