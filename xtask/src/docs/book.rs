@@ -11,6 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
+/// `name@version`, as cargo takes it.
+const MDBOOK: &str = "mdbook@0.5.4";
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
 
 /// Builds it; gives its first page.
@@ -47,7 +49,7 @@ fn mdbook(workspace: &Workspace) -> Result<PathBuf> {
     let program = root.join("bin/mdbook");
     if !program.exists() {
         println!("installing mdbook (once; takes some minutes)");
-        let mut install = workspace.cargo(["install", "mdbook", "--locked", "--root"]);
+        let mut install = workspace.cargo(["install", MDBOOK, "--locked", "--root"]);
         // Its build belongs to no workspace of ours.
         install.arg(&root).env_remove("CARGO_TARGET_DIR");
         let log = workspace.scratch("logs")?.join("mdbook-install.log");
