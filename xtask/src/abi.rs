@@ -10,7 +10,7 @@ mod layout;
 
 use crate::workspace::Workspace;
 use crate::{c_text, programs, shell, tools};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -148,16 +148,21 @@ fn now(workspace: &Workspace) -> Result<Snapshot> {
     let folder = workspace.scratch("abi")?;
     let logs = workspace.scratch("logs")?;
     let header = header(workspace)?;
-    let (source, library) = (folder.join("sockeye.c"), folder.join("sockeye.so"));
-    fs::write(&source, empty_library(&header)).context("cannot write the empty library")?;
+    let (source, library) = ("sockeye.c", folder.join("sockeye.so"));
+    fs::write(folder.join(source), empty_library(&header))
+        .context("cannot write the empty library")?;
     let mut compile = Command::new(env::var_os("CC").unwrap_or_else(|| "gcc".into()));
     compile.args(["-std=c99", "-g", "-O0", "-shared", "-fPIC", "-Wl,-soname,libsockeye.so.0"]);
-    shell::demand(compile.arg(&source).arg("-o").arg(&library), &logs.join("abi-cc.log"), LIMIT)?;
+    // In its folder: what it is called is in the description.
+    compile.arg(source).arg("-o").arg(&library).current_dir(&folder);
+    shell::demand(&mut compile, &logs.join("abi-cc.log"), LIMIT)?;
     let mut describe = Command::new("abidw");
     describe.args(["--no-corpus-path", "--no-show-locs", "--no-comp-dir-path"]);
     describe.args(["--no-elf-needed", "--out-file"]).arg(folder.join("sockeye.abi"));
     shell::demand(describe.arg(&library), &logs.join("abidw.log"), LIMIT)?;
     let described = fs::read_to_string(folder.join("sockeye.abi")).context("abidw wrote none")?;
+    let root = workspace.root.to_string_lossy();
+    ensure!(!described.contains(&*root), "the description names this machine's folder {root}");
     let layout = layout::structs(&described)? + &layout::constants(&header);
     let snapshot = Snapshot { functions: functions(&header), layout, folder };
     fs::write(snapshot.folder.join("functions.txt"), &snapshot.functions)

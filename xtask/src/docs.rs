@@ -44,9 +44,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 pub fn check(workspace: &Workspace) -> Result<String> {
     tools::ensure(workspace, tools::DOCS)?;
     let pages = page::all(workspace)?;
-    let of_book = pages.iter().filter(|page| named(page));
-    let named: Vec<Page> =
-        of_book.map(|page| Page::parse(page.path.clone(), page.text.clone())).collect();
+    let named: Vec<&Page> = pages.iter().filter(|page| named(page)).collect();
     let mut wrong = links::check(workspace, &pages);
     wrong.extend(names::check(workspace, &named)?);
     wrong.extend(copies::check(workspace, &pages, false)?);

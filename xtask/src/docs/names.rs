@@ -19,7 +19,7 @@ const OTHERS: [&str; 2] = ["sockeye_peer", "sockeye_samples"];
 /// What the page of errors has a row for, each.
 const ROWS: [&str; 2] = ["SOCKEYE_ERR_", "SOCKEYE_CAUSE_"];
 
-pub fn check(workspace: &Workspace, pages: &[Page]) -> Result<Vec<String>> {
+pub fn check(workspace: &Workspace, pages: &[&Page]) -> Result<Vec<String>> {
     let mut known = String::new();
     for path in SOURCES {
         let text = std::fs::read_to_string(workspace.root.join(path));
