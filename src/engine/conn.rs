@@ -9,8 +9,8 @@ pub use origin::Origin;
 use peer::{Link, Peer};
 
 use super::moves::Moving;
-use crate::io::Token;
 use crate::io::os::local::{self, Credentials, SocketFile};
+use crate::io::{Lane, Token};
 use crate::session::{Cause, Millis, Moment, Session};
 use socket2::{SockAddr, Socket};
 use std::collections::VecDeque;
@@ -184,6 +184,12 @@ impl Conn {
     #[inline]
     pub fn takes_sends(&self) -> bool {
         matches!(self.end, End::Not | End::Peer) && self.broken().is_none()
+    }
+
+    /// Whether the model has a send.
+    #[inline]
+    pub fn is_sending(&self) -> bool {
+        self.phase == Phase::Open && self.lanes[Lane::Out as usize] == LaneState::InFlight
     }
 
     /// Ends it as soon as the model lets go, unless that is so already.

@@ -9,6 +9,7 @@ use super::inbox::Command;
 use super::moves::Moving;
 use super::timers::coarse;
 use crate::buf::{Chunk, Slice};
+use crate::io::os::sys;
 use crate::io::{Lane, Op, Token};
 use crate::session::{Cause, Event, Millis, Moment, Want};
 use std::mem;
@@ -133,6 +134,8 @@ impl Desk {
         if conn.eof {
             match conn.broken() {
                 Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
+                // The send in flight fails at once, and its error says whether this was a reset.
+                None if conn.is_sending() && sys::hung_up(conn.socket.as_ref()) => {}
                 None => {
                     conn.end = End::Peer;
                     conn.cause = Cause::Peer;

@@ -152,6 +152,17 @@ pub fn interrupt(socket: &Socket, lane: Lane) {
     unsafe { libc::shutdown(socket.as_raw_fd(), how) };
 }
 
+/// Whether both directions of a stream have ended: after a reset, or where a local peer closed. A
+/// FIN alone ends one. A reset is reported to one call only, which may be a send of another thread:
+/// the next receive finds an end. Never waits; poll(2), POLLHUP.
+pub fn hung_up(socket: Option<&Socket>) -> bool {
+    let Some(socket) = socket else { return false };
+    let mut watched = libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one pollfd.
+    unsafe { libc::poll(&mut watched, 1, 0) };
+    watched.revents & libc::POLLHUP != 0
+}
+
 /// The calls of the data path without the C library around them: there each is a point at which
 /// a thread can be cancelled, and guarding that costs more than entering the kernel.
 #[cfg(target_os = "linux")]

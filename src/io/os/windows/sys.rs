@@ -171,6 +171,12 @@ pub fn no_buffers(error: &io::Error) -> bool {
     error.raw_os_error() == Some(winsock::WSAENOBUFS)
 }
 
+/// Whether both directions of a stream have ended. Not asked here: a reset is reported to each call
+/// on the socket, not to the first one only.
+pub fn hung_up(_socket: Option<&Socket>) -> bool {
+    false
+}
+
 /// What kind of an error this is, also where the standard library does not say. Completions tell
 /// of the network in the system's own numbers, calls in those of Winsock.
 pub fn kind(error: &io::Error) -> io::ErrorKind {
