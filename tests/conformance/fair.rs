@@ -5,6 +5,7 @@ use crate::common::peer::Peer;
 use crate::common::words::*;
 use crate::common::{Setup, frame, suite};
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::model::sockeye_model as models;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,9 @@ const TURN_MESSAGES: u32 = 64;
 const QUEUE_BYTES: u64 = 64 * 1024;
 
 /// Rule 7: between two messages of a quiet peer there are at most a few queues full of the
-/// flood. The queue holds 64 KiB, 80 bytes for a message of 16: some 800 and a turn.
+/// flood. The queue holds 64 KiB, 80 bytes for a message of 16: some 800 and a turn. With BLOCKING
+/// the system's scheduler decides when the thread of a quiet peer runs, and only from then on does
+/// the library: there the quiet peers are served while the flood goes on, in no counted order.
 pub fn a_flood_does_not_drown_the_quiet(setup: Setup) {
     let mut host = setup.host_with(|config| {
         config.turn_messages = TURN_MESSAGES;
@@ -28,6 +31,7 @@ pub fn a_flood_does_not_drown_the_quiet(setup: Setup) {
     let (flooder, flood) = host.meet(door);
     let (mut peers, conns): (Vec<Peer>, Vec<_>) = (0..QUIET).map(|_| host.meet(door)).unzip();
     let stop = AtomicBool::new(false);
+    let counted = setup.model != models::SOCKEYE_MODEL_BLOCKING as u32;
     let bound = 4 * (QUEUE_BYTES as usize / 80 + TURN_MESSAGES as usize);
     std::thread::scope(|scope| {
         let mut stream = flooder.into_stream();
@@ -49,7 +53,10 @@ pub fn a_flood_does_not_drown_the_quiet(setup: Setup) {
                     continue;
                 }
                 let gap = gaps.insert(event.conn.id, 0).unwrap_or(0);
-                assert!(gap <= bound, "{gap} messages of the flood before one of a quiet peer");
+                assert!(
+                    !counted || gap <= bound,
+                    "{gap} messages of the flood before one of a quiet peer"
+                );
                 *rounds.entry(event.conn.id).or_default() += 1;
                 pong(host, &mut peers, &conns, event.conn);
             }

@@ -116,6 +116,12 @@ impl Shared {
         done.append(&mut told);
     }
 
+    /// Completions that the next turn collects.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.done.lock().len()
+    }
+
     /// Nobody waits for memory any more.
     pub fn forget_starved(&self) {
         self.starved.lock().clear();

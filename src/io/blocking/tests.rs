@@ -145,6 +145,34 @@ fn a_lane_has_a_thread_from_its_first_operation_on() {
     scene.until_threads(0);
 }
 
+/// What makes the model fair as far as it is its own: a turn gives out what all threads have, one
+/// operation of each lane, however much one of them brings.
+#[test]
+fn one_turn_brings_what_every_thread_has() {
+    const QUIET: u32 = 8;
+    let mut scene = scene(1 << 20);
+    let pairs: Vec<_> = (0..=QUIET).map(|_| pair()).collect();
+    for (at, (peer, near)) in pairs.iter().enumerate() {
+        let token = Token::new(at as u32, 1);
+        scene.model.adopt(token, near, Role::Stream).expect("room");
+        scene.model.submit(token, Op::Recv(None), &mut scene.done);
+        let len = if at == 0 { CHUNK_BYTES } else { 1 };
+        (&*peer).write_all(&vec![7; len]).expect("open");
+    }
+    let end = Instant::now() + DEADLINE;
+    while scene.model.shared.count() <= QUIET as usize {
+        assert!(Instant::now() < end, "each thread receives by itself");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    scene.turn(0);
+    let mut tokens: Vec<Token> = scene.done.drain(..).map(|it| it.token).collect();
+    tokens.sort();
+    assert!((0..=QUIET).map(|at| Token::new(at, 1)).eq(tokens), "each once");
+    (0..=QUIET).for_each(|at| scene.model.release(Token::new(at, 1)));
+    drop(pairs);
+    scene.until_threads(0);
+}
+
 #[test]
 fn a_cancel_ends_an_accept() {
     let mut scene = scene(1 << 20);
