@@ -33,6 +33,7 @@ mod command {
                 Long("quick") => options.quick = true,
                 Long("only") => options.only = parser.value()?.string()?,
                 Long("workload") => options.workload = parser.value()?.string()?,
+                Long("before") => options.before = Some(parser.value()?.into()),
                 Long("write") => options.write = Some(parser.value()?.into()),
                 other => return Err(other.unexpected().into()),
             }

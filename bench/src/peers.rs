@@ -3,7 +3,7 @@
 use crate::process::{Process, SERVER_CPU};
 use crate::procfs;
 use anyhow::{Context, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct Peer {
     pub name: String,
     pub family: Family,
     pub args: Vec<String>,
+    /// Where the programs of its version are, if that is an earlier one.
+    pub folder: Option<PathBuf>,
 }
 
 /// What all are measured against; and in workloads of datagrams.
@@ -69,13 +71,14 @@ const MODELS: [(&str, u32); 5] = [
 pub const BOUND: [&str; 1] = ["io_uring"];
 
 fn form(name: &str, family: Family, form: &str) -> Peer {
-    Peer { name: name.into(), family, args: vec!["--form".into(), form.into()] }
+    Peer { name: name.into(), family, args: vec!["--form".into(), form.into()], folder: None }
 }
 
 fn sockeye(name: &str, drive: &str, workers: &str) -> Peer {
     let common = ["--flush", "manual", "--framing", "u32be"];
     let args = ["--drive", drive, "--workers", workers].into_iter().chain(common);
-    Peer { name: name.into(), family: Family::Sockeye, args: args.map(str::to_owned).collect() }
+    let args = args.map(str::to_owned).collect();
+    Peer { name: name.into(), family: Family::Sockeye, args, folder: None }
 }
 
 pub fn epoll() -> Peer {
@@ -89,7 +92,7 @@ pub fn epoll_edge() -> Peer {
 
 /// The least that a server of datagrams can do.
 pub fn mmsg() -> Peer {
-    Peer { name: MMSG.into(), family: Family::Udp, args: Vec::new() }
+    Peer { name: MMSG.into(), family: Family::Udp, args: Vec::new(), folder: None }
 }
 
 pub fn pool() -> Peer {
@@ -169,6 +172,11 @@ impl Peer {
         self
     }
 
+    /// The same of an earlier version.
+    pub fn of(self, folder: &Path) -> Self {
+        Self { folder: Some(folder.into()), ..self.with(", before", &[]) }
+    }
+
     /// The command as one would type it.
     pub fn told(&self) -> String {
         let words = std::iter::once(self.family.program());
@@ -181,7 +189,8 @@ impl Peer {
     }
 
     fn command(&self, folder: &Path, job: &[String]) -> Command {
-        let mut command = Command::new(folder.join(self.family.program()));
+        let mut command =
+            Command::new(self.folder.as_deref().unwrap_or(folder).join(self.family.program()));
         command.args(&self.args).args(job);
         command
     }

@@ -1,11 +1,12 @@
 //! A run: every workload that was asked for, then the report.
 
 use crate::figures::Failure;
-use crate::peers::{self, Peer};
+use crate::peers::{self, Family, Peer};
 use crate::report::Report;
 use crate::workloads::{self, Group, Models, Workload};
 use crate::{clocks, docs, idle, machine, memory, process, slices};
 use anyhow::{Context, Result, bail};
+use std::mem;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -19,6 +20,8 @@ pub struct Options {
     pub only: String,
     /// Workloads whose name has this in it.
     pub workload: String,
+    /// Where the programs of an earlier version are, to be measured beside today's.
+    pub before: Option<PathBuf>,
     /// Where the files of the report go.
     pub write: Option<PathBuf>,
 }
@@ -69,6 +72,7 @@ fn unpaired(options: &Options, report: &mut Report) {
     let mut all = vec![peers::epoll()];
     all.extend(peers::drives().into_iter().chain(peers::loops()).chain(peers::hosts()));
     all.retain(|peer| peer.name == peers::EPOLL || contends(options, peer));
+    let all = with_before(options, all);
     if wanted(options, MEMORY) {
         eprintln!("{MEMORY}");
         let conns = if options.quick { memory::CONNS_QUICK } else { memory::CONNS };
@@ -98,12 +102,20 @@ fn chosen(options: &Options, models: &Models) -> Vec<Workload> {
             false => contends(options, peer),
         };
         workload.peers.retain(|peer| peer.name == reference || contends(peer));
+        workload.peers = with_before(options, mem::take(&mut workload.peers));
         if options.quick {
             workload.rounds = (workload.rounds / 4).clamp(3, 5);
         }
         wanted
     });
     workloads
+}
+
+/// Each form of Sockeye, with the same of an earlier version behind it.
+fn with_before(options: &Options, peers: Vec<Peer>) -> Vec<Peer> {
+    let Some(folder) = &options.before else { return peers };
+    let before = |peer: &Peer| (peer.family == Family::Sockeye).then(|| peer.clone().of(folder));
+    peers.into_iter().flat_map(|peer| [before(&peer), Some(peer)]).flatten().collect()
 }
 
 fn contends(options: &Options, peer: &Peer) -> bool {

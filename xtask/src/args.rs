@@ -36,6 +36,7 @@ Usage: cargo xtask <task> [options]
               --only TEXT     the reference, and contenders whose name has TEXT in it
               --workload TEXT workloads whose name has TEXT in it
               --write         write the report and its charts to docs/bench
+              --before DIR    Sockeye of that checkout too, each form beside today's
               --sanitize      instead: every form of every server under the sanitizers
   windows   build the DLL, the samples and the tests for Windows, run all under Wine,
             show every behaviour on every model
@@ -148,6 +149,8 @@ pub struct Bench {
     pub workload: String,
     pub write: bool,
     pub sanitize: bool,
+    /// The checkout of an earlier version.
+    pub before: Option<PathBuf>,
 }
 
 /// Options of `windows`.
@@ -277,6 +280,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Bench(bench), Long("workload")) => bench.workload = parser.value()?.string()?,
             (Task::Bench(bench), Long("write")) => bench.write = true,
             (Task::Bench(bench), Long("sanitize")) => bench.sanitize = true,
+            (Task::Bench(bench), Long("before")) => bench.before = Some(parser.value()?.into()),
             (Task::Unreal { stage }, Long("stage")) => *stage = parser.value()?.into(),
             (_, other) => return Err(other.unexpected().into()),
         }

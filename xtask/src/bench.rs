@@ -82,6 +82,12 @@ pub fn run(workspace: &Workspace, options: &Bench) -> Result<()> {
     if options.quick {
         harness.arg("--quick");
     }
+    if let Some(root) = &options.before {
+        let root = root.canonicalize().with_context(|| root.display().to_string())?;
+        let before = Workspace { target: root.join("target"), root };
+        builds::library(&before)?;
+        harness.arg("--before").arg(servers(&before, &MEASURED)?);
+    }
     if options.write {
         harness.arg("--write").arg(workspace.root.join("docs/bench"));
     }
@@ -113,7 +119,6 @@ fn sanitize(workspace: &Workspace) -> Result<()> {
 fn harness(workspace: &Workspace, command: &str, servers: &Path) -> Command {
     let mut harness = Command::new(workspace.release().join("bench"));
     harness.arg(command).arg("--peers").arg(servers);
-    harness.env("LD_LIBRARY_PATH", workspace.release());
     harness
 }
 
@@ -149,7 +154,9 @@ impl Program {
         command.arg("-I").arg(workspace.root.join("include"));
         command.arg(workspace.root.join("bench/peers").join(self.source));
         command.arg("-o").arg(folder.join(name));
-        command.arg("-L").arg(workspace.release()).args(self.libraries);
+        let release = workspace.release();
+        command.arg(format!("-Wl,-rpath,{}", release.display()));
+        command.arg("-L").arg(release).args(self.libraries);
         command
     }
 }
@@ -166,7 +173,9 @@ mod tests {
         };
         let (c, cpp) = (told(&PROGRAMS[1]), told(&PROGRAMS[3]));
         assert!(c.starts_with("gcc -std=gnu99 -O2 -Wall") && cpp.starts_with("g++ -std=c++17"));
-        assert!(c.contains("/r/bench/peers/sockeye_peer.c -o /o/sockeye_peer -L /t/release "));
+        assert!(c.contains(
+            "/r/bench/peers/sockeye_peer.c -o /o/sockeye_peer -Wl,-rpath,/t/release -L /t/release "
+        ));
         assert!(c.ends_with("-lsockeye -lpthread -ldl -lm"));
     }
 }
