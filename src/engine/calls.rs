@@ -168,13 +168,11 @@ impl Net {
         name: (String, u16),
     ) -> Result<(), Refusal> {
         let core = &self.core;
-        let started = self.resolver.start(core, token, home, name);
-        started.map_err(|error| {
+        core.names.start(core, token, home, name).inspect_err(|_| {
             if let Some(held) = core.table.hold(token) {
                 core.table.free(token, held);
                 core.gone(home);
             }
-            Refusal::system("a thread for names cannot be started", &error)
         })
     }
 

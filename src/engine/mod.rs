@@ -89,6 +89,7 @@ pub struct Core {
     /// Workers reap from one place, and connections go with what is reaped.
     roams: bool,
     log: log::Log,
+    names: resolve::Resolver,
     /// Told when a socket is gone while the net stops.
     gone: (Mutex<()>, Condvar),
 }
@@ -119,6 +120,7 @@ impl Core {
             abroad: AtomicBool::new(roams),
             roams,
             log: log::Log::default(),
+            names: resolve::Resolver::default(),
             gone: (Mutex::new(()), Condvar::new()),
             config,
         }

@@ -21,7 +21,6 @@ pub struct Net {
     pub(super) crew: Arc<Crew>,
     /// The drive that runs, and why.
     pub(super) drive: (Drive, &'static str),
-    pub(super) resolver: super::resolve::Resolver,
     pub(super) next_listener: AtomicUsize,
     pub(super) stopped: Mutex<Option<Result<(), Error>>>,
     /// Shared while something is opened or posted: a shutdown waits for it, so that all of it is
@@ -88,7 +87,6 @@ impl Net {
             core: crew.core().clone(),
             crew,
             drive,
-            resolver: super::resolve::Resolver::default(),
             next_listener: AtomicUsize::new(0),
             stopped: Mutex::new(None),
             opening: RwLock::new(()),

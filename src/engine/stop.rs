@@ -152,7 +152,7 @@ impl Net {
         drop(opening);
         self.crew.seats.iter().for_each(|seat| seat.recall());
         core.queues.iter().for_each(super::events::Queue::unpark);
-        self.resolver.stop();
+        core.names.stop();
         if !timeout.is_zero() {
             core.tell_all(false);
             self.wait_gone(until);

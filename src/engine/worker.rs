@@ -148,7 +148,10 @@ impl<P: Proactor> Worker<P> {
                 drop(socket);
                 self.desk.joined(&self.core, token);
             }
-            Order::Join(token) => self.desk.joined(&self.core, token),
+            Order::Join(token) => {
+                self.core.names.forget(&self.core, token);
+                self.desk.joined(&self.core, token);
+            }
             Order::Move(token) => {
                 self.desk.hand_over(&self.core, token, || self.proactor.detach(token));
             }

@@ -40,12 +40,12 @@ fn set_now(now: Millis) {
 }
 
 /// A net in a simulated network.
-fn open(world: &World, config: Config) -> Arc<Net> {
+pub fn open(world: &World, config: Config) -> Arc<Net> {
     world.enter();
     Net::open_with(config, |_, open| open.visit::<Sim>()).expect("SIM opens anywhere")
 }
 
 /// Without a thread: the test turns the worker, and every run is the same.
-fn threadless() -> Config {
+pub fn threadless() -> Config {
     Config { workers: Some(0), drive: Drive::Host, ..Config::default() }
 }
