@@ -442,7 +442,8 @@ typedef struct {
     uint64_t id;
 } sockeye_listener;
 
-/// A connection of one net. `{0}` is none.
+/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
 typedef struct {
     /// Opaque, but for `sockeye_conn_index`.
     uint64_t id;
@@ -805,7 +806,8 @@ SOCKEYE_API sockeye_status sockeye_config_init(sockeye_config *config, size_t si
 /// NULL:      `config` may be NULL for the defaults; `out_net` not.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (a wrong field, named in words); ERR_UNSUPPORTED (the model or
-///            its drive cannot run here, with the reason); ERR_OS (no descriptors, no threads).
+///            its drive cannot run here, with the reason); ERR_LIMIT (4,095 nets live in this
+///            process); ERR_OS (no descriptors, no threads).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_net **out_net);
 

@@ -5,7 +5,8 @@ use super::net::sockeye_net;
 use super::status::sockeye_status;
 use crate::engine::{CloseHow, Error, Kind, Token};
 
-/// A connection of one net. `{0}` is none.
+/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct sockeye_conn {

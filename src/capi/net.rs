@@ -17,7 +17,8 @@ pub struct sockeye_net {
 /// NULL:      `config` may be NULL for the defaults; `out_net` not.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (a wrong field, named in words); ERR_UNSUPPORTED (the model or
-///            its drive cannot run here, with the reason); ERR_OS (no descriptors, no threads).
+///            its drive cannot run here, with the reason); ERR_LIMIT (4,095 nets live in this
+///            process); ERR_OS (no descriptors, no threads).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_init(

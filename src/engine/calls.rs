@@ -48,7 +48,7 @@ impl Net {
     #[inline]
     pub fn token(&self, id: u64, kind: Kind) -> Result<Token, Error> {
         let token = Token(id & ((1 << (Token::INDEX_BITS + Token::GENERATION_BITS)) - 1));
-        if kind.handle(self.core.tag, token) == id { Ok(token) } else { Err(Error::Stale) }
+        if kind.handle(self.core.table.tag(), token) == id { Ok(token) } else { Err(Error::Stale) }
     }
 
     /// A connection that the host may speak of.

@@ -64,10 +64,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The public handle: kind 4 | net tag 8 | generation 28 | index 24.
+    /// The public handle: kind 4 | net tag 12 | generation 24 | index 24.
     #[inline]
-    pub fn handle(self, tag: u8, token: Token) -> u64 {
-        (self as u64) << 60 | u64::from(tag) << 52 | token.0
+    pub fn handle(self, tag: u16, token: Token) -> u64 {
+        (self as u64) << 60 | u64::from(tag) << 48 | token.0
     }
 }
 

@@ -12,6 +12,7 @@ use super::config::{Config, Drive, WORKERS_MAX};
 use super::error::{Error, Refusal};
 use super::inbox::Home;
 use super::log::Level;
+use super::tags::{NETS_MAX, Tag};
 use crate::io::os::sys;
 use crate::io::{Affinity, Proactor, Setup, Visit};
 use parking_lot::Mutex;
@@ -50,7 +51,10 @@ impl Visit for Open {
         let roams = P::AFFINITY == Affinity::Shared && drive == Drive::Pool && base > 1;
         let common = if roams { Some(P::share(base)) } else { None };
         let common = common.transpose().map_err(|error| cannot_open(&error))?;
-        let core = Arc::new(Core::new(config, base, homes, P::SOCKETS_MAX, roams));
+        let tag = Tag::take().ok_or_else(|| {
+            Refusal::new(Error::Limit, format!("{NETS_MAX} nets live in this process"))
+        })?;
+        let core = Arc::new(Core::new(config, tag, base, homes, P::SOCKETS_MAX, roams));
         let threads = Arc::new(AtomicU32::new(0));
         let seat = |home: usize| -> io::Result<Arc<dyn Seat>> {
             let away = Arc::downgrade(&core);

@@ -2,7 +2,6 @@
 
 use super::Core;
 use super::callback::Callback;
-use super::config::WORKERS_MAX;
 use super::inbox::Command;
 use super::table::Slot;
 use crate::buf::{Release, Slice};
@@ -125,24 +124,17 @@ pub struct Queue {
     port: OnceLock<Mutex<Option<WaitPort>>>,
 }
 
-/// From one number of a queue's polls to the next: more than there are queues, and a power of two.
-const NUMBERS: u32 = 2 * WORKERS_MAX;
-
 /// What the polling thread has: events taken from the queue, in order. Those before `from` are
 /// gone, those up to `next` are the current batch, the others are still to be handed out.
 pub struct Poller {
     events: Vec<Event>,
     from: usize,
     next: usize,
-    /// The number of the last poll that handed something out: of this queue alone, since a
-    /// connection may come here with the number of another; never 0.
-    number: u32,
 }
 
 impl Queue {
     /// An empty queue.
     pub fn new(home: usize, bytes_max: u64) -> Queue {
-        let number = home as u32 + 1;
         Queue {
             home,
             bytes_max,
@@ -152,7 +144,7 @@ impl Queue {
             stalled: AtomicBool::new(false),
             waiter: AtomicUsize::new(NOBODY),
             callback: Callback::default(),
-            poller: Mutex::new(Poller { events: Vec::new(), from: 0, next: 0, number }),
+            poller: Mutex::new(Poller { events: Vec::new(), from: 0, next: 0 }),
             visit: Mutex::default(),
             gate: Mutex::new(false),
             opened: Condvar::new(),
@@ -236,6 +228,11 @@ impl Queue {
         for event in &mut poller.events[poller.from..poller.next] {
             match std::mem::replace(&mut event.notice, Notice::Gone) {
                 Notice::Message(data) | Notice::Datagram { data, .. } => release.add(data),
+                Notice::Opened(_) => {
+                    if let Some(slot) = core.table.slot(event.token) {
+                        slot.opened.store(false, Relaxed);
+                    }
+                }
                 Notice::Closed { .. } => core.conn_ended(event.token),
                 Notice::Moved { left: true, .. } => core.conn_left(event.token),
                 Notice::ListenerClosed { .. } => core.listener_ended(event.token),
@@ -261,7 +258,6 @@ impl Queue {
             }
             self.refill(poller);
         }
-        poller.number = poller.number.wrapping_add(NUMBERS);
         let (mut count, mut bytes) = (0, 0);
         let mut last: Option<(Token, Option<&Slot>)> = None;
         while count < cap
@@ -275,7 +271,7 @@ impl Queue {
             let mut user_data = 0;
             if let Some(slot) = slot {
                 user_data = slot.user_data.load(Acquire);
-                if slot.opened.load(Relaxed) == poller.number {
+                if slot.opened.load(Relaxed) {
                     break;
                 }
                 if slot.muted.load(Acquire) && !matches!(event.notice, Notice::Closed { .. }) {
@@ -293,7 +289,7 @@ impl Queue {
                     continue;
                 }
                 if matches!(event.notice, Notice::Opened(_)) {
-                    slot.opened.store(poller.number, Relaxed);
+                    slot.opened.store(true, Relaxed);
                 }
             }
             bytes += event.cost();

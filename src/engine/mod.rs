@@ -22,6 +22,7 @@ mod roam;
 mod sends;
 mod stop;
 mod table;
+mod tags;
 mod tend;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 use table::{Entry, Table};
+use tags::Tag;
 
 /// Calls are taken.
 const RUNNING: u8 = 0;
@@ -68,8 +70,6 @@ const OVER: u8 = 3;
 /// pool and free list. Calls of the host only try a baton, shutdown excepted.
 pub struct Core {
     config: Config,
-    /// In every handle, so that one of another net is recognised.
-    tag: u8,
     table: Table,
     queues: Box<[Queue]>,
     /// One for each worker there may be.
@@ -97,17 +97,16 @@ pub struct Core {
 impl Core {
     fn new(
         config: Config,
+        tag: Tag,
         base: usize,
         homes: usize,
         sockets_max: Option<u32>,
         roams: bool,
     ) -> Core {
-        static TAGS: AtomicU8 = AtomicU8::new(0);
         let queue = |home| Queue::new(home, config.queue_max_bytes);
         let pool = Pool::new(config.memory_max_bytes);
         Core {
-            tag: TAGS.fetch_add(1, Relaxed),
-            table: Table::new(config.connections_max),
+            table: Table::new(config.connections_max, tag),
             queues: (0..config.queues as usize).map(queue).collect(),
             homes: crew::homes(&pool, base, homes),
             base,

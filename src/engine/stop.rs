@@ -192,11 +192,11 @@ impl Net {
     /// The public handle of a connection.
     #[inline]
     pub fn conn_id(&self, token: Token) -> u64 {
-        Kind::Conn.handle(self.core.tag, token)
+        Kind::Conn.handle(self.core.table.tag(), token)
     }
 
     /// The public handle of a listener.
     pub fn listener_id(&self, token: Token) -> u64 {
-        Kind::Listener.handle(self.core.tag, token)
+        Kind::Listener.handle(self.core.table.tag(), token)
     }
 }

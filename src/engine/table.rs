@@ -3,6 +3,7 @@
 use super::config::Endpoint;
 use super::conn::{Conn, Listener, Origin};
 use super::port::Port;
+use super::tags::Tag;
 use crate::buf::{Lock, LockGuard};
 use crate::io::Token;
 use parking_lot::Mutex;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, OnceLock};
 
 const PAGE_SLOTS: usize = 256;
-const GENERATION_MAX: u32 = (1 << Token::GENERATION_BITS) - 1;
+const GENERATION_MAX: u32 = Token::GENERATION_MAX;
 
 /// What a slot holds, in place: most are connections, and none is to cost an allocation.
 #[allow(clippy::large_enum_variant, reason = "as said above")]
@@ -39,8 +40,9 @@ impl Entry {
 pub struct Slot {
     /// The generation of what is in it, or of what will be next. Changed under the lock.
     generation: AtomicU32,
-    /// The batch that carried its OPENED; a poll ends its array before another event of it.
-    pub opened: AtomicU32,
+    /// Its OPENED is in the batch that the host has: a poll ends its array before another event
+    /// of it.
+    pub opened: AtomicBool,
     /// The host's number, stamped on events.
     pub user_data: AtomicU64,
     /// The host closed it: of what is queued only CLOSED is still told.
@@ -59,6 +61,8 @@ pub struct Held<'a> {
 
 /// Slots in pages that never move; a page is made when its first slot is.
 pub struct Table {
+    /// In every handle, so that one of another net is recognised.
+    tag: Tag,
     pages: Box<[OnceLock<Box<[Slot]>>]>,
     free: Mutex<Free>,
     /// Of the last connection that was made by connect: the next one is mostly made alike.
@@ -72,13 +76,15 @@ struct Free {
     again: Vec<u32>,
     /// The first slot never used.
     fresh: u32,
+    /// The highest generation of any slot.
+    highest: u32,
 }
 
 impl Slot {
-    fn new() -> Slot {
+    fn new(first: u32) -> Slot {
         Slot {
-            generation: AtomicU32::new(1),
-            opened: AtomicU32::new(0),
+            generation: AtomicU32::new(first),
+            opened: AtomicBool::new(false),
             user_data: AtomicU64::new(0),
             muted: AtomicBool::new(false),
             entry: Lock::new(Entry::Free),
@@ -111,15 +117,22 @@ impl<'a> Held<'a> {
 
 impl Table {
     /// A table of at most `slots_max` slots.
-    pub fn new(slots_max: u32) -> Table {
+    pub fn new(slots_max: u32, tag: Tag) -> Table {
         let pages = (slots_max as usize).div_ceil(PAGE_SLOTS);
         Table {
             pages: (0..pages).map(|_| OnceLock::new()).collect(),
-            free: Mutex::new(Free { again: Vec::new(), fresh: 0 }),
+            free: Mutex::new(Free { again: Vec::new(), fresh: 0, highest: tag.first }),
             origin: Mutex::default(),
             slots_max,
             conns: AtomicU64::new(0),
+            tag,
         }
+    }
+
+    /// The net's, in every handle.
+    #[inline]
+    pub fn tag(&self) -> u16 {
+        self.tag.number
     }
 
     /// Connections in it.
@@ -151,11 +164,11 @@ impl Table {
             }
         };
         let page = self.pages[index as usize / PAGE_SLOTS]
-            .get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::new()).collect());
+            .get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::new(self.tag.first)).collect());
         let slot = &page[index as usize % PAGE_SLOTS];
         let mut place = slot.entry.lock();
         slot.user_data.store(user_data, Relaxed);
-        slot.opened.store(0, Relaxed);
+        slot.opened.store(false, Relaxed);
         slot.muted.store(false, Relaxed);
         self.conns.fetch_add(entry.is_conn(), Relaxed);
         *place = entry;
@@ -187,8 +200,10 @@ impl Table {
         drop(held);
         self.conns.fetch_sub(entry.is_conn(), Relaxed);
         drop(entry);
+        let mut free = self.free.lock();
+        free.highest = free.highest.max(next);
         if next < GENERATION_MAX {
-            self.free.lock().again.push(token.index() as u32);
+            free.again.push(token.index() as u32);
         }
     }
 
@@ -204,10 +219,20 @@ impl Table {
     }
 }
 
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.tag.give_back(self.free.get_mut().highest);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::conn::Listener;
+
+    fn table() -> Table {
+        Table::new(1, Tag::take().expect("few nets live"))
+    }
 
     fn entry() -> Entry {
         Entry::Listener(Listener::for_tests())
@@ -215,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_token_of_a_former_generation_finds_nothing() {
-        let table = Table::new(1);
+        let table = table();
         let first = table.insert(entry(), 7).expect("one slot");
         assert!(table.insert(entry(), 0).is_none(), "no second slot");
         assert_eq!(table.slot(first).map(|slot| slot.user_data.load(Relaxed)), Some(7));
@@ -228,7 +253,7 @@ mod tests {
 
     #[test]
     fn those_that_are_made_alike_share_their_origin() {
-        let table = Table::new(1);
+        let table = table();
         let slow = || {
             let mut endpoint = Endpoint::default();
             endpoint.limits.connect_timeout_ms = 1;
@@ -242,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_slot_whose_generations_are_used_up_is_retired() {
-        let table = Table::new(1);
+        let table = table();
         let first = table.insert(entry(), 0).expect("one slot");
         table.slot(first).expect("live").generation.store(GENERATION_MAX - 1, Relaxed);
         let last = Token::new(first.index() as u32, GENERATION_MAX - 1);

@@ -6,7 +6,7 @@ use socket2::{SockAddr, Socket};
 use std::io;
 
 /// Names a socket: slot index and generation, so that a late report of a former owner of the slot
-/// is recognised. Bits: generation 28 | index 24; the 12 above are free for a handle's kind and
+/// is recognised. Bits: generation 24 | index 24; the 16 above are free for a handle's kind and
 /// net, or a kernel's user data.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Token(pub u64);
@@ -15,7 +15,9 @@ impl Token {
     /// Bits of the slot index.
     pub const INDEX_BITS: u32 = 24;
     /// Bits of the generation.
-    pub const GENERATION_BITS: u32 = 28;
+    pub const GENERATION_BITS: u32 = 24;
+    /// No token has it: a slot in it is used up.
+    pub const GENERATION_MAX: u32 = (1 << Self::GENERATION_BITS) - 1;
 
     /// The token of a slot in its `generation`.
     pub fn new(index: u32, generation: u32) -> Token {
@@ -31,7 +33,7 @@ impl Token {
     /// The slot's generation.
     #[inline]
     pub fn generation(self) -> u32 {
-        (self.0 >> Self::INDEX_BITS) as u32 & ((1 << Self::GENERATION_BITS) - 1)
+        (self.0 >> Self::INDEX_BITS) as u32 & Self::GENERATION_MAX
     }
 }
 

@@ -14,8 +14,8 @@ use std::collections::HashSet;
 use std::sync::Barrier;
 
 suite! {
-    each: stale_after_its_batch, made_up, one_bit_wrong, of_another_net, of_another_kind,
-        closed_twice, closed_by_four_threads, reused_slots_never_reuse_handles;
+    each: stale_after_its_batch, made_up, one_bit_wrong, of_another_net, of_many_nets,
+        of_another_kind, closed_twice, closed_by_four_threads, reused_slots_never_reuse_handles;
 }
 
 /// What every call on a connection answers.
@@ -105,6 +105,29 @@ pub fn of_another_net(setup: Setup) {
     other.turn_over(&mut far, foreign);
     other.finish();
     host.turn_over(&mut peer, conn);
+    host.finish();
+}
+
+/// Rule 4: however many nets a process makes, one after the other, a handle is of one of them.
+pub fn of_many_nets(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let (mut peer, conn) = host.meet(door);
+    let mut former = Vec::new();
+    for _ in 0..260 {
+        let mut other = setup.host_with(|config| config.connections_max = 16);
+        let other_door = other.door("").listener;
+        assert_stale(&other.net, conn);
+        assert_eq!(other.net.listener_close(door.listener), ERR_STALE);
+        assert_eq!(host.net.listener_close(other_door), ERR_STALE);
+        for &listener in &former {
+            assert_eq!(other.net.listener_info(listener).err(), Some(ERR_STALE));
+        }
+        former.push(other_door);
+        other.finish();
+    }
+    host.turn_over(&mut peer, conn);
+    host.meet(door);
     host.finish();
 }
 
