@@ -1227,7 +1227,7 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
                                  uint64_t key);
 
 /// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
-/// one call at a time for each queue, no lock held that another call waits for. Each call is a
+/// one call at a time for each queue, no lock of the library held. Each call is a
 /// batch of its own, which ends when it returns; what waits already is given first. A poll of the
 /// queue answers ERR_BUSY meanwhile, and its worker is driven as in POOL, from then on for good.
 /// With `workers` 0 the calls come inside `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which
@@ -1246,7 +1246,8 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
 /// NULL:      `callback` may be NULL: the queue is polled again. `user` may be NULL.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a poller is inside);
-///            ERR_SHUTDOWN, not for NULL.
+///            ERR_SHUTDOWN, not for NULL; ERR_WOULD_DEADLOCK (the function that is to go waits,
+///            itself or through others, for the one that this thread is inside).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_set_callback(sockeye_net *net,
@@ -1391,14 +1392,17 @@ sockeye_status sockeye_address_format(const sockeye_address *address,
                                       size_t cap);
 
 /// Has lines of up to `level` told to `log`, on workers and on threads that call the library, one
-/// line or several at a time. When it returns, the function that was set before does not run and
-/// is never called again; from inside that function, when it returns. Sends, closes and facts may
-/// be asked for inside; shutdown and free answer ERR_WOULD_DEADLOCK there.
+/// line or several at a time, no lock of the library held. When it returns, the function that was
+/// set before does not run and is never called again; from inside that function, when it returns.
+/// Every call may be made inside, but for shutdown and free of this net, which answer
+/// ERR_WOULD_DEADLOCK there; of what happens to this net on a thread that is inside, nothing is
+/// told.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
 /// NULL:      `log` may be NULL: nothing is told any more. `user` may be NULL.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net, unknown level).
+/// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the function that
+///            is to go waits, itself or through others, for the one that this thread is inside).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_set_log(sockeye_net *net,

@@ -60,7 +60,7 @@ impl Receiver for Host {
 }
 
 /// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
-/// one call at a time for each queue, no lock held that another call waits for. Each call is a
+/// one call at a time for each queue, no lock of the library held. Each call is a
 /// batch of its own, which ends when it returns; what waits already is given first. A poll of the
 /// queue answers ERR_BUSY meanwhile, and its worker is driven as in POOL, from then on for good.
 /// With `workers` 0 the calls come inside `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which
@@ -79,7 +79,8 @@ impl Receiver for Host {
 /// NULL:      `callback` may be NULL: the queue is polled again. `user` may be NULL.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a poller is inside);
-///            ERR_SHUTDOWN, not for NULL.
+///            ERR_SHUTDOWN, not for NULL; ERR_WOULD_DEADLOCK (the function that is to go waits,
+///            itself or through others, for the one that this thread is inside).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_set_callback(

@@ -5,6 +5,7 @@ use super::net::sockeye_net;
 use super::status::sockeye_status;
 use crate::engine::{Error, Level, Sink};
 use std::ffi::{CString, c_char, c_void};
+use std::sync::Arc;
 
 /// How much a line of the log matters.
 #[repr(C)]
@@ -39,14 +40,17 @@ unsafe impl Send for User {}
 unsafe impl Sync for User {}
 
 /// Has lines of up to `level` told to `log`, on workers and on threads that call the library, one
-/// line or several at a time. When it returns, the function that was set before does not run and
-/// is never called again; from inside that function, when it returns. Sends, closes and facts may
-/// be asked for inside; shutdown and free answer ERR_WOULD_DEADLOCK there.
+/// line or several at a time, no lock of the library held. When it returns, the function that was
+/// set before does not run and is never called again; from inside that function, when it returns.
+/// Every call may be made inside, but for shutdown and free of this net, which answer
+/// ERR_WOULD_DEADLOCK there; of what happens to this net on a thread that is inside, nothing is
+/// told.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
 /// NULL:      `log` may be NULL: nothing is told any more. `user` may be NULL.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net, unknown level).
+/// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the function that
+///            is to go waits, itself or through others, for the one that this thread is inside).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_set_log(
@@ -66,7 +70,7 @@ pub unsafe extern "C" fn sockeye_set_log(
         }
         let user = User(user);
         let sink = log.map(|log| -> Sink {
-            Box::new(move |level, words| {
+            Arc::new(move |level, words| {
                 let user = &user;
                 let mut bytes = words.into_bytes();
                 bytes.retain(|&byte| byte != 0);
@@ -75,7 +79,6 @@ pub unsafe extern "C" fn sockeye_set_log(
                 unsafe { log(user.0, level as u32, text.as_ptr()) };
             })
         });
-        net.set_log(sink, level);
-        0
+        boundary::answer(net.set_log(sink, level))
     })
 }

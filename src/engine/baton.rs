@@ -175,9 +175,22 @@ impl<P: Proactor> Chair<P> {
         let hurried =
             || (self.asked.load(SeqCst) && self.lends()) || self.core.has_ended() || queue.calls();
         let happened = self.turn(held, looks, hurried)?;
-        queue.call(&self.core);
+        self.call_out(held, queue);
         // Asked anew: a deadline may have begun in this turn.
         Some(looks.filter(|_| !happened).and_then(|_| self.may_rest(held)))
+    }
+
+    /// Calls the host's functions for what the turn brought, with the baton down.
+    fn call_out(&self, held: &mut Held<'_, P>, queue: &Queue) {
+        if !queue.calls() && !self.core.log.waits() {
+            return;
+        }
+        MutexGuard::unlocked(held, || {
+            queue.call(&self.core);
+            self.core.log.tell_later();
+        });
+        // A host may have turned it meanwhile.
+        self.core.homes[self.home].owner.store(0, SeqCst);
     }
 
     fn may_rest(&self, held: &Held<'_, P>) -> Option<Duration> {
@@ -219,7 +232,7 @@ impl<P: Proactor> Chair<P> {
             }
         }));
         self.core.panicked.store(true, SeqCst);
-        self.core.log.tell(Level::Error, || format!("worker {} had a fault", self.home));
+        self.core.log.note(Level::Error, || format!("worker {} had a fault", self.home));
         Desk::gone(&self.core, Some(self.home), Cause::Internal);
         self.core.everybody_stops();
         false
@@ -324,6 +337,7 @@ impl<P: Proactor> Chair<P> {
             if owner != RESTING && self.until.load(SeqCst) > core.nanos() {
                 self.look(&mut held);
                 self.lay_down(held, owner, None);
+                core.log.tell_later();
                 continue;
             }
             while self.lends()
@@ -406,7 +420,7 @@ impl<P: Proactor> Seat for Chair<P> {
             };
             let turned = self.turn(&mut held, timeout, hurried);
             let over = timeout == Some(Duration::ZERO) || turned.is_none() || !self.lends();
-            if over || queue.is_ready() {
+            if over || queue.is_ready() || self.core.log.waits() {
                 break;
             }
         }
@@ -492,6 +506,7 @@ impl<P: Proactor> Seat for Chair<P> {
         }
         // What its last turns told, or its fault.
         self.queue().call(&self.core);
+        self.core.log.tell_later();
     }
     fn open(&self) -> io::Result<()> {
         let proactor = P::open(&self.setup, &self.shared)?;

@@ -1,18 +1,18 @@
 //! Callbacks: a queue whose events are not polled but given to a function of the host's.
 //!
 //! A worker's thread calls it at the end of its turn, with what it and others have published;
-//! without worker threads the poll does. Nothing else keeps host calls out meanwhile: the
-//! receiver's own lock is held, which only `set_callback` waits for, and the baton of the
-//! worker's thread, which no call of the host waits for. What is published while a receiver runs
-//! is looked at by who ran it: it looks once more after it has let go of the lock.
+//! without worker threads the poll does. No lock is held meanwhile: whoever calls has taken the
+//! receiver out of its place, and the hook keeps others from it. What is published while a
+//! receiver runs is looked at by who ran it: it looks once more after it has put it back.
 
 use super::Core;
 use super::error::Error;
 use super::events::{CALLED, Handed, NOBODY, Poller, Queue};
-use super::inbox::me;
+use super::hook::{Hook, Inside};
 use super::net::Net;
 use parking_lot::{Mutex, MutexGuard};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::time::Duration;
 
 /// What takes a queue's events in place of polls.
@@ -28,37 +28,75 @@ pub trait Receiver: Send {
 /// The callback of one queue.
 #[derive(Default)]
 pub struct Callback {
-    /// Locked while it runs, so that there is one at a time, and who takes it away waits.
+    /// Empty also while somebody has taken it, who is inside the hook.
     receiver: Mutex<Option<Box<dyn Receiver>>>,
+    /// The thread that calls it, or changes it: one at a time.
+    hook: Arc<Hook>,
     /// True exactly when there is one, told without the lock.
     set: AtomicBool,
     /// Threads that are about to change it; nobody calls it before they have.
     wanted: AtomicUsize,
     /// Set from inside it: takes its place when that returns.
     next: Mutex<Option<Option<Box<dyn Receiver>>>>,
-    /// The thread that is inside, as `me` has it; 0: none.
-    caller: AtomicU64,
+}
+
+/// A receiver out of its place; nobody else calls or changes it before this is dropped.
+struct Taken<'a> {
+    callback: &'a Callback,
+    receiver: Option<Box<dyn Receiver>>,
+    /// Last: others come when the receiver is back.
+    _inside: Inside<'a>,
 }
 
 impl Callback {
     /// Whether this thread is inside it.
     pub fn is_inside(&self) -> bool {
-        self.caller.load(SeqCst) == me()
+        self.hook.is_inside()
     }
 
-    fn put(&self, place: &mut Option<Box<dyn Receiver>>, receiver: Option<Box<dyn Receiver>>) {
-        self.set.store(receiver.is_some(), SeqCst);
-        *place = receiver;
+    /// Who is inside it.
+    pub fn hook(&self) -> &Arc<Hook> {
+        &self.hook
     }
 
     /// Whether somebody calls or changes it, who looks at the queue afterwards.
     fn is_taken(&self) -> bool {
-        self.wanted.load(SeqCst) > 0 || self.receiver.is_locked()
+        self.wanted.load(SeqCst) > 0 || self.hook.is_busy()
     }
 
-    /// Whether any thread is.
+    /// Whether any thread is inside.
     pub fn runs(&self) -> bool {
-        self.caller.load(SeqCst) != 0
+        self.hook.is_busy()
+    }
+
+    /// Takes the receiver. None: another thread has it.
+    fn take(&self) -> Option<Taken<'_>> {
+        let inside = self.hook.enter_alone()?;
+        let receiver = self.receiver.lock().take();
+        Some(Taken { callback: self, receiver, _inside: inside })
+    }
+
+    /// Takes the receiver when it has returned.
+    fn take_back(&self) -> Result<Taken<'_>, Error> {
+        loop {
+            match self.take() {
+                Some(taken) => return Ok(taken),
+                None => self.hook.wait()?,
+            }
+        }
+    }
+}
+
+impl Taken<'_> {
+    fn put(&mut self, receiver: Option<Box<dyn Receiver>>) {
+        self.callback.set.store(receiver.is_some(), SeqCst);
+        self.receiver = receiver;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *self.callback.receiver.lock() = self.receiver.take();
     }
 }
 
@@ -85,12 +123,12 @@ impl Queue {
         if self.waiter.load(SeqCst) != CALLED || self.callback.is_taken() {
             return;
         }
-        let Some(mut receiver) = self.callback.receiver.try_lock() else { return };
+        let Some(mut taken) = self.callback.take() else { return };
         let mut poller = self.poller.lock();
-        self.give(core, &mut receiver, &mut poller);
+        self.give(core, &mut taken, &mut poller);
         drop(poller);
-        drop(receiver);
-        // Whoever published in between may have found it locked.
+        drop(taken);
+        // Whoever published in between may have found it taken.
         if self.calls() {
             core.homes[self.home].wake();
         }
@@ -100,27 +138,25 @@ impl Queue {
     fn give(
         &self,
         core: &Core,
-        receiver: &mut Option<Box<dyn Receiver>>,
+        taken: &mut Taken<'_>,
         poller: &mut MutexGuard<'_, Poller>,
     ) -> usize {
         let mut told = 0;
-        while let Some(it) = receiver {
+        while let Some(it) = &mut taken.receiver {
             let room = it.room();
             let count = self.hand_out(core, poller, room, |at, handed| it.put(at, handed));
             if count == 0 {
                 break;
             }
             told += count;
-            self.callback.caller.store(me(), SeqCst);
-            MutexGuard::unlocked(poller, || it.call(count));
-            self.callback.caller.store(0, SeqCst);
+            Queue::step_out(poller, || it.call(count));
             self.end_batch(core, poller);
             let next = self.callback.next.lock().take();
             if let Some(next) = next {
                 if next.is_none() {
                     self.waiter.store(NOBODY, SeqCst);
                 }
-                self.callback.put(receiver, next);
+                taken.put(next);
             }
             if poller.pending() == 0 || self.callback.wanted.load(SeqCst) > 0 {
                 break;
@@ -132,15 +168,16 @@ impl Queue {
 
     /// A net has ended: its callback is given what is left, and is gone.
     pub(super) fn last_call(&self, core: &Core) {
-        let mut receiver = self.callback.receiver.lock();
-        if receiver.is_none() {
+        // Who is inside may wait for this thread; he is given what is left himself.
+        let Ok(mut taken) = self.callback.take_back() else { return };
+        if taken.receiver.is_none() {
             // Polls go on, and find nobody in their way.
             return;
         }
         // A poll that is inside gives it what is left, and ends.
         if let Some(mut poller) = self.enter() {
-            while self.give(core, &mut receiver, &mut poller) > 0 {}
-            self.callback.put(&mut receiver, None);
+            while self.give(core, &mut taken, &mut poller) > 0 {}
+            taken.put(None);
         }
         let _ = self.waiter.compare_exchange(CALLED, NOBODY, SeqCst, SeqCst);
     }
@@ -178,17 +215,18 @@ impl Net {
         receiver: Option<Box<dyn Receiver>>,
     ) -> Result<(), Error> {
         let (core, callback) = (&*self.core, &queue.callback);
-        let mut place = callback.receiver.lock();
+        let mut taken = callback.take_back()?;
         if receiver.is_none() {
             let _ = queue.waiter.compare_exchange(CALLED, NOBODY, SeqCst, SeqCst);
-            callback.put(&mut place, None);
+            taken.put(None);
             return Ok(());
         }
         let mut poller = queue.enter().ok_or(Error::Busy)?;
         queue.end_batch(core, &mut poller);
         queue.put_back(&mut poller);
-        callback.put(&mut place, receiver);
+        taken.put(receiver);
         drop(poller);
+        drop(taken);
         if core.calls_in_poll() {
             return Ok(());
         }
@@ -216,9 +254,9 @@ impl Net {
         }
         let mut poller = queue.enter().ok_or(Error::Busy)?;
         self.poll_with(queue, &mut poller, usize::MAX, timeout, |poller| {
-            let mut receiver = queue.callback.receiver.try_lock()?;
-            let _set = receiver.as_ref()?;
-            Some(queue.give(core, &mut receiver, poller))
+            let mut taken = queue.callback.take()?;
+            let _set = taken.receiver.as_ref()?;
+            Some(queue.give(core, &mut taken, poller))
         })
     }
 }

@@ -65,10 +65,21 @@ impl Net {
     pub fn listen(
         &self,
         url: &str,
+        endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let opened = self.open_listener(url, endpoint, out);
+        self.core.log.tell_later();
+        opened
+    }
+
+    fn open_listener(
+        &self,
+        url: &str,
         mut endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let opening = self.opening.read();
+        let _opening = self.opening.read();
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
         endpoint.check(self.core.queues.len() as u32, place.is_of_datagrams())?;
@@ -93,8 +104,7 @@ impl Net {
         origin.set_listener(token);
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
-        drop(opening);
-        self.core.log.tell(Level::Info, || format!("listening on {bound}"));
+        self.core.log.note(Level::Info, || format!("listening on {bound}"));
         Ok(())
     }
 
@@ -118,6 +128,17 @@ impl Net {
 
     /// Begins a connection; `out` is given its handle before any worker hears of it.
     pub fn connect(
+        &self,
+        url: &str,
+        endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let begun = self.begin_conn(url, endpoint, out);
+        self.core.log.tell_later();
+        begun
+    }
+
+    fn begin_conn(
         &self,
         url: &str,
         mut endpoint: Endpoint,

@@ -158,7 +158,7 @@ impl Crew {
             }
             Err(error) => {
                 let words = || format!("a worker more cannot be had: {error}");
-                core.log.tell(Level::Warning, words);
+                core.log.note(Level::Warning, words);
                 None
             }
         }

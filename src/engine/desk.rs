@@ -310,7 +310,7 @@ impl Desk {
             core.handed_told(token);
         }
         if let Some(words) = self.words.take() {
-            core.log.tell(Level::Warning, || words);
+            core.log.note(Level::Warning, || words);
         }
     }
 }

@@ -130,6 +130,8 @@ pub struct Poller {
     events: Vec<Event>,
     from: usize,
     next: usize,
+    /// Its thread is inside a function of the host's: the lock is down, and still nobody comes in.
+    away: bool,
 }
 
 impl Queue {
@@ -144,7 +146,7 @@ impl Queue {
             stalled: AtomicBool::new(false),
             waiter: AtomicUsize::new(NOBODY),
             callback: Callback::default(),
-            poller: Mutex::new(Poller { events: Vec::new(), from: 0, next: 0 }),
+            poller: Mutex::new(Poller { events: Vec::new(), from: 0, next: 0, away: false }),
             visit: Mutex::default(),
             gate: Mutex::new(false),
             opened: Condvar::new(),
@@ -156,10 +158,18 @@ impl Queue {
     /// Makes the calling thread the poller. None: another thread is inside.
     pub fn enter(&self) -> Option<MutexGuard<'_, Poller>> {
         // Whoever only visits is out soon.
-        self.poller.try_lock().or_else(|| {
+        let poller = self.poller.try_lock().or_else(|| {
             let _visit = self.visit.lock();
             self.poller.try_lock()
-        })
+        });
+        poller.filter(|poller| !poller.away)
+    }
+
+    /// Calls a function of the host's from the middle of a poll, without the lock.
+    pub fn step_out(poller: &mut MutexGuard<'_, Poller>, call: impl FnOnce()) {
+        poller.away = true;
+        MutexGuard::unlocked(poller, call);
+        poller.away = false;
     }
 
     /// Looks at what the poller has, behind other visitors. None: a poller is inside.

@@ -12,6 +12,7 @@ mod doors;
 mod error;
 mod events;
 mod facts;
+mod hook;
 mod inbox;
 mod log;
 mod moves;

@@ -5,6 +5,7 @@ use super::config::{Config, Drive};
 use super::crew::{Crew, Open};
 use super::error::{Error, Refusal};
 use super::events::{Event, Handed, LOOKING, NOBODY, Notice, PARKED, Poller, Queue};
+use super::hook::Hook;
 use super::{Core, RUNNING};
 use crate::io::os::sys::{self, WaitPort};
 use crate::io::{Affinity, Model, Token, model};
@@ -23,6 +24,8 @@ pub struct Net {
     pub(super) drive: (Drive, &'static str),
     pub(super) next_listener: AtomicUsize,
     pub(super) stopped: Mutex<Option<Result<(), Error>>>,
+    /// The thread that ends the net.
+    pub(super) ending: Arc<Hook>,
     /// Shared while something is opened or posted: a shutdown waits for it, so that all of it is
     /// told before the end is.
     pub(super) opening: RwLock<()>,
@@ -89,6 +92,7 @@ impl Net {
             drive,
             next_listener: AtomicUsize::new(0),
             stopped: Mutex::new(None),
+            ending: Arc::default(),
             opening: RwLock::new(()),
             forks: sys::forks(),
             _running: running,
@@ -169,6 +173,9 @@ impl Net {
         loop {
             // Asked before the queue: what is there when it is over is all there will be.
             let over = core.is_over();
+            if core.log.waits() {
+                Queue::step_out(poller, || core.log.tell_later());
+            }
             let Some(count) = give(poller) else { return Ok(0) };
             if count > 0 {
                 return Ok(count);
@@ -300,6 +307,7 @@ impl Net {
                 home.wake();
             }
         }
+        core.log.tell_later();
         Ok(())
     }
 
@@ -360,13 +368,18 @@ impl Net {
     }
 
     /// Has lines of up to `level` told to the host.
-    pub fn set_log(&self, sink: Option<super::Sink>, level: u32) {
-        self.core.log.set(sink, level);
+    pub fn set_log(&self, sink: Option<super::Sink>, level: u32) -> Result<(), Error> {
+        self.core.log.set(sink, level)
+    }
+
+    /// Whether this thread is inside a callback or the log function of this net.
+    pub(super) fn is_inside(&self) -> bool {
+        self.core.log.hook().is_inside() || self.core.inside_callback()
     }
 
     /// Whether no poller is inside; from then on none comes in.
     pub fn retire(&self) -> Result<(), Error> {
-        if super::log::inside() || self.core.inside_callback() {
+        if self.is_inside() {
             return Err(Error::WouldDeadlock);
         }
         if self.core.queues.iter().any(|queue| queue.callback.runs()) {

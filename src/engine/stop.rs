@@ -138,14 +138,21 @@ impl Desk {
 impl Net {
     /// Ends the net; see the C ABI's `sockeye_shutdown`.
     pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
-        if super::log::inside() || self.core.inside_callback() {
+        if self.is_inside() {
             return Err(Error::WouldDeadlock);
         }
-        let mut stopped = self.stopped.lock();
-        if let Some(answer) = *stopped {
+        let core = &*self.core;
+        let _ending = loop {
+            match self.ending.enter_alone() {
+                Some(ending) => break ending,
+                None => self.ending.wait()?,
+            }
+        };
+        if let Some(answer) = *self.stopped.lock() {
             return answer;
         }
-        let core = &*self.core;
+        let called = core.queues.iter().map(|queue| queue.callback.hook());
+        let waiting = super::hook::waiting(called.chain([core.log.hook()]))?;
         let until = Instant::now() + timeout;
         let opening = self.opening.write();
         core.state.store(STOPPING, SeqCst);
@@ -166,12 +173,13 @@ impl Net {
         }
         let faulty = self.crew.end() || core.panicked.load(SeqCst);
         Desk::gone(core, None, Cause::Shutdown);
+        drop(waiting);
         core.queues.iter().for_each(|queue| queue.last_call(core));
         core.state.store(OVER, SeqCst);
         core.queues.iter().for_each(super::events::Queue::unpark);
         let answer = if faulty { Err(Error::Panic) } else { Ok(()) };
-        *stopped = Some(answer);
-        drop(stopped);
+        *self.stopped.lock() = Some(answer);
+        core.log.tell_later();
         core.log.tell(Level::Info, || "the net is shut down".into());
         answer
     }

@@ -68,7 +68,7 @@ impl Net {
         let token = self.core.insert(entry, user_data, home).ok_or_else(full)?;
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
-        self.core.log.tell(Level::Info, || format!("receiving datagrams on {bound}"));
+        self.core.log.note(Level::Info, || format!("receiving datagrams on {bound}"));
         Ok(())
     }
 
