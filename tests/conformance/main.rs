@@ -11,6 +11,7 @@ mod bounds;
 mod buffers;
 mod bulk;
 mod callbacks;
+mod circles;
 mod close;
 mod connect;
 mod datagram_ends;
