@@ -96,7 +96,7 @@ pub unsafe extern "C" fn sockeye_event_hold(
             0 => net.token(event.listener.id, Kind::Listener),
             id => net.token(id, Kind::Conn),
         };
-        let held = token.and_then(|token| net.hold(token, event.reserved, event.data));
+        let held = token.and_then(|token| net.hold(token, event.code, event.data));
         match held {
             Ok(slice) => {
                 let len = slice.len() as u32;

@@ -18,7 +18,8 @@ pub struct sockeye_conn {
 #[repr(C)]
 pub enum sockeye_close_how {
     /// Sends what waits, ends the write side, reads and discards until the peer ends its own or
-    /// `linger_ms` is over, then resets: the peer gets the last message even with unread input.
+    /// `linger_ms` is over: the peer gets the last message even with unread input. What the system
+    /// has taken by then still arrives; if something was not taken, the peer sees a reset.
     SOCKEYE_CLOSE_GRACEFUL = 0,
     /// Resets at once; what waits is lost and counted in CLOSED's `detail`.
     SOCKEYE_CLOSE_RESET = 1,

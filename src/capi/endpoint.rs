@@ -101,7 +101,8 @@ pub struct sockeye_endpoint {
     pub frame_timeout_ms: u32,
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     pub send_timeout_ms: u32,
-    /// Time for a graceful close; 0: what the system does not take at once is lost. Default 2000.
+    /// Time for a graceful close; 0: what the system does not take at once is lost, what it took
+    /// arrives. Default 2000.
     pub linger_ms: u32,
     /// Connections the system may hold before they are accepted. Default 1024.
     pub backlog: u32,
@@ -113,8 +114,13 @@ pub struct sockeye_endpoint {
     pub recv_buffer_bytes: u32,
     /// SO_SNDBUF; 0: the system's own. Default 0.
     pub send_buffer_bytes: u32,
+    /// 1: a peer that ends its side is told as ENDED, and the connection stays until the host
+    /// closes it. The timeouts that wait for the peer's bytes stop then, `send_timeout_ms` goes on;
+    /// a reset behind it is told by the next send. A frame that did not come whole ends the
+    /// connection all the same (TRUNCATED). Default 0: the peer's end is told as CLOSED.
+    pub half_open: u32,
     /// Must be 0.
-    pub reserved: [u32; 8],
+    pub reserved: [u32; 7],
 }
 
 /// A listener of one net. `{0}` is none.
@@ -168,7 +174,8 @@ impl Default for sockeye_endpoint {
             keepalive_s: socket.keepalive_s,
             recv_buffer_bytes: socket.recv_buffer_bytes,
             send_buffer_bytes: socket.send_buffer_bytes,
-            reserved: [0; 8],
+            half_open: u32::from(limits.half_open),
+            reserved: [0; 7],
         }
     }
 }
@@ -202,7 +209,7 @@ impl sockeye_framing {
 
 impl sockeye_endpoint {
     fn parse(&self) -> Result<engine::Endpoint, String> {
-        if self.reserved != [0; 8] {
+        if self.reserved != [0; 7] {
             return Err("endpoint.reserved must be 0".into());
         }
         Ok(engine::Endpoint {
@@ -225,6 +232,7 @@ impl sockeye_endpoint {
                 frame_timeout_ms: self.frame_timeout_ms,
                 send_timeout_ms: self.send_timeout_ms,
                 linger_ms: self.linger_ms,
+                half_open: flag("half_open", self.half_open)?,
             },
             socket: engine::SocketOptions {
                 backlog: self.backlog,

@@ -27,12 +27,17 @@ pub enum sockeye_event_kind {
     /// one. `detail`: the other queue.
     SOCKEYE_EVENT_MOVED = 5,
     /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
-    /// not known to be handed to the system: what is under way counts, so never too few.
+    /// not known to be handed to the system: what is under way counts, so never too few. Where it
+    /// is not 0, the peer sees a reset, whatever the cause. `code`: with TRUNCATED, bytes of the
+    /// frame that did not come whole.
     SOCKEYE_EVENT_CLOSED = 6,
     /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
     SOCKEYE_EVENT_LISTENER_CLOSED = 7,
     /// From `sockeye_post`: `detail` and `user_data` are the poster's.
     SOCKEYE_EVENT_POSTED = 8,
+    /// The peer ended its side of a connection whose endpoint says `half_open`: nothing more comes
+    /// but CLOSED, and sends go on. Once, behind all that it sent.
+    SOCKEYE_EVENT_ENDED = 9,
 }
 
 /// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`, and the rest is lost.
@@ -64,8 +69,8 @@ pub struct sockeye_event {
     pub detail: u64,
     /// As the kind says.
     pub flags: u32,
-    /// The library's own.
-    pub reserved: u32,
+    /// As the kind says. MESSAGE and DATAGRAM: the library's own.
+    pub code: u32,
 }
 
 const _: () = assert!(size_of::<sockeye_event>() == 64);
@@ -81,7 +86,7 @@ pub(super) const NO_EVENT: sockeye_event = sockeye_event {
     os_error: 0,
     detail: 0,
     flags: 0,
-    reserved: 0,
+    code: 0,
 };
 
 /// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns at the
@@ -171,8 +176,7 @@ unsafe fn poll(
 #[inline]
 pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
     let event = handed.event;
-    let (user_data, reserved) = (handed.user_data, handed.position);
-    let mut out = sockeye_event { user_data, reserved, ..NO_EVENT };
+    let mut out = sockeye_event { user_data: handed.user_data, ..NO_EVENT };
     let conn = || sockeye_conn { id: net.conn_id(event.token) };
     match &event.notice {
         Notice::Message(data) => {
@@ -180,6 +184,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.conn = conn();
             out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
             out.data_len = data.len() as u32;
+            out.code = handed.position;
         }
         Notice::Opened(listener) => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_OPENED as u32;
@@ -195,6 +200,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             let payload = &data[ADDRESS_BYTES..];
             out.data = payload.as_ptr();
             out.data_len = payload.len() as u32;
+            out.code = handed.position;
             out.flags = if *truncated { SOCKEYE_FLAG_TRUNCATED } else { 0 };
         }
         Notice::Writable { refused, listener } => {
@@ -210,12 +216,13 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.conn = conn();
             out.detail = u64::from(*queue);
         }
-        Notice::Closed { cause, os_error, unsent } => {
+        Notice::Closed { cause, os_error, unsent, code } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_CLOSED as u32;
             out.conn = conn();
             out.cause = *cause as i32;
             out.os_error = *os_error;
             out.detail = u64::from(*unsent);
+            out.code = *code;
         }
         Notice::ListenerClosed { cause, os_error } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_LISTENER_CLOSED as u32;
@@ -227,6 +234,10 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_POSTED as u32;
             out.detail = *detail;
             out.user_data = *user_data;
+        }
+        Notice::Ended => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_ENDED as u32;
+            out.conn = conn();
         }
         Notice::Gone => {}
     }

@@ -55,7 +55,9 @@ pub unsafe extern "C" fn sockeye_init(
 }
 
 /// Ends a net: stops its listeners, drains the outboxes for up to `timeout_ms` (negative: 0),
-/// resets what is left and joins every thread. Afterwards polls give what is queued and one
+/// resets what is left and joins every thread. It returns as soon as all is sent and, where the
+/// system tells, acknowledged by the peers' systems (Linux); it does not wait for peers to end
+/// their side. Afterwards polls give what is queued and one
 /// CLOSED (SHUTDOWN) for each live connection, then ERR_SHUTDOWN. Calling it again is fine;
 /// concurrent callers all wait for the same end.
 ///

@@ -57,7 +57,8 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_PEER = 1,
     /// The connection was reset (RST), or broke with the system's error in `os_error`.
     SOCKEYE_CAUSE_RESET = 2,
-    /// Connect: nobody listens there.
+    /// Connect: nobody listens there, or nobody can: no address of this machine is like that one,
+    /// or it is the connection's own.
     SOCKEYE_CAUSE_REFUSED = 3,
     /// Connect: no way to that host or network.
     SOCKEYE_CAUSE_UNREACHABLE = 4,
@@ -73,7 +74,8 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_TIMEOUT_FRAME = 9,
     /// Nothing of the outbox could be sent for `send_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_SEND = 10,
-    /// A graceful close did not end within `linger_ms`.
+    /// A graceful close did not end within `linger_ms`: what was taken and not sent is lost, which
+    /// the peer sees as a reset, or it did not end its side.
     SOCKEYE_CAUSE_TIMEOUT_LINGER = 11,
     /// A frame over `frame_max_bytes`.
     SOCKEYE_CAUSE_LIMIT_FRAME = 12,
@@ -83,7 +85,7 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
     /// `connections_max` is reached.
     SOCKEYE_CAUSE_LIMIT_CONNECTIONS = 15,
-    /// The process has no descriptors left.
+    /// The process has no descriptors left, or the system no port to connect from.
     SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
     /// The model cannot watch another socket.
     SOCKEYE_CAUSE_LIMIT_MODEL = 17,
@@ -95,6 +97,8 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_SHUTDOWN = 20,
     /// A fault inside the library.
     SOCKEYE_CAUSE_INTERNAL = 21,
+    /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
+    SOCKEYE_CAUSE_TRUNCATED = 22,
 }
 
 const _: () = {
@@ -125,7 +129,7 @@ const STATUS_TEXTS: [&std::ffi::CStr; 16] = [
     c"permission denied",
 ];
 
-const CAUSE_TEXTS: [&std::ffi::CStr; 22] = [
+const CAUSE_TEXTS: [&std::ffi::CStr; 23] = [
     c"none",
     c"closed by the peer",
     c"connection reset",
@@ -148,6 +152,7 @@ const CAUSE_TEXTS: [&std::ffi::CStr; 22] = [
     c"closed by the host",
     c"shut down",
     c"internal fault",
+    c"closed by the peer within a frame",
 ];
 
 fn text(texts: &[&'static std::ffi::CStr], index: Option<usize>) -> *const c_char {

@@ -18,8 +18,9 @@
 use super::Core;
 use super::desk::Desk;
 use super::events::{NOBODY, PARKED, Queue, TURNING};
-use super::inbox::{OFFERED, RESTING, me};
+use super::inbox::{Command, OFFERED, RESTING, me};
 use super::log::Level;
+use super::stop::LOOK;
 use super::worker::Worker;
 use crate::io::{Affinity, Proactor, Setup};
 use crate::session::Cause;
@@ -480,16 +481,23 @@ impl<P: Proactor> Seat for Chair<P> {
             }
             return;
         }
+        let mut look = Instant::now() + LOOK;
         loop {
             // Before the wait: it may take what has to be closed, and be all.
             self.send_out(&mut held);
-            let left = until.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            let left = until.saturating_duration_since(now);
             let rests = held.as_ref().is_none_or(Worker::at_rest);
             let done = home.population() == 0 && rests;
             // What completed in it is still to be looked at.
-            let wait = if rests { left } else { Duration::ZERO };
+            let wait =
+                if rests { left.min(look.saturating_duration_since(now)) } else { Duration::ZERO };
             if done || left.is_zero() || self.turn(&mut held, Some(wait), || false).is_none() {
                 break;
+            }
+            if look <= Instant::now() {
+                look = Instant::now() + LOOK;
+                home.post(Command::Look);
             }
         }
         self.last_turns(&mut held);

@@ -10,10 +10,12 @@ use peer::{Link, Peer};
 
 use super::moves::Moving;
 use crate::io::os::local::{self, Credentials, SocketFile};
-use crate::io::{Lane, Token};
+use crate::io::os::sys;
+use crate::io::{Lane, Role, Token};
 use crate::session::{Cause, Millis, Moment, Session};
 use socket2::{SockAddr, Socket};
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -49,6 +51,25 @@ pub enum End {
     Graceful,
     /// As soon as the model has let go of it.
     Abrupt,
+}
+
+/// The peer's end of the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Eof {
+    No,
+    Received,
+    /// Received, and told as an event of its own (`half_open`).
+    Told,
+}
+
+/// Our end of the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fin {
+    No,
+    Sent,
+    /// Sent, and a shutdown waits until the peer's system acknowledges it: it stands on its
+    /// worker's list of those.
+    Awaited,
 }
 
 /// A connection. Two facts let its slot go: *joined* (the model and the socket are gone) and
@@ -96,10 +117,10 @@ pub struct Conn {
     pub paused: bool,
     /// It stands on its worker's list of those that wait for the queue to be drained.
     pub stalled: bool,
-    /// The peer's end was received.
-    pub eof: bool,
-    /// Our end was sent.
-    pub fin_sent: bool,
+    /// Whether the peer's end was received.
+    pub eof: Eof,
+    /// Whether our end was sent.
+    pub fin: Fin,
     /// The host knows it: it called connect, or OPENED was emitted. Only then is CLOSED.
     pub announced: bool,
     /// It was accepted by another worker, whose listener counts it until it is told.
@@ -127,6 +148,8 @@ struct More {
     /// A failure to be told when what was received before it is told: after a resume, or when
     /// reading comes to its end.
     broken: Option<(Cause, i32)>,
+    /// What the addresses that were tried told, as far as that is known.
+    failure: Option<(Cause, i32)>,
     /// Why it ends, as the system has it.
     os_error: i32,
     /// Bytes taken and given up.
@@ -170,8 +193,8 @@ impl Conn {
             dirty: false,
             paused: false,
             stalled: false,
-            eof: false,
-            fin_sent: false,
+            eof: Eof::No,
+            fin: Fin::No,
             announced: false,
             handed: false,
             redial: false,
@@ -190,6 +213,11 @@ impl Conn {
     #[inline]
     pub fn is_sending(&self) -> bool {
         self.phase == Phase::Open && self.lanes[Lane::Out as usize] == LaneState::InFlight
+    }
+
+    /// What its socket is to the model once it is connected.
+    pub fn role(&self) -> Role {
+        if self.peer().is_some() { Role::Stream } else { Role::Local }
     }
 
     /// Ends it as soon as the model lets go, unless that is so already.
@@ -263,6 +291,32 @@ impl Conn {
         self.more().addresses = addresses.into_iter().collect();
     }
 
+    /// Why an address could not be connected to. One that tells of the peer counts for more than
+    /// one that does not, and the last of them for most.
+    pub fn note_failure(&mut self, failure: (Cause, i32), tells: bool) {
+        if tells || self.failure().is_none() {
+            self.more().failure = Some(failure);
+        }
+    }
+
+    /// Why it could not be connected.
+    pub fn failure(&self) -> Option<(Cause, i32)> {
+        self.more.as_ref()?.failure
+    }
+
+    /// Fails where its socket was connected to itself: TCP lets two that connect to each other
+    /// meet, and these two can be one, when the system chooses the port that is dialled and nobody
+    /// listens there (RFC 9293, 3.5, simultaneous open).
+    pub fn is_another(&self) -> io::Result<()> {
+        let Some((socket, peer)) = self.socket.as_ref().zip(self.peer()) else { return Ok(()) };
+        let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+        if local != Some(peer) {
+            return Ok(());
+        }
+        sys::reset(socket);
+        Err(io::Error::from_raw_os_error(sys::REFUSED))
+    }
+
     /// The address that its new socket is to be connected to.
     pub fn set_dialled(&mut self, address: SockAddr) {
         self.more().dialled = Some(Box::new(address));
@@ -275,8 +329,8 @@ impl Conn {
     /// It is connected: what it began with is not needed any more.
     pub fn begun(&mut self) {
         self.set_deadline(None);
-        if self.has_addresses() {
-            self.set_addresses([]);
+        if let Some(more) = &mut self.more {
+            (more.addresses, more.failure) = Default::default();
         }
         self.relax();
     }

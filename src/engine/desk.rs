@@ -2,7 +2,7 @@
 //! down as orders. `tend.rs` has what to do next with one connection, `doors.rs` how they begin.
 
 use super::Core;
-use super::conn::{End, LaneState};
+use super::conn::{End, Eof, LaneState};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::log::Level;
@@ -56,6 +56,8 @@ pub struct Desk {
     pub(super) stalled: Vec<Token>,
     /// Listeners of other workers whose connections this turn tells.
     pub(super) handed: Vec<Token>,
+    /// Connections whose end a shutdown waits to be acknowledged.
+    pub(super) awaited: Vec<Token>,
     /// Connections that this turn looked at, where another worker may reap for them.
     pub(super) settling: Vec<Token>,
     /// Connections here whose events go to another queue.
@@ -88,6 +90,7 @@ impl Desk {
             hungry: Vec::new(),
             stalled: Vec::new(),
             handed: Vec::new(),
+            awaited: Vec::new(),
             settling: Vec::new(),
             abroad: Abroad::default(),
             commands: Vec::new(),
@@ -154,6 +157,7 @@ impl Desk {
                     }
                 }
                 Command::Stop { abrupt } => self.stop(core, abrupt),
+                Command::Look => self.tend_awaited(core),
             }
         }
         self.commands = commands;
@@ -229,7 +233,7 @@ impl Desk {
         conn.lanes[Lane::In as usize] = LaneState::Idle;
         match answer {
             Ok(slice) if slice.is_empty() => {
-                conn.eof = true;
+                conn.eof = Eof::Received;
                 if let Some(chunk) = chunk {
                     conn.session.handle_returned(chunk);
                 }
@@ -243,7 +247,7 @@ impl Desk {
             }
             Err(error) => {
                 let (cause, os_error) = breakage(&error);
-                conn.eof = true;
+                conn.eof = Eof::Received;
                 conn.break_off(cause, os_error);
             }
         }

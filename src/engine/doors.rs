@@ -9,9 +9,10 @@ use super::table::Entry;
 use crate::io::os::sys;
 use crate::io::{Accepted, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis, Session};
-use socket2::SockAddr;
+use socket2::{Domain, SockAddr, Type};
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 
 /// The first wait after an accept that failed for want of something, and the longest.
 const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
@@ -24,7 +25,7 @@ impl Desk {
         let role = match held.conn() {
             None if port => Role::Datagram,
             None => Role::Listener,
-            Some(conn) if conn.phase == Phase::Open => Role::Stream,
+            Some(conn) if conn.phase == Phase::Open => conn.role(),
             Some(_) => Role::Connecting,
         };
         self.orders.push(Order::Adopt(token, role));
@@ -108,9 +109,10 @@ impl Desk {
             conn.socket = Some(one.socket);
             conn.phase = Phase::Open;
             conn.handed = home != self.home;
+            let role = conn.role();
             match core.insert(Entry::Conn(conn), endpoint.user_data, place) {
                 Some(fresh) if home == self.home => {
-                    self.orders.push(Order::Adopt(fresh, Role::Stream));
+                    self.orders.push(Order::Adopt(fresh, role));
                 }
                 Some(fresh) => handed.push((home, fresh)),
                 // The entry was dropped, which closed the socket: the peer is told by a reset
@@ -154,6 +156,7 @@ impl Desk {
             }
         } else if let Some(socket) = listener.socket.take() {
             listener.file = None;
+            sys::end(&socket);
             self.orders.push(Order::Release(token, socket));
         } else if listener.joined && listener.handed == 0 && !listener.told {
             listener.told = true;
@@ -177,7 +180,7 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
         conn.lanes[Lane::Out as usize] = LaneState::Idle;
-        match answer {
+        match answer.and_then(|()| conn.is_another()) {
             Ok(()) if conn.end == End::Abrupt => {}
             Ok(()) => {
                 conn.phase = Phase::Open;
@@ -189,10 +192,13 @@ impl Desk {
                     conn.set_deadline(Some(linger(conn, self.now)));
                 }
             }
-            Err(_) if conn.end == End::Not && conn.has_addresses() => conn.redial = true,
             Err(error) => {
-                let (cause, os_error) = connect_failure(&error);
-                conn.end_abruptly(cause, os_error);
+                conn.note_failure(connect_failure(&error, conn.peer()), tells(&error));
+                if conn.end == End::Not && conn.has_addresses() {
+                    conn.redial = true;
+                } else if let Some((cause, os_error)) = conn.failure() {
+                    conn.end_abruptly(cause, os_error);
+                }
             }
         }
         self.tend_conn(core, token, conn);
@@ -212,7 +218,8 @@ impl Desk {
                 self.orders.push(Order::Adopt(token, Role::Connecting));
             }
             Err(error) => {
-                let (cause, os_error) = refusal(&error);
+                conn.note_failure(refusal(&error), tells(&error));
+                let (cause, os_error) = conn.failure().unwrap_or_else(|| refusal(&error));
                 conn.end_abruptly(cause, os_error);
             }
         }
@@ -243,13 +250,32 @@ impl Desk {
     }
 }
 
+/// Whether a failure says something of the peer, not only that this machine has no such addresses
+/// or no way there.
+fn tells(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable, Unsupported};
+    let kind = sys::kind(error);
+    !matches!(kind, AddrNotAvailable | HostUnreachable | NetworkUnreachable | Unsupported)
+}
+
+/// Whether there is a way to an address, and an address of ours to go from.
+fn has_way(peer: Option<SocketAddr>) -> bool {
+    let Some(peer) = peer else { return false };
+    let probe = sys::socket(Domain::for_address(peer), Type::DGRAM);
+    probe.is_ok_and(|probe| probe.connect(&peer.into()).is_ok())
+}
+
 /// Why a connection was not made.
-fn connect_failure(error: &io::Error) -> (Cause, i32) {
+fn connect_failure(error: &io::Error, peer: Option<SocketAddr>) -> (Cause, i32) {
     let cause = match sys::kind(error) {
         // Of a local socket: no such file, or not ours to use.
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::NotFound
         | io::ErrorKind::PermissionDenied => Cause::Refused,
+        // No port of ours is left to go from: connect(2).
+        io::ErrorKind::AddrNotAvailable if has_way(peer) => Cause::LimitDescriptors,
+        // No address of ours is like that one, so nobody can be there.
+        io::ErrorKind::AddrNotAvailable => Cause::Refused,
         io::ErrorKind::TimedOut => Cause::TimeoutConnect,
         io::ErrorKind::ConnectionReset => Cause::Reset,
         // Windows says so when no port of ours is left.

@@ -52,7 +52,11 @@ pub enum Notice {
         cause: Cause,
         os_error: i32,
         unsent: u32,
+        /// Bytes of a partial frame.
+        code: u32,
     },
+    /// The peer ended its side, and the connection stays.
+    Ended,
     ListenerClosed {
         cause: Cause,
         os_error: i32,

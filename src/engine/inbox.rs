@@ -36,6 +36,8 @@ pub enum Command {
     Drained,
     /// Close everything: in order, or now.
     Stop { abrupt: bool },
+    /// Look whether the ends that a shutdown sent are acknowledged.
+    Look,
 }
 
 /// What a worker counted, written by its turner.

@@ -11,6 +11,7 @@ use super::moves::Moving;
 use super::net::Net;
 use super::{Core, ENDED, OVER, STOPPING};
 use crate::io::Token;
+use crate::io::os::sys;
 use crate::session::Cause;
 use std::collections::BTreeMap;
 use std::mem;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 /// Time for the model to let go of what is closed at once.
 const ABRUPT: Duration = Duration::from_millis(40);
 /// Longest wait between two looks at what is left.
-const LOOK: Duration = Duration::from_millis(10);
+pub(super) const LOOK: Duration = Duration::from_millis(10);
 
 impl Core {
     /// A worker had a fault: the others close what they have, and pollers look.
@@ -29,6 +30,13 @@ impl Core {
             self.tell_all(true);
         }
         self.queues.iter().for_each(super::events::Queue::unpark);
+    }
+
+    /// Has every worker look whether the ends that it sent are acknowledged.
+    pub(super) fn look(&self) {
+        for home in self.workers() {
+            self.homes[home].post(Command::Look);
+        }
     }
 
     fn tell_all(&self, abrupt: bool) {
@@ -91,7 +99,10 @@ impl Desk {
                 && is_gone(listener.home.into())
                 && !mem::replace(&mut listener.told, true)
             {
-                (listener.socket, listener.file) = (None, None);
+                if let Some(socket) = listener.socket.take() {
+                    sys::end(&socket);
+                }
+                listener.file = None;
                 let (cause, os_error) = listener.closing.unwrap_or((cause, 0));
                 let notice = Notice::ListenerClosed { cause, os_error };
                 let queue = usize::from(listener.home) % core.queues.len();
@@ -107,17 +118,17 @@ impl Desk {
                     continue;
                 }
                 conn.end_abruptly(cause, 0);
-                if let Some(socket) = conn.socket.take()
-                    && cause == Cause::Shutdown
-                {
-                    // A reset that cannot be asked for becomes an ordinary end.
-                    let _ = socket.set_linger(Some(Duration::ZERO));
+                conn.give_up();
+                if let Some(socket) = conn.socket.take() {
+                    match cause == Cause::Shutdown || conn.reset || conn.unsent() > 0 {
+                        true => sys::reset(&socket),
+                        false => sys::end(&socket),
+                    }
                 }
                 handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
-                conn.give_up();
                 if conn.announced && !mem::replace(&mut conn.told, true) {
                     let (cause, os_error, unsent) = (conn.cause, conn.os_error(), conn.unsent());
-                    let closed = Notice::Closed { cause, os_error, unsent };
+                    let closed = Notice::Closed { cause, os_error, unsent, code: 0 };
                     let notices = moved.into_iter().chain([closed]);
                     let events = notices.map(|notice| Event { token, notice });
                     batches.entry(conn.queue.into()).or_default().extend(events);
@@ -194,6 +205,7 @@ impl Net {
         while core.left() > 0 && Instant::now() < until {
             let look = until.min(Instant::now() + LOOK);
             core.gone.1.wait_until(&mut held, look);
+            parking_lot::MutexGuard::unlocked(&mut held, || core.look());
         }
     }
 

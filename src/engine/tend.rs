@@ -2,7 +2,7 @@
 //! happens to one ends in `tend_conn`, so each rule stands in one place.
 
 use super::Core;
-use super::conn::{Conn, End, LaneState, Phase, linger};
+use super::conn::{Conn, End, Eof, Fin, LaneState, Phase, linger};
 use super::desk::{Desk, Order};
 use super::events::Notice;
 use super::inbox::Command;
@@ -131,11 +131,20 @@ impl Desk {
                 return;
             }
         }
-        if conn.eof {
+        if conn.eof != Eof::No {
             match conn.broken() {
                 Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
                 // The send in flight fails at once, and its error says whether this was a reset.
                 None if conn.is_sending() && sys::hung_up(conn.socket.as_ref()) => {}
+                None if conn.session.partial_bytes() > 0 => {
+                    conn.end = End::Peer;
+                    conn.cause = Cause::Truncated;
+                }
+                None if conn.endpoint.limits.half_open => {
+                    if mem::replace(&mut conn.eof, Eof::Told) != Eof::Told {
+                        self.emit(token, Notice::Ended);
+                    }
+                }
                 None => {
                     conn.end = End::Peer;
                     conn.cause = Cause::Peer;
@@ -264,22 +273,51 @@ impl Desk {
         }
         let written = conn.session.outbox().bytes() == 0;
         if written && conn.lanes[Lane::Out as usize] == LaneState::Idle {
-            if !mem::replace(&mut conn.fin_sent, true)
-                && let Some(socket) = &conn.socket
-            {
-                // It fails when the peer has reset the connection, which the next receive tells.
-                let _ = socket.shutdown(std::net::Shutdown::Write);
+            if conn.fin == Fin::No {
+                conn.fin = Fin::Sent;
+                if let Some(socket) = &conn.socket {
+                    // It fails when the peer has reset the connection, which the next receive tells.
+                    let _ = socket.shutdown(std::net::Shutdown::Write);
+                }
             }
-            if conn.eof {
+            let over = if core.is_running() {
+                conn.eof != Eof::No || conn.endpoint.limits.linger_ms == 0
+            } else {
+                // A shutdown waits for what the peer's system has, not for what the peer does.
+                self.is_acknowledged(token, conn)
+            };
+            if over {
                 conn.end = End::Abrupt;
             }
+        }
+    }
+
+    /// Whether the peer's system has all that was sent, where this one tells; if not, the
+    /// connection is looked at again.
+    fn is_acknowledged(&mut self, token: Token, conn: &mut Conn) -> bool {
+        let socket = conn.socket.as_ref().filter(|_| conn.peer().is_some());
+        let acknowledged = !socket.is_some_and(sys::has_unacknowledged);
+        if !acknowledged && conn.fin == Fin::Sent {
+            conn.fin = Fin::Awaited;
+            self.awaited.push(token);
+        }
+        acknowledged
+    }
+
+    /// Looks at those whose end was not acknowledged when a shutdown last looked.
+    pub(super) fn tend_awaited(&mut self, core: &Core) {
+        for token in mem::take(&mut self.awaited) {
+            let Some(mut held) = core.table.hold(token) else { continue };
+            let Some(conn) = held.conn() else { continue };
+            conn.fin = Fin::Sent;
+            self.tend_conn(core, token, conn);
         }
     }
 
     /// Reads and discards, so that unread input does not turn our end into a reset.
     fn drain(&mut self, token: Token, conn: &mut Conn) {
         conn.session.discard();
-        if conn.lanes[Lane::In as usize] == LaneState::Idle && !conn.eof {
+        if conn.lanes[Lane::In as usize] == LaneState::Idle && conn.eof == Eof::No {
             conn.lanes[Lane::In as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::Recv(None)));
         }
@@ -290,7 +328,8 @@ impl Desk {
         if conn.announced {
             let unsent = conn.unsent() + conn.session.outbox().bytes();
             let (cause, os_error) = (conn.cause, conn.os_error());
-            self.emit(token, Notice::Closed { cause, os_error, unsent });
+            let code = if cause == Cause::Truncated { conn.session.partial_bytes() } else { 0 };
+            self.emit(token, Notice::Closed { cause, os_error, unsent, code });
         } else {
             // The host never heard of it, so no batch will end it.
             conn.ended = true;
@@ -305,9 +344,19 @@ impl Desk {
         if conn.joined {
             return;
         }
+        if mem::take(&mut conn.handed) {
+            // It ended before this worker was to tell of it: its listener waits no longer.
+            self.handed.extend(conn.listener());
+        }
+        // What was taken and is given up is lost, and a stream that was cut is not to look whole.
+        conn.reset |= conn.unsent() + conn.session.outbox().bytes() > 0;
         conn.session.discard();
         if conn.lanes.contains(&LaneState::InFlight) {
             if !mem::replace(&mut conn.cancelled, true) {
+                if let Some(socket) = conn.socket.as_ref().filter(|_| conn.reset) {
+                    // Before the lanes are cancelled, which the peer may take for an orderly end.
+                    sys::reset(socket);
+                }
                 self.orders.push(Order::Cancel(token));
             }
             return;
@@ -329,8 +378,9 @@ impl Desk {
         }
         let Some(socket) = conn.take_socket() else { return };
         if conn.reset {
-            // A reset that cannot be asked for becomes an ordinary end.
-            let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+            sys::reset(&socket);
+        } else if conn.eof == Eof::No || conn.fin == Fin::No {
+            sys::end(&socket);
         }
         conn.adopted = false;
         conn.cancelled = !conn.redial;
@@ -428,9 +478,6 @@ impl Desk {
         match self.due(conn) {
             Some((at, cause)) if at <= self.now => {
                 conn.set_deadline(None);
-                if cause == Cause::TimeoutLinger {
-                    conn.reset = true;
-                }
                 conn.end_abruptly(cause, 0);
                 self.tend_conn(core, token, conn);
             }

@@ -43,6 +43,17 @@ struct Kept {
     outward: Option<Op>,
 }
 
+/// What a receive of less than there is room for means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Short {
+    /// That nothing is left: a further try would block.
+    Drained,
+    /// Nothing, the first time: an end may have been reported together with the connect.
+    First,
+    /// Nothing: the peer ended or broke the connection, or a receive stops for another reason.
+    Nothing,
+}
+
 /// A socket that the engine lent.
 struct Entry {
     /// Of its token; the index is its place among the entries.
@@ -54,8 +65,8 @@ struct Entry {
     /// The poller knows the socket. It is told at the first try that blocks: epoll reports a
     /// socket that was never connected as hung up.
     added: bool,
-    /// The peer ended or broke the connection, so a short receive does not mean drained.
-    ended: bool,
+    /// Whether a short receive means that nothing is left.
+    short: Short,
     /// connect(2) was called and is not yet answered.
     connecting: bool,
     inward: Inward,
@@ -161,6 +172,9 @@ impl Entry {
     }
 
     fn try_connect(&mut self, address: Box<SockAddr>) -> Tried {
+        if address.is_unix() {
+            self.short = Short::Nothing;
+        }
         let answer = if !mem::replace(&mut self.connecting, true) {
             self.socket.connect(&address)
         } else {
@@ -179,6 +193,9 @@ impl Entry {
             }
             answer => {
                 self.connecting = false;
+                if self.short == Short::Drained {
+                    self.short = Short::First;
+                }
                 Tried::Done(Outcome::Connected(answer))
             }
         }
@@ -188,7 +205,7 @@ impl Entry {
     /// that was given, or to the shared one.
     #[inline(always)]
     fn try_recv(
-        &self,
+        &mut self,
         mut given: Option<Chunk>,
         shared: &mut Option<Chunk>,
         setup: &Setup,
@@ -211,8 +228,12 @@ impl Entry {
             Ok(0) => Ok(Slice::default()),
             Ok(count) => Ok(chunk.take(count)),
         };
-        let drained = slice.as_ref().is_ok_and(|it| !it.is_empty() && it.len() < room);
-        (Tried::Done(Outcome::Received(slice, given)), drained && !self.ended)
+        let short = slice.as_ref().is_ok_and(|it| !it.is_empty() && it.len() < room);
+        let drained = short && self.short == Short::Drained;
+        if self.short == Short::First {
+            self.short = Short::Drained;
+        }
+        (Tried::Done(Outcome::Received(slice, given)), drained)
     }
 
     /// The second answer: the lane is full, a further try would block.
@@ -365,7 +386,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
         self.bell.clone()
     }
 
-    fn adopt(&mut self, token: Token, socket: &Socket, _role: Role) -> io::Result<()> {
+    fn adopt(&mut self, token: Token, socket: &Socket, role: Role) -> io::Result<()> {
         if R::SOCKETS_MAX.is_some_and(|max| self.count >= max) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
@@ -383,7 +404,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
             socket: sys::borrow(socket),
             ready: [true; 2],
             added: false,
-            ended: false,
+            short: if role == Role::Local { Short::Nothing } else { Short::Drained },
             connecting: false,
             inward: Inward::Nothing,
             kept: None,
@@ -468,7 +489,9 @@ impl<R: Readiness> Proactor for Emulated<R> {
         for Ready { token, lane, ended } in ready.drain(..) {
             let Some(entry) = self.entry(token) else { continue };
             entry.ready[lane as usize] = true;
-            entry.ended |= ended && !entry.connecting;
+            if ended {
+                entry.short = Short::Nothing;
+            }
             if entry.waits(lane) {
                 self.runnable.push((token, lane));
             }

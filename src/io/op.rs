@@ -58,6 +58,9 @@ pub enum Role {
     Connecting,
     /// Connected.
     Stream,
+    /// Connected to a process of this machine. Messages may come with descriptors (unix(7)), and
+    /// a receive stops behind one that has some, with more behind it.
+    Local,
     /// A datagram socket, bound or connected. Its two lanes are `RecvFrom` and `SendTo`.
     Datagram,
 }

@@ -28,6 +28,7 @@ pub enum Cause {
     Host = 19,
     Shutdown = 20,
     Internal = 21,
+    Truncated = 22,
 }
 
 /// One thing that came out of the received bytes.

@@ -56,6 +56,7 @@ pub struct Limits {
     pub frame_timeout_ms: u32,
     pub send_timeout_ms: u32,
     pub linger_ms: u32,
+    pub half_open: bool,
 }
 
 impl Default for Limits {
@@ -72,6 +73,7 @@ impl Default for Limits {
             frame_timeout_ms: 0,
             send_timeout_ms: 30_000,
             linger_ms: 2_000,
+            half_open: false,
         }
     }
 }

@@ -108,6 +108,12 @@ impl Session {
         })
     }
 
+    /// Bytes of a frame that did not come whole. None of it is with the model.
+    pub fn partial_bytes(&self) -> u32 {
+        let partial = self.untold.as_ref().and_then(|untold| untold.partial.as_ref());
+        partial.and_then(|partial| partial.chunk.as_ref()).map_or(0, |chunk| chunk.len() as u32)
+    }
+
     #[inline]
     fn partial(&mut self) -> Option<&mut Partial> {
         self.untold.as_mut()?.partial.as_mut()

@@ -20,12 +20,13 @@ pub enum Kind {
     Closed,
     ListenerClosed,
     Posted,
+    Ended,
 }
 
 impl Kind {
     fn from_number(number: u32) -> Kind {
         use sockeye_event_kind as kind;
-        const TABLE: [(sockeye_event_kind, Kind); 8] = [
+        const TABLE: [(sockeye_event_kind, Kind); 9] = [
             (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
             (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
             (kind::SOCKEYE_EVENT_DATAGRAM, Kind::Datagram),
@@ -34,6 +35,7 @@ impl Kind {
             (kind::SOCKEYE_EVENT_CLOSED, Kind::Closed),
             (kind::SOCKEYE_EVENT_LISTENER_CLOSED, Kind::ListenerClosed),
             (kind::SOCKEYE_EVENT_POSTED, Kind::Posted),
+            (kind::SOCKEYE_EVENT_ENDED, Kind::Ended),
         ];
         TABLE
             .into_iter()
@@ -54,6 +56,8 @@ pub struct Event {
     pub user_data: u64,
     pub detail: u64,
     pub flags: u32,
+    /// Of the events that have one; of messages it is the library's own.
+    pub code: u32,
     /// Of a datagram.
     pub sender: Option<SocketAddr>,
     pub data: Vec<u8>,
@@ -82,6 +86,7 @@ impl Event {
             user_data: raw.user_data,
             detail: raw.detail,
             flags: raw.flags,
+            code: if raw.data.is_null() { raw.code } else { 0 },
             sender: sender(raw),
             data,
         }

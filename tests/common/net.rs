@@ -40,7 +40,7 @@ const NO_EVENT: sockeye_event = sockeye_event {
     os_error: 0,
     detail: 0,
     flags: 0,
-    reserved: 0,
+    code: 0,
 };
 
 /// A net; freed when dropped.

@@ -1,5 +1,5 @@
 //! The rules that hold for every event in every test: OPENED at most once and before anything
-//! else, CLOSED exactly once and last, the same for listeners, one queue for one connection but
+//! else, nothing but WRITABLE, MOVED and CLOSED behind ENDED, CLOSED exactly once and last, the same for listeners, one queue for one connection but
 //! between its two MOVED, which name each other's, and
 //! no array in which a connection's OPENED is followed by more of it.
 
@@ -24,6 +24,8 @@ pub struct Rules {
     doors: HashMap<u64, Option<u32>>,
     /// Where those were last asked to go.
     asked: HashMap<u64, u32>,
+    /// Those whose peer ended its side.
+    ended: HashSet<u64>,
 }
 
 impl Rules {
@@ -58,7 +60,12 @@ impl Rules {
                     let door = self.doors.get(&event.listener.id);
                     assert_eq!(door, Some(&None), "of an open listener: {event:?}");
                 }
-                Kind::Message | Kind::Datagram | Kind::Writable => {
+                Kind::Message | Kind::Datagram | Kind::Writable | Kind::Ended => {
+                    let later = self.ended.contains(&event.conn.id);
+                    assert!(!later || event.kind == Kind::Writable, "behind ENDED: {event:?}");
+                    if event.kind == Kind::Ended {
+                        self.ended.insert(event.conn.id);
+                    }
                     let life = self.conns.get(&event.conn.id);
                     assert_eq!(life, Some(&(Life::Open, event.queue)), "{event:?}");
                 }

@@ -36,6 +36,7 @@ pub const LIMIT_FRAME: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_FRAME as i32;
 pub const LIMIT_OUTBOX: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_OUTBOX as i32;
 pub const PROTOCOL: i32 = sockeye_cause::SOCKEYE_CAUSE_PROTOCOL as i32;
 pub const HOST: i32 = sockeye_cause::SOCKEYE_CAUSE_HOST as i32;
+pub const TRUNCATED: i32 = sockeye_cause::SOCKEYE_CAUSE_TRUNCATED as i32;
 pub const SHUTDOWN: i32 = sockeye_cause::SOCKEYE_CAUSE_SHUTDOWN as i32;
 
 pub const DRIVE_POOL: u32 = sockeye_drive::SOCKEYE_DRIVE_POOL as u32;

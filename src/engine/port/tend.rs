@@ -323,7 +323,7 @@ impl Port {
     fn end_notice(&self) -> Notice {
         let (cause, os_error) = self.closing.unwrap_or((Cause::Host, 0));
         if self.connected {
-            Notice::Closed { cause, os_error, unsent: self.outbox.bytes as u32 }
+            Notice::Closed { cause, os_error, unsent: self.outbox.bytes as u32, code: 0 }
         } else {
             Notice::ListenerClosed { cause, os_error }
         }

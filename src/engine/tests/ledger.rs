@@ -7,6 +7,7 @@ use super::conn_log::{Closed, ConnLog, Style};
 use super::peer_log::PeerLog;
 use super::told::{self, Told, What};
 use super::wire::Wire;
+use crate::engine::conn::{Eof, Fin};
 use crate::engine::{CloseHow, Error, Kind, Message, Net};
 use crate::io::Token;
 use crate::io::sim::{Ending, World};
@@ -396,8 +397,8 @@ fn describe(net: &Net, token: Token) -> String {
         (conn.stalled, "stalled"),
         (conn.parse_later, "parse_later"),
         (conn.dirty, "dirty"),
-        (conn.eof, "eof"),
-        (conn.fin_sent, "fin_sent"),
+        (conn.eof != Eof::No, "eof"),
+        (conn.fin != Fin::No, "fin"),
         (conn.cancelled, "cancelled"),
         (conn.told, "told"),
         (conn.session.has_input(), "input"),

@@ -176,6 +176,7 @@ impl Plan {
             frame_timeout_ms,
             send_timeout_ms,
             linger_ms: if self.calm { 5000 } else { dice.pick(&[20, 300, 2000]) },
+            half_open: false,
         }
     }
 }

@@ -39,6 +39,7 @@ impl Told {
             Notice::Closed { cause, unsent, .. } => What::Closed(*cause, *unsent),
             Notice::ListenerClosed { cause, .. } => What::ListenerClosed(*cause),
             Notice::Posted { detail, .. } => What::Posted(*detail),
+            Notice::Ended => panic!("nobody stays half open here"),
             Notice::Datagram { .. } => panic!("nobody has a datagram here"),
             Notice::Gone => panic!("an event was handed out whose batch is over"),
         };

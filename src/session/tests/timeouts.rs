@@ -14,6 +14,7 @@ const OFF: Limits = Limits {
     frame_timeout_ms: 0,
     send_timeout_ms: 0,
     linger_ms: 0,
+    half_open: false,
 };
 
 const IDLE: Limits = Limits { idle_timeout_ms: 50, ..OFF };

@@ -70,10 +70,10 @@ pub fn listen(socket: &Socket, address: &SockAddr, backlog: i32) -> io::Result<O
     };
     // Held from bind to listen, or another server that starts now would take this one for dead. A
     // folder that cannot be locked only keeps us from replacing anything.
-    let folder = File::open(path.parent().unwrap_or(Path::new("/")));
-    let locked = folder.as_ref().is_ok_and(lock);
+    let lock = lock(path.parent().unwrap_or(Path::new("/")));
+    let replaces = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse && lock.is_ok();
     match socket.bind(address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && locked && is_dead(address) => {
+        Err(error) if replaces(&error) && is_dead(address) => {
             fs::remove_file(path)?;
             socket.bind(address)?;
         }
@@ -84,16 +84,46 @@ pub fn listen(socket: &Socket, address: &SockAddr, backlog: i32) -> io::Result<O
     Ok(Some(file))
 }
 
+/// A folder's lock, for as long as it lives.
+enum Lock {
+    Folder(#[expect(dead_code, reason = "it is held")] File),
+    Name(#[expect(dead_code, reason = "it is held")] Socket),
+}
+
 /// Locks a folder. Who only starts to listen there holds it for a moment.
-fn lock(folder: &File) -> bool {
+fn lock(folder: &Path) -> io::Result<Lock> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match folder.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+        match try_lock(folder) {
+            Err(error) if busy(&error) && Instant::now() < until => {
                 thread::park_timeout(Duration::from_millis(1));
             }
-            answer => return answer.is_ok(),
+            answer => return answer,
         }
+    }
+}
+
+fn busy(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::AddrInUse)
+}
+
+/// Who may not read a folder cannot open it to lock it, but may well replace what is in it: then a
+/// name of Linux that no file has is the lock, made of the folder's device and inode.
+fn try_lock(folder: &Path) -> io::Result<Lock> {
+    match File::open(folder) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(Lock::Folder(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        },
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let (device, inode) = identity(folder)?;
+            let name = format!("sockeye-folder-{device:x}-{inode:x}");
+            let holder = sys::socket(socket2::Domain::UNIX, Type::DGRAM)?;
+            holder.bind(&unnamed(name.as_bytes())?)?;
+            Ok(Lock::Name(holder))
+        }
+        Err(error) => Err(error),
     }
 }
 

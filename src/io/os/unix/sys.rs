@@ -4,9 +4,11 @@ use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
@@ -150,6 +152,65 @@ pub fn interrupt(socket: &Socket, lane: Lane) {
     };
     // SAFETY: no pointers.
     unsafe { libc::shutdown(socket.as_raw_fd(), how) };
+}
+
+/// As a failed connect has it.
+pub const REFUSED: i32 = libc::ECONNREFUSED;
+
+/// Ends a connection at once, so that the peer hears of it: RST. Calls that other threads are in
+/// end too. Linux disconnects it for everybody who has its descriptor, so that a forked child does
+/// not keep it; elsewhere the close resets it. Local sockets have no reset and just end.
+pub fn reset(socket: &Socket) {
+    // A reset that cannot be asked for becomes an ordinary end.
+    let _ = socket.set_linger(Some(Duration::ZERO));
+    if cfg!(any(target_os = "linux", target_os = "android")) {
+        // SAFETY: all zeros are a valid sockaddr.
+        let mut nobody: libc::sockaddr = unsafe { std::mem::zeroed() };
+        nobody.sa_family = libc::AF_UNSPEC as _;
+        let len = size_of::<libc::sockaddr>() as libc::socklen_t;
+        // SAFETY: `len` readable bytes.
+        let answer = check(unsafe { libc::connect(socket.as_raw_fd(), &nobody, len) });
+        // Linux 6.3 to 6.6 refuse it while threads wait in calls. It is asked for again when they
+        // are out of them.
+        if answer.is_err_and(|error| error.raw_os_error() != Some(libc::EBUSY)) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Reads of what an orderly end discards, each of 16 KiB.
+const DISCARDS: usize = 64;
+
+/// Ends a connection in order, or a listener, whoever else has its descriptor: a forked child has,
+/// and a close alone would not be heard. What came and was not read is discarded, since it would
+/// turn the end into a reset, and the peer would lose what it was sent.
+pub fn end(socket: &Socket) {
+    let mut room = [MaybeUninit::<u8>::uninit(); 16 * 1024];
+    for _ in 0..DISCARDS {
+        match socket.recv_with_flags(&mut room, libc::MSG_DONTWAIT) {
+            Ok(1..) => {}
+            _ => break,
+        }
+    }
+    // It fails where there is nobody to be told.
+    let _ = socket.shutdown(Shutdown::Both);
+}
+
+/// Whether the peer's system has not acknowledged all that was sent, its end included: tcp(7),
+/// SIOCOUTQ. False where the system does not tell.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn has_unacknowledged(socket: &Socket) -> bool {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: room for the answer.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    // A connection that the peer has reset acknowledges nothing any more.
+    answer == 0 && bytes > 0 && socket.take_error().is_ok_and(|error| error.is_none())
+}
+
+/// As above: elsewhere there is no such number.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn has_unacknowledged(_socket: &Socket) -> bool {
+    false
 }
 
 /// Whether both directions of a stream have ended: after a reset, or where a local peer closed. A

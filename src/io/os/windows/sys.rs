@@ -171,6 +171,23 @@ pub fn no_buffers(error: &io::Error) -> bool {
     error.raw_os_error() == Some(winsock::WSAENOBUFS)
 }
 
+/// As a failed connect has it.
+pub const REFUSED: i32 = winsock::WSAECONNREFUSED;
+
+/// Has the close of a connection reset it. Nobody else has it: there is no fork.
+pub fn reset(socket: &Socket) {
+    // A reset that cannot be asked for becomes an ordinary end.
+    let _ = socket.set_linger(Some(Duration::ZERO));
+}
+
+/// Ends a connection in order: the close does.
+pub fn end(_socket: &Socket) {}
+
+/// Whether the peer's system has not acknowledged all that was sent. This one does not tell.
+pub fn has_unacknowledged(_socket: &Socket) -> bool {
+    false
+}
+
 /// Whether both directions of a stream have ended. Not asked here: a reset is reported to each call
 /// on the socket, not to the first one only.
 pub fn hung_up(_socket: Option<&Socket>) -> bool {
