@@ -194,7 +194,8 @@ typedef enum {
 /// How to close.
 typedef enum {
     /// Sends what waits, ends the write side, reads and discards until the peer ends its own or
-    /// `linger_ms` is over, then resets: the peer gets the last message even with unread input.
+    /// `linger_ms` is over: the peer gets the last message even with unread input. What the system
+    /// has taken by then still arrives; if something was not taken, the peer sees a reset.
     SOCKEYE_CLOSE_GRACEFUL = 0,
     /// Resets at once; what waits is lost and counted in CLOSED's `detail`.
     SOCKEYE_CLOSE_RESET = 1,
@@ -429,7 +430,8 @@ typedef struct {
     uint32_t frame_timeout_ms;
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     uint32_t send_timeout_ms;
-    /// Time for a graceful close; 0: what the system does not take at once is lost. Default 2000.
+    /// Time for a graceful close; 0: what the system does not take at once is lost, what it took
+    /// arrives. Default 2000.
     uint32_t linger_ms;
     /// Connections the system may hold before they are accepted. Default 1024.
     uint32_t backlog;
@@ -826,7 +828,9 @@ SOCKEYE_API sockeye_status sockeye_config_init(sockeye_config *config, size_t si
 SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_net **out_net);
 
 /// Ends a net: stops its listeners, drains the outboxes for up to `timeout_ms` (negative: 0),
-/// resets what is left and joins every thread. Afterwards polls give what is queued and one
+/// resets what is left and joins every thread. It returns as soon as all is sent and, where the
+/// system tells, acknowledged by the peers' systems (Linux); it does not wait for peers to end
+/// their side. Afterwards polls give what is queued and one
 /// CLOSED (SHUTDOWN) for each live connection, then ERR_SHUTDOWN. Calling it again is fine;
 /// concurrent callers all wait for the same end.
 ///

@@ -194,7 +194,8 @@ typedef enum {
 /// How to close.
 typedef enum {
     /// Sends what waits, ends the write side, reads and discards until the peer ends its own or
-    /// `linger_ms` is over, then resets: the peer gets the last message even with unread input.
+    /// `linger_ms` is over: the peer gets the last message even with unread input. What the system
+    /// has taken by then still arrives; if something was not taken, the peer sees a reset.
     SOCKEYE_CLOSE_GRACEFUL = 0,
     /// Resets at once; what waits is lost and counted in CLOSED's `detail`.
     SOCKEYE_CLOSE_RESET = 1,
@@ -219,12 +220,17 @@ typedef enum {
     /// one. `detail`: the other queue.
     SOCKEYE_EVENT_MOVED = 5,
     /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
-    /// not known to be handed to the system: what is under way counts, so never too few.
+    /// not known to be handed to the system: what is under way counts, so never too few. Where it
+    /// is not 0, the peer sees a reset, whatever the cause. `code`: with TRUNCATED, bytes of the
+    /// frame that did not come whole.
     SOCKEYE_EVENT_CLOSED = 6,
     /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
     SOCKEYE_EVENT_LISTENER_CLOSED = 7,
     /// From `sockeye_post`: `detail` and `user_data` are the poster's.
     SOCKEYE_EVENT_POSTED = 8,
+    /// The peer ended its side of a connection whose endpoint says `half_open`: nothing more comes
+    /// but CLOSED, and sends go on. Once, behind all that it sent.
+    SOCKEYE_EVENT_ENDED = 9,
 } sockeye_event_kind;
 
 /// Why a connection or a listener closed: `cause` of CLOSED and LISTENER_CLOSED.
@@ -235,7 +241,8 @@ typedef enum {
     SOCKEYE_CAUSE_PEER = 1,
     /// The connection was reset (RST), or broke with the system's error in `os_error`.
     SOCKEYE_CAUSE_RESET = 2,
-    /// Connect: nobody listens there.
+    /// Connect: nobody listens there, or nobody can: no address of this machine is like that one,
+    /// or it is the connection's own.
     SOCKEYE_CAUSE_REFUSED = 3,
     /// Connect: no way to that host or network.
     SOCKEYE_CAUSE_UNREACHABLE = 4,
@@ -251,7 +258,8 @@ typedef enum {
     SOCKEYE_CAUSE_TIMEOUT_FRAME = 9,
     /// Nothing of the outbox could be sent for `send_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_SEND = 10,
-    /// A graceful close did not end within `linger_ms`.
+    /// A graceful close did not end within `linger_ms`: what was taken and not sent is lost, which
+    /// the peer sees as a reset, or it did not end its side.
     SOCKEYE_CAUSE_TIMEOUT_LINGER = 11,
     /// A frame over `frame_max_bytes`.
     SOCKEYE_CAUSE_LIMIT_FRAME = 12,
@@ -261,7 +269,7 @@ typedef enum {
     SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
     /// `connections_max` is reached.
     SOCKEYE_CAUSE_LIMIT_CONNECTIONS = 15,
-    /// The process has no descriptors left.
+    /// The process has no descriptors left, or the system no port to connect from.
     SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
     /// The model cannot watch another socket.
     SOCKEYE_CAUSE_LIMIT_MODEL = 17,
@@ -273,6 +281,8 @@ typedef enum {
     SOCKEYE_CAUSE_SHUTDOWN = 20,
     /// A fault inside the library.
     SOCKEYE_CAUSE_INTERNAL = 21,
+    /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
+    SOCKEYE_CAUSE_TRUNCATED = 22,
 } sockeye_cause;
 
 /// How much a line of the log matters.
@@ -420,7 +430,8 @@ typedef struct {
     uint32_t frame_timeout_ms;
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     uint32_t send_timeout_ms;
-    /// Time for a graceful close; 0: what the system does not take at once is lost. Default 2000.
+    /// Time for a graceful close; 0: what the system does not take at once is lost, what it took
+    /// arrives. Default 2000.
     uint32_t linger_ms;
     /// Connections the system may hold before they are accepted. Default 1024.
     uint32_t backlog;
@@ -432,8 +443,13 @@ typedef struct {
     uint32_t recv_buffer_bytes;
     /// SO_SNDBUF; 0: the system's own. Default 0.
     uint32_t send_buffer_bytes;
+    /// 1: a peer that ends its side is told as ENDED, and the connection stays until the host
+    /// closes it. The timeouts that wait for the peer's bytes stop then, `send_timeout_ms` goes on;
+    /// a reset behind it is told by the next send. A frame that did not come whole ends the
+    /// connection all the same (TRUNCATED). Default 0: the peer's end is told as CLOSED.
+    uint32_t half_open;
     /// Must be 0.
-    uint32_t reserved[8];
+    uint32_t reserved[7];
 } sockeye_endpoint;
 
 /// A listener of one net. `{0}` is none.
@@ -504,8 +520,8 @@ typedef struct {
     uint64_t detail;
     /// As the kind says.
     uint32_t flags;
-    /// The library's own.
-    uint32_t reserved;
+    /// As the kind says. MESSAGE and DATAGRAM: the library's own.
+    uint32_t code;
 } sockeye_event;
 
 /// An internet address.
@@ -812,7 +828,9 @@ SOCKEYE_API sockeye_status sockeye_config_init(sockeye_config *config, size_t si
 SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_net **out_net);
 
 /// Ends a net: stops its listeners, drains the outboxes for up to `timeout_ms` (negative: 0),
-/// resets what is left and joins every thread. Afterwards polls give what is queued and one
+/// resets what is left and joins every thread. It returns as soon as all is sent and, where the
+/// system tells, acknowledged by the peers' systems (Linux); it does not wait for peers to end
+/// their side. Afterwards polls give what is queued and one
 /// CLOSED (SHUTDOWN) for each live connection, then ERR_SHUTDOWN. Calling it again is fine;
 /// concurrent callers all wait for the same end.
 ///
