@@ -221,8 +221,8 @@ typedef enum {
     SOCKEYE_EVENT_MOVED = 5,
     /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
     /// not known to be handed to the system: what is under way counts, so never too few. Where it
-    /// is not 0, the peer sees a reset, whatever the cause. `code`: with TRUNCATED, bytes of the
-    /// frame that did not come whole.
+    /// is not 0, the peer sees a reset, whatever the cause, but that with PEER and TRUNCATED what
+    /// waits may still leave. `code`: with TRUNCATED, bytes of the frame that did not come whole.
     SOCKEYE_EVENT_CLOSED = 6,
     /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
     SOCKEYE_EVENT_LISTENER_CLOSED = 7,

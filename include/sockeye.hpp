@@ -196,8 +196,9 @@ public:
     sockeye_net *net() const noexcept { return net_; }
 
     /// Calls the first of these functions that takes a view of this event's kind: `opened`,
-    /// `message`, `datagram`, `writable`, `moved`, `closed`, `listener_closed` or `posted`. One
-    /// that takes an `event` takes every kind, new ones too; a kind that none takes is passed over.
+    /// `message`, `datagram`, `writable`, `moved`, `closed`, `listener_closed`,
+    /// `posted` or `ended`. One that takes an `event` takes every kind, new ones too; a kind that
+    /// none takes is passed over.
     template <class... F> void visit(F &&...functions) const;
 
 protected:
@@ -269,6 +270,11 @@ struct moved : event {
     uint32_t other_queue() const noexcept { return static_cast<uint32_t>(raw_->detail); }
 };
 
+/// The peer ended its side of a connection that is `half_open`, which stays.
+struct ended : event {
+    explicit ended(event of) noexcept : event(of) {}
+};
+
 /// The last event of whatever it is, and why.
 struct ending : event {
     explicit ending(event of) noexcept : event(of) {}
@@ -283,6 +289,9 @@ struct closed : ending {
     explicit closed(event of) noexcept : ending(of) {}
     /// Bytes taken but not handed to the system.
     uint64_t lost() const noexcept { return raw_->detail; }
+    /// Bytes of the frame that did not come whole (TRUNCATED).
+    uint32_t partial() const noexcept
+    { return raw_->cause == SOCKEYE_CAUSE_TRUNCATED ? raw_->code : 0; }
 };
 
 /// The last event of a listener.
@@ -314,7 +323,7 @@ template <class View, class F, class... Rest> void call_first(View view, F &func
 template <class... F> void event::visit(F &&...functions) const
 {
     static_assert((detail::takes_any<F, opened, message, datagram, writable, moved, closed,
-                                     listener_closed, posted, event> && ...),
+                                     listener_closed, posted, ended, event> && ...),
                   "one of the functions takes no kind of event");
     switch (kind()) {
     case SOCKEYE_EVENT_OPENED: return detail::call_first(opened(*this), functions...);
@@ -326,6 +335,7 @@ template <class... F> void event::visit(F &&...functions) const
     case SOCKEYE_EVENT_LISTENER_CLOSED:
         return detail::call_first(listener_closed(*this), functions...);
     case SOCKEYE_EVENT_POSTED: return detail::call_first(posted(*this), functions...);
+    case SOCKEYE_EVENT_ENDED: return detail::call_first(ended(*this), functions...);
     default: return detail::call_first(*this, functions...);
     }
 }

@@ -39,7 +39,7 @@ namespace Sockeye
         private long serial;
 
         public event SockeyeHandler Opened, Message, Datagram, Writable, Closed, ListenerClosed;
-        /// <summary>POSTED, MOVED, and kinds that a later library may have.</summary>
+        /// <summary>POSTED, MOVED, ENDED, and kinds that a later library may have.</summary>
         public event SockeyeHandler Other;
         /// <summary>What SetLog asked for, inside of Tick and Dispose.</summary>
         public event SockeyeLogHandler Log;

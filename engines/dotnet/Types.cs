@@ -97,6 +97,7 @@ namespace Sockeye
         Closed = 6,
         ListenerClosed = 7,
         Posted = 8,
+        Ended = 9,
     }
 
     /// <summary>Why a connection or a listener closed.</summary>
@@ -124,6 +125,7 @@ namespace Sockeye
         Host = 19,
         Shutdown = 20,
         Internal = 21,
+        Truncated = 22,
     }
 
     /// <summary>How much a line of the log matters.</summary>
@@ -206,7 +208,8 @@ namespace Sockeye
         [FieldOffset(132)] public uint KeepaliveS;
         [FieldOffset(136)] public uint RecvBufferBytes;
         [FieldOffset(140)] public uint SendBufferBytes;
-        [FieldOffset(144)] public fixed uint Reserved[8];
+        [FieldOffset(144)] public uint HalfOpen;
+        [FieldOffset(148)] public fixed uint Reserved[7];
     }
 
     /// <summary>A listener of one net.</summary>
@@ -258,7 +261,7 @@ namespace Sockeye
         [FieldOffset(44)] public int OsError;
         [FieldOffset(48)] public ulong Detail;
         [FieldOffset(56)] public uint Flags;
-        [FieldOffset(60)] public uint Reserved;
+        [FieldOffset(60)] public uint Code;
     }
 
     /// <summary>An internet address.</summary>

@@ -319,7 +319,8 @@ impl Conn {
 
     /// The address that its new socket is to be connected to.
     pub fn set_dialled(&mut self, address: SockAddr) {
-        self.more().dialled = Some(Box::new(address));
+        let more = self.more();
+        (more.dialled, more.local) = (Some(Box::new(address)), None);
     }
 
     pub fn take_dialled(&mut self) -> Option<Box<SockAddr>> {
@@ -347,6 +348,15 @@ impl Conn {
         self.endpoint.listener()
     }
 
+    /// Resets it while the model still has the socket. Its address stays known.
+    pub fn reset_now(&mut self) {
+        let local = self.local();
+        if let Some(socket) = &self.socket {
+            sys::reset(socket);
+            self.more().local = local;
+        }
+    }
+
     /// The socket goes. Its address stays known.
     pub fn take_socket(&mut self) -> Option<Socket> {
         let (local, credentials) = (self.local(), self.credentials());
@@ -359,7 +369,9 @@ impl Conn {
     /// The address at this end, also when the socket is gone.
     pub fn local(&self) -> Option<SocketAddr> {
         let now = self.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
-        now.or_else(|| self.more.as_ref()?.local)
+        // One that was reset has none any more.
+        let known = now.filter(|local| !local.ip().is_unspecified());
+        known.or_else(|| self.more.as_ref()?.local).or(now)
     }
 
     /// Who is at the other end of a local socket, also when the socket is gone.

@@ -245,6 +245,8 @@ impl Desk {
                     self.parse(core, token, conn, Some((slice, chunk)));
                 }
             }
+            // It was cancelled, which says nothing of the peer.
+            Err(_) if conn.end == End::Abrupt => {}
             Err(error) => {
                 let (cause, os_error) = breakage(&error);
                 conn.eof = Eof::Received;

@@ -353,9 +353,9 @@ impl Desk {
         conn.session.discard();
         if conn.lanes.contains(&LaneState::InFlight) {
             if !mem::replace(&mut conn.cancelled, true) {
-                if let Some(socket) = conn.socket.as_ref().filter(|_| conn.reset) {
-                    // Before the lanes are cancelled, which the peer may take for an orderly end.
-                    sys::reset(socket);
+                if conn.reset && conn.lanes[Lane::Out as usize] == LaneState::InFlight {
+                    // Before the lane is cancelled, which the peer may take for an orderly end.
+                    conn.reset_now();
                 }
                 self.orders.push(Order::Cancel(token));
             }

@@ -92,7 +92,8 @@ static void endpoint(void)
     FIELD(sockeye_endpoint, keepalive_s, 132, 4);
     FIELD(sockeye_endpoint, recv_buffer_bytes, 136, 4);
     FIELD(sockeye_endpoint, send_buffer_bytes, 140, 4);
-    FIELD(sockeye_endpoint, reserved, 144, 32);
+    FIELD(sockeye_endpoint, half_open, 144, 4);
+    FIELD(sockeye_endpoint, reserved, 148, 28);
     END();
 }
 
@@ -128,7 +129,7 @@ static void daily(void)
     FIELD(sockeye_event, os_error, 44, 4);
     FIELD(sockeye_event, detail, 48, 8);
     FIELD(sockeye_event, flags, 56, 4);
-    FIELD(sockeye_event, reserved, 60, 4);
+    FIELD(sockeye_event, code, 60, 4);
     END();
     SIZE(sockeye_buffer, 24);
     FIELD(sockeye_buffer, data, 0, 8);

@@ -20,6 +20,9 @@ mod datagram_ends;
 mod datagram_trouble;
 mod datagrams;
 mod drive;
+mod ends;
+#[cfg(unix)]
+mod ends_unix;
 mod facts;
 mod failed_connects;
 mod fair;

@@ -161,21 +161,34 @@ pub const REFUSED: i32 = libc::ECONNREFUSED;
 /// end too. Linux disconnects it for everybody who has its descriptor, so that a forked child does
 /// not keep it; elsewhere the close resets it. Local sockets have no reset and just end.
 pub fn reset(socket: &Socket) {
+    let disconnected = disconnect(socket);
+    if disconnected.is_ok() {
+        return;
+    }
     // A reset that cannot be asked for becomes an ordinary end.
     let _ = socket.set_linger(Some(Duration::ZERO));
-    if cfg!(any(target_os = "linux", target_os = "android")) {
-        // SAFETY: all zeros are a valid sockaddr.
-        let mut nobody: libc::sockaddr = unsafe { std::mem::zeroed() };
-        nobody.sa_family = libc::AF_UNSPEC as _;
-        let len = size_of::<libc::sockaddr>() as libc::socklen_t;
-        // SAFETY: `len` readable bytes.
-        let answer = check(unsafe { libc::connect(socket.as_raw_fd(), &nobody, len) });
-        // Linux 6.3 to 6.6 refuse it while threads wait in calls. It is asked for again when they
-        // are out of them.
-        if answer.is_err_and(|error| error.raw_os_error() != Some(libc::EBUSY)) {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+    // Linux 6.3 to 6.6 refuse it while threads wait in calls: then the close resets it.
+    let waits = |error: io::Error| error.raw_os_error() == Some(libc::EBUSY);
+    if cfg!(any(target_os = "linux", target_os = "android")) && !disconnected.is_err_and(waits) {
+        let _ = socket.shutdown(Shutdown::Both);
     }
+}
+
+/// connect(2) to nobody, which of a connection of TCP makes a reset.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn disconnect(socket: &Socket) -> io::Result<()> {
+    // SAFETY: all zeros are a valid sockaddr.
+    let mut nobody: libc::sockaddr = unsafe { std::mem::zeroed() };
+    nobody.sa_family = libc::AF_UNSPEC as _;
+    let len = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: `len` readable bytes.
+    check(unsafe { libc::connect(socket.as_raw_fd(), &nobody, len) }).map(drop)
+}
+
+/// As above: elsewhere that is no reset.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn disconnect(_socket: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Reads of what an orderly end discards, each of 16 KiB.

@@ -32,11 +32,12 @@ SOCKEYE_SAME(Protocol, PROTOCOL);
 SOCKEYE_SAME(Host, HOST);
 SOCKEYE_SAME(Shutdown, SHUTDOWN);
 SOCKEYE_SAME(Internal, INTERNAL);
+SOCKEYE_SAME(Truncated, TRUNCATED);
 #undef SOCKEYE_SAME
 
 inline ESockeyeCause SockeyeCauseOf(const sockeye_event& Event)
 {
-	const bool bIsKnown = Event.cause >= 0 && Event.cause <= SOCKEYE_CAUSE_INTERNAL;
+	const bool bIsKnown = Event.cause >= 0 && Event.cause <= SOCKEYE_CAUSE_TRUNCATED;
 	return bIsKnown ? static_cast<ESockeyeCause>(Event.cause) : ESockeyeCause::Other;
 }
 

@@ -83,6 +83,8 @@ enum class ESockeyeCause : uint8
 	/** The game instance ended. */
 	Shutdown = 20,
 	Internal = 21,
+	/** The peer ended its side within a frame. */
+	Truncated = 22,
 	/** One of a later library. */
 	Other = 200,
 };
