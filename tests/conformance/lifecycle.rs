@@ -134,9 +134,9 @@ pub fn reset_mid_frame(setup: Setup) {
     mid_frame(setup, Peer::reset, RESET);
 }
 
-/// The same with FIN, which is PEER.
+/// The same with FIN, which is TRUNCATED.
 pub fn end_mid_frame(setup: Setup) {
-    mid_frame(setup, drop, PEER);
+    mid_frame(setup, drop, TRUNCATED);
 }
 
 fn mid_frame(setup: Setup, leave: fn(Peer), cause: i32) {

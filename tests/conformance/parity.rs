@@ -65,7 +65,8 @@ impl Ending {
     /// The cause that its host is told, and the system's error behind it.
     fn cause(self) -> (i32, i32) {
         match self {
-            Fin | FinInAFrame | FinAndAReply | FinWhilePaused => (PEER, 0),
+            Fin | FinAndAReply | FinWhilePaused => (PEER, 0),
+            FinInAFrame => (TRUNCATED, 0),
             Reset | ResetWhilePaused => (RESET, RESET_BY_PEER),
             GiantFrame => (LIMIT_FRAME, 0),
             HostGraceful | HostReset | HostResetWhilePaused => (HOST, 0),
