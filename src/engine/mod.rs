@@ -192,7 +192,7 @@ impl Core {
     /// A socket of this worker is closed.
     fn gone(&self, home: usize) {
         self.move_out(home);
-        if !self.is_running() {
+        if !self.is_running() && self.homes[home].population() == 0 {
             let _held = self.gone.0.lock();
             self.gone.1.notify_all();
         }

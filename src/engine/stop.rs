@@ -201,11 +201,17 @@ impl Net {
         if self.core.config.workers == Some(0) {
             return self.crew.seats[0].wind_down(until);
         }
-        let mut held = core.gone.0.lock();
-        while core.left() > 0 && Instant::now() < until {
+        loop {
+            let mut held = core.gone.0.lock();
+            if core.left() == 0 || Instant::now() >= until {
+                return;
+            }
             let look = until.min(Instant::now() + LOOK);
-            core.gone.1.wait_until(&mut held, look);
-            parking_lot::MutexGuard::unlocked(&mut held, || core.look());
+            let late = core.gone.1.wait_until(&mut held, look).timed_out();
+            drop(held);
+            if late {
+                core.look();
+            }
         }
     }
 
