@@ -1,6 +1,7 @@
 //! A lock for a few instructions, taken on every message: one atomic to lock it and none to unlock
 //! it, half of what a lock that knows its waiters costs.
 
+use parking_lot::{Condvar, Mutex};
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 use spin::relax::RelaxStrategy;
 use std::cell::Cell;
@@ -28,7 +29,14 @@ impl RelaxStrategy for Patience {
         match LOOK.replace((LOOK.get() + 1) % LOOKS) {
             0..SPINS => spin_loop(),
             look if look < LOOKS - 1 => thread::yield_now(),
-            _ => thread::sleep(NAP),
+            _ => nap(),
         }
     }
+}
+
+/// Sleeps. Unlike nanosleep(2) this is no point at which a thread is cancelled.
+#[cold]
+fn nap() {
+    static BED: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+    BED.1.wait_for(&mut BED.0.lock(), NAP);
 }

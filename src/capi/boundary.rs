@@ -3,7 +3,7 @@
 
 use super::net::sockeye_net;
 use super::status::sockeye_status;
-use crate::engine::{Error, Net, Refusal};
+use crate::engine::{Error, Net, Refusal, uncancelled};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,9 +19,15 @@ thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
 }
 
-/// Runs the body of an entry; a panic stops here.
+/// Runs the body of an entry; a panic stops here, and pthread_cancel waits.
 #[inline]
 pub fn guard(body: impl FnOnce() -> sockeye_status) -> sockeye_status {
+    uncancelled(|| guard_send(body))
+}
+
+/// As `guard`, for the sends, whose only system call is that of a bell.
+#[inline]
+pub fn guard_send(body: impl FnOnce() -> sockeye_status) -> sockeye_status {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(Error::Panic as sockeye_status)
 }
 

@@ -1,6 +1,6 @@
 //! Connections: sending and closing.
 
-use super::boundary::{self, bytes_arg, enter, guard};
+use super::boundary::{self, bytes_arg, enter, guard, guard_send};
 use super::net::sockeye_net;
 use super::status::sockeye_status;
 use crate::engine::{CloseHow, Error, Kind, Token};
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn sockeye_send(
     data: *const u8,
     data_len: usize,
 ) -> sockeye_status {
-    guard(|| {
+    guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
         let net = match unsafe { enter(net) } {
             Ok(net) => net,
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn sockeye_send_many(
     data_len: usize,
     out_each: *mut sockeye_status,
 ) -> sockeye_status {
-    guard(|| {
+    guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
         let net = match unsafe { enter(net) } {
             Ok(net) => net,

@@ -1,6 +1,6 @@
 //! Datagrams: sending them, where they came from, groups.
 
-use super::boundary::{self, bytes_arg, enter, fail, guard, write_sized};
+use super::boundary::{self, bytes_arg, enter, fail, guard, guard_send, write_sized};
 use super::endpoint::sockeye_listener;
 use super::event::{sockeye_event, sockeye_event_kind};
 use super::facts::sockeye_address;
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn sockeye_send_to(
     data: *const u8,
     data_len: usize,
 ) -> sockeye_status {
-    guard(|| {
+    guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
         let net = match unsafe { enter(net) } {
             Ok(net) => net,

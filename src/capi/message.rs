@@ -1,6 +1,6 @@
 //! Messages in parts.
 
-use super::boundary::{self, bytes_arg, copy_sized, enter, guard, init_sized};
+use super::boundary::{self, bytes_arg, copy_sized, enter, guard, guard_send, init_sized};
 use super::conn::{Targets, sockeye_conn};
 use super::net::sockeye_net;
 use super::status::sockeye_status;
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn sockeye_send_message(
     message: *const sockeye_message,
     out_each: *mut sockeye_status,
 ) -> sockeye_status {
-    guard(|| {
+    guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
         let net = match unsafe { enter(net) } {
             Ok(net) => net,

@@ -20,13 +20,13 @@ use super::desk::Desk;
 use super::events::{NOBODY, PARKED, Queue, TURNING};
 use super::inbox::{Command, OFFERED, RESTING, me};
 use super::log::Level;
+use super::quiet::caught;
 use super::stop::LOOK;
 use super::worker::Worker;
 use crate::io::{Affinity, Proactor, Setup};
 use crate::session::Cause;
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 use std::thread;
@@ -221,17 +221,17 @@ impl<P: Proactor> Chair<P> {
         work: impl FnOnce(&mut Worker<P>) -> io::Result<()>,
     ) -> bool {
         let Some(worker) = held.as_mut() else { return false };
-        if matches!(catch_unwind(AssertUnwindSafe(|| work(worker))), Ok(Ok(()))) {
+        if matches!(caught(|| work(worker)), Some(Ok(()))) {
             return true;
         }
         // Its state may be half changed; nothing of it is used again, and dropping it must not
         // bring the panic back.
         let worker = held.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        let _ = caught(|| {
             if let Some(mut worker) = worker {
                 worker.publish();
             }
-        }));
+        });
         self.core.panicked.store(true, SeqCst);
         self.core.log.note(Level::Error, || format!("worker {} had a fault", self.home));
         Desk::gone(&self.core, Some(self.home), Cause::Internal);

@@ -78,6 +78,7 @@ impl Net {
         config: Config,
         pick: impl FnOnce(Model, Open) -> Result<Arc<Crew>, Refusal>,
     ) -> Result<Arc<Net>, Refusal> {
+        super::quiet::hush();
         let drive = resolve_drive(&config)?;
         let running = sys::start();
         let running = running.map_err(|error| Refusal::system("sockets cannot be had", &error))?;

@@ -8,12 +8,12 @@
 use super::Core;
 use super::error::{Error, Refusal};
 use super::inbox::Command;
+use super::quiet::caught;
 use crate::io::Token;
 use crate::io::os::sys;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, VecDeque};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -180,7 +180,7 @@ impl Office {
     /// The body of a thread.
     fn work(&self, number: u64, core: &Weak<Core>) {
         while let Some(name) = self.next(number) {
-            let found = catch_unwind(AssertUnwindSafe(|| (self.find)(&name))).unwrap_or(Err(0));
+            let found = caught(|| (self.find)(&name)).unwrap_or(Err(0));
             let waiting = self.book.lock().finish(number, &name);
             let Some(core) = core.upgrade() else { continue };
             for (token, home) in waiting {

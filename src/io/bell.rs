@@ -1,5 +1,6 @@
 //! The doorbell of a worker: a system call only when the worker sleeps.
 
+use super::os::sys::uncancelled;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 
@@ -28,7 +29,8 @@ impl Bell {
     pub fn ring(&self) {
         if self.0.state.swap(RUNG, SeqCst) == ASLEEP {
             self.0.strikes.fetch_add(1, SeqCst);
-            (self.0.strike)();
+            // Sends come here without any other protection.
+            uncancelled(|| (self.0.strike)());
         }
     }
 

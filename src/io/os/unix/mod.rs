@@ -2,6 +2,7 @@
 
 pub mod datagrams;
 pub mod doorbell;
+pub mod host;
 pub mod local;
 pub mod poll;
 pub mod reactor;

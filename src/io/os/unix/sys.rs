@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
 pub use super::doorbell::{WaitObject, WaitPort};
+pub use super::host::{is_shared_library, uncancelled};
 pub use super::reactor::Watch;
 
 /// What a net needs of the system before its sockets: nothing.

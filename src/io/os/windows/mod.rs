@@ -3,6 +3,7 @@
 pub mod datagrams;
 pub mod doorbell;
 pub mod event_select;
+pub mod host;
 pub mod iocp;
 pub mod local;
 pub mod overlapped;

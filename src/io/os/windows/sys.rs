@@ -19,6 +19,7 @@ use winsock::{SOCKET, SOCKET_ERROR, WSABUF};
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
 pub use super::doorbell::{WaitObject, WaitPort};
+pub use super::host::{is_shared_library, uncancelled};
 pub use super::reactor::Watch;
 
 /// Winsock 2.2.
