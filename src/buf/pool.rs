@@ -101,8 +101,10 @@ impl Pool {
         block.map(|block| (block, capacity))
     }
 
-    /// Whether there is room under the bound now for a block of exactly `capacity`.
+    /// Whether there is room under the bound now for a block of at least `capacity`.
     pub fn has_room(&self, capacity: usize) -> bool {
+        let class = CLASSES.into_iter().find(|&size| capacity <= size);
+        let capacity = class.unwrap_or(capacity);
         let bytes = self.0.bytes.load(Ordering::SeqCst);
         bytes + (capacity + HEADER) as u64 <= self.0.bytes_max
     }

@@ -221,9 +221,11 @@ impl<P: Proactor> Chair<P> {
         work: impl FnOnce(&mut Worker<P>) -> io::Result<()>,
     ) -> bool {
         let Some(worker) = held.as_mut() else { return false };
-        if matches!(caught(|| work(worker)), Some(Ok(()))) {
-            return true;
-        }
+        let fault = match caught(|| work(worker)) {
+            Some(Ok(())) => return true,
+            Some(Err(error)) => format!("cannot wait for its sockets any more: {error}"),
+            None => "had a fault".to_owned(),
+        };
         // Its state may be half changed; nothing of it is used again, and dropping it must not
         // bring the panic back.
         let worker = held.take();
@@ -233,7 +235,7 @@ impl<P: Proactor> Chair<P> {
             }
         });
         self.core.panicked.store(true, SeqCst);
-        self.core.log.note(Level::Error, || format!("worker {} had a fault", self.home));
+        self.core.log.note(Level::Error, || format!("worker {} {fault}", self.home));
         Desk::gone(&self.core, Some(self.home), Cause::Internal);
         self.core.everybody_stops();
         false
@@ -528,6 +530,16 @@ impl<P: Proactor> Seat for Chair<P> {
     fn close(&self) {
         let worker = self.baton.lock().take();
         drop(worker);
-        self.core.homes[self.home].close();
+        let home = &self.core.homes[self.home];
+        home.close();
+        for token in home.take_thirsty().into_iter().filter_map(|it| self.core.table.quench(it)) {
+            // Who is in the slot by now is somebody of another worker.
+            let held = self.core.table.hold(token);
+            let other = held.and_then(|mut held| Some(usize::from(held.conn()?.home)));
+            if let Some(other) = other.filter(|&other| other != self.home) {
+                self.core.thirst(token, other);
+                self.core.homes[other].wake();
+            }
+        }
     }
 }

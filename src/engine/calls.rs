@@ -121,8 +121,7 @@ impl Net {
         }
         listener.closing = Some((Cause::Host, 0));
         let home = usize::from(listener.home);
-        drop(held);
-        self.core.homes[home].post(Command::Tend(token));
+        self.core.summon(token, held, home);
         Ok(())
     }
 
@@ -234,8 +233,7 @@ impl Net {
         }
         slot.muted.store(true, Release);
         let home = usize::from(conn.home);
-        drop(held);
-        self.core.homes[home].post(Command::Tend(token));
+        self.core.summon(token, held, home);
         Ok(())
     }
 
@@ -251,9 +249,8 @@ impl Net {
         }
         conn.paused = paused;
         let home = usize::from(conn.home);
-        drop(held);
         if !paused {
-            self.core.homes[home].post(Command::Tend(token));
+            self.core.summon(token, held, home);
         }
         Ok(())
     }

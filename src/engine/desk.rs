@@ -146,7 +146,8 @@ impl Desk {
         for command in commands.drain(..) {
             match command {
                 Command::Adopt(token) => self.adopt(core, token),
-                Command::Tend(token) => self.tend_flushed(core, token),
+                Command::Tend(token) => self.tend_summoned(core, token, false),
+                Command::Flush(token) => self.tend_summoned(core, token, true),
                 Command::Move(token) => self.tend_moving(core, token),
                 Command::Resolved(token, found) => self.resolved(core, token, found),
                 Command::Apply(one) => self.done.push(*one),
@@ -274,7 +275,7 @@ impl Desk {
                 count(&counters.sent_bytes, bytes as u64);
                 count(&counters.sent_batches, 1);
                 conn.session.handle_sent(bytes, train, release);
-                self.tell_writable(token, conn);
+                self.tell_writable(core, token, conn);
                 // The most frequent case: nothing follows.
                 if conn.end == End::Not
                     && conn.session.outbox().bytes() == 0

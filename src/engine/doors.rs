@@ -46,7 +46,7 @@ impl Desk {
         }
         let Some(conn) = held.conn() else { return };
         conn.adopted = answer.is_ok();
-        let arrives = self.arrives(token, conn);
+        let arrives = self.arrives(core, token, conn);
         if mem::take(&mut conn.handed) {
             self.handed.extend(conn.listener());
         }
@@ -187,7 +187,7 @@ impl Desk {
                 conn.begun();
                 if conn.end == End::Not {
                     self.emit(token, Notice::Opened(None));
-                    self.tell_writable(token, conn);
+                    self.tell_writable(core, token, conn);
                 } else {
                     conn.set_deadline(Some(linger(conn, self.now)));
                 }

@@ -22,9 +22,12 @@ const LEAVING: usize = CLOSED + 1;
 pub enum Command {
     /// Take a socket: a connection accepted elsewhere, or a new listener.
     Adopt(Token),
-    /// Look at a connection: something to send, a close, a resume.
+    /// Look at a connection: a close, a resume, the end of a batch. At most one for each slot is
+    /// on its way.
     Tend(Token),
-    /// Look at a connection that moves. Unlike Tend it lets nothing leave that waits for a flush.
+    /// As Tend, and what waits for a flush may leave. At most one for each slot, too.
+    Flush(Token),
+    /// Look at a connection that moves.
     Move(Token),
     /// Its name was looked up.
     Resolved(Token, Result<Vec<SocketAddr>, i32>),
@@ -55,6 +58,8 @@ pub struct Counters {
     pub send_failures: AtomicU64,
     pub turns: AtomicU64,
     pub waits: AtomicU64,
+    /// Waits that the system refused for want of something.
+    pub wait_failures: AtomicU64,
 }
 
 /// Adds to a counter that only this thread writes.
@@ -67,8 +72,8 @@ pub struct Home {
     inbox: Mutex<Vec<Command>>,
     /// Connections with sends that wait for a flush (MANUAL).
     staged: Lock<Vec<Token>>,
-    /// Connections whose sends were refused for want of memory.
-    thirsty: Mutex<Vec<Token>>,
+    /// Slots of those that wait for memory: to be sent to, or to be read. Each is on one list.
+    thirsty: Mutex<Vec<u32>>,
     /// True exactly when that list is not empty.
     is_thirsty: AtomicBool,
     /// Of a worker that stays.
@@ -157,7 +162,6 @@ impl Home {
             self.struck.fetch_add(bell.strikes(), SeqCst);
             *self.backstop.lock() = None;
             self.staged.lock().clear();
-            self.take_thirsty();
             self.inbox.lock().clear();
             self.population.store(CLOSED, SeqCst);
         }
@@ -282,14 +286,14 @@ impl Home {
         if staged.is_empty() {
             return false;
         }
-        self.inbox.lock().extend(staged.drain(..).map(Command::Tend));
+        self.inbox.lock().extend(staged.drain(..).map(Command::Flush));
         true
     }
 
-    /// Has the worker look at a connection when there is memory again.
-    pub fn thirst(&self, token: Token) {
+    /// Has the worker look at a slot when there is memory again.
+    pub fn thirst(&self, index: u32) {
         let mut thirsty = self.thirsty.lock();
-        thirsty.push(token);
+        thirsty.push(index);
         self.is_thirsty.store(true, SeqCst);
     }
 
@@ -301,7 +305,7 @@ impl Home {
     }
 
     /// The turner takes those that waited for memory.
-    pub fn take_thirsty(&self) -> Vec<Token> {
+    pub fn take_thirsty(&self) -> Vec<u32> {
         let mut thirsty = self.thirsty.lock();
         self.is_thirsty.store(false, SeqCst);
         std::mem::take(&mut *thirsty)

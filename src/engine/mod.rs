@@ -17,6 +17,7 @@ mod inbox;
 mod log;
 mod moves;
 mod net;
+mod places;
 mod port;
 mod quiet;
 mod resolve;
@@ -57,7 +58,7 @@ use socket2::{SockAddr, Socket, Type};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
-use table::{Entry, Table};
+use table::{Entry, Held, Table};
 use tags::Tag;
 
 /// Calls are taken.
@@ -225,8 +226,7 @@ impl Core {
         }
         if conn.end == conn::End::Peer {
             let home = usize::from(conn.home);
-            drop(held);
-            self.homes[home].post(inbox::Command::Tend(token));
+            self.summon(token, held, home);
         }
     }
 
@@ -237,9 +237,25 @@ impl Core {
         listener.handed -= 1;
         if listener.handed == 0 && listener.closing.is_some() {
             let home = usize::from(listener.home);
-            drop(held);
+            self.summon(token, held, home);
+        }
+    }
+
+    /// Has its worker look at a connection, a listener or a port.
+    fn summon(&self, token: Token, held: Held<'_>, home: usize) {
+        let needed = held.summon();
+        drop(held);
+        if needed {
             self.homes[home].post(inbox::Command::Tend(token));
         }
+    }
+
+    /// Has its worker look at it when there is memory again.
+    fn thirst(&self, token: Token, home: usize) {
+        if self.table.thirst(token) {
+            self.homes[home].thirst(token.index() as u32);
+        }
+        self.pool.thirst();
     }
 
     /// The batch with a listener's LISTENER_CLOSED is over; its socket was gone before.

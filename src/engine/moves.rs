@@ -211,23 +211,23 @@ impl Desk {
             self.abroad.told = true;
             self.abroad.count += usize::from(!conn.joined);
         }
-        self.arrive(token, conn);
+        self.arrive(core, token, conn);
     }
 
     /// Whether a socket that this worker was given is that of a move; then it is over.
-    pub(super) fn arrives(&mut self, token: Token, conn: &mut Conn) -> bool {
+    pub(super) fn arrives(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
         let arrives = conn.moving == Moving::Arriving;
         if arrives {
-            self.arrive(token, conn);
+            self.arrive(core, token, conn);
         }
         arrives
     }
 
     /// Tells MOVED on the new queue; all else may follow.
-    fn arrive(&mut self, token: Token, conn: &mut Conn) {
+    fn arrive(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         conn.moving = Moving::No;
         self.emit(token, Notice::Moved { queue: conn.other_queue, left: false });
-        self.tell_writable(token, conn);
+        self.tell_writable(core, token, conn);
     }
 
     /// From here on its events go to the other queue, and the sends that wait for a flush wait for
@@ -249,20 +249,23 @@ impl Desk {
         }
     }
 
-    /// Whether a connection lives with another worker by now. That one is told what was to be
-    /// done with it.
-    pub(super) fn forward(&self, core: &Core, token: Token, conn: &Conn, thirsty: bool) -> bool {
+    /// Whether a connection lives with another worker by now. That one is given the command.
+    pub(super) fn forward(&self, core: &Core, conn: &Conn, command: Command) -> bool {
         let home = usize::from(conn.home);
-        if home == self.home {
-            return false;
+        if home != self.home {
+            core.homes[home].post(command);
         }
-        if thirsty {
-            core.homes[home].thirst(token);
+        home != self.home
+    }
+
+    /// Whether a connection or port lives with another worker by now, at `home`. That one looks at
+    /// it as one that waits for memory.
+    pub(super) fn wait_elsewhere(&self, core: &Core, token: Token, home: usize) -> bool {
+        if home != self.home {
+            core.thirst(token, home);
             core.homes[home].wake();
-        } else {
-            core.homes[home].post(Command::Tend(token));
         }
-        true
+        home != self.home
     }
 
     /// Takes the events of those that live abroad out of the batch and gives them to their

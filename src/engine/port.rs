@@ -12,7 +12,7 @@ use super::facts::ConnStats;
 use crate::buf::{ARENA_BYTES, Chunk, Pool, Slice};
 use crate::io::os::sys;
 use crate::io::{Arrival, Datagram};
-use crate::session::{Cause, Limits, Millis, Overflow};
+use crate::session::{Cause, Limits, Millis, Overflow, Refused};
 use socket2::{Domain, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
@@ -76,8 +76,7 @@ pub struct Outbox {
     pub messages: usize,
     /// What small ones are copied to.
     chunk: Option<Chunk>,
-    /// Sends refused since the last WRITABLE.
-    pub refused: u32,
+    pub refused: Refused,
     dropped: u64,
 }
 
@@ -100,7 +99,7 @@ impl Outbox {
             match limits.overflow {
                 Overflow::DropOldest if self.drop_oldest() => {}
                 Overflow::Reject | Overflow::DropOldest => {
-                    self.refused += 1;
+                    self.refused.add(datagram.data.len());
                     return Taken::No;
                 }
                 Overflow::Close => return Taken::Close,
@@ -165,11 +164,15 @@ impl Outbox {
         }
     }
 
-    /// Sends refused, when there is room again.
-    pub fn poll_writable(&mut self, limits: &Limits) -> Option<u32> {
+    /// The memory with which the smallest that was refused is taken, if a WRITABLE is owed and,
+    /// but for memory, due.
+    pub fn owed(&self, limits: &Limits) -> Option<usize> {
+        let room = self.refused.least()?;
+        let most = limits.outbox_max_bytes as usize;
         let roomy = self.bytes <= limits.outbox_low_bytes as usize
+            && self.bytes + room.min(most) <= most
             && self.messages <= limits.outbox_max_messages as usize / 4;
-        (roomy && self.refused > 0).then(|| std::mem::take(&mut self.refused))
+        roomy.then_some(room)
     }
 }
 

@@ -57,14 +57,14 @@ impl Net {
         let held = self.hold_conn(token)?;
         match framed {
             Ok(framed) => self.take(token, held, Outgoing::Framed(framed.into_slice())),
-            Err(SendError::Memory) => self.refuse_for_memory(token, held),
+            Err(SendError::Memory) => self.refuse_for_memory(token, held, wire),
             Err(error) => Err(error.into()),
         }
     }
 
     /// There is no memory for a message: a WRITABLE is owed when there is.
-    fn refuse_for_memory(&self, token: Token, held: Held<'_>) -> Result<(), Error> {
-        self.take_by(token, held, |session, _, _| Err(session.refuse_for_memory()))
+    fn refuse_for_memory(&self, token: Token, held: Held<'_>, wire: usize) -> Result<(), Error> {
+        self.take_by(token, held, |session, _, _| Err(session.refuse_for_memory(wire)))
     }
 
     /// Where the sends of a worker's connections get their memory.
@@ -94,8 +94,7 @@ impl Net {
                 // A paused connection broke: the send that fails lets it be told.
                 conn.end_abruptly(cause, os_error);
                 let home = usize::from(conn.home);
-                drop(held);
-                self.core.homes[home].post(Command::Tend(token));
+                self.core.summon(token, held, home);
             }
             return Err(Error::Closed);
         }
@@ -108,14 +107,13 @@ impl Net {
                     self.core.homes[self.core.stage_home(conn)].stage(token);
                 } else {
                     drop(held);
-                    self.core.homes[home].post(Command::Tend(token));
+                    self.core.homes[home].post(Command::Flush(token));
                 }
                 Ok(())
             }
             Err(SendError::Overflow) => {
                 conn.end_abruptly(Cause::LimitOutbox, 0);
-                drop(held);
-                self.core.homes[home].post(Command::Tend(token));
+                self.core.summon(token, held, home);
                 Err(Error::Closed)
             }
             Err(SendError::Memory) => {
@@ -128,8 +126,7 @@ impl Net {
 
     /// Has the worker look at a connection when there is memory again.
     pub(super) fn thirst(&self, token: Token, home: usize) {
-        self.core.homes[home].thirst(token);
-        self.core.pool.thirst();
+        self.core.thirst(token, home);
         // The last block may have come back before the line above.
         if self.core.pool.has_room(crate::buf::CHUNK_BYTES) {
             self.core.homes[home].wake();
@@ -164,10 +161,11 @@ impl Net {
                     Ok(chunk) => self.take(token, held, Outgoing::Framed(chunk.share())),
                     Err(SendError::Memory) if taken > 0 => {
                         let Endpoint { framing, limits, .. } = &***endpoint;
-                        if Session::wire_bytes(framing, data)? > limits.outbox_max_bytes as usize {
+                        let wire = Session::wire_bytes(framing, data)?;
+                        if wire > limits.outbox_max_bytes as usize {
                             return Err(Error::TooBig);
                         }
-                        self.refuse_for_memory(token, held)
+                        self.refuse_for_memory(token, held, wire)
                     }
                     Err(SendError::Memory) => Err(Error::NoMemory),
                     Err(error) => Err((*error).into()),
@@ -200,7 +198,10 @@ impl Net {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
                 match self.send_one(token, &mut sending, count - at) {
                     Err(Error::NoMemory) if count == 1 || taken > 0 => {
-                        self.refuse_for_memory(token, self.hold_conn(token)?)
+                        let mut held = self.hold_conn(token)?;
+                        let framing = &held.conn().ok_or(Error::Stale)?.endpoint.framing;
+                        let wire = sending.parts.wire_bytes(framing)?;
+                        self.refuse_for_memory(token, held, wire)
                     }
                     Err(Error::Stale) => self.send_datagram_of(token, message),
                     answer => answer,

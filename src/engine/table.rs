@@ -45,8 +45,14 @@ pub struct Slot {
     pub opened: AtomicBool,
     /// The host's number, stamped on events.
     pub user_data: AtomicU64,
+    /// What its worker's model calls its socket; 0: the model does not have it. The worker's own.
+    lent: AtomicU64,
     /// The host closed it: of what is queued only CLOSED is still told.
     pub muted: AtomicBool,
+    /// A command to look at it is in the inbox of its worker. Changed under the lock.
+    summoned: AtomicBool,
+    /// The slot stands on a list of those that wait for memory, whoever is in it by now.
+    thirsty: AtomicBool,
     entry: Lock<Entry>,
 }
 
@@ -86,7 +92,10 @@ impl Slot {
             generation: AtomicU32::new(first),
             opened: AtomicBool::new(false),
             user_data: AtomicU64::new(0),
+            lent: AtomicU64::new(0),
             muted: AtomicBool::new(false),
+            summoned: AtomicBool::new(false),
+            thirsty: AtomicBool::new(false),
             entry: Lock::new(Entry::Free),
         }
     }
@@ -107,6 +116,18 @@ impl<'a> Held<'a> {
     /// The datagram socket in it, if it is one.
     pub fn port(&mut self) -> Option<&mut Port> {
         if let Entry::Port(port) = &mut *self.entry { Some(port) } else { None }
+    }
+
+    /// Whether a command to look at it is needed: none is on its way. From then on one is.
+    pub fn summon(&self) -> bool {
+        let summoned = self.slot.summoned.load(Relaxed);
+        self.slot.summoned.store(true, Relaxed);
+        !summoned
+    }
+
+    /// The command has come.
+    pub fn came(&self) {
+        self.slot.summoned.store(false, Relaxed);
     }
 
     /// The numbers beside the lock.
@@ -170,6 +191,8 @@ impl Table {
         slot.user_data.store(user_data, Relaxed);
         slot.opened.store(false, Relaxed);
         slot.muted.store(false, Relaxed);
+        slot.summoned.store(false, Relaxed);
+        slot.lent.store(0, Relaxed);
         self.conns.fetch_add(entry.is_conn(), Relaxed);
         *place = entry;
         Some(Token::new(index, slot.generation.load(Relaxed)))
@@ -183,6 +206,20 @@ impl Table {
         (slot.generation.load(Acquire) == token.generation()).then_some(slot)
     }
 
+    /// What the model of its worker calls it, if that has it.
+    #[inline]
+    pub fn lent(&self, token: Token) -> Option<Token> {
+        let lent = self.slot(token)?.lent.load(Relaxed);
+        (lent != 0).then_some(Token(lent))
+    }
+
+    /// What the model of its worker calls it from now on.
+    pub fn lend(&self, token: Token, lent: Option<Token>) {
+        if let Some(slot) = self.slot(token) {
+            slot.lent.store(lent.map_or(0, |lent| lent.0), Relaxed);
+        }
+    }
+
     /// Locks the slot of a token, if it holds what the token names.
     #[inline]
     pub fn hold(&self, token: Token) -> Option<Held<'_>> {
@@ -190,6 +227,19 @@ impl Table {
         let entry = slot.entry.lock();
         let same = slot.generation.load(Relaxed) == token.generation();
         (same && !matches!(*entry, Entry::Free)).then_some(Held { entry, slot })
+    }
+
+    /// Whether a slot is to be put on a list of those that wait for memory: it is on none. From
+    /// then on it is.
+    pub fn thirst(&self, token: Token) -> bool {
+        self.slot(token).is_some_and(|slot| !slot.thirsty.swap(true, SeqCst))
+    }
+
+    /// A slot was taken from such a list. Who is in it now, and may have thirsted meanwhile.
+    pub fn quench(&self, index: u32) -> Option<Token> {
+        let slot = &self.pages[index as usize / PAGE_SLOTS].get()?[index as usize % PAGE_SLOTS];
+        slot.thirsty.store(false, SeqCst);
+        Some(Token::new(index, slot.generation.load(Acquire)))
     }
 
     /// Empties a slot for the next generation. A slot whose generations are used up is retired.

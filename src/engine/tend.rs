@@ -15,22 +15,32 @@ use crate::session::{Cause, Event, Millis, Moment, Want};
 use std::mem;
 
 impl Desk {
-    /// A command asked to look: sends that were flushed, a close, a resume, the end of a batch.
-    pub(super) fn tend_flushed(&mut self, core: &Core, token: Token) {
+    /// A command asked to look: a close, a resume, the end of a batch. `flushed`: what waited for
+    /// a flush may leave.
+    pub(super) fn tend_summoned(&mut self, core: &Core, token: Token, flushed: bool) {
         let Some(mut held) = core.table.hold(token) else { return };
+        let elsewhere = held.conn().is_some_and(|conn| {
+            let command = if flushed { Command::Flush(token) } else { Command::Tend(token) };
+            self.forward(core, conn, command)
+        });
+        if elsewhere {
+            return;
+        }
+        if !flushed {
+            held.came();
+        }
         let Some(conn) = held.conn() else {
             if let Some(port) = held.port() {
-                self.port_flushed(core, token, port);
+                self.port_summoned(core, token, port, flushed);
             } else if let Some(listener) = held.listener() {
                 self.tend_listener(core, token, listener);
             }
             return;
         };
-        if self.forward(core, token, conn, false) {
-            return;
+        conn.dirty &= !flushed;
+        if flushed || conn.end != End::Not {
+            conn.session.flush();
         }
-        conn.dirty = false;
-        conn.session.flush();
         let ready = conn.phase == Phase::Resolving && conn.has_addresses();
         if ready && conn.end != End::Abrupt {
             self.dial(core, token, conn);
@@ -42,14 +52,17 @@ impl Desk {
     pub(super) fn tend_hungry(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(port) = held.port() {
-            return self.port_writable(token, port);
+            if !self.wait_elsewhere(core, token, port.home) {
+                self.port_writable(core, token, port);
+            }
+            return;
         }
         let Some(conn) = held.conn() else { return };
-        if self.forward(core, token, conn, true) {
+        if self.wait_elsewhere(core, token, conn.home.into()) {
             return;
         }
         conn.parse_later = false;
-        self.tell_writable(token, conn);
+        self.tell_writable(core, token, conn);
         self.tend_conn(core, token, conn);
     }
 
@@ -58,21 +71,38 @@ impl Desk {
         // Thirst first: a block that comes back between the two rings the bell.
         core.pool.thirst();
         if core.pool.has_room(crate::buf::CHUNK_BYTES) {
-            for token in core.homes[self.home].take_thirsty() {
-                self.tend_hungry(core, token);
+            for index in core.homes[self.home].take_thirsty() {
+                if let Some(token) = core.table.quench(index) {
+                    self.tend_hungry(core, token);
+                }
             }
         }
     }
 
-    /// Tells that there is room again, if that is owed.
-    pub(super) fn tell_writable(&mut self, token: Token, conn: &mut Conn) {
+    /// Tells that there is room again, if that is owed: the smallest message that was refused
+    /// would be taken.
+    #[inline]
+    pub(super) fn tell_writable(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.end == End::Not
             && conn.phase == Phase::Open
             && !conn.moving.is_quiet()
+            && let Some(bytes) = conn.session.owed(&conn.endpoint.limits)
+            && self.has_memory(core, token, bytes)
             && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
         {
             self.emit(token, Notice::Writable { refused, listener: false });
         }
+    }
+
+    /// Whether there is memory for so many bytes; if not, it is looked at again when there is.
+    #[cold]
+    pub(super) fn has_memory(&self, core: &Core, token: Token, bytes: usize) -> bool {
+        if core.pool.has_room(bytes) {
+            return true;
+        }
+        core.thirst(token, self.home);
+        // The last block may have come back before the line above.
+        core.pool.has_room(bytes)
     }
 
     /// The queue was drained.
@@ -85,7 +115,7 @@ impl Desk {
             && (core.roams || usize::from(conn.home) == self.home)
         {
             conn.stalled = false;
-            if !self.forward(core, token, conn, true) {
+            if !self.wait_elsewhere(core, token, conn.home.into()) {
                 self.tend_conn(core, token, conn);
             }
         }
@@ -200,9 +230,8 @@ impl Desk {
                 }
                 Some(Event::Starved) => {
                     conn.parse_later = true;
-                    core.homes[self.home].thirst(token);
                     // Looked at again before the next wait, in case memory came back meanwhile.
-                    return core.pool.thirst();
+                    return core.thirst(token, self.home);
                 }
             }
         }

@@ -7,12 +7,21 @@
 use super::Core;
 use super::desk::{Desk, Order};
 use super::inbox::count;
-use crate::io::Proactor;
+use super::places::Places;
+use crate::io::os::sys;
+use crate::io::proactor::cancelled;
+use crate::io::{Bell, Completion, Op, Proactor, Role, Token, Wait};
 use crate::session::Millis;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// The first pause after a wait that the system refused, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+/// Warnings of refused waits come no faster.
+const SAY: Duration = Duration::from_secs(1);
 
 /// A model, and the desk that tells it what to do.
 pub struct Worker<P: Proactor> {
@@ -20,13 +29,26 @@ pub struct Worker<P: Proactor> {
     desk: Desk,
     core: Arc<Core>,
     home: usize,
+    /// What the model calls its sockets; unused where workers reap from one place.
+    places: Places,
+    refused: Refused,
+}
+
+/// Waits that the system refused for want of something.
+struct Refused {
+    bell: Bell,
+    /// The last pause; zero while waits succeed.
+    pause: Duration,
+    said: Option<Instant>,
 }
 
 impl<P: Proactor> Worker<P> {
     /// A worker of `home`, whose events go to the home's queue.
     pub fn new(proactor: P, core: Arc<Core>, home: usize) -> Worker<P> {
         let queue = home % core.queues.len();
-        Worker { proactor, desk: Desk::new(home, queue), core, home }
+        let refused = Refused { bell: proactor.bell(), pause: Duration::ZERO, said: None };
+        let (desk, places) = (Desk::new(home, queue), Places::default());
+        Worker { proactor, desk, core, home, places, refused }
     }
 
     /// Takes what was asked for, sends, waits once for all sockets, applies what happened and
@@ -54,7 +76,7 @@ impl<P: Proactor> Worker<P> {
         let left = if looks { timeout } else { self.spin(timeout)? };
         // What a spin found is for this turn, and enough for it.
         if looks || self.desk.done.is_empty() {
-            self.proactor.turn(&mut self.desk.done, left)?;
+            self.reap(left)?;
         }
         let mut happened = !self.desk.done.is_empty();
         self.digest(true);
@@ -78,7 +100,7 @@ impl<P: Proactor> Worker<P> {
         let begun = Instant::now();
         let most = timeout.map_or(spin, |timeout| timeout.min(spin));
         loop {
-            self.proactor.turn(&mut self.desk.done, Some(Duration::ZERO))?;
+            self.reap(Some(Duration::ZERO))?;
             if !self.desk.done.is_empty() || self.core.homes[self.home].rung() {
                 return Ok(Some(Duration::ZERO));
             }
@@ -88,6 +110,69 @@ impl<P: Proactor> Worker<P> {
             }
             // Whoever is to answer may need this processor.
             thread::yield_now();
+        }
+    }
+
+    /// Has the model turn, once.
+    fn reap(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let before = self.desk.done.len();
+        let answer = self.proactor.turn(&mut self.desk.done, timeout);
+        self.name(before);
+        match answer {
+            Ok(()) => self.refused.pause = Duration::ZERO,
+            Err(error) => self.wait_out(error, timeout)?,
+        }
+        Ok(())
+    }
+
+    /// A wait failed. What passes is waited out, a while longer each time, at most for as long as
+    /// the turn may wait, and until the bell rings.
+    #[cold]
+    fn wait_out(&mut self, error: io::Error, timeout: Option<Duration>) -> io::Result<()> {
+        match sys::wait_failure(&error) {
+            Wait::Again => return Ok(()),
+            Wait::Passing => {}
+            Wait::Fatal => return Err(error),
+        }
+        let Refused { bell, pause, said } = &mut self.refused;
+        *pause = (*pause * 2).clamp(PAUSES.0, PAUSES.1);
+        let failures = &self.core.homes[self.home].counters.wait_failures;
+        count(failures, 1);
+        if said.is_none_or(|said| said.elapsed() >= SAY) {
+            *said = Some(Instant::now());
+            let (home, times) = (self.home, failures.load(Relaxed));
+            self.desk.say(|| format!("worker {home} cannot wait, {times} times so far: {error}"));
+        }
+        if self.desk.done.is_empty() {
+            bell.nap(timeout.map_or(*pause, |timeout| timeout.min(*pause)));
+        }
+        Ok(())
+    }
+
+    /// Puts the net's tokens in place of the model's, in what is done from `before` on.
+    #[inline]
+    fn name(&mut self, before: usize) {
+        if !P::DENSE {
+            return;
+        }
+        for completion in &mut self.desk.done[before..] {
+            let owner = self.places.owner(completion.token);
+            debug_assert!(owner.is_some(), "a socket is given back with both lanes idle");
+            completion.token = owner.unwrap_or(completion.token);
+        }
+    }
+
+    /// What the model calls a socket, if it has it.
+    #[inline]
+    fn lent(&self, token: Token) -> Option<Token> {
+        if P::DENSE { self.core.table.lent(token) } else { Some(token) }
+    }
+
+    /// The model has a socket no more.
+    fn give_back(core: &Core, places: &mut Places, token: Token, lent: Token) {
+        if P::DENSE {
+            core.table.lend(token, None);
+            places.give_back(lent);
         }
     }
 
@@ -134,17 +219,22 @@ impl<P: Proactor> Worker<P> {
 
     fn carry(&mut self, order: Order) {
         match order {
-            Order::Submit(token, op) => self.proactor.submit(token, op, &mut self.desk.done),
-            Order::Cancel(token) => self.proactor.cancel(token),
+            Order::Submit(token, op) => self.submit(token, op),
+            Order::Cancel(token) => {
+                if let Some(lent) = self.lent(token) {
+                    self.proactor.cancel(lent);
+                }
+            }
             Order::Adopt(token, role) => {
-                let answer =
-                    self.core.with_socket(token, |socket| self.proactor.adopt(token, socket, role));
-                if let Some(answer) = answer {
+                if let Some(answer) = self.adopt(token, role) {
                     self.desk.adopted(&self.core, token, answer);
                 }
             }
             Order::Release(token, socket) => {
-                self.proactor.release(token);
+                if let Some(lent) = self.lent(token) {
+                    self.proactor.release(lent);
+                    Self::give_back(&self.core, &mut self.places, token, lent);
+                }
                 drop(socket);
                 self.desk.joined(&self.core, token);
             }
@@ -153,9 +243,42 @@ impl<P: Proactor> Worker<P> {
                 self.desk.joined(&self.core, token);
             }
             Order::Move(token) => {
-                self.desk.hand_over(&self.core, token, || self.proactor.detach(token));
+                let lent = self.lent(token);
+                let Worker { proactor, desk, core, places, .. } = self;
+                desk.hand_over(core, token, || {
+                    let (lent, ops) = (lent?, proactor.detach(lent?)?);
+                    Self::give_back(core, places, token, lent);
+                    Some(ops)
+                });
             }
         }
+    }
+
+    #[inline]
+    fn submit(&mut self, token: Token, op: Op) {
+        let before = self.desk.done.len();
+        let Some(lent) = self.lent(token) else {
+            // Not with this model, so nothing comes of it.
+            let (lane, outcome) = (op.lane(), op.fail(cancelled()));
+            return self.desk.done.push(Completion { token, lane, outcome });
+        };
+        self.proactor.submit(lent, op, &mut self.desk.done);
+        self.name(before);
+    }
+
+    /// Lends a socket to the model. None: there is none.
+    fn adopt(&mut self, token: Token, role: Role) -> Option<io::Result<()>> {
+        let Worker { proactor, core, places, .. } = self;
+        core.with_socket(token, |socket| {
+            let lent = if P::DENSE { places.lend(token)? } else { token };
+            let answer = proactor.adopt(lent, socket, role);
+            match &answer {
+                Ok(()) if P::DENSE => core.table.lend(token, Some(lent)),
+                Ok(()) => {}
+                Err(_) => Self::give_back(core, places, token, lent),
+            }
+            Some(answer)
+        })?
     }
 
     /// Whether nothing is left to do before the next wait.

@@ -5,6 +5,7 @@ pub(in crate::io) mod datagrams;
 use super::bell::Bell;
 use super::op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 use super::os::sys;
+use super::pages::Pages;
 use super::proactor::{ACCEPT_MAX, Affinity, Proactor, Setup, cancelled};
 use super::readiness::{Readiness, Ready};
 use crate::buf::{CHUNK_BYTES, Chunk, Slice, Train};
@@ -16,9 +17,6 @@ use std::time::Duration;
 /// A shared receive chunk with less room is given up. Large enough that a full one rarely cuts a
 /// message, small enough that little is lost.
 const SPARE_MIN: usize = 16 * 1024;
-/// Room for so many sockets is made at first, and kept. Most allocators make it a mapping of its
-/// own, which costs what is used of it and grows without leaving its old place behind.
-const ROOM: usize = 8192;
 /// Received in one turn, or little more: what the host copies and the next turn sends is to be in
 /// the processor's cache still.
 pub const TURN_BYTES: usize = 4 * CHUNK_BYTES;
@@ -69,6 +67,8 @@ struct Entry {
     short: Short,
     /// connect(2) was called and is not yet answered.
     connecting: bool,
+    /// It stands among those that wait for the pool to have room.
+    starved: bool,
     inward: Inward,
     /// In a box: an idle socket waits for bytes and has nothing with it. The box stays until that
     /// is so again, as one operation of this kind follows another.
@@ -94,8 +94,8 @@ pub struct Emulated<R: Readiness> {
     poller: R,
     bell: Bell,
     setup: Setup,
-    /// By token index. The last one is in use.
-    entries: Vec<Option<Entry>>,
+    /// By token index.
+    entries: Pages<Entry>,
     count: u32,
     /// Operations on ready lanes, to be tried in the next turn.
     runnable: Vec<(Token, Lane)>,
@@ -272,7 +272,7 @@ pub fn with_room<'a>(shared: &'a mut Option<Chunk>, setup: &Setup) -> Option<&'a
 impl<R: Readiness> Emulated<R> {
     #[inline(always)]
     fn entry(&mut self, token: Token) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(token.index())?.as_mut()?;
+        let entry = self.entries.get_mut(token.index())?;
         (entry.generation == token.generation()).then_some(entry)
     }
 
@@ -284,7 +284,7 @@ impl<R: Readiness> Emulated<R> {
     }
 
     fn attempt_op(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {
-        let Some(entry) = self.entries[token.index()].as_mut() else { return };
+        let Some(entry) = self.entries.get_mut(token.index()) else { return };
         let lane = op.lane();
         let (tried, drained) = match op {
             Op::Accept => (entry.try_accept(), false),
@@ -312,6 +312,7 @@ impl<R: Readiness> Emulated<R> {
             }
             Tried::Starved(op) => {
                 entry.put(op);
+                entry.starved = true;
                 self.starved.push(token);
             }
             Tried::Later(op) => {
@@ -323,7 +324,7 @@ impl<R: Readiness> Emulated<R> {
 
     /// Has the poller report the lane on which a try just blocked.
     fn watch(&mut self, token: Token, lane: Lane, done: &mut Vec<Completion>) {
-        let Some(entry) = self.entries[token.index()].as_mut() else { return };
+        let Some(entry) = self.entries.get_mut(token.index()) else { return };
         let known = if mem::replace(&mut entry.added, true) {
             self.poller.blocked(token, lane);
             Ok(())
@@ -349,7 +350,12 @@ impl<R: Readiness> Emulated<R> {
         // Thirst first: a block that comes back between the two rings the bell.
         self.setup.pool.thirst();
         if self.setup.pool.has_room(CHUNK_BYTES) {
-            self.runnable.extend(self.starved.drain(..).map(|token| (token, Lane::In)));
+            for token in mem::take(&mut self.starved) {
+                if let Some(entry) = self.entry(token) {
+                    entry.starved = false;
+                    self.runnable.push((token, Lane::In));
+                }
+            }
         }
     }
 }
@@ -370,7 +376,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
             poller,
             bell,
             setup: setup.clone(),
-            entries: Vec::new(),
+            entries: Pages::default(),
             count: 0,
             runnable: Vec::new(),
             starved: Vec::new(),
@@ -391,32 +397,24 @@ impl<R: Readiness> Proactor for Emulated<R> {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         self.poller.admit(socket)?;
-        let index = token.index();
-        if self.entries.capacity() <= index {
-            self.entries.reserve(ROOM.max(index + 1 - self.entries.len()));
-        }
-        if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, || None);
-        }
-        debug_assert!(self.entries[index].is_none(), "released before its slot is used again");
-        self.entries[index] = Some(Entry {
+        let entry = Entry {
             generation: token.generation(),
             socket: sys::borrow(socket),
             ready: [true; 2],
             added: false,
             short: if role == Role::Local { Short::Nothing } else { Short::Drained },
             connecting: false,
+            starved: false,
             inward: Inward::Nothing,
             kept: None,
-        });
+        };
+        self.entries.insert(token.index(), entry);
         self.count += 1;
         Ok(())
     }
 
     fn release(&mut self, token: Token) {
-        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::take) else {
-            return;
-        };
+        let Some(entry) = self.entries.remove(token.index()) else { return };
         debug_assert!(entry.generation == token.generation(), "nobody else's");
         debug_assert!(!LANES.iter().any(|&lane| entry.waits(lane)), "both lanes are idle");
         if entry.added {
@@ -426,12 +424,8 @@ impl<R: Readiness> Proactor for Emulated<R> {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.forget(token);
         }
-        while let Some(None) = self.entries.last() {
-            self.entries.pop();
-        }
-        let room = self.entries.capacity();
-        if room > ROOM && self.entries.len() < room / 4 {
-            self.entries.shrink_to(room / 2);
+        if entry.starved {
+            self.starved.retain(|it| *it != token);
         }
     }
 
@@ -460,9 +454,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
     }
 
     fn cancel(&mut self, token: Token) {
-        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::as_mut) else {
-            return;
-        };
+        let Some(entry) = self.entries.get_mut(token.index()) else { return };
         for lane in LANES {
             if entry.generation == token.generation()
                 && let Some(op) = entry.take(lane)
@@ -485,14 +477,15 @@ impl<R: Readiness> Proactor for Emulated<R> {
             timeout = Some(timeout.unwrap_or(LATER).min(LATER));
         }
         let mut ready = mem::take(&mut self.ready);
-        self.poller.wait(&mut ready, timeout, &self.bell)?;
+        let waited = self.poller.wait(&mut ready, timeout, &self.bell);
         for Ready { token, lane, ended } in ready.drain(..) {
             let Some(entry) = self.entry(token) else { continue };
-            entry.ready[lane as usize] = true;
+            // What was ready is runnable, or waits for something else than a report.
+            let was = mem::replace(&mut entry.ready[lane as usize], true);
             if ended {
                 entry.short = Short::Nothing;
             }
-            if entry.waits(lane) {
+            if !was && entry.waits(lane) {
                 self.runnable.push((token, lane));
             }
         }
@@ -519,6 +512,6 @@ impl<R: Readiness> Proactor for Emulated<R> {
         // A try never makes another lane runnable. Those that are left come first in the next turn.
         runnable.drain(..tried);
         self.runnable = runnable;
-        Ok(())
+        waited
     }
 }

@@ -8,6 +8,7 @@ pub mod emulated;
 pub mod model;
 pub mod op;
 pub mod os;
+pub mod pages;
 pub mod proactor;
 pub mod readiness;
 #[cfg(test)]
@@ -18,4 +19,5 @@ pub use bell::Bell;
 pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Datagram};
 pub use model::{Model, Probe, Visit};
 pub use op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
-pub use proactor::{Affinity, Proactor, Setup};
+pub use pages::Pages;
+pub use proactor::{Affinity, Proactor, Setup, Wait};

@@ -21,6 +21,8 @@
 //!   bell rings, a completion is there, or for no reason at all.
 //! * **Fair.** One operation per lane per turn; a receive brings at most one chunk and no more than
 //!   `Setup::recv_max`, an accept at most `ACCEPT_MAX`, one of datagrams `DATAGRAMS_MAX`.
+//! * **Errors of a turn** are classed by `sys::wait_failure`. What was to be done without waiting is
+//!   done all the same. An error of one socket is never one of the turn: its operations fail.
 //! * **Errors of sockets that mean "later"** (WouldBlock, EINTR, ENOBUFS on send) are the model's
 //!   to wait out. Errors of accept end that accept; the engine decides when to ask again.
 
@@ -47,6 +49,17 @@ pub enum Affinity {
     Bound,
 }
 
+/// What an error of a turn means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Nothing: a signal came, or the time was over.
+    Again,
+    /// The system is short of something. The worker tries again after a while.
+    Passing,
+    /// The model cannot wait any more.
+    Fatal,
+}
+
 /// Connections that one accept may bring.
 pub const ACCEPT_MAX: usize = 64;
 
@@ -69,6 +82,9 @@ pub struct Setup {
 pub trait Proactor: Send + Sized + 'static {
     /// Who may turn it.
     const AFFINITY: Affinity;
+    /// The tokens that it is given are dense numbers of its worker's, with a generation of their
+    /// own; else they are the net's, as where workers share what they reap.
+    const DENSE: bool = !matches!(Self::AFFINITY, Affinity::Shared);
     /// Sockets one worker can watch; `adopt` past it answers `QuotaExceeded`.
     const SOCKETS_MAX: Option<u32> = None;
 

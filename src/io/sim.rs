@@ -99,6 +99,7 @@ impl Sim {
         let world = self.world.clone();
         let mut state = world.lock();
         match state.trouble.take() {
+            Some(Trouble::Short) => return Err(io::ErrorKind::OutOfMemory.into()),
             Some(Trouble::Fails) => return Err(io::ErrorKind::Other.into()),
             Some(Trouble::Panics) => panic!("asked for by a test"),
             None => {}
@@ -250,6 +251,8 @@ impl State {
 
 impl Proactor for Sim {
     const AFFINITY: Affinity = Affinity::Free;
+    /// Its worlds are of several workers, and tests speak of their sockets as the net does.
+    const DENSE: bool = false;
 
     type Shared = ();
 

@@ -6,13 +6,15 @@
 
 use super::bell::Bell;
 use super::op::{LANES, Lane, Token};
-use super::os::sys::Watch;
+use super::os::sys::{self, Watch};
+use super::pages::Pages;
 use super::readiness::{Readiness, Ready};
 use parking_lot::Mutex;
 use socket2::Socket;
 use std::future::poll_fn;
 use std::io;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -22,17 +24,21 @@ use tokio::time;
 
 /// A reactor and what it watches.
 pub struct Tokio {
-    /// By token index. The last one is in use.
-    entries: Vec<Option<Entry>>,
+    /// By token index.
+    entries: Pages<Entry>,
     /// Sockets to be looked at when the next wait is over.
     woken: Vec<Token>,
     news: Arc<News>,
+    /// Its reactor failed, and is of no use any more.
+    broken: bool,
     /// Last: the entries leave its reactor first.
     runtime: Runtime,
 }
 
 struct Entry {
     token: Token,
+    /// Borrowed, for a new reactor.
+    socket: ManuallyDrop<Socket>,
     watch: Watch,
     waker: Waker,
     /// An operation waits, by lane.
@@ -105,17 +111,57 @@ impl Entry {
 
 impl Tokio {
     fn entry(&mut self, token: Token) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(token.index())?.as_mut()?;
+        let entry = self.entries.get_mut(token.index())?;
         (entry.token == token).then_some(entry)
     }
+
+    /// One visit to the system, or a wait for it.
+    fn visit(&self, timeout: Option<Duration>, look: bool, bell: &Bell) {
+        if look {
+            return (0..Watch::LOOKS).for_each(|_| self.runtime.block_on(yield_now()));
+        }
+        let told = poll_fn(|context| self.news.poll(bell, context));
+        match timeout {
+            None => self.runtime.block_on(told),
+            // Made inside: a timer needs the runtime around it.
+            Some(timeout) => self.runtime.block_on(async move {
+                let _ = time::timeout(timeout, told).await;
+            }),
+        }
+    }
+
+    /// Moves every socket to a new reactor.
+    #[cold]
+    fn renew(&mut self) -> io::Result<()> {
+        let fresh = runtime()?;
+        {
+            let _entered = fresh.enter();
+            for entry in self.entries.values_mut() {
+                let former = mem::replace(&mut entry.watch, Watch::new(&entry.socket)?);
+                // What a reactor that failed does at its end is of no matter.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(former)));
+                // What came meanwhile was told to nobody, and its waker is known to nobody.
+                self.woken.push(entry.token);
+            }
+        }
+        let former = mem::replace(&mut self.runtime, fresh);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(former)));
+        self.broken = false;
+        Ok(())
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
 }
 
 impl Readiness for Tokio {
     fn open() -> io::Result<(Self, Bell)> {
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let runtime = runtime()?;
         let news = Arc::new(News::default());
         let rung = news.clone();
-        let tokio = Tokio { entries: Vec::new(), woken: Vec::new(), news, runtime };
+        let entries = Pages::default();
+        let tokio = Tokio { entries, woken: Vec::new(), news, broken: false, runtime };
         Ok((tokio, Bell::new(move || rung.tell(None))))
     }
 
@@ -123,20 +169,15 @@ impl Readiness for Tokio {
         let _entered = self.runtime.enter();
         let watch = Watch::new(socket)?;
         let waker = Waker::from(Arc::new(Signal { token, news: self.news.clone() }));
-        let index = token.index();
-        if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, || None);
-        }
-        self.entries[index] = Some(Entry { token, watch, waker, armed: [false; 2] });
+        let socket = sys::borrow(socket);
+        let entry = Entry { token, socket, watch, waker, armed: [false; 2] };
+        self.entries.insert(token.index(), entry);
         Ok(())
     }
 
     fn remove(&mut self, token: Token, _socket: &Socket) {
         if self.entry(token).is_some() {
-            self.entries[token.index()] = None;
-        }
-        while let Some(None) = self.entries.last() {
-            self.entries.pop();
+            self.entries.remove(token.index());
         }
     }
 
@@ -162,19 +203,20 @@ impl Readiness for Tokio {
         timeout: Option<Duration>,
         bell: &Bell,
     ) -> io::Result<()> {
+        if self.broken {
+            self.woken.clear();
+            self.renew()?;
+        }
         let look = timeout == Some(Duration::ZERO) || !self.woken.is_empty();
-        if look || !bell.doze() {
-            (0..Watch::LOOKS).for_each(|_| self.runtime.block_on(yield_now()));
-        } else {
-            let told = poll_fn(|context| self.news.poll(bell, context));
-            match timeout {
-                None => self.runtime.block_on(told),
-                // Made inside: a timer needs the runtime around it.
-                Some(timeout) => self.runtime.block_on(async move {
-                    let _ = time::timeout(timeout, told).await;
-                }),
-            }
+        let look = look || !bell.doze();
+        // A reactor whose wait fails panics.
+        let visit = catch_unwind(AssertUnwindSafe(|| self.visit(timeout, look, bell)));
+        if !look {
             bell.rouse();
+        }
+        if visit.is_err() {
+            self.broken = true;
+            return Err(io::ErrorKind::OutOfMemory.into());
         }
         let mut woken = mem::take(&mut self.woken);
         self.news.take(&mut woken);

@@ -19,4 +19,5 @@ pub use framer::{Framing, FramingKind};
 pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};
 pub use outbox::{GATHER_MAX, Memory};
+pub use pieces::Refused;
 pub use session::{Input, Outgoing, Session, Want};

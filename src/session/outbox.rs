@@ -79,13 +79,14 @@ impl Outbox {
             Overflow::DropOldest if self.drop_oldest(limits, wire, key) => return Ok(()),
             Overflow::DropOldest | Overflow::Reject => {}
         }
-        Err(self.refuse(SendError::Again))
+        Err(self.refuse(SendError::Again, wire))
     }
 
-    /// Counts a refusal; a WRITABLE is owed for it.
-    pub fn refuse(&mut self, error: SendError) -> SendError {
-        let counts = self.pieces.counts_mut();
-        counts.refused = counts.refused.saturating_add(1);
+    /// Counts the refusal of a message of `wire` bytes; a WRITABLE is owed for it. What found no
+    /// memory may have asked for more than its own: for those behind it, and for an arena.
+    pub fn refuse(&mut self, error: SendError, wire: usize) -> SendError {
+        let room = if error == SendError::Memory { wire.max(PART_MAX) } else { wire };
+        self.pieces.counts_mut().refused.add(room);
         error
     }
 
@@ -325,14 +326,20 @@ impl Outbox {
         debug_assert_eq!(count, 0, "no more is written than waits");
     }
 
-    /// Refusals to be told by a WRITABLE now, if the low mark is reached and any are owed.
-    pub fn relieved(&mut self, limits: &Limits) -> Option<u32> {
-        if self.pieces.counts().refused == 0 {
-            return None;
-        }
+    /// The memory with which the smallest message that was refused is taken, if a WRITABLE is owed
+    /// and, but for memory, due: the low mark is reached, and the message fits.
+    #[inline]
+    pub fn owed(&self, limits: &Limits) -> Option<usize> {
+        let room = self.pieces.counts().refused.least()?;
         let low = self.bytes() <= limits.outbox_low_bytes
             && self.messages() <= limits.outbox_max_messages / 2;
-        low.then(|| std::mem::take(&mut self.pieces.counts_mut().refused))
+        let most = limits.outbox_max_bytes as usize;
+        (low && fits(limits, self.bytes(), self.messages(), room.min(most))).then_some(room)
+    }
+
+    /// Refusals to be told by a WRITABLE now; then none is owed.
+    pub fn relieved(&mut self, limits: &Limits) -> Option<u32> {
+        self.owed(limits).map(|_| self.pieces.counts_mut().refused.take())
     }
 
     /// Drops everything; tells how many bytes that were.

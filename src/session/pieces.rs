@@ -34,11 +34,38 @@ struct Behind {
     keyed: Option<Box<Keyed>>,
 }
 
+/// Sends refused since the last WRITABLE.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refused {
+    count: u32,
+    /// The room that the smallest of them asked for.
+    least: u32,
+}
+
+impl Refused {
+    /// Counts one that asked for so much room.
+    pub fn add(&mut self, room: usize) {
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        self.least = if self.count == 0 { room } else { self.least.min(room) };
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// The room with which the next send is taken, if a WRITABLE is owed.
+    #[inline]
+    pub fn least(&self) -> Option<usize> {
+        (self.count > 0).then_some(self.least as usize)
+    }
+
+    /// How many, which a WRITABLE tells.
+    pub fn take(&mut self) -> u32 {
+        std::mem::take(self).count
+    }
+}
+
 /// What became of messages that there was no room for.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Sends refused since the last WRITABLE.
-    pub refused: u32,
+    pub refused: Refused,
     /// Messages dropped by DROP_OLDEST.
     pub dropped: u32,
 }

@@ -197,7 +197,7 @@ impl Session {
                 }
                 match Self::frame(framing, memory.pool, message) {
                     Ok(framed) => Outgoing::Framed(framed.into_slice()),
-                    Err(SendError::Memory) if !force => return Err(self.refuse_for_memory()),
+                    Err(SendError::Memory) if !force => return Err(self.refuse_for_memory(wire)),
                     Err(error) => return Err(error),
                 }
             }
@@ -222,7 +222,8 @@ impl Session {
                 let wire = head.len() + body.len();
                 self.admit(limits, wire, force)?;
                 let taken = self.outbox.append(memory, head, body, wire <= GATHER_MAX);
-                taken.map_err(|error| if force { error } else { self.outbox.refuse(error) })?;
+                taken
+                    .map_err(|error| if force { error } else { self.outbox.refuse(error, wire) })?;
                 wire
             }
         };
@@ -248,7 +249,7 @@ impl Session {
         let body = message.body(framing, &head);
         let runs = std::iter::once(&head.bytes[..head.len]).chain(body);
         let taken = self.outbox.append_runs(memory, wire, runs);
-        taken.map_err(|error| self.outbox.refuse(error))?;
+        taken.map_err(|error| self.outbox.refuse(error, wire))?;
         if self.manual {
             self.outbox.hold(wire);
         }
@@ -303,9 +304,9 @@ impl Session {
         Ok(chunk)
     }
 
-    /// Owes a WRITABLE for a message that was refused for want of memory.
-    pub fn refuse_for_memory(&mut self) -> SendError {
-        self.outbox.refuse(SendError::Memory)
+    /// Owes a WRITABLE for a message of `wire` bytes that was refused for want of memory.
+    pub fn refuse_for_memory(&mut self, wire: usize) -> SendError {
+        self.outbox.refuse(SendError::Memory, wire)
     }
 
     /// What was sent so far may leave.
@@ -328,6 +329,12 @@ impl Session {
     #[inline]
     pub fn handle_sent(&mut self, count: usize, train: Train, release: &mut Release) {
         self.outbox.sent(count, train, release);
+    }
+
+    /// The memory that there has to be for a WRITABLE which is owed and otherwise due.
+    #[inline]
+    pub fn owed(&self, limits: &Limits) -> Option<usize> {
+        self.outbox.owed(limits)
     }
 
     /// Refusals to be told by a WRITABLE now.

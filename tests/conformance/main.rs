@@ -47,6 +47,7 @@ mod parity;
 mod pause;
 mod queues;
 mod quiet;
+mod repeats;
 mod rest;
 mod send;
 mod shutdown;

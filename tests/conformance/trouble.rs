@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 suite! {
     each: out_of_descriptors, errors_of_accept, interrupted_calls, calls_that_would_block,
-        out_of_buffers;
+        out_of_buffers, waits_without_memory, fewer_descriptors;
 }
 
 /// The child: echoes, answers `turns`, ends with its input.
@@ -193,4 +193,42 @@ pub fn out_of_buffers(setup: Setup) {
         return serve(setup, None);
     }
     echo_under(setup, "sendto,sendmsg:error=ENOBUFS:when=3+7");
+}
+
+/// Rule 10: a wait that the system has no memory for passes.
+pub fn waits_without_memory(setup: Setup) {
+    if child::role().is_some() {
+        return serve(setup, None);
+    }
+    const WAITS: &str = "?epoll_wait,epoll_pwait,?epoll_pwait2,?poll,ppoll,?select,?pselect6,\
+                         ?io_uring_enter";
+    for error in ["ENOMEM", "ENOBUFS"] {
+        echo_under(setup, &format!("{WAITS}:error={error}:when=9+20"));
+    }
+}
+
+/// Rule 10: the limit of descriptors is lowered below what is open. Everybody inside is served,
+/// and whoever comes is when it is raised again.
+pub fn fewer_descriptors(setup: Setup) {
+    child::alone(setup, || {
+        limit_descriptors(4096);
+        let mut host = setup.host();
+        host.echo = true;
+        let door = host.door("");
+        let mut inside: Vec<_> = (0..40).map(|_| host.meet(door)).collect();
+        for limit in [12, 3, 1] {
+            limit_descriptors(limit);
+            for (peer, _) in &mut inside {
+                peer.put(b"still here");
+            }
+            for (peer, _) in &mut inside {
+                assert_eq!(host.read(peer, 10), b"still here", "limit {limit}");
+            }
+        }
+        limit_descriptors(4096);
+        let (mut peer, _) = host.meet(door);
+        peer.put(b"room again");
+        assert_eq!(host.read(&mut peer, 10), b"room again");
+        host.finish();
+    });
 }

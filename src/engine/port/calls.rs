@@ -1,6 +1,7 @@
 //! What the host asks of a datagram socket.
 
 use super::{Port, Taken, open};
+use crate::buf::ARENA_BYTES;
 use crate::engine::config::{CloseHow, Endpoint};
 use crate::engine::error::{Error, Refusal};
 use crate::engine::facts::{ConnInfo, ConnStats};
@@ -154,7 +155,7 @@ impl Net {
         let copied = copied.unwrap_or_else(|| port.outbox.copy(pool, data));
         let home = port.home;
         let Some(data) = copied else {
-            port.outbox.refused += 1;
+            port.outbox.refused.add(data.len().max(ARENA_BYTES));
             drop(held);
             self.thirst(token, home);
             return Err(Error::Again);
@@ -197,13 +198,12 @@ impl Net {
             }
             Taken::Yes => {
                 drop(held);
-                self.core.homes[home].post(Command::Tend(token));
+                self.core.homes[home].post(Command::Flush(token));
                 Ok(())
             }
             Taken::Close => {
                 port.end_abruptly(Cause::LimitOutbox, 0);
-                drop(held);
-                self.core.homes[home].post(Command::Tend(token));
+                self.core.summon(token, held, home);
                 Err(Error::Closed)
             }
         }
@@ -235,8 +235,7 @@ impl Net {
         }
         slot.muted.store(connected, Release);
         let home = port.home;
-        drop(held);
-        self.core.homes[home].post(Command::Tend(token));
+        self.core.summon(token, held, home);
         Ok(())
     }
 
@@ -249,8 +248,7 @@ impl Net {
         }
         port.paused = paused;
         let home = port.home;
-        drop(held);
-        self.core.homes[home].post(Command::Tend(token));
+        self.core.summon(token, held, home);
         Ok(())
     }
 

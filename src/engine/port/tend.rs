@@ -20,11 +20,19 @@ use std::net::SocketAddr;
 const ERRORS: (u32, Millis) = (16, 100);
 
 impl Desk {
-    /// A command asked to look: sends that were flushed, a close, a resume.
-    pub(in crate::engine) fn port_flushed(&mut self, core: &Core, token: Token, port: &mut Port) {
-        port.dirty = false;
-        port.outbox.flush();
-        self.port_writable(token, port);
+    /// A command asked to look: a close, a resume. `flushed`: what waited for a flush may leave.
+    pub(in crate::engine) fn port_summoned(
+        &mut self,
+        core: &Core,
+        token: Token,
+        port: &mut Port,
+        flushed: bool,
+    ) {
+        if flushed {
+            port.dirty = false;
+            port.outbox.flush();
+        }
+        self.port_writable(core, token, port);
         self.tend_port(core, token, port);
     }
 
@@ -162,7 +170,7 @@ impl Desk {
             }
         };
         port.outbox.returned(all, done, |data| release.add(data));
-        self.port_writable(token, port);
+        self.port_writable(core, token, port);
         self.tend_port(core, token, port);
     }
 
@@ -178,11 +186,13 @@ impl Desk {
     }
 
     /// Tells that there is room again, if that is owed.
-    pub(in crate::engine) fn port_writable(&mut self, token: Token, port: &mut Port) {
+    pub(in crate::engine) fn port_writable(&mut self, core: &Core, token: Token, port: &mut Port) {
         if port.closing.is_none()
             && port.adopted
-            && let Some(refused) = port.outbox.poll_writable(&port.endpoint.limits)
+            && let Some(bytes) = port.outbox.owed(&port.endpoint.limits)
+            && self.has_memory(core, token, bytes)
         {
+            let refused = port.outbox.refused.take();
             self.emit(token, Notice::Writable { refused, listener: !port.connected });
         }
     }
@@ -243,7 +253,7 @@ impl Desk {
             if port.connected {
                 self.emit(token, Notice::Opened(None));
             }
-            self.port_writable(token, port);
+            self.port_writable(core, token, port);
         }
         self.tend_port(core, token, port);
     }

@@ -9,7 +9,7 @@ use crate::io::sim::{Ending, Faults, Peer, Trouble, World};
 use crate::session::Cause;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -226,6 +226,21 @@ fn what_closed_in_the_turn_of_the_fault_is_told() {
     assert!(causes.contains_key(&house.listener), "LISTENER_CLOSED is lost");
     assert_eq!(causes.len(), CLIENTS + 1);
     house.free();
+}
+
+#[test]
+fn a_model_that_is_short_of_something_recovers() {
+    for config in [pool(1), host(), threadless()] {
+        let mut house = House::new(config);
+        for _ in 0..3 {
+            house.world.trouble(Trouble::Short);
+            house.echoes();
+        }
+        let counters = &house.net.core.homes[0].counters;
+        assert!(counters.wait_failures.load(Relaxed) > 0, "counted");
+        assert!(!house.net.core.panicked.load(SeqCst));
+        assert_eq!(house.net.shutdown(Duration::ZERO), Ok(()));
+    }
 }
 
 #[test]

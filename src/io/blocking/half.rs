@@ -388,13 +388,24 @@ impl Half {
         if taken.is_some() {
             return taken;
         }
+        let taken = self.await_memory(take);
+        self.shared.starved.lock().retain(|half| !Arc::ptr_eq(half, self));
+        taken
+    }
+
+    /// The wait of `with_memory`, on the list of those that wait once at most.
+    fn await_memory<T>(self: &Arc<Half>, take: impl Fn() -> Option<T>) -> Option<T> {
         let pool = &self.shared.setup.pool;
         let mut state = self.state.lock();
         loop {
             if !matches!(*state, State::Busy { cancelled: false }) {
                 return None;
             }
-            self.shared.starved.lock().push(self.clone());
+            let mut starved = self.shared.starved.lock();
+            if !starved.iter().any(|half| Arc::ptr_eq(half, self)) {
+                starved.push(self.clone());
+            }
+            drop(starved);
             // Thirst first: a block that comes back between the two rings the bell.
             pool.thirst();
             if !pool.has_room(CHUNK_BYTES) {

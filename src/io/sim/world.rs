@@ -55,6 +55,8 @@ pub enum Answer {
 pub enum Trouble {
     /// It answers an error, like that of a poller whose descriptor is bad.
     Fails,
+    /// It answers that the system is short of memory.
+    Short,
     /// It panics.
     Panics,
 }

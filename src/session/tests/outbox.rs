@@ -359,7 +359,7 @@ fn a_send_without_memory_is_owed_a_writable() {
     let mut out = Out::new(Limits::default(), false);
     let hog = empty(&out.pool);
     assert_eq!(out.send(&[1]), Err(SendError::Memory));
-    assert_eq!(out.session.refuse_for_memory(), SendError::Memory);
+    assert_eq!(out.session.refuse_for_memory(2), SendError::Memory);
     assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (0, 0));
     assert_eq!(Session::frame(&out.framing, &out.pool, &[1]).err(), Some(SendError::Memory));
     drop(hog);

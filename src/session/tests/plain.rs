@@ -39,6 +39,8 @@ pub struct Plain {
     /// Messages that are written and still counted: those that share memory leave together.
     pub lingering: usize,
     pub refused: u32,
+    /// The smallest of them.
+    least: usize,
     pub dropped: u32,
     /// Messages in the place of an older one.
     pub replaced: u32,
@@ -47,8 +49,8 @@ pub struct Plain {
 impl Plain {
     pub fn new(limits: Limits, manual: bool) -> Plain {
         let waiting = VecDeque::new();
-        let (flying, lingering, refused, dropped, replaced) = (0, 0, 0, 0, 0);
-        Plain { limits, manual, waiting, flying, lingering, refused, dropped, replaced }
+        let (flying, lingering, refused, least, dropped, replaced) = (0, 0, 0, 0, 0, 0);
+        Plain { limits, manual, waiting, flying, lingering, refused, least, dropped, replaced }
     }
 
     pub fn bytes(&self) -> usize {
@@ -116,6 +118,7 @@ impl Plain {
                 Ok(())
             }
             _ => {
+                self.least = if self.refused == 0 { wire } else { self.least.min(wire) };
                 self.refused += 1;
                 Err(SendError::Again)
             }
@@ -152,6 +155,7 @@ impl Plain {
     pub fn writable(&mut self) -> Option<u32> {
         let low = self.bytes() <= self.limits.outbox_low_bytes as usize
             && self.messages() <= self.limits.outbox_max_messages as usize / 2;
-        (low && self.refused > 0).then(|| std::mem::take(&mut self.refused))
+        let fits = self.fits(self.bytes(), self.messages(), self.least);
+        (low && fits && self.refused > 0).then(|| std::mem::take(&mut self.refused))
     }
 }

@@ -4,7 +4,11 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 #[cfg(target_os = "linux")]
-use {super::sys::check, std::os::fd::FromRawFd, std::os::fd::OwnedFd};
+use {
+    super::sys::{check, retry},
+    std::os::fd::FromRawFd,
+    std::os::fd::OwnedFd,
+};
 #[cfg(not(target_os = "linux"))]
 use {std::io::Read, std::io::Write, std::os::unix::net::UnixStream};
 
@@ -26,7 +30,7 @@ impl EventFd {
     pub fn set(&self) {
         let one = 1_u64;
         // SAFETY: eight readable bytes.
-        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+        let _ = retry(|| unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) });
     }
 
     /// Back to 0. Fails only when it is there already.

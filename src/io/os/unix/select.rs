@@ -78,6 +78,30 @@ impl Select {
         self.wanted[lane as usize][word] |= bit;
     }
 
+    /// Some descriptor is not open any more, which somebody else closed: it is reported, and its
+    /// next try tells. Without the bell nobody could wake us any more.
+    #[cold]
+    fn report_closed(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        for (fd, token) in self.tokens.iter().enumerate() {
+            let (word, bit) = place(fd);
+            let is_wanted = self.wanted.iter().any(|set| set[word] & bit != 0);
+            // SAFETY: asking for flags changes nothing.
+            if !is_wanted || unsafe { libc::fcntl(fd as RawFd, libc::F_GETFD) } >= 0 {
+                continue;
+            }
+            let Some(token) = *token else {
+                return Err(io::Error::from_raw_os_error(libc::EBADF));
+            };
+            for lane in LANES {
+                if self.wanted[lane as usize][word] & bit != 0 {
+                    self.wanted[lane as usize][word] &= !bit;
+                    ready.push(Ready { token, lane, ended: false });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Reports and disarms what the kernel left in a lane's set.
     fn report(&mut self, lane: Lane, ready: &mut Vec<Ready>) {
         let (told, wanted) = (&self.told[lane as usize], &mut self.wanted[lane as usize]);
@@ -173,8 +197,11 @@ impl Readiness for Select {
         let error = io::Error::last_os_error();
         bell.rouse();
         if told < 0 {
-            let again = error.kind() == io::ErrorKind::Interrupted;
-            return if again { Ok(()) } else { Err(error) };
+            return match error.raw_os_error() {
+                Some(libc::EINTR) => Ok(()),
+                Some(libc::EBADF) => self.report_closed(ready),
+                _ => Err(error),
+            };
         }
         if told > 0 {
             LANES.into_iter().for_each(|lane| self.report(lane, ready));

@@ -2,6 +2,7 @@
 
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
+use crate::io::proactor::Wait;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -312,6 +313,19 @@ pub fn in_progress(error: &io::Error) -> bool {
 /// The system has no buffers for a moment.
 pub fn no_buffers(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// What an error of a call that waits for many sockets means: epoll_wait(2), poll(2), select(2),
+/// io_uring_enter(2), and what a model calls to be able to wait again.
+pub fn wait_failure(error: &io::Error) -> Wait {
+    match error.raw_os_error() {
+        Some(libc::EINTR | libc::ETIME) => Wait::Again,
+        Some(
+            libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN | libc::EBUSY | libc::EMFILE | libc::ENFILE,
+        ) => Wait::Passing,
+        None if error.kind() == io::ErrorKind::OutOfMemory => Wait::Passing,
+        _ => Wait::Fatal,
+    }
 }
 
 /// What kind of an error this is: as the standard library says.

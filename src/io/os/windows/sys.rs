@@ -2,6 +2,7 @@
 
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
+use crate::io::proactor::Wait;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -193,6 +194,23 @@ pub fn has_unacknowledged(_socket: &Socket) -> bool {
 /// on the socket, not to the first one only.
 pub fn hung_up(_socket: Option<&Socket>) -> bool {
     false
+}
+
+/// What an error of a call that waits for many sockets means.
+pub fn wait_failure(error: &io::Error) -> Wait {
+    const SHORT: [u32; 4] = [
+        system::ERROR_NOT_ENOUGH_MEMORY,
+        system::ERROR_NO_SYSTEM_RESOURCES,
+        system::ERROR_NOT_ENOUGH_QUOTA,
+        system::ERROR_COMMITMENT_LIMIT,
+    ];
+    match error.raw_os_error() {
+        Some(winsock::WSAEINTR) => Wait::Again,
+        Some(winsock::WSAENOBUFS | winsock::WSAEMFILE | winsock::WSAENETDOWN) => Wait::Passing,
+        Some(code) if SHORT.contains(&(code as u32)) => Wait::Passing,
+        None if error.kind() == io::ErrorKind::OutOfMemory => Wait::Passing,
+        _ => Wait::Fatal,
+    }
 }
 
 /// What kind of an error this is, also where the standard library does not say. Completions tell

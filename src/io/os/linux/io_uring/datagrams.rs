@@ -56,7 +56,7 @@ impl Uring {
 
     /// One try to receive. Bytes that it brought.
     pub(super) fn receive_from(&mut self, token: Token, done: &mut Vec<Completion>) -> usize {
-        let Some(entry) = self.entries[token.index()].as_mut() else { return 0 };
+        let Some(entry) = self.entries.get_mut(token.index()) else { return 0 };
         let datagrams = self.datagrams.get_or_insert_default();
         let setup = self.stock.setup();
         let (tried, drained) = datagrams.try_recv_from(token, &entry.socket, setup);
@@ -70,7 +70,7 @@ impl Uring {
                 return bytes;
             }
             Tried::Blocked(_) => self.ask_from(token),
-            Tried::Starved(_) | Tried::Later(_) => self.starved.push(token),
+            Tried::Starved(_) | Tried::Later(_) => self.starve(token),
         }
         0
     }

@@ -83,6 +83,8 @@ pub struct Entry {
     pub bulk: bool,
     /// It is among those to be served without the kernel.
     pub runnable: bool,
+    /// It is among those that wait for the pool to have room.
+    pub starved: bool,
     /// What waits on lane Out is the kernel's now.
     pub sending: bool,
     /// What the engine asked for on lane Out.
@@ -125,6 +127,7 @@ impl Entry {
             closing: false,
             bulk: false,
             runnable: false,
+            starved: false,
             sending: false,
             outward: None,
             behind: None,

@@ -52,7 +52,7 @@ impl Uring {
                 let room = room.min(recv_max) as u32;
                 (Kind::Into, opcode::Recv::new(fd, spare, room).build())
             }
-            (None, None) if dry => return self.starved.push(token),
+            (None, None) if dry => return self.starve(token),
             (None, None) if entry.bulk => {
                 let once = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(0).build();
                 (Kind::Once, once.flags(squeue::Flags::BUFFER_SELECT))

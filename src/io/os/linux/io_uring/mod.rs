@@ -27,6 +27,7 @@ use crate::io::emulated::datagrams::Datagrams;
 use crate::io::emulated::{LATER, TURN_BYTES};
 use crate::io::op::{Completion, Lane, Op, Role, Token};
 use crate::io::os::unix::sys;
+use crate::io::pages::Pages;
 use crate::io::proactor::{Affinity, Proactor, Setup, cancelled};
 use entry::{Entry, Inward, Kind, cancel, name};
 use io_uring::{cqueue, squeue};
@@ -45,8 +46,8 @@ pub struct Uring {
     /// None: closed.
     ring: Option<Ring>,
     stock: Stock,
-    /// By token index. The last one is in use.
-    entries: Vec<Option<Entry>>,
+    /// By token index.
+    entries: Pages<Entry>,
     /// Operations in the kernel that may touch memory of ours.
     flying: usize,
     /// Sockets whose receive can be answered without the kernel telling first: with what is parked,
@@ -68,7 +69,7 @@ pub struct Uring {
 impl Uring {
     #[inline]
     fn entry(&mut self, token: Token) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(token.index())?.as_mut()?;
+        let entry = self.entries.get_mut(token.index())?;
         (entry.generation == token.generation()).then_some(entry)
     }
 
@@ -150,6 +151,15 @@ impl Uring {
         }
     }
 
+    /// Puts a receive among those that wait for the pool to have room.
+    fn starve(&mut self, token: Token) {
+        if let Some(entry) = self.entry(token)
+            && !mem::replace(&mut entry.starved, true)
+        {
+            self.starved.push(token);
+        }
+    }
+
     /// Begins again what the system had no memory for.
     fn retry(&mut self) {
         for (token, lane) in mem::take(&mut self.later) {
@@ -181,9 +191,10 @@ impl Uring {
         }
         for token in mem::take(&mut self.starved) {
             let Some(entry) = self.entry(token) else { continue };
+            entry.starved = false;
             match entry.inward {
                 // Datagrams go to a chunk of their own.
-                Inward::RecvFrom if !room => self.starved.push(token),
+                Inward::RecvFrom if !room => self.starve(token),
                 _ => self.ask(token),
             }
         }
@@ -206,7 +217,7 @@ impl Proactor for Uring {
         Ok(Uring {
             ring: Some(ring),
             stock,
-            entries: Vec::new(),
+            entries: Pages::default(),
             flying: 0,
             runnable: VecDeque::new(),
             starved: Vec::new(),
@@ -222,19 +233,12 @@ impl Proactor for Uring {
     }
 
     fn adopt(&mut self, token: Token, socket: &Socket, _role: Role) -> io::Result<()> {
-        let index = token.index();
-        if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, || None);
-        }
-        debug_assert!(self.entries[index].is_none(), "released before its slot is used again");
-        self.entries[index] = Some(Entry::new(token, sys::borrow(socket)));
+        self.entries.insert(token.index(), Entry::new(token, sys::borrow(socket)));
         Ok(())
     }
 
     fn release(&mut self, token: Token) {
-        let Some(entry) = self.entries.get_mut(token.index()).and_then(Option::take) else {
-            return;
-        };
+        let Some(entry) = self.entries.remove(token.index()) else { return };
         debug_assert!(entry.generation == token.generation(), "nobody else's");
         debug_assert!(entry.inward == Inward::Nothing && entry.outward.is_none(), "idle lanes");
         if entry.flying == Some(Kind::Multi) {
@@ -245,12 +249,8 @@ impl Proactor for Uring {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.forget(token);
         }
-        while let Some(None) = self.entries.last() {
-            self.entries.pop();
-        }
-        let room = self.entries.capacity();
-        if self.entries.len() < room / 4 {
-            self.entries.shrink_to(room / 2);
+        if entry.starved {
+            self.starved.retain(|it| *it != token);
         }
     }
 
@@ -319,7 +319,7 @@ impl Proactor for Uring {
             timeout = Some(timeout.unwrap_or(LATER).min(LATER));
         }
         let Some(ring) = &mut self.ring else { return Ok(()) };
-        ring.enter(timeout)?;
+        let entered = ring.enter(timeout);
         done.append(&mut self.cancelled);
         self.retry();
         let mut bytes = 0;
@@ -331,7 +331,7 @@ impl Proactor for Uring {
             bytes += self.reaped(&reaped, done);
         }
         self.serve(runnable, done);
-        Ok(())
+        entered
     }
 }
 

@@ -3,7 +3,8 @@
 
 use crate::io::bell::Bell;
 use crate::io::os::unix::doorbell::EventFd;
-use crate::io::os::unix::sys::check;
+use crate::io::os::unix::sys::{check, wait_failure};
+use crate::io::proactor::Wait;
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use std::collections::VecDeque;
@@ -18,8 +19,6 @@ const SUBMISSIONS: u32 = 512;
 const COMPLETIONS: u32 = 4096;
 /// The bell's user data; no operation on a socket has all bits set.
 pub const BELL: u64 = u64::MAX;
-/// When the system is short of memory, before the next try.
-const SHORT: Duration = Duration::from_millis(1);
 /// For the kernel to let go of memory that operations point at.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -119,31 +118,27 @@ impl Ring {
         }
         // Completions are posted by an enter that asks for them, and by no other.
         if timeout == Some(Duration::ZERO) || !self.bell.doze() {
-            return self.submit(EnterFlags::GETEVENTS).map(drop);
+            return self.submit(EnterFlags::GETEVENTS);
         }
         let answer = self.wait(timeout);
         self.bell.rouse();
-        if !answer? {
-            // The system is short of memory and did not wait.
-            std::thread::sleep(SHORT);
-        }
-        Ok(())
+        answer
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let submitter = self.ring.submitter();
         let Some(timeout) = timeout else {
-            return passing(submitter.submit_and_wait(1));
+            return entered(submitter.submit_and_wait(1));
         };
         let limit = Timespec::from(timeout);
-        passing(submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit)))
+        entered(submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit)))
     }
 
-    fn submit(&mut self, flags: EnterFlags) -> io::Result<bool> {
+    fn submit(&mut self, flags: EnterFlags) -> io::Result<()> {
         let count = self.ring.submission().len() as u32;
         let submitter = self.ring.submitter();
         // SAFETY: no argument; what the submissions point at is their pushers'.
-        passing(unsafe { submitter.enter::<libc::sigset_t>(count, 0, flags.bits(), None) })
+        entered(unsafe { submitter.enter::<libc::sigset_t>(count, 0, flags.bits(), None) })
     }
 
     fn enable(&mut self) -> io::Result<()> {
@@ -193,13 +188,11 @@ impl Ring {
     }
 }
 
-/// Whether an enter did what it was to do. Some answers only mean that there is nothing, or that
-/// it is to be done again.
-fn passing(answer: io::Result<usize>) -> io::Result<bool> {
-    match answer.as_ref().err().and_then(io::Error::raw_os_error) {
-        None | Some(libc::ETIME | libc::EINTR) => Ok(true),
-        Some(libc::EAGAIN | libc::EBUSY) => Ok(false),
-        Some(_) => answer.map(|_| true),
+/// Whether an enter did what it was to do. Some answers only mean that there is nothing.
+fn entered(answer: io::Result<usize>) -> io::Result<()> {
+    match answer {
+        Err(error) if wait_failure(&error) != Wait::Again => Err(error),
+        _ => Ok(()),
     }
 }
 
