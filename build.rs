@@ -77,6 +77,8 @@ fn header(root: &Path) {
     let text = String::from_utf8(text).expect("a header is text");
     let text = text.replace(" 4294967295\n", " UINT32_C(0xFFFFFFFF)\n");
     let text = text.replace("ptrdiff_t *", "intptr_t *");
+    // An attribute of C++ stands in front of everything, a `__declspec` of an import too.
+    let text = text.replace("SOCKEYE_API\nSOCKEYE_MUST_USE\n", "SOCKEYE_MUST_USE\nSOCKEYE_API\n");
     let path = root.join("include/sockeye.h");
     if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
         fs::create_dir_all(root.join("include")).expect("include/ can be made");

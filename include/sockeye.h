@@ -54,11 +54,16 @@
 #define SOCKEYE_API
 #endif
 
-/* A send may be refused: its answer has to be looked at. */
-#if defined(__cplusplus) && __cplusplus >= 201703L
+/* A send may be refused: its answer has to be looked at. MSVC tells the version of C++ in a macro
+   of its own, and in the standard's only when asked to (/Zc:__cplusplus). */
+#if defined(__cplusplus) && \
+    (__cplusplus >= 201703L || (defined(_MSVC_LANG) && _MSVC_LANG >= 201703L))
 #define SOCKEYE_MUST_USE [[nodiscard]]
 #elif defined(__GNUC__) || defined(__clang__)
 #define SOCKEYE_MUST_USE __attribute__((warn_unused_result))
+#elif defined(_MSC_VER)
+#include <sal.h>
+#define SOCKEYE_MUST_USE _Check_return_
 #else
 #define SOCKEYE_MUST_USE
 #endif
@@ -516,7 +521,7 @@ typedef struct {
     uint32_t data_len;
     /// The system's error behind `cause`, or 0.
     int32_t os_error;
-    /// As the kind says.
+    /// As the kind says. With a payload: the library's own, for `sockeye_event_hold`.
     uint64_t detail;
     /// As the kind says.
     uint32_t flags;
@@ -843,15 +848,33 @@ SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_ne
 SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms);
 
 /// Frees a net, after a shutdown with timeout 0 if there was none. Every handle and every event
-/// of it is gone; buffers acquired or held stay until they are released.
+/// of it is gone; buffers acquired or held stay until they are released. A later call on the net
+/// or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
 ///
-/// Ownership: `net` moves to the library; it must not be used again unless BUSY was answered.
+/// Ownership: `net` moves to the library, unless it answers ERR_BUSY or ERR_WOULD_DEADLOCK.
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
 /// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
-///            ERR_WOULD_DEADLOCK (from inside a callback or log function).
+///            ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_STALE (it was
+///            freed before).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
+
+/// Frees a net from anywhere, also from inside a callback or log function of it or while a poller
+/// is inside, and calls nothing of the host's any more: its callbacks and its log function are
+/// taken away first, as by `sockeye_set_callback` and `sockeye_set_log`, and what is left for them
+/// is told to nobody. From then on every call on the net answers ERR_STALE. Then it is ended and
+/// freed as by `sockeye_free`, before this returns; but where that would answer ERR_BUSY or
+/// ERR_WOULD_DEADLOCK, a thread of the library's does so as soon as those inside have returned. A
+/// batch that a callback was given lives until it returns.
+///
+/// Ownership: `net` moves to the library, unless it answers ERR_OS.
+/// NULL:      fine, nothing happens.
+/// Threads:   one thread, while no other but pollers uses the net.
+/// Returns:   OK; ERR_STALE (it was freed before); ERR_OS (the thread cannot be made: the net
+///            calls nothing any more, and is there still).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_discard(sockeye_net *net);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes what this library does not
 /// know of it.
@@ -932,8 +955,8 @@ sockeye_status sockeye_connect(sockeye_net *net,
 ///            WRITABLE follows); ERR_TOO_BIG (over `frame_max_bytes`, the length field or the
 ///            whole outbox: never AGAIN); ERR_CLOSED; ERR_STALE; ERR_INVALID; ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send(sockeye_net *net,
                             sockeye_conn conn,
                             const uint8_t *data,
@@ -947,8 +970,8 @@ sockeye_status sockeye_send(sockeye_net *net,
 /// Threads:   any thread. A later send of the same thread comes behind this one.
 /// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (nobody took it); ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send_many(sockeye_net *net,
                                  const sockeye_conn *conns,
                                  size_t count,
@@ -1055,12 +1078,13 @@ SOCKEYE_API sockeye_status sockeye_message_init(sockeye_message *message, size_t
 /// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
 ///            key it takes an older one's place.
 /// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
+///            ERR_STALE (nobody took it: the buffer was released, or never given);
 ///            ERR_NO_MEMORY (nobody took it; to one connection that is its ERR_AGAIN, and a
 ///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send_message(sockeye_net *net,
                                     const sockeye_conn *conns,
                                     size_t count,
@@ -1114,8 +1138,8 @@ int32_t sockeye_queue_poll_events(sockeye_net *net,
 ///            bound to `[::]` takes both); ERR_UNSUPPORTED (a listener of connections);
 ///            ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send_to(sockeye_net *net,
                                sockeye_listener listener,
                                const sockeye_address *address,
@@ -1286,8 +1310,10 @@ sockeye_status sockeye_buffer_acquire(sockeye_net *net,
                                       size_t len,
                                       sockeye_buffer *out_buffer);
 
-/// Keeps the payload of an event of the current batch beyond it. Shares the memory where that
-/// pins little, and copies where the message is under a quarter of its chunk.
+/// Keeps the payload of an event beyond its batch. Shares the memory where that pins little, and
+/// copies where the message is under a quarter of its chunk. The event may be a copy, and its
+/// connection may have moved, closed or be gone, as long as the batch lives: of any queue, inside
+/// a callback, and while other queues are polled.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`; read only.
 /// NULL:      not allowed.
@@ -1300,14 +1326,16 @@ sockeye_status sockeye_event_hold(sockeye_net *net,
                                   const sockeye_event *event,
                                   sockeye_buffer *out_buffer);
 
-/// Gives a buffer back.
+/// Gives a buffer back, and clears the struct. A copy of it, released again, is stale: nothing
+/// happens to whatever has the memory since.
 ///
-/// Ownership: moves to the library. The struct is not changed; release it once.
+/// Ownership: moves to the library.
 /// NULL:      not allowed; a buffer with id 0 is fine, nothing happens.
 /// Threads:   any thread, also after `sockeye_free`.
-/// Returns:   OK; ERR_INVALID.
+/// Returns:   OK; ERR_STALE (it was released before, or never given: the struct stays as it is);
+///            ERR_FORKED (a buffer of before the fork); ERR_INVALID (NULL).
 /// Since:     0.1
-SOCKEYE_API sockeye_status sockeye_buffer_release(const sockeye_buffer *buffer);
+SOCKEYE_API sockeye_status sockeye_buffer_release(sockeye_buffer *buffer);
 
 /// What a net runs with, and why.
 ///
@@ -1374,11 +1402,11 @@ sockeye_status sockeye_conn_get_stats(sockeye_net *net,
 
 /// What many connections have counted. A stale one is told by `struct_size` 0 and zeroed.
 ///
-/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs.
+/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of
+///            `size`: each is written up to that, and stands so many bytes behind the one before.
 /// NULL:      not allowed, unless `count` is 0.
 /// Threads:   any thread, also after a shutdown.
-/// Returns:   how many were not stale; ERR_INVALID (NULL, or `size` is not that of one
-///            `sockeye_conn_stats` of this library's version).
+/// Returns:   how many were not stale; ERR_INVALID (NULL, size below 16).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_conns_get_stats(sockeye_net *net,

@@ -191,29 +191,6 @@ unsafe impl Send for Slice {}
 unsafe impl Sync for Slice {}
 
 impl Slice {
-    /// Gives the slice away as a number that is never 0.
-    pub fn into_number(self) -> u64 {
-        Box::into_raw(Box::new(self)) as u64
-    }
-
-    /// Takes a slice back.
-    ///
-    /// # Safety
-    /// `number` comes from `into_number` and is not used again.
-    pub unsafe fn from_number(number: u64) -> Slice {
-        // SAFETY: the caller's: the box was given away and is taken back once.
-        *unsafe { Box::from_raw(number as usize as *mut Slice) }
-    }
-
-    /// Looks at a slice that was given away.
-    ///
-    /// # Safety
-    /// `number` comes from `into_number` and is not taken back during `'a`.
-    pub unsafe fn of_number<'a>(number: u64) -> &'a Slice {
-        // SAFETY: the caller's: the box lives, and nobody changes what is in it.
-        unsafe { &*(number as usize as *const Slice) }
-    }
-
     /// Bytes of the block behind the slice; what holding it pins.
     pub fn pinned(&self) -> usize {
         // SAFETY: this slice's reference keeps the block alive.

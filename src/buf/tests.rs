@@ -251,31 +251,6 @@ fn released_slices_of_one_block_go_together() {
 }
 
 #[test]
-fn a_slice_survives_as_a_number() {
-    let pool = Bounded::new(1 << 20);
-    let mut chunk = pool.take(100);
-    drop(chunk.write(b"in front of it"));
-    let mut slice = chunk.write(b"0123456789");
-    drop(chunk);
-    slice.advance(3);
-    slice.truncate(4);
-    let number = slice.into_number();
-    let out = pool.bytes();
-    assert!(number != 0 && out > 0, "the number keeps the block");
-    // SAFETY: it is taken back below.
-    let seen = unsafe { Slice::of_number(number) };
-    let copy = seen.clone();
-    assert_eq!(&**seen, b"3456");
-    // SAFETY: this is the number, once.
-    let again = unsafe { Slice::from_number(number) };
-    assert_eq!((&*again, again.as_ptr()), (&b"3456"[..], copy.as_ptr()));
-    drop(again);
-    assert_eq!((&*copy, pool.bytes()), (&b"3456"[..], out));
-    drop(copy);
-    assert_eq!(pool.bytes(), 0);
-}
-
-#[test]
 fn a_source_gives_more_and_less_than_foreseen() {
     let pool = Bounded::new(1 << 20);
     let slice = || {

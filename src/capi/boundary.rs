@@ -7,6 +7,7 @@ use crate::engine::{Error, Net, Refusal, uncancelled};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// URLs and names: bytes without the NUL.
 const TEXT_MAX: usize = 1024;
@@ -31,17 +32,33 @@ pub fn guard_send(body: impl FnOnce() -> sockeye_status) -> sockeye_status {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(Error::Panic as sockeye_status)
 }
 
-/// The net behind a pointer, if this process may use it.
+/// The net behind a pointer, if it was not freed and this process may use it.
 ///
 /// # Safety
-/// `net` is NULL or a net from `sockeye_init` that was not freed.
+/// `net` is NULL or from `sockeye_init`, and nobody frees it during `'a`.
 #[inline]
 pub unsafe fn enter<'a>(net: *const sockeye_net) -> Result<&'a Net, sockeye_status> {
     // SAFETY: as this function's own.
-    let Some(net) = (unsafe { net.as_ref() }) else {
+    let Some(place) = (unsafe { net.as_ref() }) else {
         return Err(refuse(Error::Invalid));
     };
-    if net.net.forked() { Err(refuse(Error::Forked)) } else { Ok(&net.net) }
+    // SAFETY: as this function's own.
+    match unsafe { place.get() } {
+        Some(net) if net.forked() => Err(refuse(Error::Forked)),
+        Some(net) => Ok(net),
+        None => Err(refuse(Error::Stale)),
+    }
+}
+
+/// As `enter`, for a call that may call out to the host, who may free the net there.
+///
+/// # Safety
+/// `net` is NULL or from `sockeye_init`, and nobody frees it before this returns.
+pub unsafe fn enter_shared(net: *const sockeye_net) -> Result<Arc<Net>, sockeye_status> {
+    // SAFETY: as this function's own.
+    let _known = unsafe { enter(net) }?;
+    // SAFETY: not NULL, as was just seen, and as this function's own.
+    unsafe { (*net).share() }.ok_or_else(|| refuse(Error::Stale))
 }
 
 /// An answer without words: the daily verbs do not touch `last_error`.
@@ -188,12 +205,17 @@ pub unsafe fn init_sized<T: Copy>(out: *mut T, size: usize, defaults: T) -> sock
     0
 }
 
+/// Whether an answer's struct has this size in some release.
+pub fn is_answer_size(size: usize) -> bool {
+    (OUT_MIN..=STRUCT_MAX).contains(&size)
+}
+
 /// Writes an answer up to the caller's `size`. An answer begins with its own size.
 ///
 /// # Safety
 /// `out` is NULL or has `size` writable bytes.
 pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> sockeye_status {
-    if out.is_null() || !(OUT_MIN..=STRUCT_MAX).contains(&size) {
+    if out.is_null() || !is_answer_size(size) {
         return refuse(Error::Invalid);
     }
     let len = size.min(size_of::<T>());

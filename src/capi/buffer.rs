@@ -5,7 +5,7 @@ use super::event::sockeye_event;
 use super::net::sockeye_net;
 use super::status::sockeye_status;
 use crate::buf::Slice;
-use crate::engine::{Error, Kind};
+use crate::engine::{Error, Kind, kept};
 
 /// A piece of the library's memory in the host's hands, until `sockeye_buffer_release`.
 #[repr(C)]
@@ -22,10 +22,27 @@ pub struct sockeye_buffer {
 }
 
 impl sockeye_buffer {
-    /// The host's reference to `slice`, to be found again by `release` and `send_message`.
-    fn from_slice(slice: Slice, data_len: u32) -> sockeye_buffer {
+    const NONE: sockeye_buffer =
+        sockeye_buffer { data: std::ptr::null_mut(), data_len: 0, capacity: 0, id: 0 };
+
+    /// Writes the host's reference to `slice`, to be found again by `release` and `send_message`.
+    ///
+    /// # Safety
+    /// `out` is the caller's to be written.
+    unsafe fn give(
+        slice: Result<Slice, Error>,
+        data_len: impl FnOnce(u32) -> u32,
+        out: *mut sockeye_buffer,
+    ) -> sockeye_status {
+        let slice = match slice {
+            Ok(slice) => slice,
+            Err(error) => return boundary::refuse(error),
+        };
         let (data, capacity) = (slice.as_ptr().cast_mut(), slice.len() as u32);
-        sockeye_buffer { data, data_len, capacity, id: slice.into_number() }
+        let Some(id) = kept::keep(slice) else { return boundary::refuse(Error::NoMemory) };
+        // SAFETY: as this function's own.
+        unsafe { out.write(sockeye_buffer { data, data_len: data_len(capacity), capacity, id }) };
+        0
     }
 }
 
@@ -52,19 +69,15 @@ pub unsafe extern "C" fn sockeye_buffer_acquire(
         if out_buffer.is_null() || len == 0 {
             return boundary::refuse(Error::Invalid);
         }
-        match net.acquire(len) {
-            Ok(slice) => {
-                // SAFETY: not NULL, and the caller's to be written.
-                unsafe { out_buffer.write(sockeye_buffer::from_slice(slice, 0)) };
-                0
-            }
-            Err(error) => boundary::refuse(error),
-        }
+        // SAFETY: not NULL, and the caller's to be written.
+        unsafe { sockeye_buffer::give(net.acquire(len), |_| 0, out_buffer) }
     })
 }
 
-/// Keeps the payload of an event of the current batch beyond it. Shares the memory where that
-/// pins little, and copies where the message is under a quarter of its chunk.
+/// Keeps the payload of an event beyond its batch. Shares the memory where that pins little, and
+/// copies where the message is under a quarter of its chunk. The event may be a copy, and its
+/// connection may have moved, closed or be gone, as long as the batch lives: of any queue, inside
+/// a callback, and while other queues are polled.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`; read only.
 /// NULL:      not allowed.
@@ -96,38 +109,36 @@ pub unsafe extern "C" fn sockeye_event_hold(
             0 => net.token(event.listener.id, Kind::Listener),
             id => net.token(id, Kind::Conn),
         };
-        let held = token.and_then(|token| net.hold(token, event.code, event.data));
-        match held {
-            Ok(slice) => {
-                let len = slice.len() as u32;
-                // SAFETY: not NULL, and the caller's to be written.
-                unsafe { out_buffer.write(sockeye_buffer::from_slice(slice, len)) };
-                0
-            }
-            Err(error) => boundary::refuse(error),
-        }
+        let held = token.and_then(|token| net.hold(token, event.detail, event.data));
+        // SAFETY: not NULL, and the caller's to be written.
+        unsafe { sockeye_buffer::give(held, |len| len, out_buffer) }
     })
 }
 
-/// Gives a buffer back.
+/// Gives a buffer back, and clears the struct. A copy of it, released again, is stale: nothing
+/// happens to whatever has the memory since.
 ///
-/// Ownership: moves to the library. The struct is not changed; release it once.
+/// Ownership: moves to the library.
 /// NULL:      not allowed; a buffer with id 0 is fine, nothing happens.
 /// Threads:   any thread, also after `sockeye_free`.
-/// Returns:   OK; ERR_INVALID.
+/// Returns:   OK; ERR_STALE (it was released before, or never given: the struct stays as it is);
+///            ERR_FORKED (a buffer of before the fork); ERR_INVALID (NULL).
 /// Since:     0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sockeye_buffer_release(buffer: *const sockeye_buffer) -> sockeye_status {
+pub unsafe extern "C" fn sockeye_buffer_release(buffer: *mut sockeye_buffer) -> sockeye_status {
     guard(|| {
         if buffer.is_null() {
             return boundary::refuse(Error::Invalid);
         }
         // SAFETY: not NULL, so a buffer.
-        let buffer = unsafe { buffer.read() };
-        if buffer.id != 0 {
-            // SAFETY: from `acquire` or `hold`, unchanged, and released once, as documented.
-            drop(unsafe { Slice::from_number(buffer.id) });
+        let id = unsafe { buffer.read() }.id;
+        if id != 0
+            && let Err(error) = kept::release(id)
+        {
+            return boundary::refuse(error);
         }
+        // SAFETY: as above, and the caller's to be written.
+        unsafe { buffer.write(sockeye_buffer::NONE) };
         0
     })
 }

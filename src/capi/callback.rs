@@ -4,7 +4,7 @@ use super::boundary::{self, enter, guard};
 use super::event::{NO_EVENT, sockeye_event, translate};
 use super::net::sockeye_net;
 use super::status::sockeye_status;
-use crate::engine::{Handed, Receiver};
+use crate::engine::{Handed, Net, Receiver};
 use std::ffi::c_void;
 
 /// Events that one call gives at most.
@@ -32,6 +32,8 @@ struct Host {
     call: unsafe extern "C" fn(*mut c_void, *mut sockeye_net, u32, *const sockeye_event, u32),
     user: *mut c_void,
     net: *mut sockeye_net,
+    /// What is behind that, also while the host frees it.
+    inner: *const Net,
     queue: u32,
     events: Box<[sockeye_event; ROOM]>,
 }
@@ -47,9 +49,8 @@ impl Receiver for Host {
 
     #[inline]
     fn put(&mut self, at: usize, handed: Handed) {
-        // SAFETY: callbacks are over before a net is freed.
-        let net = unsafe { &*self.net };
-        self.events[at] = translate(&net.net, handed);
+        // SAFETY: callbacks are over before a net is gone.
+        self.events[at] = translate(unsafe { &*self.inner }, handed);
     }
 
     fn call(&mut self, count: usize) {
@@ -96,7 +97,8 @@ pub unsafe extern "C" fn sockeye_set_callback(
             Err(status) => return status,
         };
         let receiver = callback.map(|call| -> Box<dyn Receiver> {
-            Box::new(Host { call, user, net, queue, events: Box::new([NO_EVENT; ROOM]) })
+            let events = Box::new([NO_EVENT; ROOM]);
+            Box::new(Host { call, user, net, inner: shared, queue, events })
         });
         boundary::answer(shared.set_callback(queue, receiver))
     })

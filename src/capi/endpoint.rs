@@ -1,11 +1,12 @@
 //! Doors: listeners, and what their connections and outgoing ones are made with.
 
-use super::boundary::{self, enter, fail, guard, init_sized, read_sized, text_arg};
+use super::boundary::{self, enter, enter_shared, fail, guard, init_sized, read_sized, text_arg};
 use super::conn::sockeye_conn;
 use super::net::sockeye_net;
 use super::status::sockeye_status;
 use crate::engine::{self, Error, Kind, Net};
 use std::ffi::c_char;
+use std::sync::Arc;
 
 /// How the byte stream is cut into messages, and how messages are written into it.
 #[repr(C)]
@@ -270,9 +271,9 @@ unsafe fn door<'a>(
     net: *const sockeye_net,
     url: *const c_char,
     endpoint: *const sockeye_endpoint,
-) -> Result<(&'a Net, &'a str, engine::Endpoint), sockeye_status> {
-    // SAFETY: the caller gives NULL or a live net.
-    let net = unsafe { enter(net) }.map_err(boundary::note_status)?;
+) -> Result<(Arc<Net>, &'a str, engine::Endpoint), sockeye_status> {
+    // SAFETY: the caller gives NULL or a net.
+    let net = unsafe { enter_shared(net) }.map_err(boundary::note_status)?;
     // SAFETY: the caller gives a NUL-terminated text or NULL.
     let url = unsafe { text_arg(url, "url") }?;
     let given = if endpoint.is_null() {

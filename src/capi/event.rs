@@ -65,11 +65,11 @@ pub struct sockeye_event {
     pub data_len: u32,
     /// The system's error behind `cause`, or 0.
     pub os_error: i32,
-    /// As the kind says.
+    /// As the kind says. With a payload: the library's own, for `sockeye_event_hold`.
     pub detail: u64,
     /// As the kind says.
     pub flags: u32,
-    /// As the kind says. MESSAGE and DATAGRAM: the library's own.
+    /// As the kind says. With a payload 0.
     pub code: u32,
 }
 
@@ -165,9 +165,10 @@ unsafe fn poll(
             // SAFETY: `at < cap`, and the caller gives `cap` writable events.
             unsafe { out_events.add(at).write(translate(net, handed)) }
         };
+        let words = net.poll_words(queue);
         match net.poll(queue, cap as usize, timeout, write) {
             Ok(count) => count as i32,
-            Err(error) => fail(error, net.poll_words(queue, error)),
+            Err(error) => fail(error, words(error)),
         }
     })
 }
@@ -184,7 +185,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.conn = conn();
             out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
             out.data_len = data.len() as u32;
-            out.code = handed.position;
+            out.detail = handed.number;
         }
         Notice::Opened(listener) => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_OPENED as u32;
@@ -200,7 +201,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             let payload = &data[ADDRESS_BYTES..];
             out.data = payload.as_ptr();
             out.data_len = payload.len() as u32;
-            out.code = handed.position;
+            out.detail = handed.number;
             out.flags = if *truncated { SOCKEYE_FLAG_TRUNCATED } else { 0 };
         }
         Notice::Writable { refused, listener } => {

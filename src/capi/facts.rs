@@ -1,6 +1,6 @@
 //! Facts: what runs, what was counted.
 
-use super::boundary::{self, enter, guard, write_sized};
+use super::boundary::{self, enter, guard, is_answer_size, write_sized};
 use super::conn::sockeye_conn;
 use super::endpoint::sockeye_listener;
 use super::net::sockeye_net;
@@ -405,11 +405,11 @@ pub unsafe extern "C" fn sockeye_conn_get_stats(
 
 /// What many connections have counted. A stale one is told by `struct_size` 0 and zeroed.
 ///
-/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs.
+/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of
+///            `size`: each is written up to that, and stands so many bytes behind the one before.
 /// NULL:      not allowed, unless `count` is 0.
 /// Threads:   any thread, also after a shutdown.
-/// Returns:   how many were not stale; ERR_INVALID (NULL, or `size` is not that of one
-///            `sockeye_conn_stats` of this library's version).
+/// Returns:   how many were not stale; ERR_INVALID (NULL, size below 16).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_conns_get_stats(
@@ -426,7 +426,7 @@ pub unsafe extern "C" fn sockeye_conns_get_stats(
             Err(status) => return status,
         };
         let missing = count > 0 && (conns.is_null() || out_stats.is_null());
-        if missing || count > i32::MAX as usize || size != size_of::<sockeye_conn_stats>() {
+        if missing || count > i32::MAX as usize || !is_answer_size(size) {
             return boundary::refuse(Error::Invalid);
         }
         let mut alive = 0;
@@ -435,9 +435,10 @@ pub unsafe extern "C" fn sockeye_conns_get_stats(
             let conn = unsafe { conns.add(at).read() };
             let stats = net.token(conn.id, Kind::Conn).and_then(|t| net.conn_stats(t));
             alive += i32::from(stats.is_ok());
-            let stats = stats.map(sockeye_conn_stats::from).unwrap_or_default();
-            // SAFETY: the caller gives room for `count` structs.
-            unsafe { out_stats.add(at).write(stats) };
+            let mut stats = stats.map(sockeye_conn_stats::from).unwrap_or_default();
+            stats.struct_size = stats.struct_size.min(size as u32);
+            // SAFETY: the caller gives room for `count` structs of this size.
+            unsafe { write_sized(out_stats.byte_add(at * size), size, &stats) };
         }
         alive
     })

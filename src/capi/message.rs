@@ -4,8 +4,7 @@ use super::boundary::{self, bytes_arg, copy_sized, enter, guard, guard_send, ini
 use super::conn::{Targets, sockeye_conn};
 use super::net::sockeye_net;
 use super::status::sockeye_status;
-use crate::buf::Slice;
-use crate::engine::{Error, Message};
+use crate::engine::{Error, Message, kept};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -68,8 +67,7 @@ impl sockeye_message {
     /// Runs `send` with the message, if it is one.
     ///
     /// # Safety
-    /// There are `parts_count` parts, each with as many bytes as it says, and `buffer_id` is 0 or
-    /// of a buffer that is not released before this returns.
+    /// There are `parts_count` parts, each with as many bytes as it says.
     unsafe fn with<T>(
         &self,
         send: impl FnOnce(&Message<'_>) -> Result<T, Error>,
@@ -92,10 +90,9 @@ impl sockeye_message {
         let parts = unsafe { room.assume_init_ref() };
         let buffer = match self.buffer_id {
             0 => None,
-            // SAFETY: the caller's: it is of a buffer that is not released meanwhile.
-            id => Some(unsafe { Slice::of_number(id) }),
+            id => Some(kept::find(id)?),
         };
-        send(&Message { parts, key: self.key, buffer })
+        send(&Message { parts, key: self.key, buffer: buffer.as_ref() })
     }
 }
 
@@ -129,6 +126,7 @@ pub unsafe extern "C" fn sockeye_message_init(
 /// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
 ///            key it takes an older one's place.
 /// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
+///            ERR_STALE (nobody took it: the buffer was released, or never given);
 ///            ERR_NO_MEMORY (nobody took it; to one connection that is its ERR_AGAIN, and a
 ///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
@@ -160,7 +158,7 @@ pub unsafe extern "C" fn sockeye_send_message(
         };
         let tell = |at: usize, answer| targets.tell(at, answer);
         let conn = |at: usize| targets.conn(at);
-        // SAFETY: the caller gives the parts, and a buffer that it has.
+        // SAFETY: the caller gives the parts.
         let taken = unsafe { message.with(|message| net.send_message(count, conn, message, tell)) };
         match taken {
             Ok(taken) => taken as sockeye_status,

@@ -1,14 +1,76 @@
 //! The life of a net.
 
-use super::boundary::{self, enter, fail, guard, read_sized};
+use super::boundary::{self, enter_shared, fail, guard, read_sized};
 use super::config::sockeye_config;
 use super::status::sockeye_status;
 use crate::engine::{Error, Net};
-use std::{sync::Arc, time::Duration};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering::*};
+use std::{ptr, time::Duration};
 
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 pub struct sockeye_net {
-    pub(super) net: Arc<Net>,
+    /// From `Arc::into_raw`. NULL: it was freed.
+    net: AtomicPtr<Net>,
+}
+
+/// Where nets were that are freed, the oldest first. Their memory stays, so that a call on one of
+/// them finds that it is freed; the oldest is used again when there are more than `FREED_MIN`.
+static FREED: Mutex<VecDeque<&'static sockeye_net>> = Mutex::new(VecDeque::new());
+const FREED_MIN: usize = 256;
+
+impl sockeye_net {
+    /// A place for a net.
+    fn place(net: Arc<Net>) -> &'static sockeye_net {
+        // In a forked child a thread that is not there any more may have locked it.
+        let mut freed = FREED.try_lock().filter(|freed| freed.len() > FREED_MIN);
+        let again = freed.as_mut().and_then(|freed| freed.pop_front());
+        drop(freed);
+        let place = again.unwrap_or_else(|| {
+            Box::leak(Box::new(sockeye_net { net: AtomicPtr::new(ptr::null_mut()) }))
+        });
+        place.put(net);
+        place
+    }
+
+    fn put(&self, net: Arc<Net>) {
+        self.net.store(Arc::into_raw(net).cast_mut(), Release);
+    }
+
+    /// Takes the net out: from then on calls find none. None: somebody else took it.
+    fn take(&self) -> Option<Arc<Net>> {
+        let net = self.net.swap(ptr::null_mut(), AcqRel);
+        // SAFETY: from `put`, and taken out once.
+        (!net.is_null()).then(|| unsafe { Arc::from_raw(net) })
+    }
+
+    /// The net, if it was not freed.
+    ///
+    /// # Safety
+    /// Nobody frees it during `'a`.
+    #[inline]
+    pub(super) unsafe fn get<'a>(&self) -> Option<&'a Net> {
+        // SAFETY: NULL or from `put`, and this function's own.
+        unsafe { self.net.load(Acquire).as_ref() }
+    }
+
+    /// The net for a call that may call out to the host, who may free it there.
+    ///
+    /// # Safety
+    /// Nobody frees it before this returns.
+    pub(super) unsafe fn share(&self) -> Option<Arc<Net>> {
+        let net = self.net.load(Acquire);
+        if net.is_null() {
+            return None;
+        }
+        // SAFETY: from `put`, and this function's own.
+        unsafe {
+            Arc::increment_strong_count(net);
+            Some(Arc::from_raw(net))
+        }
+    }
 }
 
 /// Makes a net and starts its workers.
@@ -44,9 +106,9 @@ pub unsafe extern "C" fn sockeye_init(
         };
         match net {
             Ok(net) => {
-                let net = Box::new(sockeye_net { net });
+                let net = ptr::from_ref(sockeye_net::place(net)).cast_mut();
                 // SAFETY: not NULL, and the caller's to be written.
-                unsafe { out_net.write(Box::into_raw(net)) };
+                unsafe { out_net.write(net) };
                 0
             }
             Err(refusal) => fail(refusal.error, refusal.words),
@@ -74,7 +136,7 @@ pub unsafe extern "C" fn sockeye_shutdown(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
+        let net = match unsafe { enter_shared(net) } {
             Ok(net) => net,
             Err(status) => return status,
         };
@@ -83,13 +145,15 @@ pub unsafe extern "C" fn sockeye_shutdown(
 }
 
 /// Frees a net, after a shutdown with timeout 0 if there was none. Every handle and every event
-/// of it is gone; buffers acquired or held stay until they are released.
+/// of it is gone; buffers acquired or held stay until they are released. A later call on the net
+/// or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
 ///
-/// Ownership: `net` moves to the library; it must not be used again unless BUSY was answered.
+/// Ownership: `net` moves to the library, unless it answers ERR_BUSY or ERR_WOULD_DEADLOCK.
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
 /// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
-///            ERR_WOULD_DEADLOCK (from inside a callback or log function).
+///            ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_STALE (it was
+///            freed before).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
@@ -97,8 +161,8 @@ pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
         if net.is_null() {
             return 0;
         }
-        // SAFETY: not NULL, so a live net.
-        let shared = match unsafe { enter(net) } {
+        // SAFETY: not NULL, so a net.
+        let shared = match unsafe { enter_shared(net) } {
             Ok(net) => net,
             Err(status) => return status,
         };
@@ -107,8 +171,50 @@ pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
         if let Err(error) = shared.retire() {
             return boundary::refuse(error);
         }
-        // SAFETY: made by `sockeye_init`, and nobody else uses it.
-        drop(unsafe { Box::from_raw(net) });
+        // SAFETY: not NULL, and the memory of such a place stays.
+        let place: &'static sockeye_net = unsafe { &*net };
+        if place.take().is_none() {
+            return boundary::refuse(Error::Stale);
+        }
+        FREED.lock().push_back(place);
+        0
+    })
+}
+
+/// Frees a net from anywhere, also from inside a callback or log function of it or while a poller
+/// is inside, and calls nothing of the host's any more: its callbacks and its log function are
+/// taken away first, as by `sockeye_set_callback` and `sockeye_set_log`, and what is left for them
+/// is told to nobody. From then on every call on the net answers ERR_STALE. Then it is ended and
+/// freed as by `sockeye_free`, before this returns; but where that would answer ERR_BUSY or
+/// ERR_WOULD_DEADLOCK, a thread of the library's does so as soon as those inside have returned. A
+/// batch that a callback was given lives until it returns.
+///
+/// Ownership: `net` moves to the library, unless it answers ERR_OS.
+/// NULL:      fine, nothing happens.
+/// Threads:   one thread, while no other but pollers uses the net.
+/// Returns:   OK; ERR_STALE (it was freed before); ERR_OS (the thread cannot be made: the net
+///            calls nothing any more, and is there still).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_discard(net: *mut sockeye_net) -> sockeye_status {
+    guard(|| {
+        if net.is_null() {
+            return 0;
+        }
+        // SAFETY: not NULL, so a net.
+        let shared = match unsafe { enter_shared(net) } {
+            Ok(net) => net,
+            Err(status) => return status,
+        };
+        shared.silence();
+        // SAFETY: as above; the memory of such a place stays.
+        let place: &'static sockeye_net = unsafe { &*net };
+        let Some(taken) = place.take() else { return boundary::refuse(Error::Stale) };
+        if let Err(error) = taken.discard() {
+            place.put(shared);
+            return boundary::refuse(error);
+        }
+        FREED.lock().push_back(place);
         0
     })
 }

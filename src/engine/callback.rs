@@ -64,6 +64,11 @@ impl Callback {
         self.wanted.load(SeqCst) > 0 || self.hook.is_busy()
     }
 
+    /// Waits until nobody calls it, and lets nobody do so from then on.
+    pub fn shut(&self) -> Result<(), Error> {
+        self.take_back().map(std::mem::forget)
+    }
+
     /// Whether any thread is inside.
     pub fn runs(&self) -> bool {
         self.hook.is_busy()

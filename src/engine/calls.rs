@@ -3,6 +3,7 @@
 use super::config::{CloseHow, Endpoint, Kind, SocketOptions};
 use super::conn::{Conn, End, Listener, Origin, Phase, linger};
 use super::error::{Error, Refusal};
+use super::events::queue_of;
 use super::inbox::Command;
 use super::log::Level;
 use super::net::Net;
@@ -273,19 +274,13 @@ impl Net {
         Ok(chunk.write_zeros(len))
     }
 
-    /// A message of the current batch for the host to keep: shared where that pins little.
-    pub fn hold(&self, token: Token, position: u32, data: *const u8) -> Result<Slice, Error> {
-        let queue = {
-            let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
-            match held.port() {
-                Some(port) => port.queue,
-                None => usize::from(held.conn().ok_or(Error::Stale)?.queue),
-            }
-        };
-        let queue = &self.core.queues[queue];
+    /// A message of a batch that lives, for the host to keep: shared where that pins little. What
+    /// became of its connection does not matter: the batch has the payload.
+    pub fn hold(&self, token: Token, number: u64, data: *const u8) -> Result<Slice, Error> {
+        let queue = self.core.queues.get(queue_of(number)).ok_or(Error::Stale)?;
         // Somebody inside means that the batch is over.
         let found = queue.visit(|poller| {
-            poller.payload(token, position, data).map(|(payload, front)| (payload.clone(), front))
+            poller.payload(token, number, data).map(|(payload, front)| (payload.clone(), front))
         });
         let (mut payload, front) = found.flatten().ok_or(Error::Stale)?;
         if payload.len() * 4 >= payload.pinned() {

@@ -88,8 +88,16 @@ pub struct Handed<'a> {
     pub event: &'a Event,
     /// The host's number for its connection or listener, as it is now.
     pub user_data: u64,
-    /// Its place in the batch, for `hold`.
-    pub position: u32,
+    /// Its number among all events that queues gave out, for `hold`.
+    pub number: u64,
+}
+
+/// An event's number is its queue and, in so many bits, how many came before it there.
+const NUMBER_BITS: u32 = 56;
+
+/// The queue that gave out the event of this number, if there is such a queue.
+pub fn queue_of(number: u64) -> usize {
+    (number >> NUMBER_BITS) as usize
 }
 
 /// Nobody waits for this queue.
@@ -132,6 +140,8 @@ pub struct Queue {
 /// gone, those up to `next` are the current batch, the others are still to be handed out.
 pub struct Poller {
     events: Vec<Event>,
+    /// The number of the first of them.
+    first: u64,
     from: usize,
     next: usize,
     /// Its thread is inside a function of the host's: the lock is down, and still nobody comes in.
@@ -141,6 +151,13 @@ pub struct Poller {
 impl Queue {
     /// An empty queue.
     pub fn new(home: usize, bytes_max: u64) -> Queue {
+        let poller = Poller {
+            events: Vec::new(),
+            first: (home as u64) << NUMBER_BITS,
+            from: 0,
+            next: 0,
+            away: false,
+        };
         Queue {
             home,
             bytes_max,
@@ -150,7 +167,7 @@ impl Queue {
             stalled: AtomicBool::new(false),
             waiter: AtomicUsize::new(NOBODY),
             callback: Callback::default(),
-            poller: Mutex::new(Poller { events: Vec::new(), from: 0, next: 0, away: false }),
+            poller: Mutex::new(poller),
             visit: Mutex::default(),
             gate: Mutex::new(false),
             opened: Condvar::new(),
@@ -179,7 +196,17 @@ impl Queue {
     /// Looks at what the poller has, behind other visitors. None: a poller is inside.
     pub fn visit<T>(&self, look: impl FnOnce(&Poller) -> T) -> Option<T> {
         let _visit = self.visit.lock();
-        self.poller.try_lock().map(|poller| look(&poller))
+        loop {
+            if let Some(poller) = self.poller.try_lock() {
+                return Some(look(&poller));
+            }
+            // While a callback runs its batch lives: a poll that comes then is refused, and out
+            // soon.
+            if !self.callback.runs() {
+                return None;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Puts a turn's events of `bytes` in, and wakes who waits for them. `turner`: the home that
@@ -307,7 +334,8 @@ impl Queue {
                 }
             }
             bytes += event.cost();
-            write(count, Handed { event, user_data, position: poller.next as u32 });
+            let number = poller.first + poller.next as u64;
+            write(count, Handed { event, user_data, number });
             count += 1;
             poller.next += 1;
         }
@@ -341,6 +369,7 @@ impl Queue {
 
     /// Takes everything from the queue. All that was taken before is gone.
     fn refill(&self, poller: &mut Poller) {
+        poller.first += poller.events.len() as u64;
         poller.events.clear();
         if poller.events.capacity() > KEEP_EVENTS {
             poller.events = Vec::new();
@@ -425,10 +454,11 @@ impl Poller {
         self.events.len() - self.next
     }
 
-    /// The payload at `position`, if it is of the current batch, that connection's, and at that
-    /// address; and the bytes in front of it.
-    pub fn payload(&self, token: Token, position: u32, data: *const u8) -> Option<(&Slice, usize)> {
-        let event = self.events[..self.next].get(position as usize)?;
+    /// The payload of the event of this number, if it is of the current batch, that connection's,
+    /// and at that address; and the bytes in front of it.
+    pub fn payload(&self, token: Token, number: u64, data: *const u8) -> Option<(&Slice, usize)> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let event = self.events[..self.next].get(at)?;
         let (slice, front) = match &event.notice {
             Notice::Message(slice) => (slice, 0),
             Notice::Datagram { data, .. } => (data, ADDRESS_BYTES),

@@ -14,6 +14,7 @@ mod events;
 mod facts;
 mod hook;
 mod inbox;
+pub mod kept;
 mod log;
 mod moves;
 mod net;

@@ -135,6 +135,10 @@ impl Net {
         mut write: impl FnMut(usize, Handed),
     ) -> Result<usize, Error> {
         let queue = self.queue(queue)?;
+        // Asked before, too: who looks at the batch of a callback is not to find a poller inside.
+        if self.is_called(queue) {
+            return Err(Error::Busy);
+        }
         let mut poller = queue.enter().ok_or(Error::Busy)?;
         if self.is_called(queue) {
             return Err(Error::Busy);
@@ -207,10 +211,12 @@ impl Net {
         }
     }
 
-    /// Why a poll was refused, in words.
-    pub fn poll_words(&self, queue: u32, error: Error) -> &'static str {
-        match (error, self.queue(queue)) {
-            (Error::Invalid, Ok(_)) => {
+    /// Words for a poll of this queue that is refused. Asked before it: afterwards the net may be
+    /// gone.
+    pub fn poll_words(&self, queue: u32) -> impl Fn(Error) -> &'static str + use<> {
+        let known = self.queue(queue).is_ok();
+        move |error| match error {
+            Error::Invalid if known => {
                 "without worker threads this model is bound to the thread that polled first"
             }
             _ => error.words(),

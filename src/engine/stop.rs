@@ -15,7 +15,9 @@ use crate::io::os::sys;
 use crate::session::Cause;
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Time for the model to let go of what is closed at once.
@@ -193,6 +195,47 @@ impl Net {
         core.log.tell_later();
         core.log.tell(Level::Info, || "the net is shut down".into());
         answer
+    }
+
+    /// Takes the host's functions away: whichever this thread is inside of is not called again
+    /// when it has returned, the others do not even run. One that waits for this thread is left.
+    pub fn silence(&self) {
+        let _ = self.set_log(None, 0);
+        for queue in 0..self.core.queues.len() as u32 {
+            let _ = self.set_callback(queue, None);
+        }
+    }
+
+    /// Ends a net that nobody calls any more, and lets go of it. Those who are inside still, this
+    /// thread among them, are waited for by a thread of its own. An error: there is none to be had.
+    pub fn discard(self: Arc<Net>) -> Result<(), Error> {
+        if !self.is_inside() {
+            // A fault of a worker goes away with the net.
+            let _ = self.shutdown(Duration::ZERO);
+            if self.retire().is_ok() {
+                return Ok(());
+            }
+        }
+        let thread = thread::Builder::new().name("sockeye-end".into());
+        let body = move || {
+            // Those that waited for whoever discarded it do not any more.
+            self.silence();
+            let _ = self.shutdown(Duration::ZERO);
+            self.outlast();
+        };
+        let started = sys::without_signals(|| thread.spawn(body));
+        started.map(drop).map_err(|_| Error::Os)
+    }
+
+    /// As `retire`, but waits until whoever is inside has left.
+    fn outlast(&self) {
+        for queue in &self.core.queues {
+            // Nobody waits for this thread, so nothing refuses it. A poll that is about to call
+            // finds that it may not, and leaves.
+            let _ = queue.callback.shut();
+            mem::forget(queue.poller.lock());
+        }
+        self.core.pool.close();
     }
 
     /// Waits until no socket is left, or `until`.

@@ -1,6 +1,7 @@
 //! What a host can give that is wrong, straight over the C ABI: each is answered with its status,
 //! in words where words are promised, and nothing is written or begun.
 
+mod buffers;
 mod fields;
 mod message;
 mod null;

@@ -32,14 +32,14 @@ fn part(bytes: &[u8]) -> sockeye_bytes {
 }
 
 /// A connection of a net, and somebody who takes it.
-struct Pair {
-    net: Net,
-    conn: sockeye_conn,
+pub struct Pair {
+    pub net: Net,
+    pub conn: sockeye_conn,
     _there: TcpListener,
 }
 
 impl Pair {
-    fn new() -> Pair {
+    pub fn new() -> Pair {
         let net = Net::new();
         let there = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("tcp://{}?frame=u32be", there.local_addr().expect("bound"));
@@ -159,5 +159,5 @@ fn parts_half_in_the_buffer() {
     assert_eq!(pair.send(&with(&[part(b"outside")])), (1, OK));
     assert_eq!(pair.taken(), 4 + 9998 + 4 + 7);
     // SAFETY: made by the library, released once.
-    assert_eq!(unsafe { sockeye_buffer_release(&buffer) }, OK);
+    assert_eq!(unsafe { sockeye_buffer_release(&mut buffer) }, OK);
 }

@@ -196,7 +196,7 @@ fn no_text_and_no_input() {
         sockeye_connect(net.0, null(), null(), &mut conn),
         sockeye_model_from_name(null(), &mut 0),
         sockeye_event_hold(net.0, null(), &mut zero()),
-        sockeye_buffer_release(null()),
+        sockeye_buffer_release(null_mut()),
         sockeye_address_parse(null(), &mut zero()),
         sockeye_address_format(null(), text.as_mut_ptr(), 64),
     }
@@ -216,7 +216,7 @@ fn null_where_it_is_allowed() {
         sockeye_send_many(net.0, conns, 0, data, 0, null_mut()),
         sockeye_send_message(net.0, conns, 0, &message(&[]), null_mut()),
         sockeye_conns_get_stats(net.0, conns, 0, null_mut(), size_of::<sockeye_conn_stats>()),
-        sockeye_buffer_release(&zero()),
+        sockeye_buffer_release(&mut zero()),
     }
     // No bytes of a connection that is not: the handle is what is wrong then.
     let stale = sockeye_status_code::SOCKEYE_ERR_STALE as i32;

@@ -1,8 +1,9 @@
 //! `struct_size`: what a program built with another version of the header gives.
 
-use super::message::message;
+use super::message::{Pair, message};
 use super::{ERR_INVALID, Net, OK, config, endpoint, last_error};
 use sockeye::capi::config::{sockeye_config, sockeye_config_init};
+use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::endpoint::{
     sockeye_endpoint, sockeye_endpoint_init, sockeye_listen, sockeye_listener,
 };
@@ -196,23 +197,30 @@ fn sizes_of_answers() {
     });
 }
 
-/// The bulk answer has one size, and tells a stale handle by a `struct_size` of 0.
+/// The bulk answer takes the caller's size as its stride, whatever release that is of, and tells a
+/// stale handle by a `struct_size` of 0.
 #[test]
 fn sizes_of_the_bulk_answer() {
-    let net = Net::new();
-    let conns = [sockeye::capi::conn::sockeye_conn { id: 1 }; 3];
+    let pair = Pair::new();
+    let conns = [sockeye_conn { id: 0 }, pair.conn, sockeye_conn { id: 1 }];
     let n = size_of::<sockeye_conn_stats>();
-    let filled = sockeye_conn_stats { struct_size: 9, outbox_bytes: 9, ..Default::default() };
-    for size in [0, 16, n - 8, n + 8, usize::MAX] {
-        let mut out = [filled; 3];
-        // SAFETY: three handles, room for three answers.
-        let status =
-            unsafe { sockeye_conns_get_stats(net.0, conns.as_ptr(), 3, out.as_mut_ptr(), size) };
-        assert_eq!((status, out[0].struct_size), (ERR_INVALID, 9), "{size}");
+    let mut room = vec![0x55u8; 3 * 5000];
+    let ask = |room: &mut [u8], size| {
+        let out = room.as_mut_ptr().cast();
+        // SAFETY: three handles; room for three answers of each size that is taken.
+        unsafe { sockeye_conns_get_stats(pair.net.0, conns.as_ptr(), 3, out, size) }
+    };
+    for size in [0, 15, 4097, usize::MAX] {
+        assert_eq!((ask(&mut room, size), room[0]), (ERR_INVALID, 0x55), "{size}");
     }
-    let mut out = [filled; 3];
-    // SAFETY: three handles, room for three answers.
-    let status = unsafe { sockeye_conns_get_stats(net.0, conns.as_ptr(), 3, out.as_mut_ptr(), n) };
-    assert_eq!(status, 0, "none is alive");
-    assert!(out.iter().all(|stats| stats.struct_size == 0 && stats.outbox_bytes == 0));
+    for size in [16, 17, n - 8, n, n + 8, 4096] {
+        room.fill(0x55);
+        assert_eq!(ask(&mut room, size), 1, "{size}");
+        let each: Vec<&[u8]> = room.chunks(size).take(3).collect();
+        assert!(each[0].iter().chain(each[2]).all(|&byte| byte == 0), "{size}: stale");
+        let told = u32::from_ne_bytes(each[1][..4].try_into().expect("four bytes"));
+        assert_eq!(told as usize, size.min(n), "{size}");
+        assert!(each[1][n.min(size)..].iter().all(|&byte| byte == 0), "{size}: the tail");
+        assert!(room[3 * size..].iter().all(|&byte| byte == 0x55), "{size}: not a byte more");
+    }
 }

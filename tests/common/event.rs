@@ -174,6 +174,6 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: made by the library, unchanged, released once.
-        assert_eq!(unsafe { sockeye_buffer_release(&self.0) }, OK);
+        assert_eq!(unsafe { sockeye_buffer_release(&mut self.0) }, OK);
     }
 }

@@ -183,7 +183,7 @@ impl Run {
         match &told.what {
             What::Message(data, address) if self.dice.chance(40) => {
                 let address = std::ptr::with_exposed_provenance(*address);
-                match self.net.hold(token, told.position, address) {
+                match self.net.hold(token, told.number, address) {
                     Ok(slice) => {
                         assert!(*slice == **data, "a message is held as it was");
                         self.held.push((slice, data.clone()));

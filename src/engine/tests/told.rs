@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Told {
     pub token: Token,
     pub user_data: u64,
-    pub position: u32,
+    pub number: u64,
     pub what: What,
 }
 
@@ -43,8 +43,8 @@ impl Told {
             Notice::Datagram { .. } => panic!("nobody has a datagram here"),
             Notice::Gone => panic!("an event was handed out whose batch is over"),
         };
-        let (token, position) = (handed.event.token, handed.position);
-        Told { token, user_data: handed.user_data, position, what }
+        let (token, number) = (handed.event.token, handed.number);
+        Told { token, user_data: handed.user_data, number, what }
     }
 }
 
