@@ -12,7 +12,7 @@
  *     int main(int argc, char **argv)
  *     {
  *         const char *url = argc > 1 ? argv[1] : "tcp://127.0.0.1:7777?frame=u32be";
- *         sockeye::net net; // before whatever is made of it: it goes last
+ *         sockeye::net net;
  *         sockeye::listener door;
  *         sockeye::status done = sockeye::net::open(net);
  *         if (done) done = net.listen(url, door);
@@ -35,9 +35,9 @@
  *
  * Ownership  `net`, `listener` and `buffer` own and can only be moved; one moved from is empty, and
  *            calls on it answer ERR_INVALID. `net_ref`, `listener_ref` and `conn` are handles, to
- *            be copied: an old one answers ERR_STALE. None of these but a buffer outlives its net,
- *            not even to be destroyed. Bytes given are copied. What an event shows is borrowed: it
- *            ends with the next poll of its queue.
+ *            be copied: an old one answers ERR_STALE, also when its net is gone. So all of them may
+ *            be declared, assigned and destroyed in any order. Bytes given are copied. What an
+ *            event shows is borrowed: it ends with the next poll of its queue.
  * Threads    Handles: any thread, any call. An owner is made, moved and destroyed by one thread at
  *            a time, and a queue is polled by one at a time.
  * Errors     A call answers a `status`, and out-parameters come last, as in C. Nothing throws but
@@ -153,7 +153,7 @@ protected:
     sockeye_listener id_;
 };
 
-/// A listener that closes at its end, before its net: declare the net first. Its connections live.
+/// A listener that closes at its end, or with its net. Its connections live on.
 class listener : public listener_ref {
 public:
     listener() noexcept = default;
@@ -484,7 +484,8 @@ public:
 
     /// Has a queue's events given to `function(sockeye::events)`, on workers' threads or in `pump`.
     ///
-    /// Ownership: borrowed until another is set or `clear_callback`, else as long as the net is.
+    /// Ownership: borrowed until another is set, `clear_callback`, or the end of the net, which
+    ///            calls nothing any more. What it uses lives as long: declare that before the net.
     /// Errors:    what it throws ends the program.
     template <class F> status set_callback(uint32_t queue, F &function) const noexcept
     { return set_callback(queue, &detail::deliver<F>, detail::place(function)); }
@@ -555,9 +556,10 @@ private:
     }
 };
 
-/// A net that is freed at its end, after a shutdown that does not wait. Everything made of it but
-/// buffers goes before it, and no other thread is inside: if a poller is, or if this happens in a
-/// callback, it is shut down but never freed.
+/// A net that is freed at its end, without waiting for what is not sent. First of all its callbacks
+/// and its log end: what is left is told to nobody. Inside of such a function, and while a poller is
+/// inside, a thread of the library's does the rest as soon as those have returned. No other thread
+/// calls it meanwhile, but handles of it may be used, and answer ERR_STALE.
 class net : public net_ref {
 public:
     net() noexcept = default;
@@ -587,7 +589,8 @@ public:
     { return detail::made<net>([&](auto &out) { return open(with, out); }, true); }
 #endif
 
-    /// Frees it now, and is empty then. Returns: ERR_BUSY, ERR_WOULD_DEADLOCK: it is still here.
+    /// Frees it now, when its callbacks have been given what is left, and is empty then. Returns:
+    /// ERR_BUSY, ERR_WOULD_DEADLOCK: it is still here.
     status destroy() noexcept
     {
         const status done = sockeye_free(net_);
@@ -596,7 +599,7 @@ public:
     }
     /// Ownership moves to the caller, who gives it to `sockeye_free`.
     sockeye_net *release() noexcept { return std::exchange(net_, nullptr); }
-    void reset() noexcept { (void)sockeye_free(release()); }
+    void reset() noexcept { (void)sockeye_discard(release()); }
 };
 
 } // namespace sockeye

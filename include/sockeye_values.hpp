@@ -325,7 +325,7 @@ public:
     sockeye_buffer release() noexcept { return std::exchange(raw_, sockeye_buffer()); }
     void reset() noexcept
     {
-        const sockeye_buffer old = release();
+        sockeye_buffer old = release();
         (void)sockeye_buffer_release(&old);
     }
 

@@ -73,6 +73,8 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_free(IntPtr net);
         [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_discard(IntPtr net);
+        [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_endpoint_init(SockeyeEndpoint* endpoint, UIntPtr size);
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_listen(

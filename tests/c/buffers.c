@@ -68,10 +68,15 @@ static void hold_and_release(void)
 
     REQUIRE(is_payload(small[1].data, SMALL) && is_payload(large[1].data, LARGE));
     memset(own.data, 0x11, own.capacity);
+    sockeye_buffer copy = small[1];
     REQUIRE_OK(sockeye_buffer_release(&small[1]));
+    REQUIRE(small[1].data == NULL && small[1].id == 0 && small[1].data_len == 0);
+    REQUIRE_OK(sockeye_buffer_release(&small[1])); /* cleared: of nothing */
+    REQUIRE_STATUS(SOCKEYE_ERR_STALE, sockeye_buffer_release(&copy));
+    REQUIRE_STATUS(SOCKEYE_ERR_STALE, sockeye_buffer_release(&copy));
     REQUIRE_OK(sockeye_buffer_release(&large[1]));
     REQUIRE_OK(sockeye_buffer_release(&own));
-    const sockeye_buffer none = {NULL, 0, 0, 0};
+    sockeye_buffer none = {NULL, 0, 0, 0};
     REQUIRE_OK(sockeye_buffer_release(&none));
     REQUIRE_STATUS(SOCKEYE_ERR_INVALID, sockeye_buffer_release(NULL));
 }

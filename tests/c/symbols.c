@@ -25,6 +25,7 @@ static const struct symbol symbols[] = {
     SYMBOL(sockeye_init),
     SYMBOL(sockeye_shutdown),
     SYMBOL(sockeye_free),
+    SYMBOL(sockeye_discard),
     SYMBOL(sockeye_endpoint_init),
     SYMBOL(sockeye_listen),
     SYMBOL(sockeye_listener_close),

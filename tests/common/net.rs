@@ -2,7 +2,7 @@
 
 use super::event::{Batch, Buffer};
 use super::message::Message;
-use super::words::{ERR_INVALID, OK};
+use super::words::{ERR_INVALID, ERR_STALE, OK};
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_acquire};
 use sockeye::capi::callback::{sockeye_callback_fn, sockeye_set_callback};
 use sockeye::capi::config::sockeye_config;
@@ -15,7 +15,9 @@ use sockeye::capi::facts::{self, sockeye_conn_info, sockeye_conn_stats, sockeye_
 use sockeye::capi::facts::{sockeye_address, sockeye_listener_info, sockeye_net_stats};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::message::sockeye_send_message;
-use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown};
+use sockeye::capi::net::{
+    sockeye_discard, sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown,
+};
 use sockeye::capi::queue as queue_calls;
 use sockeye::capi::status::sockeye_last_error;
 use std::ffi::{CStr, CString, c_void};
@@ -55,7 +57,8 @@ impl Drop for Net {
     fn drop(&mut self) {
         // SAFETY: a live net, and `&mut self` says that nobody else is in it.
         let status = unsafe { sockeye_free(self.0) };
-        assert!(status == OK || std::thread::panicking(), "free answered {status}");
+        let gone = status == OK || status == ERR_STALE; // it was discarded
+        assert!(gone || std::thread::panicking(), "free answered {status}");
     }
 }
 
@@ -301,6 +304,12 @@ impl Net {
     pub fn shutdown(&self, timeout_ms: i32) -> i32 {
         // SAFETY: a live net.
         unsafe { sockeye_shutdown(self.0, timeout_ms) }
+    }
+
+    /// Frees it from wherever this is; dropping it is nothing then.
+    pub fn discard(&self) -> i32 {
+        // SAFETY: a net, and the test lets no other thread call it meanwhile.
+        unsafe { sockeye_discard(self.0) }
     }
 
     pub fn acquire(&self, len: usize) -> Result<Buffer, i32> {

@@ -35,6 +35,7 @@ mod hosts;
 mod io_uring;
 mod keys;
 mod lifecycle;
+mod lifetimes;
 mod limits;
 mod listen;
 #[cfg(unix)]

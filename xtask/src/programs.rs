@@ -34,7 +34,7 @@ struct Language {
     flags: &'static [&'static str],
 }
 
-const LANGUAGES: [Language; 6] = [
+const LANGUAGES: [Language; 7] = [
     Language {
         folder: "tests/c",
         ending: "c",
@@ -47,6 +47,8 @@ const LANGUAGES: [Language; 6] = [
     wrapper(&["-std=c++17", "-Wconversion"]),
     wrapper(&["-std=c++20", "-Wconversion", "-fno-exceptions", "-fno-rtti"]),
     wrapper(&["-std=c++20", "-Wconversion"]),
+    // What is inline in the host is looked at for uses after free, and leaks of the whole program.
+    wrapper(&["-std=c++17", "-Wconversion", "-fsanitize=address", "-fno-omit-frame-pointer"]),
 ];
 
 const fn cpp(folder: &'static str, flags: &'static [&'static str]) -> Language {
