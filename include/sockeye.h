@@ -525,7 +525,7 @@ typedef struct {
     uint64_t detail;
     /// As the kind says.
     uint32_t flags;
-    /// As the kind says. MESSAGE and DATAGRAM: the library's own.
+    /// As the kind says. With a payload 0.
     uint32_t code;
 } sockeye_event;
 

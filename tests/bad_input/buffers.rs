@@ -95,7 +95,7 @@ fn events_that_were_never_told() {
                 os_error: 0,
                 detail,
                 flags: 0,
-                reserved: 0,
+                code: 0,
             };
             let mut out = none(0);
             // SAFETY: a live net, an event, room for the answer.
