@@ -2,19 +2,21 @@
 
 mod origin;
 mod peer;
+mod race;
 #[cfg(test)]
 mod tests;
 
 pub use origin::Origin;
 use peer::{Link, Peer};
+pub use race::ATTEMPT_DELAY_MS;
+use race::Race;
 
 use super::moves::Moving;
 use crate::io::os::local::{self, Credentials, SocketFile};
 use crate::io::os::sys;
 use crate::io::{Lane, Role, Token};
 use crate::session::{Cause, Millis, Moment, Session};
-use socket2::{SockAddr, Socket};
-use std::collections::VecDeque;
+use socket2::Socket;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -139,10 +141,8 @@ const _: () = assert!(size_of::<Conn>() <= 152 + 2 * size_of::<Socket>());
 /// What a connection has while it begins or ends, made when it is needed.
 #[derive(Default, PartialEq)]
 struct More {
-    /// Addresses still to be tried.
-    addresses: VecDeque<SockAddr>,
-    /// The address that its socket is made for, until the model connects it.
-    dialled: Option<Box<SockAddr>>,
+    /// While it connects.
+    race: Race,
     /// The end of connecting, or of a graceful close.
     deadline: Option<(Millis, Cause)>,
     /// A failure to be told when what was received before it is told: after a resume, or when
@@ -277,20 +277,6 @@ impl Conn {
         }
     }
 
-    /// Whether there are addresses to be tried.
-    pub fn has_addresses(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| !more.addresses.is_empty())
-    }
-
-    /// The next address to be tried.
-    pub fn next_address(&mut self) -> Option<SockAddr> {
-        self.more.as_mut()?.addresses.pop_front()
-    }
-
-    pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = SockAddr>) {
-        self.more().addresses = addresses.into_iter().collect();
-    }
-
     /// Why an address could not be connected to. One that tells of the peer counts for more than
     /// one that does not, and the last of them for most.
     pub fn note_failure(&mut self, failure: (Cause, i32), tells: bool) {
@@ -317,21 +303,12 @@ impl Conn {
         Err(io::Error::from_raw_os_error(sys::REFUSED))
     }
 
-    /// The address that its new socket is to be connected to.
-    pub fn set_dialled(&mut self, address: SockAddr) {
-        let more = self.more();
-        (more.dialled, more.local) = (Some(Box::new(address)), None);
-    }
-
-    pub fn take_dialled(&mut self) -> Option<Box<SockAddr>> {
-        self.more.as_mut()?.dialled.take()
-    }
-
     /// It is connected: what it began with is not needed any more.
     pub fn begun(&mut self) {
         self.set_deadline(None);
+        self.end_race();
         if let Some(more) = &mut self.more {
-            (more.addresses, more.failure) = Default::default();
+            more.failure = None;
         }
         self.relax();
     }

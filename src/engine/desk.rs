@@ -32,6 +32,8 @@ pub enum Order {
     Submit(Token, Op),
     Cancel(Token),
     Release(Token, Socket),
+    /// As Release, and the socket goes to the connection that this is an attempt for.
+    HandOver(Token, Socket),
     /// There is no socket to release.
     Join(Token),
     /// To another worker, if the model lets go of it.
@@ -150,6 +152,11 @@ impl Desk {
                 Command::Flush(token) => self.tend_summoned(core, token, true),
                 Command::Move(token) => self.tend_moving(core, token),
                 Command::Resolved(token, found) => self.resolved(core, token, found),
+                Command::Attempt(token) => self.attempt(core, token),
+                Command::Attempted(token, attempt, answer) => {
+                    self.attempted(core, token, attempt, answer);
+                }
+                Command::CallOff(token) => self.called_off(core, token),
                 Command::Apply(one) => self.done.push(*one),
                 Command::Overdue(token) => self.overdue(core, token),
                 Command::Drained => {

@@ -1,7 +1,7 @@
 //! How connections begin: accepted at a listener, or dialled.
 
 use super::Core;
-use super::conn::{Conn, End, LaneState, Listener, Phase, linger};
+use super::conn::{ATTEMPT_DELAY_MS, Conn, End, LaneState, Listener, Phase, linger};
 use super::desk::{Desk, Order, refusal};
 use super::events::Notice;
 use super::inbox::{Command, count};
@@ -60,6 +60,7 @@ impl Desk {
         } else if conn.end == End::Not && !arrives {
             conn.announced = true;
             self.emit(token, Notice::Opened(conn.listener()));
+            self.tell_writable(core, token, conn);
         }
         self.tend_conn(core, token, conn);
     }
@@ -181,8 +182,16 @@ impl Desk {
         let Some(conn) = held.conn() else { return };
         conn.lanes[Lane::Out as usize] = LaneState::Idle;
         match answer.and_then(|()| conn.is_another()) {
-            Ok(()) if conn.end == End::Abrupt => {}
+            // Given up for the next address, or for an attempt that was faster.
+            Ok(()) if conn.end == End::Abrupt || conn.redial => {}
+            Ok(()) if conn.main().is_some() => {
+                let Some(socket) = conn.socket.take() else { return };
+                (conn.told, conn.ended, conn.cancelled) = (true, true, true);
+                conn.end = End::Abrupt;
+                return self.orders.push(Order::HandOver(token, socket));
+            }
             Ok(()) => {
+                self.call_off(core, conn);
                 conn.phase = Phase::Open;
                 conn.begun();
                 if conn.end == End::Not {
@@ -194,7 +203,8 @@ impl Desk {
             }
             Err(error) => {
                 conn.note_failure(connect_failure(&error, conn.peer()), tells(&error));
-                if conn.end == End::Not && conn.has_addresses() {
+                let others = conn.has_addresses() || conn.is_racing();
+                if conn.end != End::Abrupt && others {
                     conn.redial = true;
                 } else if let Some((cause, os_error)) = conn.failure() {
                     conn.end_abruptly(cause, os_error);
@@ -206,9 +216,24 @@ impl Desk {
 
     /// A new session's first socket: dials the next address of a connection.
     pub(super) fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        conn.set_give_up_at(0);
+        if let Some((socket, address)) = conn.take_won() {
+            conn.set_peer(address.as_socket());
+            conn.phase = Phase::Open;
+            conn.socket = Some(socket);
+            conn.begun();
+            if conn.end != End::Not {
+                conn.set_deadline(Some(linger(conn, self.now)));
+            }
+            return self.orders.push(Order::Adopt(token, Role::Stream));
+        }
         let Some(address) = conn.next_address() else {
-            return conn.end_abruptly(Cause::Resolve, 0);
+            if !conn.is_racing() {
+                conn.end_abruptly(Cause::Resolve, 0);
+            }
+            return;
         };
+        conn.set_attempt_at(self.now + ATTEMPT_DELAY_MS);
         conn.set_peer(address.as_socket());
         conn.phase = Phase::Connecting;
         match core.new_socket(&address, &conn.endpoint.socket) {

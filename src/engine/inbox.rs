@@ -31,6 +31,12 @@ pub enum Command {
     Move(Token),
     /// Its name was looked up.
     Resolved(Token, Result<Vec<SocketAddr>, i32>),
+    /// Begin the next attempt of a connection that connects.
+    Attempt(Token),
+    /// An attempt beside a connection's own has ended: the connection's token, then its own.
+    Attempted(Token, Token, super::race::Attempted),
+    /// Nobody waits for this attempt any more.
+    CallOff(Token),
     /// Apply what another worker reaped.
     Apply(Box<Completion>),
     /// A deadline that another worker was to watch is due.

@@ -21,6 +21,7 @@ mod net;
 mod places;
 mod port;
 mod quiet;
+mod race;
 mod resolve;
 mod roam;
 mod sends;

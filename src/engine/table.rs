@@ -27,7 +27,7 @@ impl Entry {
     /// Whether the host has it as a connection.
     fn is_conn(&self) -> u64 {
         u64::from(match self {
-            Entry::Conn(_) => true,
+            Entry::Conn(conn) => conn.main().is_none(),
             Entry::Port(port) => port.connected,
             Entry::Free | Entry::Listener(_) => false,
         })

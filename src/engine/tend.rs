@@ -127,21 +127,22 @@ impl Desk {
         if conn.moving != Moving::No && self.tend_move(core, token, conn) {
             return;
         }
-        if conn.redial && conn.end == End::Not {
-            return self.let_go(token, conn);
+        if conn.redial && conn.end != End::Abrupt {
+            self.let_go(token, conn);
+            return self.schedule(token, conn);
         }
         if conn.end == End::Not && conn.phase == Phase::Open && conn.adopted {
             self.read(core, token, conn);
         }
         if conn.end == End::Peer && !conn.told {
-            self.tell_closed(token, conn);
+            self.tell_closed(core, token, conn);
         }
         if conn.end != End::Abrupt && conn.phase == Phase::Open && conn.adopted {
             self.write(token, conn);
             self.wind_up(core, token, conn);
         }
         if conn.end == End::Abrupt {
-            return self.finish(token, conn);
+            return self.finish(core, token, conn);
         }
         self.schedule(token, conn);
     }
@@ -352,7 +353,7 @@ impl Desk {
         }
     }
 
-    fn tell_closed(&mut self, token: Token, conn: &mut Conn) {
+    fn tell_closed(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         conn.told = true;
         if conn.announced {
             let unsent = conn.unsent() + conn.session.outbox().bytes();
@@ -362,13 +363,17 @@ impl Desk {
         } else {
             // The host never heard of it, so no batch will end it.
             conn.ended = true;
+            if let Some(main) = conn.main() {
+                let answer = Err((conn.cause, conn.os_error()));
+                core.homes[self.home].post(Command::Attempted(main, token, answer));
+            }
         }
     }
 
     /// Tells CLOSED, and joins the two lanes.
-    fn finish(&mut self, token: Token, conn: &mut Conn) {
+    fn finish(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if !conn.told && !conn.moving.is_quiet() {
-            self.tell_closed(token, conn);
+            self.tell_closed(core, token, conn);
         }
         if conn.joined {
             return;
@@ -380,6 +385,8 @@ impl Desk {
         // What was taken and is given up is lost, and a stream that was cut is not to look whole.
         conn.reset |= conn.unsent() + conn.session.outbox().bytes() > 0;
         conn.session.discard();
+        self.call_off(core, conn);
+        conn.end_race();
         if conn.lanes.contains(&LaneState::InFlight) {
             if !mem::replace(&mut conn.cancelled, true) {
                 if conn.reset && conn.lanes[Lane::Out as usize] == LaneState::InFlight {
@@ -446,8 +453,9 @@ impl Desk {
 
     /// Puts the next deadline among the worker's timers, if it is not there.
     #[inline]
-    fn schedule(&mut self, token: Token, conn: &mut Conn) {
-        let Some((at, _)) = self.due(conn) else { return };
+    pub(super) fn schedule(&mut self, token: Token, conn: &mut Conn) {
+        let due = self.due(conn).map(|(at, _)| at);
+        let Some(at) = due.into_iter().chain(conn.attempt_at()).min() else { return };
         let at = coarse(at, self.now);
         let known = Millis::from(conn.timer_at);
         if known == 0 || at < known {
@@ -504,6 +512,10 @@ impl Desk {
     /// Closes a connection if it is late, or watches its next deadline.
     pub(super) fn conn_due(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         conn.timer_at = Moment::default();
+        if conn.attempt_at().is_some_and(|at| at <= self.now) {
+            conn.set_attempt_at(0);
+            core.homes[self.home].post(Command::Attempt(token));
+        }
         match self.due(conn) {
             Some((at, cause)) if at <= self.now => {
                 conn.set_deadline(None);

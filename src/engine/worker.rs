@@ -238,6 +238,10 @@ impl<P: Proactor> Worker<P> {
                 drop(socket);
                 self.desk.joined(&self.core, token);
             }
+            Order::HandOver(token, socket) => {
+                self.proactor.release(token);
+                self.desk.handed_over(&self.core, token, socket);
+            }
             Order::Join(token) => {
                 self.core.names.forget(&self.core, token);
                 self.desk.joined(&self.core, token);

@@ -23,6 +23,7 @@ mod drive;
 mod ends;
 #[cfg(unix)]
 mod ends_unix;
+mod eyeballs;
 mod facts;
 mod failed_connects;
 mod fair;

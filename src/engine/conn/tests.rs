@@ -31,7 +31,7 @@ fn what_it_began_with_goes_when_it_is_connected() {
     let mut conn = conn();
     conn.set_deadline(None);
     assert!(conn.more.is_none() && conn.next_address().is_none());
-    let address = |text: &str| SockAddr::from(text.parse::<SocketAddr>().expect("one"));
+    let address = |text: &str| socket2::SockAddr::from(text.parse::<SocketAddr>().expect("one"));
     let [first, second] = ["1.2.3.4:5", "[::1]:6"].map(address);
     conn.set_deadline(Some((9, Cause::TimeoutConnect)));
     conn.set_addresses([first.clone(), second]);
