@@ -453,8 +453,13 @@ typedef struct {
     /// a reset behind it is told by the next send. A frame that did not come whole ends the
     /// connection all the same (TRUNCATED). Default 0: the peer's end is told as CLOSED.
     uint32_t half_open;
+    /// `udp://` listeners: 1: others that say so, too, in this program or another, may have the
+    /// same address and port. Each hears what is sent to the groups that it joined (discovery on a
+    /// port that all know); what is sent to one address comes to one of them. A listener that is
+    /// bound to a group's address always shares it. Others: 0. Default 0.
+    uint32_t share;
     /// Must be 0.
-    uint32_t reserved[7];
+    uint32_t reserved[6];
 } sockeye_endpoint;
 
 /// A listener of one net. `{0}` is none.
@@ -539,6 +544,10 @@ typedef struct {
     uint32_t scope_id;
     /// The address in network order.
     uint8_t bytes[16];
+    /// What `sockeye_event_address` tells of a `udp://` listener on all addresses: the one of this
+    /// machine that was asked, in the form of `bytes`. A datagram sent to this address leaves from
+    /// there. Zeros: the system chooses. No part of who the peer is: do not compare it.
+    uint8_t local[16];
 } sockeye_address;
 
 /// What a `udp://` listener has counted.
@@ -895,8 +904,13 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// (Linux). The file is made with the process's umask and goes with the listener; one that a
 /// killed server left behind is replaced, one that is in use is ERR_BUSY.
 ///
-/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut. What comes
-/// is told as DATAGRAM events of the listener; `sockeye_send_to` sends.
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
+/// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
+/// comes is told as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers leave
+/// from the address that was asked.
+///
+/// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
+/// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
@@ -1128,6 +1142,10 @@ int32_t sockeye_queue_poll_events(sockeye_net *net,
 /// Gives one datagram of 0 to 65,507 bytes to a `udp://` listener, to be sent to `address`. It is
 /// sent once or not at all, and may be lost on its way: nothing tells of it, and no address closes
 /// the listener. Does not wait; what is given between two flushes leaves together.
+///
+/// An answer leaves from the address that was asked, also from a listener on all of them, if
+/// `address` is as `sockeye_event_address` told it: it has that in `local`, for as long as the host
+/// keeps it. One made from text leaves from where the system chooses.
 ///
 /// Ownership: `address` and `data` are copied.
 /// NULL:      `data` may be NULL when `data_len` is 0.
@@ -1415,16 +1433,20 @@ sockeye_status sockeye_conns_get_stats(sockeye_net *net,
                                        sockeye_conn_stats *out_stats,
                                        size_t size);
 
-/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777".
+/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local one is an
+/// interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also with
+/// "%25" in place of "%" before a name.
 ///
 /// Ownership: `text` is borrowed until return.
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, not an address with a port; names are not looked up).
+/// Returns:   OK; ERR_INVALID (NULL, not an address with a port, no such interface: in words;
+///            names of hosts are not looked up).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_address_parse(const char *text, sockeye_address *out_address);
 
-/// Writes an address as text to `buffer`: "127.0.0.1:7777". 64 bytes are always enough.
+/// Writes an address as text to `buffer`: "127.0.0.1:7777", "[fe80::1%2]:7777" (a zone as its
+/// number). 64 bytes are always enough.
 ///
 /// Ownership: `address` and `buffer` are borrowed until return.
 /// NULL:      not allowed.

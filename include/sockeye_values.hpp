@@ -275,6 +275,15 @@ struct address : sockeye_address {
         (void)sockeye_address_format(this, words.data, sizeof words.data);
         return words;
     }
+    /// The same peer, whatever address of ours it asked: `local` does not count.
+    friend bool operator==(const address &one, const address &other) noexcept
+    {
+        return one.family == other.family && one.port == other.port
+            && one.scope_id == other.scope_id
+            && std::memcmp(one.bytes, other.bytes, sizeof one.bytes) == 0;
+    }
+    friend bool operator!=(const address &one, const address &other) noexcept
+    { return !(one == other); }
 #if defined(SOCKEYE_HPP_THROWS)
     static address parse(c_text words)
     {

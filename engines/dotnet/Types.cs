@@ -209,7 +209,8 @@ namespace Sockeye
         [FieldOffset(136)] public uint RecvBufferBytes;
         [FieldOffset(140)] public uint SendBufferBytes;
         [FieldOffset(144)] public uint HalfOpen;
-        [FieldOffset(148)] public fixed uint Reserved[7];
+        [FieldOffset(148)] public uint Share;
+        [FieldOffset(152)] public fixed uint Reserved[6];
     }
 
     /// <summary>A listener of one net.</summary>
@@ -265,13 +266,14 @@ namespace Sockeye
     }
 
     /// <summary>An internet address.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 24)]
+    [StructLayout(LayoutKind.Explicit, Size = 40)]
     public unsafe partial struct SockeyeAddress
     {
         [FieldOffset(0)] public ushort Family;
         [FieldOffset(2)] public ushort Port;
         [FieldOffset(4)] public uint ScopeId;
         [FieldOffset(8)] public fixed byte Bytes[16];
+        [FieldOffset(24)] public fixed byte Local[16];
     }
 
     /// <summary>What a udp:// listener has counted.</summary>
@@ -340,29 +342,29 @@ namespace Sockeye
     }
 
     /// <summary>Facts of a listener.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 40)]
+    [StructLayout(LayoutKind.Explicit, Size = 56)]
     public struct SockeyeListenerInfo
     {
         [FieldOffset(0)] public uint StructSize;
         [FieldOffset(4)] public uint Port;
         [FieldOffset(8)] public SockeyeAddress Local;
-        [FieldOffset(32)] public ulong Accepted;
+        [FieldOffset(48)] public ulong Accepted;
     }
 
     /// <summary>Facts of a connection.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 88)]
+    [StructLayout(LayoutKind.Explicit, Size = 120)]
     public struct SockeyeConnInfo
     {
         [FieldOffset(0)] public uint StructSize;
         [FieldOffset(4)] public uint Queue;
         [FieldOffset(8)] public SockeyeAddress Peer;
-        [FieldOffset(32)] public SockeyeAddress Local;
-        [FieldOffset(56)] public SockeyeListener Listener;
-        [FieldOffset(64)] public ulong UserData;
-        [FieldOffset(72)] public uint HasCredentials;
-        [FieldOffset(76)] public uint PeerPid;
-        [FieldOffset(80)] public uint PeerUid;
-        [FieldOffset(84)] public uint PeerGid;
+        [FieldOffset(48)] public SockeyeAddress Local;
+        [FieldOffset(88)] public SockeyeListener Listener;
+        [FieldOffset(96)] public ulong UserData;
+        [FieldOffset(104)] public uint HasCredentials;
+        [FieldOffset(108)] public uint PeerPid;
+        [FieldOffset(112)] public uint PeerUid;
+        [FieldOffset(116)] public uint PeerGid;
     }
 
     /// <summary>What a connection has counted.</summary>

@@ -76,8 +76,31 @@ namespace Sockeye
         }
     }
 
-    public unsafe partial struct SockeyeAddress
+    /// <summary>Two are equal that name the same peer, whatever address of ours it asked.</summary>
+    public unsafe partial struct SockeyeAddress : IEquatable<SockeyeAddress>
     {
+        public bool Equals(SockeyeAddress other)
+        {
+            bool same = Family == other.Family && Port == other.Port && ScopeId == other.ScopeId;
+            fixed (byte* bytes = Bytes)
+            {
+                for (int at = 0; at < 16; at++) same &= bytes[at] == other.Bytes[at];
+            }
+            return same;
+        }
+        public override bool Equals(object other)
+        {
+            return other is SockeyeAddress && Equals((SockeyeAddress)other);
+        }
+        public override int GetHashCode()
+        {
+            int hash = (Family << 16) ^ Port ^ (int)ScopeId;
+            fixed (byte* bytes = Bytes)
+            {
+                for (int at = 0; at < 16; at++) hash = unchecked(hash * 31 + bytes[at]);
+            }
+            return hash;
+        }
         /// <summary>Reads "127.0.0.1:7777" or "[::1]:7777". False: it is neither.</summary>
         public static bool TryParse(string text, out SockeyeAddress address)
         {

@@ -59,6 +59,10 @@ impl From<ConnStats> for sockeye_listener_stats {
 /// sent once or not at all, and may be lost on its way: nothing tells of it, and no address closes
 /// the listener. Does not wait; what is given between two flushes leaves together.
 ///
+/// An answer leaves from the address that was asked, also from a listener on all of them, if
+/// `address` is as `sockeye_event_address` told it: it has that in `local`, for as long as the host
+/// keeps it. One made from text leaves from where the system chooses.
+///
 /// Ownership: `address` and `data` are copied.
 /// NULL:      `data` may be NULL when `data_len` is 0.
 /// Threads:   any thread.
@@ -85,7 +89,7 @@ pub unsafe extern "C" fn sockeye_send_to(
         };
         // SAFETY: the caller gives NULL or an address, and `data_len` readable bytes.
         let (address, data) = unsafe { (address.as_ref(), bytes_arg(data, data_len)) };
-        let (Some(address), Some(data)) = (address.and_then(sockeye_address::parse), data) else {
+        let (Some(address), Some(data)) = (address.and_then(sockeye_address::target), data) else {
             return boundary::refuse(Error::Invalid);
         };
         let token = net.token(listener.id, Kind::Listener);

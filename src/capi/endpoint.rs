@@ -120,8 +120,13 @@ pub struct sockeye_endpoint {
     /// a reset behind it is told by the next send. A frame that did not come whole ends the
     /// connection all the same (TRUNCATED). Default 0: the peer's end is told as CLOSED.
     pub half_open: u32,
+    /// `udp://` listeners: 1: others that say so, too, in this program or another, may have the
+    /// same address and port. Each hears what is sent to the groups that it joined (discovery on a
+    /// port that all know); what is sent to one address comes to one of them. A listener that is
+    /// bound to a group's address always shares it. Others: 0. Default 0.
+    pub share: u32,
     /// Must be 0.
-    pub reserved: [u32; 7],
+    pub reserved: [u32; 6],
 }
 
 /// A listener of one net. `{0}` is none.
@@ -176,7 +181,8 @@ impl Default for sockeye_endpoint {
             recv_buffer_bytes: socket.recv_buffer_bytes,
             send_buffer_bytes: socket.send_buffer_bytes,
             half_open: u32::from(limits.half_open),
-            reserved: [0; 7],
+            share: u32::from(socket.share),
+            reserved: [0; 6],
         }
     }
 }
@@ -210,7 +216,7 @@ impl sockeye_framing {
 
 impl sockeye_endpoint {
     fn parse(&self) -> Result<engine::Endpoint, String> {
-        if self.reserved != [0; 7] {
+        if self.reserved != [0; 6] {
             return Err("endpoint.reserved must be 0".into());
         }
         Ok(engine::Endpoint {
@@ -241,6 +247,7 @@ impl sockeye_endpoint {
                 keepalive_s: self.keepalive_s,
                 recv_buffer_bytes: self.recv_buffer_bytes,
                 send_buffer_bytes: self.send_buffer_bytes,
+                share: flag("share", self.share)?,
             },
         })
     }
@@ -295,8 +302,13 @@ unsafe fn door<'a>(
 /// (Linux). The file is made with the process's umask and goes with the listener; one that a
 /// killed server left behind is replaced, one that is in use is ERR_BUSY.
 ///
-/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut. What comes
-/// is told as DATAGRAM events of the listener; `sockeye_send_to` sends.
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
+/// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
+/// comes is told as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers leave
+/// from the address that was asked.
+///
+/// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
+/// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.

@@ -5,7 +5,7 @@ use super::conn::sockeye_conn;
 use super::endpoint::sockeye_listener;
 use super::net::sockeye_net;
 use super::status::sockeye_status;
-use crate::engine::{self, Error, Kind};
+use crate::engine::{self, Error, Kind, Target};
 use std::ffi::c_char;
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,6 +21,10 @@ pub struct sockeye_address {
     pub scope_id: u32,
     /// The address in network order.
     pub bytes: [u8; 16],
+    /// What `sockeye_event_address` tells of a `udp://` listener on all addresses: the one of this
+    /// machine that was asked, in the form of `bytes`. A datagram sent to this address leaves from
+    /// there. Zeros: the system chooses. No part of who the peer is: do not compare it.
+    pub local: [u8; 16],
 }
 
 impl From<Option<SocketAddr>> for sockeye_address {
@@ -57,6 +61,18 @@ impl sockeye_address {
             ))),
             _ => None,
         }
+    }
+
+    /// Where to, and where from.
+    pub(super) fn target(&self) -> Option<Target> {
+        let address = self.parse()?;
+        let [a, b, c, d, ..] = self.local;
+        let local = match address {
+            _ if self.local == [0; 16] => None,
+            SocketAddr::V4(_) => Some(IpAddr::from([a, b, c, d])),
+            SocketAddr::V6(_) => Some(IpAddr::from(self.local)),
+        };
+        Some(Target { address, local })
     }
 }
 
@@ -444,12 +460,15 @@ pub unsafe extern "C" fn sockeye_conns_get_stats(
     })
 }
 
-/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777".
+/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local one is an
+/// interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also with
+/// "%25" in place of "%" before a name.
 ///
 /// Ownership: `text` is borrowed until return.
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, not an address with a port; names are not looked up).
+/// Returns:   OK; ERR_INVALID (NULL, not an address with a port, no such interface: in words;
+///            names of hosts are not looked up).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_address_parse(
@@ -462,18 +481,22 @@ pub unsafe extern "C" fn sockeye_address_parse(
             Ok(text) => text,
             Err(status) => return status,
         };
-        match text.parse::<SocketAddr>() {
-            Ok(address) if !out_address.is_null() => {
+        if out_address.is_null() {
+            return boundary::fail(Error::Invalid, "out_address is NULL");
+        }
+        match engine::parse_address(text) {
+            Ok(address) => {
                 // SAFETY: not NULL, and the caller's to be written.
                 unsafe { out_address.write(Some(address).into()) };
                 0
             }
-            _ => boundary::refuse(Error::Invalid),
+            Err(words) => boundary::fail(Error::Invalid, words),
         }
     })
 }
 
-/// Writes an address as text to `buffer`: "127.0.0.1:7777". 64 bytes are always enough.
+/// Writes an address as text to `buffer`: "127.0.0.1:7777", "[fe80::1%2]:7777" (a zone as its
+/// number). 64 bytes are always enough.
 ///
 /// Ownership: `address` and `buffer` are borrowed until return.
 /// NULL:      not allowed.
@@ -489,15 +512,19 @@ pub unsafe extern "C" fn sockeye_address_format(
 ) -> sockeye_status {
     guard(|| {
         if address.is_null() || buffer.is_null() {
-            return boundary::refuse(Error::Invalid);
+            return boundary::fail(Error::Invalid, "address or buffer is NULL");
         }
         // SAFETY: not NULL, so an address.
-        let Some(address) = unsafe { address.read() }.parse() else {
-            return boundary::refuse(Error::Invalid);
+        let address = unsafe { address.read() };
+        let family = address.family;
+        let Some(address) = address.parse() else {
+            let words = format!("address.family is {family}, must be 4 or 6");
+            return boundary::fail(Error::Invalid, words);
         };
         let text = address.to_string();
         if text.len() >= cap {
-            return boundary::refuse(Error::Invalid);
+            let words = format!("cap is {cap}, this address needs {}", text.len() + 1);
+            return boundary::fail(Error::Invalid, words);
         }
         // SAFETY: the caller gives `cap` writable bytes, and the text with its NUL fits.
         unsafe {

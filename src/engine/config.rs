@@ -164,6 +164,7 @@ pub struct SocketOptions {
     pub keepalive_s: u32,
     pub recv_buffer_bytes: u32,
     pub send_buffer_bytes: u32,
+    pub share: bool,
 }
 
 impl Default for SocketOptions {
@@ -174,6 +175,7 @@ impl Default for SocketOptions {
             keepalive_s: 0,
             recv_buffer_bytes: 0,
             send_buffer_bytes: 0,
+            share: false,
         }
     }
 }
@@ -204,6 +206,10 @@ impl Endpoint {
         }
         if datagrams && self.framing.kind != FramingKind::Raw {
             let words = "endpoint.framing: a datagram is a message as it is (RAW)";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        if self.socket.share && !datagrams {
+            let words = "share: two udp:// listeners may share an address, no others";
             return Err(Refusal::new(Error::Invalid, words));
         }
         if matches!(self.framing.kind, FramingKind::Delimiter | FramingKind::Fixed) {

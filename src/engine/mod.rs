@@ -34,6 +34,7 @@ mod tests;
 mod timers;
 mod url;
 mod worker;
+mod zone;
 
 pub use crate::io::datagram::ADDRESS_BYTES;
 pub use crate::io::model::{Model, probe};
@@ -47,7 +48,9 @@ pub use events::{Event, Handed, Notice};
 pub use facts::{ConnInfo, ConnStats, ListenerInfo, NetInfo, NetStats};
 pub use log::{Level, Sink};
 pub use net::Net;
+pub use port::Target;
 pub use sends::Message;
+pub use zone::parse_address;
 
 use crate::buf::Pool;
 use crate::io::os::sys;

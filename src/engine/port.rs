@@ -11,12 +11,22 @@ use super::error::Error;
 use super::facts::ConnStats;
 use crate::buf::{ARENA_BYTES, Chunk, Pool, Slice};
 use crate::io::os::sys;
-use crate::io::{Arrival, Datagram};
+use crate::io::{Arrival, Datagram, as_v6};
 use crate::session::{Cause, Limits, Millis, Overflow, Refused};
 use socket2::{Domain, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+/// Where a datagram goes, and the address of this machine that it leaves from; None: the system
+/// chooses. Both are of one family.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Where to.
+    pub address: SocketAddr,
+    /// Where from.
+    pub local: Option<IpAddr>,
+}
 
 /// A datagram socket.
 pub struct Port {
@@ -243,15 +253,19 @@ impl Port {
         self.deadline.or(late).map(|(at, cause)| (at + 1, cause))
     }
 
-    /// Where a datagram to `address` goes, as the socket's family has it.
-    fn target(&self, address: SocketAddr) -> Result<SocketAddr, Error> {
+    /// Where a datagram to `to` goes, and the address of this machine that it leaves from if the
+    /// socket has several, as the socket's family has them.
+    fn target(&self, to: Target) -> Result<Target, Error> {
         let any = self.local.is_some_and(|local| local.ip().is_unspecified());
+        let Target { address, local } = to;
+        let local = local.filter(|_| any);
         match (address, self.local) {
             _ if address.port() == 0 => Err(Error::Invalid),
             (SocketAddr::V4(v4), Some(SocketAddr::V6(_))) if any => {
-                Ok(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into())
+                let address = SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into();
+                Ok(Target { address, local: local.map(|local| as_v6(local).into()) })
             }
-            (_, Some(local)) if local.is_ipv4() == address.is_ipv4() => Ok(address),
+            (_, Some(own)) if own.is_ipv4() == address.is_ipv4() => Ok(Target { address, local }),
             _ => Err(Error::Invalid),
         }
     }

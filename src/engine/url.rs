@@ -2,11 +2,12 @@
 
 use super::config::Endpoint;
 use super::error::{Error, Refusal};
+use super::zone;
 use crate::io::os::local;
 use crate::session::{Framing, FramingKind};
 use fluent_uri::{Uri, component::Host};
 use socket2::SockAddr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Where a URL points.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +33,8 @@ pub enum Dial {
 pub enum HostName {
     /// An address, or every address of a family.
     Address(IpAddr),
+    /// A link-local address, and the number of the interface that it is meant on.
+    Zoned(Ipv6Addr, u32),
     /// A name to be looked up.
     Name(String),
     /// `*`: every address of this machine.
@@ -44,11 +47,12 @@ fn invalid(words: impl Into<String>) -> Refusal {
 
 /// Reads a URL; its query goes before the endpoint's framing.
 pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
-    let uri = Uri::parse(url)
+    let (cut, zone) = zone::cut(url).map_or((None, None), |(cut, zone)| (Some(cut), Some(zone)));
+    let uri = Uri::parse(cut.as_deref().unwrap_or(url))
         .map_err(|error| invalid(format!("\"{url}\" is not a URL (tcp://host:port): {error}")))?;
     let place = match uri.scheme().as_str() {
-        "tcp" => internet(&uri, Place::Internet)?,
-        "udp" => internet(&uri, Place::Datagrams)?,
+        "tcp" => internet(&uri, zone, Place::Internet)?,
+        "udp" => internet(&uri, zone, Place::Datagrams)?,
         "unix" => local_name(&uri)?,
         scheme @ ("tls" | "ws" | "wss" | "quic") => {
             let words = format!("scheme {scheme} is not in this version");
@@ -57,12 +61,16 @@ pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
         scheme => return Err(invalid(format!("scheme {scheme} is unknown (tcp://host:port)"))),
     };
     if let Some(query) = uri.query() {
-        presets(query.as_str(), &mut endpoint.framing)?;
+        presets(query.as_str(), endpoint)?;
     }
     Ok(place)
 }
 
-fn internet(uri: &Uri<&str>, place: impl FnOnce(HostName, u16) -> Place) -> Result<Place, Refusal> {
+fn internet(
+    uri: &Uri<&str>,
+    zone: Option<&str>,
+    place: impl FnOnce(HostName, u16) -> Place,
+) -> Result<Place, Refusal> {
     let authority =
         uri.authority().ok_or_else(|| invalid("the URL has no host (tcp://host:port)"))?;
     if authority.has_userinfo() || !matches!(uri.path().as_str(), "" | "/") || uri.has_fragment() {
@@ -76,7 +84,10 @@ fn internet(uri: &Uri<&str>, place: impl FnOnce(HostName, u16) -> Place) -> Resu
     };
     let host = match authority.host_parsed() {
         Host::Ipv4(address) => HostName::Address(IpAddr::V4(address)),
-        Host::Ipv6(address) => HostName::Address(IpAddr::V6(address)),
+        Host::Ipv6(address) => match zone {
+            Some(zone) => HostName::Zoned(address, zone::of_url(address, zone).map_err(invalid)?),
+            None => HostName::Address(IpAddr::V6(address)),
+        },
         Host::RegName(name) if name.as_str() == "*" => HostName::Any,
         Host::RegName(name) if name.as_str().is_empty() => {
             return Err(invalid("the URL has no host"));
@@ -110,7 +121,8 @@ fn local_name(uri: &Uri<&str>) -> Result<Place, Refusal> {
     Ok(Place::Local(address))
 }
 
-fn presets(query: &str, framing: &mut Framing) -> Result<(), Refusal> {
+fn presets(query: &str, endpoint: &mut Endpoint) -> Result<(), Refusal> {
+    let (framing, socket) = (&mut endpoint.framing, &mut endpoint.socket);
     for pair in query.split('&') {
         match pair.split_once('=') {
             Some(("frame", value)) => preset(value, framing)?,
@@ -119,7 +131,13 @@ fn presets(query: &str, framing: &mut Framing) -> Result<(), Refusal> {
                     .parse()
                     .map_err(|_| invalid(format!("max={value} is not a number of bytes")))?;
             }
-            _ => return Err(invalid(format!("\"{pair}\" in the URL is neither frame= nor max="))),
+            Some(("share", "0")) => socket.share = false,
+            Some(("share", "1")) => socket.share = true,
+            Some(("share", value)) => return Err(invalid(format!("share={value} is not 0 or 1"))),
+            _ => {
+                let words = format!("\"{pair}\" in the URL is none of frame=, max=, share=");
+                return Err(invalid(words));
+            }
         }
     }
     Ok(())
@@ -170,6 +188,7 @@ impl Place {
         };
         let ip = match host {
             HostName::Address(ip) => ip,
+            HostName::Zoned(ip, zone) => return Ok(SocketAddrV6::new(ip, port, 0, zone).into()),
             HostName::Any => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => {
                 IpAddr::V4(Ipv4Addr::LOCALHOST)
@@ -194,6 +213,9 @@ impl Place {
         let all = match host {
             HostName::Any => return Err(invalid("host * cannot be connected to")),
             HostName::Address(address) => vec![address],
+            HostName::Zoned(ip, zone) => {
+                return Ok(Dial::Addresses(vec![SocketAddrV6::new(ip, port, 0, zone).into()]));
+            }
             HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => {
                 vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
             }

@@ -1,14 +1,14 @@
 //! Datagrams on their way between the engine and a model.
 
 use crate::buf::Slice;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Datagrams of one receive, and of one send.
 pub const DATAGRAMS_MAX: usize = 32;
 /// The largest payload: an IPv4 packet without its headers.
 pub const DATAGRAM_MAX_BYTES: usize = 65_507;
 /// Room for the sender's address in front of a payload.
-pub const ADDRESS_BYTES: usize = 24;
+pub const ADDRESS_BYTES: usize = 40;
 /// A payload begins at a multiple of it, as its address does.
 pub const ALIGN: usize = 8;
 
@@ -16,6 +16,9 @@ pub const ALIGN: usize = 8;
 pub struct Datagram {
     /// Where to; None where the socket is connected.
     pub address: Option<SocketAddr>,
+    /// The address of this machine that it leaves from, of the same family; None: the system
+    /// chooses.
+    pub local: Option<IpAddr>,
     /// The payload, 0 to 65,507 bytes.
     pub data: Slice,
 }
@@ -31,21 +34,36 @@ pub struct Arrival {
     pub dropped: u32,
 }
 
-/// An address in the layout of the C ABI's `sockeye_address`: family 4 or 6, port, scope, bytes.
+/// A sender and the address of this machine that it asked, in the layout of the C ABI's
+/// `sockeye_address`: family 4 or 6, port, scope, bytes, local.
 #[inline]
-pub fn address_bytes(address: SocketAddr) -> [u8; ADDRESS_BYTES] {
+pub fn address_bytes(sender: SocketAddr, local: Option<IpAddr>) -> [u8; ADDRESS_BYTES] {
     let mut out = [0; ADDRESS_BYTES];
-    out[2..4].copy_from_slice(&address.port().to_ne_bytes());
-    match address {
+    out[2..4].copy_from_slice(&sender.port().to_ne_bytes());
+    match sender {
         SocketAddr::V4(v4) => {
             out[..2].copy_from_slice(&4_u16.to_ne_bytes());
             out[8..12].copy_from_slice(&v4.ip().octets());
+            if let Some(IpAddr::V4(local)) = local {
+                out[24..28].copy_from_slice(&local.octets());
+            }
         }
         SocketAddr::V6(v6) => {
             out[..2].copy_from_slice(&6_u16.to_ne_bytes());
             out[4..8].copy_from_slice(&v6.scope_id().to_ne_bytes());
-            out[8..].copy_from_slice(&v6.ip().octets());
+            out[8..24].copy_from_slice(&v6.ip().octets());
+            if let Some(local) = local {
+                out[24..].copy_from_slice(&as_v6(local).octets());
+            }
         }
     }
     out
+}
+
+/// An address as a socket of IPv6 has it.
+pub fn as_v6(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
 }

@@ -16,7 +16,7 @@ pub mod sim;
 pub mod tokio;
 
 pub use bell::Bell;
-pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Datagram};
+pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Datagram, as_v6};
 pub use model::{Model, Probe, Visit};
 pub use op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 pub use pages::Pages;

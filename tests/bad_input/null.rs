@@ -26,6 +26,7 @@ const LOCAL: sockeye_address = sockeye_address {
     port: 9,
     scope_id: 0,
     bytes: [127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    local: [0; 16],
 };
 const URL: *const std::ffi::c_char = c"tcp://127.0.0.1:0".as_ptr();
 

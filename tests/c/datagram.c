@@ -53,7 +53,7 @@ static void echo(sockeye_net *net, sockeye_listener port, sockeye_conn client, s
 
 static void too_big(sockeye_net *net, sockeye_listener port, sockeye_conn client)
 {
-    const sockeye_address to = {4, 9, 0, {127, 0, 0, 1}};
+    const sockeye_address to = {4, 9, 0, {127, 0, 0, 1}, {0}};
     REQUIRE_STATUS(SOCKEYE_ERR_TOO_BIG, sockeye_send(net, client, bytes, LARGEST + 1));
     REQUIRE_STATUS(SOCKEYE_ERR_TOO_BIG, sockeye_send_to(net, port, &to, bytes, LARGEST + 1));
     REQUIRE_STATUS(SOCKEYE_ERR_INVALID, sockeye_send_to(net, port, NULL, bytes, 1));

@@ -31,7 +31,7 @@ static void call_everything(const struct world *world)
     sockeye_conn_info conn_info;
     sockeye_conn_stats conn_stats;
     sockeye_listener_stats door_stats;
-    const sockeye_address to = {4, 9, 0, {127, 0, 0, 1}};
+    const sockeye_address to = {4, 9, 0, {127, 0, 0, 1}, {0}};
     intptr_t handle;
     REQUIRE_OK(sockeye_message_init(&message, sizeof message));
     FORKED(sockeye_listen(net, "tcp://127.0.0.1:0", NULL, &door));

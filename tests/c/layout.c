@@ -93,7 +93,8 @@ static void endpoint(void)
     FIELD(sockeye_endpoint, recv_buffer_bytes, 136, 4);
     FIELD(sockeye_endpoint, send_buffer_bytes, 140, 4);
     FIELD(sockeye_endpoint, half_open, 144, 4);
-    FIELD(sockeye_endpoint, reserved, 148, 28);
+    FIELD(sockeye_endpoint, share, 148, 4);
+    FIELD(sockeye_endpoint, reserved, 152, 24);
     END();
 }
 
@@ -137,11 +138,12 @@ static void daily(void)
     FIELD(sockeye_buffer, capacity, 12, 4);
     FIELD(sockeye_buffer, id, 16, 8);
     END();
-    SIZE(sockeye_address, 24);
+    SIZE(sockeye_address, 40);
     FIELD(sockeye_address, family, 0, 2);
     FIELD(sockeye_address, port, 2, 2);
     FIELD(sockeye_address, scope_id, 4, 4);
     FIELD(sockeye_address, bytes, 8, 16);
+    FIELD(sockeye_address, local, 24, 16);
     END();
 }
 
@@ -167,23 +169,23 @@ static void facts(void)
     FIELD(sockeye_net_info, model_reason, 32, 96);
     FIELD(sockeye_net_info, drive_reason, 128, 96);
     END();
-    SIZE(sockeye_listener_info, 40);
+    SIZE(sockeye_listener_info, 56);
     FIELD(sockeye_listener_info, struct_size, 0, 4);
     FIELD(sockeye_listener_info, port, 4, 4);
-    FIELD(sockeye_listener_info, local, 8, 24);
-    FIELD(sockeye_listener_info, accepted, 32, 8);
+    FIELD(sockeye_listener_info, local, 8, 40);
+    FIELD(sockeye_listener_info, accepted, 48, 8);
     END();
-    SIZE(sockeye_conn_info, 88);
+    SIZE(sockeye_conn_info, 120);
     FIELD(sockeye_conn_info, struct_size, 0, 4);
     FIELD(sockeye_conn_info, queue, 4, 4);
-    FIELD(sockeye_conn_info, peer, 8, 24);
-    FIELD(sockeye_conn_info, local, 32, 24);
-    FIELD(sockeye_conn_info, listener, 56, 8);
-    FIELD(sockeye_conn_info, user_data, 64, 8);
-    FIELD(sockeye_conn_info, has_credentials, 72, 4);
-    FIELD(sockeye_conn_info, peer_pid, 76, 4);
-    FIELD(sockeye_conn_info, peer_uid, 80, 4);
-    FIELD(sockeye_conn_info, peer_gid, 84, 4);
+    FIELD(sockeye_conn_info, peer, 8, 40);
+    FIELD(sockeye_conn_info, local, 48, 40);
+    FIELD(sockeye_conn_info, listener, 88, 8);
+    FIELD(sockeye_conn_info, user_data, 96, 8);
+    FIELD(sockeye_conn_info, has_credentials, 104, 4);
+    FIELD(sockeye_conn_info, peer_pid, 108, 4);
+    FIELD(sockeye_conn_info, peer_uid, 112, 4);
+    FIELD(sockeye_conn_info, peer_gid, 116, 4);
     END();
 }
 

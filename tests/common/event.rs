@@ -8,7 +8,7 @@ use sockeye::capi::datagram::sockeye_event_address;
 use sockeye::capi::endpoint::sockeye_listener;
 use sockeye::capi::event::{sockeye_event, sockeye_event_kind};
 use sockeye::capi::facts::sockeye_address;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
@@ -60,6 +60,8 @@ pub struct Event {
     pub code: u32,
     /// Of a datagram.
     pub sender: Option<SocketAddr>,
+    /// Of a datagram: `local` of its sender's address.
+    pub asked: [u8; 16],
     pub data: Vec<u8>,
 }
 
@@ -87,32 +89,35 @@ impl Event {
             detail: raw.detail,
             flags: raw.flags,
             code: if raw.data.is_null() { raw.code } else { 0 },
-            sender: sender(raw),
+            sender: sender(raw).as_ref().map(socket_address),
+            asked: sender(raw).map_or([0; 16], |address| address.local),
             data,
         }
     }
 }
 
 /// The sender of a datagram, which has to be none for every other event.
-fn sender(event: &sockeye_event) -> Option<SocketAddr> {
+fn sender(event: &sockeye_event) -> Option<sockeye_address> {
     // SAFETY: the batch lives, and with it the address.
     let address = unsafe { sockeye_event_address(event).as_ref() };
     let is_one = event.kind == sockeye_event_kind::SOCKEYE_EVENT_DATAGRAM as u32;
     assert_eq!(address.is_some(), is_one, "a datagram has a sender, nothing else has");
-    address.map(socket_address)
+    address.copied()
 }
 
 /// An address of the ABI as a Rust value.
 pub fn socket_address(address: &sockeye_address) -> SocketAddr {
-    let ip = match address.family {
+    match address.family {
         4 => {
             let [a, b, c, d, ..] = address.bytes;
-            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), address.port)
         }
-        6 => IpAddr::V6(Ipv6Addr::from(address.bytes)),
+        6 => {
+            let ip = Ipv6Addr::from(address.bytes);
+            SocketAddrV6::new(ip, address.port, 0, address.scope_id).into()
+        }
         family => panic!("an address of family {family}"),
-    };
-    SocketAddr::new(ip, address.port)
+    }
 }
 
 /// The events of one poll. Holds its borrow, so that no other poll can end the batch meanwhile.

@@ -1,6 +1,6 @@
 //! A net as a safe value: thin, and close to the C names.
 
-use super::event::{Batch, Buffer};
+use super::event::{Batch, Buffer, Event};
 use super::message::Message;
 use super::words::{ERR_INVALID, ERR_STALE, OK};
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_acquire};
@@ -177,6 +177,15 @@ impl Net {
         let (data, len, to) = (data.as_ptr(), data.len(), address(to));
         // SAFETY: a live net, an address, `len` bytes.
         unsafe { datagram_calls::sockeye_send_to(self.0, door, &to, data, len) }
+    }
+
+    /// Answers a datagram, from the address of this machine that it asked.
+    #[must_use]
+    pub fn answer(&self, asked: &Event, data: &[u8]) -> i32 {
+        let to = sockeye_address { local: asked.asked, ..address(asked.sender.expect("has one")) };
+        let (bytes, len) = (data.as_ptr(), data.len());
+        // SAFETY: a live net, an address, `len` bytes.
+        unsafe { datagram_calls::sockeye_send_to(self.0, asked.listener, &to, bytes, len) }
     }
 
     /// `sockeye_listener_join` or `sockeye_listener_leave`.

@@ -121,6 +121,50 @@ pub fn leave_network() -> bool {
     unsafe { libc::unshare(libc::CLONE_NEWNET) == 0 }
 }
 
+/// Has the system refuse these calls to this process with this error, seccomp(2). False, and said:
+/// it knows no such thing.
+pub fn refuse_calls(calls: &[libc::c_long], error: i32) -> bool {
+    let step =
+        |code: u32, k: u32, (jt, jf): (u8, u8)| libc::sock_filter { code: code as u16, jt, jf, k };
+    let answer = |k| step(libc::BPF_RET | libc::BPF_K, k, (0, 0));
+    // The number of the call is the first word of what the filter sees.
+    let mut filter = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, (0, 0))];
+    for &call in calls {
+        let is_it = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        filter.push(step(is_it, call as u32, (0, 1)));
+        filter.push(answer(libc::SECCOMP_RET_ERRNO | error as u32));
+    }
+    filter.push(answer(libc::SECCOMP_RET_ALLOW));
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    let (mode, every_thread) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
+    // SAFETY: a filter of `len` steps, read before the call returns.
+    let refused = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::syscall(libc::SYS_seccomp, mode, every_thread, &raw const program) == 0
+    };
+    if !refused {
+        println!("skipped: no filters of calls here");
+    }
+    refused
+}
+
+/// Leaves this thread, and those it makes, in a network that these commands of a shell made; the
+/// loopback is up. False, and said: not allowed to, or no such tools.
+pub fn network(commands: &str) -> bool {
+    // An address can be used when the system has seen to it that nobody else has it.
+    let settled = "while ip -6 addr show tentative | grep -q nodad; do sleep 0.01; done";
+    let script = format!("ip link set lo up\n{commands}\n{settled}");
+    let made = leave_network()
+        && std::process::Command::new("sh")
+            .args(["-ec", &script])
+            .status()
+            .is_ok_and(|status| status.success());
+    if !made {
+        println!("skipped: no network of its own");
+    }
+    made
+}
+
 /// Whether a socket that is closed with no time to linger resets its connection.
 pub fn resets() -> bool {
     true

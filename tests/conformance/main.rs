@@ -15,6 +15,9 @@ mod circles;
 mod close;
 mod connect;
 mod datagram_ends;
+// Networks and sandboxes of Linux.
+#[cfg(unix)]
+mod datagram_source;
 // What Linux tells of datagrams: reports of the network, and what it dropped.
 #[cfg(unix)]
 mod datagram_trouble;

@@ -42,6 +42,8 @@ impl Origin {
                 keepalive_s,
                 recv_buffer_bytes,
                 send_buffer_bytes,
+                // Of datagram sockets, which have no origin.
+                share: _,
             } = *socket;
             (backlog, nodelay, keepalive_s, recv_buffer_bytes, send_buffer_bytes)
         };

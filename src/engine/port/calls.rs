@@ -1,6 +1,6 @@
 //! What the host asks of a datagram socket.
 
-use super::{Port, Taken, open};
+use super::{Port, Taken, Target, open};
 use crate::buf::ARENA_BYTES;
 use crate::engine::config::{CloseHow, Endpoint};
 use crate::engine::error::{Error, Refusal};
@@ -11,6 +11,7 @@ use crate::engine::net::Net;
 use crate::engine::sends::Message;
 use crate::engine::table::{Entry, Held};
 use crate::engine::url::{Dial, Place};
+use crate::io::os::sys;
 use crate::io::{DATAGRAM_MAX_BYTES, Datagram, Token};
 use crate::session::Cause;
 use socket2::{InterfaceIndexOrAddress, SockAddr};
@@ -26,8 +27,17 @@ impl Port {
     /// The bound socket of a listener.
     fn bind(&mut self, address: SocketAddr) -> io::Result<()> {
         let socket = open(address, &self.endpoint.socket)?;
+        let any = address.ip().is_unspecified();
         if address.is_ipv6() {
-            socket.set_only_v6(!address.ip().is_unspecified())?;
+            socket.set_only_v6(!any)?;
+        }
+        if any {
+            sys::ask_local(&socket, address.is_ipv6())?;
+        }
+        if self.endpoint.socket.share || address.ip().is_multicast() {
+            sys::share_address(&socket)?;
+        } else {
+            sys::claim_datagrams(&socket)?;
         }
         socket.bind(&address.into())?;
         self.set_socket(socket);
@@ -82,6 +92,12 @@ impl Net {
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
         let core = &self.core;
+        if endpoint.socket.share {
+            return Err(Refusal::new(
+                Error::Invalid,
+                "share: a connected socket shares no address",
+            ));
+        }
         let dial = place.into_connect()?;
         let placed = core.place(endpoint.queue);
         let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
@@ -121,28 +137,28 @@ impl Net {
         if same { Ok(held) } else { Err(Error::Stale) }
     }
 
-    /// Gives one datagram to a listener, to be sent to `address`.
-    pub fn send_to(&self, token: Token, address: SocketAddr, data: &[u8]) -> Result<(), Error> {
+    /// Gives one datagram to a listener, to be sent to `to`.
+    pub fn send_to(&self, token: Token, to: Target, data: &[u8]) -> Result<(), Error> {
         self.check_running()?;
         if data.len() > DATAGRAM_MAX_BYTES {
             return Err(Error::TooBig);
         }
-        self.send_datagram(token, Some(address), data, false)
+        self.send_datagram(token, Some(to), data, false)
     }
 
-    /// Gives one datagram to a socket, to be sent to `address` or to its peer. `past`: past the
+    /// Gives one datagram to a socket, to be sent to `to` or to its peer. `past`: past the
     /// bounds of its outbox.
     pub(in crate::engine) fn send_datagram(
         &self,
         token: Token,
-        address: Option<SocketAddr>,
+        to: Option<Target>,
         data: &[u8],
         past: bool,
     ) -> Result<(), Error> {
         let pool = &self.core.pool;
         let copied = (data.len() > LOCKED_COPY_MAX && data.len() <= DATAGRAM_MAX_BYTES)
             .then(|| pool.take(data.len()).map(|mut chunk| chunk.write(data)));
-        let mut held = self.hold_port(token, address.is_none())?;
+        let mut held = self.hold_port(token, to.is_none())?;
         let port = held.port().ok_or(Error::Stale)?;
         if port.closing.is_some() {
             return Err(Error::Closed);
@@ -151,7 +167,7 @@ impl Net {
         if data.len() > DATAGRAM_MAX_BYTES || data.len() > max {
             return Err(Error::TooBig);
         }
-        let address = address.map(|address| port.target(address)).transpose()?;
+        let to = to.map(|to| port.target(to)).transpose()?;
         let copied = copied.unwrap_or_else(|| port.outbox.copy(pool, data));
         let home = port.home;
         let Some(data) = copied else {
@@ -160,7 +176,8 @@ impl Net {
             self.thirst(token, home);
             return Err(Error::Again);
         };
-        self.take_datagram(token, held, Datagram { address, data }, past)
+        let (address, local) = (to.map(|to| to.address), to.and_then(|to| to.local));
+        self.take_datagram(token, held, Datagram { address, local, data }, past)
     }
 
     /// Gives a message in parts to a connected socket, as one datagram.

@@ -317,7 +317,7 @@ fn datagrams_are_sent_up_to_one_that_cannot_be() {
     let no_way = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, to.port()));
     let datagram = |address| {
         let data = scene.pool.take(8).expect("memory").write(b"datagram");
-        Datagram { address: Some(address), data }
+        Datagram { address: Some(address), local: None, data }
     };
     let mut all = vec![datagram(to), datagram(to), datagram(no_way), datagram(to)];
     for (sent, left) in [(Some(2), 2), (None, 1), (Some(1), 0)] {

@@ -44,6 +44,7 @@ impl Datagrams {
             Err(error) if sys::would_block(&error) => {
                 return (Tried::Blocked(Op::RecvFrom), false);
             }
+            Err(error) if sys::no_buffers(&error) => return (Tried::Later(Op::RecvFrom), false),
             Err(error) => return (Tried::Done(Outcome::ReceivedFrom(Err(error))), false),
         };
         let arrival = |at: usize| {
@@ -76,7 +77,7 @@ impl Datagrams {
 /// slot, or copied where the payload is larger. The last one gives back what it does not need of
 /// its slot. None: no memory.
 fn place(chunk: &mut Chunk, received: &Received, last: bool, setup: &Setup) -> Option<Slice> {
-    let address = address_bytes(received.sender);
+    let address = address_bytes(received.sender, received.local);
     let (slot, _) = chunk.spare();
     // SAFETY: the slot begins with room for an address.
     unsafe { slot.copy_from_nonoverlapping(address.as_ptr(), ADDRESS_BYTES) };

@@ -1,13 +1,14 @@
 //! Many datagrams a call: recvmmsg(2) and sendmmsg(2), loops of one where there is neither.
 
+use super::pktinfo::{self, Source, Told};
 use super::sys::retry;
 use crate::io::datagram::{ADDRESS_BYTES, DATAGRAMS_MAX, Datagram};
-use libc::{c_void, iovec, msghdr, sockaddr_in, sockaddr_in6};
+use libc::{c_void, iovec, sockaddr_in, sockaddr_in6};
 use raw::Message;
 use socket2::Socket;
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -17,8 +18,6 @@ pub const SLOT_BYTES: usize = 2048;
 const SLOT_ROOM: usize = SLOT_BYTES - ADDRESS_BYTES;
 /// What the largest datagram has beyond a slot, and one byte more.
 const OVERHANG_BYTES: usize = 64 * 1024 - SLOT_ROOM;
-/// Room for one control message of four bytes, its header included.
-const CONTROL_BYTES: usize = 32;
 
 /// A socket's address in either family.
 #[derive(Clone, Copy)]
@@ -74,7 +73,7 @@ impl Name {
 /// What one message of a receive needs beside its slot.
 struct Place {
     name: Name,
-    control: [u64; CONTROL_BYTES / 8],
+    control: Told,
     pieces: [iovec; 2],
 }
 
@@ -93,6 +92,8 @@ unsafe impl Send for Receiver {}
 pub struct Received<'a> {
     /// Whose it is.
     pub sender: SocketAddr,
+    /// The address of this machine that it was sent to, where the socket has several.
+    pub local: Option<IpAddr>,
     /// Bytes of it in its slot, behind the room for the address.
     pub len: usize,
     /// The bytes behind those.
@@ -144,7 +145,7 @@ impl Receiver {
             self.places[at].pieces[0].iov_base = payload.cast();
             let header = &mut self.messages[at].msg_hdr;
             header.msg_namelen = NAME_BYTES;
-            header.msg_controllen = CONTROL_BYTES as _;
+            header.msg_controllen = size_of::<Told>() as _;
         }
         // SAFETY: each message points at memory that is this value's or the caller's.
         retry(|| unsafe { raw::recvmmsg(socket.as_raw_fd(), &mut self.messages[..count]) })
@@ -158,8 +159,9 @@ impl Receiver {
         let from = place.pieces[1].iov_base.cast::<u8>();
         // SAFETY: the system wrote `beyond` bytes there, and they stay until the next receive.
         let overhang = unsafe { std::slice::from_raw_parts(from, beyond) };
-        let drops = drops(&message.msg_hdr);
-        Received { sender: place.name.address(), len: len.min(SLOT_ROOM), overhang, drops }
+        let (local, drops) = pktinfo::read(&message.msg_hdr);
+        let (sender, len) = (place.name.address(), len.min(SLOT_ROOM));
+        Received { sender, local, len, overhang, drops }
     }
 }
 
@@ -169,6 +171,7 @@ pub fn send_batch(socket: &Socket, datagrams: &[Datagram]) -> io::Result<usize> 
     let count = datagrams.len().min(DATAGRAMS_MAX);
     let mut names = [const { MaybeUninit::<Name>::uninit() }; DATAGRAMS_MAX];
     let mut pieces = [const { MaybeUninit::<iovec>::uninit() }; DATAGRAMS_MAX];
+    let mut sources = [const { MaybeUninit::<Source>::uninit() }; DATAGRAMS_MAX];
     let mut messages = [const { MaybeUninit::<Message>::uninit() }; DATAGRAMS_MAX];
     for (at, datagram) in datagrams[..count].iter().enumerate() {
         let data = &datagram.data;
@@ -181,12 +184,29 @@ pub fn send_batch(socket: &Socket, datagrams: &[Datagram]) -> io::Result<usize> 
             let (name, len) = Name::of(address);
             message.msg_hdr.msg_name = ptr::from_mut(names[at].write(name)).cast();
             message.msg_hdr.msg_namelen = len;
+            if let Some(local) = datagram.local {
+                let source = sources[at].write([0; _]);
+                pktinfo::write(&mut message.msg_hdr, source, local, address);
+            }
         }
     }
+    let fd = socket.as_raw_fd();
     let messages = messages.as_mut_ptr().cast::<Message>();
     // SAFETY: `count` messages were written, which point at what was written beside them and at
     // readable payloads.
-    retry(|| unsafe { raw::sendmmsg(socket.as_raw_fd(), messages, count) })
+    match retry(|| unsafe { raw::sendmmsg(fd, messages, count) }) {
+        Err(error) if pktinfo::is_no_source(&error) && datagrams[0].local.is_some() => {
+            // This machine had the address when it was asked, or it was one of a broadcast: now
+            // the system chooses.
+            // SAFETY: as above; the first is written, as one was tried.
+            retry(|| unsafe {
+                (*messages).msg_hdr.msg_control = ptr::null_mut();
+                (*messages).msg_hdr.msg_controllen = 0;
+                raw::sendmmsg(fd, messages, 1)
+            })
+        }
+        answer => answer,
+    }
 }
 
 /// Sets what every datagram socket is to have, where the system knows it: it may send to all of a
@@ -197,27 +217,7 @@ pub fn prepare_datagrams(socket: &Socket) {
     let _ = socket.set_broadcast(true);
     let _ = socket.set_multicast_all_v4(false);
     let _ = socket.set_multicast_all_v6(false);
-    let on: libc::c_int = 1;
-    let len = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: a readable number and its size.
-    let _ = unsafe {
-        let (level, option) = (libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
-        libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), len)
-    };
-}
-
-/// What SO_RXQ_OVFL says, socket(7).
-#[cfg(target_os = "linux")]
-fn drops(header: &msghdr) -> Option<u32> {
-    if header.msg_controllen == 0 {
-        return None;
-    }
-    // SAFETY: the system wrote `msg_controllen` bytes of control messages.
-    unsafe {
-        let control = libc::CMSG_FIRSTHDR(header).as_ref()?;
-        let told = control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SO_RXQ_OVFL;
-        told.then(|| libc::CMSG_DATA(control).cast::<u32>().read_unaligned())
-    }
+    let _ = pktinfo::switch_on(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
 }
 
 /// Has a socket send to broadcast addresses. What the system drops it does not tell.
@@ -226,16 +226,49 @@ pub fn prepare_datagrams(socket: &Socket) {
     let _ = socket.set_broadcast(true);
 }
 
-#[cfg(not(target_os = "linux"))]
-fn drops(_: &msghdr) -> Option<u32> {
-    None
+/// Has other sockets of this machine share the address that the socket is about to be bound to.
+pub fn share_address(socket: &Socket) -> io::Result<()> {
+    // Elsewhere two sockets that receive the same group need this one, too.
+    #[cfg(not(target_os = "linux"))]
+    socket.set_reuse_port(true)?;
+    socket.set_reuse_address(true)
+}
+
+/// Before bind: an address is one datagram socket's, which is so without a word here.
+pub fn claim_datagrams(_: &Socket) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]
 mod raw {
+    use super::one_by_one;
     use libc::c_int;
+    use std::io;
+    use std::ptr;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     pub use libc::mmsghdr as Message;
+
+    /// The calls for many are refused to this process.
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+
+    /// Whether the call that just failed is refused, whatever it is given: by a sandbox (seccomp(2))
+    /// or a system that does not know it. A firewall refuses single datagrams with the same error,
+    /// so what is asked is a call that cannot do anything.
+    fn is_refused(idle: impl FnOnce() -> c_int) -> bool {
+        let error = io::Error::last_os_error().raw_os_error().unwrap_or(0);
+        if !matches!(error, libc::ENOSYS | libc::EPERM | libc::EACCES) {
+            return false;
+        }
+        idle();
+        let refused = io::Error::last_os_error().raw_os_error() != Some(libc::EBADF);
+        if refused {
+            REFUSED.store(true, Relaxed);
+        }
+        // SAFETY: this thread's own.
+        unsafe { *libc::__errno_location() = error };
+        refused
+    }
 
     pub fn nothing() -> Message {
         // SAFETY: all zeros are a message of nothing.
@@ -246,22 +279,41 @@ mod raw {
     /// As recvmmsg(2).
     pub unsafe fn recvmmsg(fd: c_int, messages: &mut [Message]) -> isize {
         let (first, count) = (messages.as_mut_ptr(), messages.len() as _);
-        let (flags, no_limit) = (libc::MSG_DONTWAIT as _, std::ptr::null_mut());
+        let (flags, no_limit) = (libc::MSG_DONTWAIT as _, ptr::null_mut());
+        if !REFUSED.load(Relaxed) {
+            // SAFETY: the caller's; and no messages.
+            let answer = unsafe { libc::recvmmsg(fd, first, count, flags, no_limit) };
+            let idle = || unsafe { libc::recvmmsg(-1, ptr::null_mut(), 0, flags, no_limit) };
+            if answer >= 0 || !is_refused(idle) {
+                return answer as isize;
+            }
+        }
         // SAFETY: the caller's.
-        unsafe { libc::recvmmsg(fd, first, count, flags, no_limit) as isize }
+        unsafe { one_by_one::receive(fd, messages) }
     }
 
     /// # Safety
     /// As sendmmsg(2).
     pub unsafe fn sendmmsg(fd: c_int, messages: *mut Message, count: usize) -> isize {
+        let flags = libc::MSG_NOSIGNAL as _;
+        if !REFUSED.load(Relaxed) {
+            // SAFETY: the caller's; and no messages.
+            let answer = unsafe { libc::sendmmsg(fd, messages, count as _, flags) };
+            let idle = || unsafe { libc::sendmmsg(-1, ptr::null_mut(), 0, flags) };
+            if answer >= 0 || !is_refused(idle) {
+                return answer as isize;
+            }
+        }
         // SAFETY: the caller's.
-        unsafe { libc::sendmmsg(fd, messages, count as _, libc::MSG_NOSIGNAL as _) as isize }
+        unsafe { one_by_one::send(fd, messages, count) }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod raw {
-    use libc::{c_int, msghdr};
+    use libc::msghdr;
+
+    pub use super::one_by_one::{receive as recvmmsg, send as sendmmsg};
 
     #[repr(C)]
     pub struct Message {
@@ -273,10 +325,18 @@ mod raw {
         // SAFETY: all zeros are a message of nothing.
         unsafe { std::mem::zeroed() }
     }
+}
+
+mod one_by_one {
+    use super::raw::Message;
+    use libc::c_int;
+
+    /// On Apple's systems it is an option of the socket.
+    const FLAGS: c_int = if cfg!(target_vendor = "apple") { 0 } else { libc::MSG_NOSIGNAL };
 
     /// # Safety
     /// As recvmsg(2), for each message.
-    pub unsafe fn recvmmsg(fd: c_int, messages: &mut [Message]) -> isize {
+    pub unsafe fn receive(fd: c_int, messages: &mut [Message]) -> isize {
         let mut count = 0;
         for message in messages {
             // SAFETY: the caller's.
@@ -292,10 +352,10 @@ mod raw {
 
     /// # Safety
     /// As sendmsg(2), for each message.
-    pub unsafe fn sendmmsg(fd: c_int, messages: *mut Message, count: usize) -> isize {
+    pub unsafe fn send(fd: c_int, messages: *mut Message, count: usize) -> isize {
         for at in 0..count {
             // SAFETY: the caller's.
-            if unsafe { libc::sendmsg(fd, &(*messages.add(at)).msg_hdr, 0) } < 0 {
+            if unsafe { libc::sendmsg(fd, &(*messages.add(at)).msg_hdr, FLAGS) } < 0 {
                 return if at > 0 { at as isize } else { -1 };
             }
         }

@@ -4,17 +4,21 @@ use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
 use crate::io::proactor::Wait;
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::ffi::CString;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::net::Shutdown;
+use std::num::NonZero;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
+pub use super::datagrams::{claim_datagrams, share_address};
 pub use super::doorbell::{WaitObject, WaitPort};
 pub use super::host::{is_shared_library, uncancelled};
+pub use super::pktinfo::ask_local;
 pub use super::reactor::Watch;
 
 /// What a net needs of the system before its sockets: nothing.
@@ -62,6 +66,20 @@ pub fn socket(domain: Domain, kind: Type) -> io::Result<Socket> {
     let socket = Socket::new(domain, kind, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// The number of the interface with this name; None: there is none.
+pub fn interface(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a text with its NUL.
+    NonZero::new(unsafe { libc::if_nametoindex(name.as_ptr()) }).map(NonZero::get)
+}
+
+/// Whether an interface has this number.
+pub fn has_interface(number: u32) -> bool {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: room for a name.
+    !unsafe { libc::if_indextoname(number, name.as_mut_ptr()) }.is_null()
 }
 
 /// Before bind: a server that was ended can start again while old connections are in TIME_WAIT.

@@ -281,7 +281,7 @@ fn an_interrupt_ends_a_send_of_datagrams() {
     near.set_send_buffer_size(4096).expect("an option");
     let datagram = || {
         let data = pool.take(1000).expect("memory").write_zeros(1000);
-        Datagram { address: None, data }
+        Datagram { address: None, local: None, data }
     };
     let all: Vec<_> = (0..32).map(|_| datagram()).collect();
     let sender = near.try_clone().expect("a descriptor");

@@ -1,13 +1,15 @@
 //! Many datagrams a turn: loops of one, as the system takes no more in a call.
 
+use super::pktinfo::{self, Incoming, Outgoing};
 use super::sys;
 use crate::io::datagram::{ADDRESS_BYTES, DATAGRAMS_MAX, Datagram};
-use socket2::{MaybeUninitSlice, SockAddr, Socket};
+use socket2::Socket;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ptr;
 use windows_sys::Win32::Networking::WinSock as winsock;
+use winsock::WSABUF;
 
 /// Bytes of memory for one datagram, its address included; what is longer goes to the overhang.
 pub const SLOT_BYTES: usize = 2048;
@@ -19,8 +21,9 @@ const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPEC
 
 /// What receives need, made once for all sockets of a worker.
 pub struct Receiver {
-    /// Senders and lengths of the last receive.
-    all: [(SocketAddr, usize); DATAGRAMS_MAX],
+    /// Senders, addresses asked and lengths of the last receive.
+    all: [(SocketAddr, Option<IpAddr>, usize); DATAGRAMS_MAX],
+    incoming: Box<Incoming>,
     /// A page of it which no datagram reached costs nothing.
     overhang: Box<[MaybeUninit<u8>]>,
 }
@@ -29,6 +32,8 @@ pub struct Receiver {
 pub struct Received<'a> {
     /// Whose it is.
     pub sender: SocketAddr,
+    /// The address of this machine that it was sent to, where the socket has several.
+    pub local: Option<IpAddr>,
     /// Bytes of it in its slot, behind the room for the address.
     pub len: usize,
     /// The bytes behind those.
@@ -40,7 +45,8 @@ pub struct Received<'a> {
 impl Default for Receiver {
     fn default() -> Receiver {
         let overhang = Box::new_uninit_slice(DATAGRAMS_MAX * OVERHANG_BYTES);
-        Receiver { all: [(NOBODY, 0); DATAGRAMS_MAX], overhang }
+        let incoming = Box::new(Incoming::new());
+        Receiver { all: [(NOBODY, None, 0); DATAGRAMS_MAX], incoming, overhang }
     }
 }
 
@@ -63,16 +69,22 @@ impl Receiver {
     ) -> io::Result<usize> {
         let (mut at, mut told) = (0, 0);
         while at < count.min(DATAGRAMS_MAX) {
-            // SAFETY: within the caller's slots, for this call alone.
-            let slot = unsafe {
-                let payload = slots.add(at * SLOT_BYTES + ADDRESS_BYTES);
-                std::slice::from_raw_parts_mut(payload.cast::<MaybeUninit<u8>>(), SLOT_ROOM)
-            };
+            // SAFETY: within the caller's slots.
+            let payload = unsafe { slots.add(at * SLOT_BYTES + ADDRESS_BYTES) };
             let beyond = &mut self.overhang[at * OVERHANG_BYTES..][..OVERHANG_BYTES];
-            let mut pieces = [MaybeUninitSlice::new(slot), MaybeUninitSlice::new(beyond)];
-            match socket.recv_from_vectored(&mut pieces) {
-                Ok((len, _, sender)) => {
-                    self.all[at] = (sender.as_socket().unwrap_or(NOBODY), len);
+            let places = [
+                WSABUF { len: SLOT_ROOM as u32, buf: payload },
+                WSABUF { len: OVERHANG_BYTES as u32, buf: beyond.as_mut_ptr().cast() },
+            ];
+            let (socket, mut len) = (sys::raw(socket), 0);
+            // SAFETY: without an operation it is over when the call returns.
+            let received =
+                unsafe { self.incoming.receive(socket, places, &mut len, ptr::null_mut(), None) };
+            let received = received.and_then(|did| did.then_some(()).ok_or_else(sys::last_error));
+            match received {
+                Ok(()) => {
+                    let (sender, local) = self.incoming.told();
+                    self.all[at] = (sender.unwrap_or(NOBODY), local, len as usize);
                     at += 1;
                 }
                 Err(error) if is_of_another(&error) && told < DATAGRAMS_MAX => told += 1,
@@ -85,29 +97,49 @@ impl Receiver {
 
     /// The datagram `at` of the last receive.
     pub fn received(&self, at: usize) -> Received<'_> {
-        let (sender, len) = self.all[at];
+        let (sender, local, len) = self.all[at];
         let beyond = len.saturating_sub(SLOT_ROOM).min(OVERHANG_BYTES);
         let from = self.overhang[at * OVERHANG_BYTES..].as_ptr().cast::<u8>();
         // SAFETY: the system wrote `beyond` bytes there, and they stay until the next receive.
         let overhang = unsafe { std::slice::from_raw_parts(from, beyond) };
-        Received { sender, len: len.min(SLOT_ROOM), overhang, drops: None }
+        Received { sender, local, len: len.min(SLOT_ROOM), overhang, drops: None }
     }
 }
 
 /// Sends as many datagrams as the system takes, from the first on. An error is the first one's.
 pub fn send_batch(socket: &Socket, datagrams: &[Datagram]) -> io::Result<usize> {
     for (at, datagram) in datagrams.iter().take(DATAGRAMS_MAX).enumerate() {
-        let sent = match datagram.address {
-            Some(address) => socket.send_to(&datagram.data, &SockAddr::from(address)),
-            None => socket.send(&datagram.data),
+        let send = |datagram: &Datagram| {
+            let mut outgoing = Outgoing::new(datagram);
+            // SAFETY: without an operation it is over when the call returns.
+            let sent = unsafe { outgoing.send(sys::raw(socket), ptr::null_mut(), None) };
+            if sent { Ok(()) } else { Err(sys::last_error()) }
+        };
+        let sent = match send(datagram) {
+            // This machine had the address when it was asked: now the system chooses.
+            Err(error) if pktinfo::is_no_source(&error) && datagram.local.is_some() => {
+                let (address, data) = (datagram.address, datagram.data.clone());
+                send(&Datagram { address, local: None, data })
+            }
+            answer => answer,
         };
         match sent {
-            Ok(_) => {}
+            Ok(()) => {}
             Err(_) if at > 0 => return Ok(at),
             Err(error) => return Err(error),
         }
     }
     Ok(datagrams.len().min(DATAGRAMS_MAX))
+}
+
+/// Has other sockets of this machine share the address that the socket is about to be bound to.
+pub fn share_address(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_address(true)
+}
+
+/// Before bind: nobody else may take the address, as SO_REUSEADDR would let them here.
+pub fn claim_datagrams(socket: &Socket) -> io::Result<()> {
+    sys::claim_address(socket)
 }
 
 /// Sets what every datagram socket is to have, where the system knows it: it may send to all of a

@@ -9,6 +9,7 @@ pub mod local;
 pub mod overlapped;
 pub mod overlapped_event;
 pub mod overlapped_routine;
+pub mod pktinfo;
 pub mod poll;
 pub mod reactor;
 pub mod select;

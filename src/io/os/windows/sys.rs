@@ -15,12 +15,15 @@ use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::IO::CancelIoEx;
 use windows_sys::Win32::System::LibraryLoader as loader;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread};
+use windows_sys::core::GUID;
 use winsock::{SOCKET, SOCKET_ERROR, WSABUF};
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
+pub use super::datagrams::{claim_datagrams, share_address};
 pub use super::doorbell::{WaitObject, WaitPort};
 pub use super::host::{is_shared_library, uncancelled};
+pub use super::pktinfo::ask_local;
 pub use super::reactor::Watch;
 
 /// Winsock 2.2.
@@ -94,6 +97,36 @@ pub fn claim_address(socket: &Socket) -> io::Result<()> {
     // SAFETY: four readable bytes.
     check(unsafe { winsock::setsockopt(raw(socket), level, name, (&raw const on).cast(), 4) })?;
     Ok(())
+}
+
+/// The number of the interface with this name: zones are numbers here, as the system shows them.
+pub fn interface(_: &str) -> Option<u32> {
+    None
+}
+
+/// Whether an interface has this number: bind and connect tell.
+pub fn has_interface(number: u32) -> bool {
+    number != 0
+}
+
+/// The address of a function that is asked for by name.
+pub fn ask(socket: &Socket, name: &GUID) -> io::Result<usize> {
+    let (mut function, mut count) = (0_usize, 0);
+    // SAFETY: a name, and room for the answer. It blocks nobody.
+    check(unsafe {
+        winsock::WSAIoctl(
+            raw(socket),
+            winsock::SIO_GET_EXTENSION_FUNCTION_POINTER,
+            ptr::from_ref(name).cast(),
+            size_of::<GUID>() as u32,
+            (&raw mut function).cast(),
+            size_of::<usize>() as u32,
+            &mut count,
+            ptr::null_mut(),
+            None,
+        )
+    })?;
+    Ok(function)
 }
 
 /// accept(): a connection that does not block and is not inherited.

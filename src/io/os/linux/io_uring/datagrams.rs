@@ -42,7 +42,7 @@ impl Uring {
         let error = match -result {
             _ if entry.closing => cancelled(),
             code if code <= 0 => return self.receive_from(token, done),
-            libc::EAGAIN | libc::EINTR | libc::ENOMEM => {
+            libc::EAGAIN | libc::EINTR | libc::ENOMEM | libc::ENOBUFS => {
                 self.later.push((token, Lane::In));
                 return 0;
             }
@@ -70,7 +70,8 @@ impl Uring {
                 return bytes;
             }
             Tried::Blocked(_) => self.ask_from(token),
-            Tried::Starved(_) | Tried::Later(_) => self.starve(token),
+            Tried::Starved(_) => self.starve(token),
+            Tried::Later(_) => self.later.push((token, Lane::In)),
         }
         0
     }

@@ -9,7 +9,6 @@ use std::ptr;
 use std::sync::OnceLock;
 use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::IO::OVERLAPPED;
-use windows_sys::core::GUID;
 use winsock::{LPFN_ACCEPTEX, LPFN_CONNECTEX, LPFN_GETACCEPTEXSOCKADDRS, SOCKADDR};
 
 /// Room for one address as AcceptEx writes it.
@@ -57,15 +56,15 @@ impl Calls {
         // SAFETY: each is the type of the function with that name.
         let calls = unsafe {
             Calls {
-                accept: mem::transmute::<usize, LPFN_ACCEPTEX>(ask(
+                accept: mem::transmute::<usize, LPFN_ACCEPTEX>(sys::ask(
                     &socket,
                     &winsock::WSAID_ACCEPTEX,
                 )?),
-                addresses: mem::transmute::<usize, LPFN_GETACCEPTEXSOCKADDRS>(ask(
+                addresses: mem::transmute::<usize, LPFN_GETACCEPTEXSOCKADDRS>(sys::ask(
                     &socket,
                     &winsock::WSAID_GETACCEPTEXSOCKADDRS,
                 )?),
-                connect: mem::transmute::<usize, LPFN_CONNECTEX>(ask(
+                connect: mem::transmute::<usize, LPFN_CONNECTEX>(sys::ask(
                     &socket,
                     &winsock::WSAID_CONNECTEX,
                 )?),
@@ -158,26 +157,6 @@ fn bind(socket: &Socket, peer: &SockAddr) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(winsock::WSAEINVAL) => Ok(()),
         answer => answer,
     }
-}
-
-/// The address of a function.
-fn ask(socket: &Socket, name: &GUID) -> io::Result<usize> {
-    let (mut function, mut count) = (0_usize, 0);
-    // SAFETY: a name, and room for the answer. It blocks nobody.
-    sys::check(unsafe {
-        winsock::WSAIoctl(
-            sys::raw(socket),
-            winsock::SIO_GET_EXTENSION_FUNCTION_POINTER,
-            ptr::from_ref(name).cast(),
-            size_of::<GUID>() as u32,
-            (&raw mut function).cast(),
-            size_of::<usize>() as u32,
-            &mut count,
-            ptr::null_mut(),
-            None,
-        )
-    })?;
-    Ok(function)
 }
 
 /// Whether a socket's handle is the system's own.

@@ -9,9 +9,8 @@ use crate::io::datagram::{ADDRESS_BYTES, Arrival, address_bytes};
 use crate::io::emulated::{Tried, received};
 use crate::io::op::{Completion, Lane, Outcome};
 use crate::io::os::windows::datagrams::is_of_another;
-use socket2::{SockAddr, SockAddrStorage};
+use crate::io::os::windows::pktinfo::Incoming;
 use std::io;
-use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ptr;
 use windows_sys::Win32::Networking::WinSock as winsock;
@@ -23,25 +22,20 @@ impl<R: Reaper> Hands<R> {
             let Some(chunk) = self.setup.pool.take(CHUNK_BYTES) else {
                 return self.starved.push(held.token);
             };
-            let (sender, sender_len) = (SockAddrStorage::zeroed(), 0);
-            let landing = Landing { chunk, sender, sender_len, flags: 0 };
+            let landing = Landing { chunk, incoming: Incoming::new() };
             held.behind().datagram = Some(Box::new(landing));
         }
         let Some(landing) = held.behind().datagram.as_deref_mut() else { return };
-        (landing.sender_len, landing.flags) = (size_of::<SockAddrStorage>() as i32, 0);
         let (spare, room) = landing.chunk.spare();
-        let piece = winsock::WSABUF { len: room as u32, buf: spare };
-        let (sender, len) = (&raw mut landing.sender, &raw mut landing.sender_len);
-        let flags = &raw mut landing.flags;
-        let none = ptr::null_mut();
+        let nothing = winsock::WSABUF { len: 0, buf: ptr::null_mut() };
+        let places = [winsock::WSABUF { len: room as u32, buf: spare }, nothing];
+        let incoming = &raw mut landing.incoming;
         // SAFETY: the box and its chunk stay where they are until the operation is reaped.
         let begun = unsafe {
             self.start(held, Lane::In, |socket, overlapped, routine| {
-                let from = sender.cast();
-                let answer = winsock::WSARecvFrom(
-                    socket, &piece, 1, none, flags, from, len, overlapped, routine,
-                );
-                calls::begun(answer == 0)
+                let none = ptr::null_mut();
+                let answer = (*incoming).receive(socket, places, none, overlapped, routine);
+                answer.and_then(calls::begun)
             })
         };
         match begun {
@@ -91,12 +85,10 @@ impl<R: Reaper> Hands<R> {
 
     /// The datagram, with its sender's address in front. None: no memory.
     fn copy(&mut self, landing: &mut Landing, len: usize) -> Option<Slice> {
-        let sender = mem::replace(&mut landing.sender, SockAddrStorage::zeroed());
-        // SAFETY: the system wrote an address of this length.
-        let sender = unsafe { SockAddr::new(sender, landing.sender_len) };
+        let (sender, local) = landing.incoming.told();
         let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let mut own = self.setup.pool.take(ADDRESS_BYTES + len)?;
-        own.put(&address_bytes(sender.as_socket().unwrap_or(nobody)));
+        own.put(&address_bytes(sender.unwrap_or(nobody), local));
         let (payload, room) = landing.chunk.spare();
         // SAFETY: the system wrote `len` bytes there, within the chunk's room.
         own.put(unsafe { std::slice::from_raw_parts(payload, len.min(room)) });
@@ -118,7 +110,8 @@ impl<R: Reaper> Hands<R> {
                 return bytes;
             }
             Tried::Blocked(_) => self.watch_from(held, done),
-            Tried::Starved(_) | Tried::Later(_) => self.starved.push(token),
+            Tried::Starved(_) => self.starved.push(token),
+            Tried::Later(_) => self.later.push((token, Lane::In)),
         }
         0
     }

@@ -3,13 +3,12 @@
 use super::calls::{self, finish_connect, for_later, is_aborted};
 use super::slots::Held;
 use super::{Hands, Reaper};
-use crate::io::datagram::Datagram;
 use crate::io::emulated::Tried;
 use crate::io::emulated::datagrams::try_send_to;
 use crate::io::op::{Completion, Lane, Op, Outcome};
+use crate::io::os::windows::pktinfo::{Outgoing, is_no_source};
 use crate::io::os::windows::sys;
 use crate::io::proactor::cancelled;
-use socket2::SockAddr;
 use std::io;
 use std::ptr;
 use windows_sys::Win32::Networking::WinSock as winsock;
@@ -21,17 +20,23 @@ const WAITING_MAX: usize = 64 * 1024;
 /// An operation on lane Out with what the system reads for it, at one place until it is reaped.
 pub struct Outward {
     pub op: Op,
-    /// Where the first of its datagrams goes.
-    to: Option<SockAddr>,
+    /// The first of its datagrams.
+    first: Option<Outgoing>,
 }
 
 impl Outward {
     fn new(op: Op) -> Box<Outward> {
-        let to = match &op {
-            Op::SendTo(all) => all.first().and_then(|first| first.address).map(SockAddr::from),
+        let first = match &op {
+            Op::SendTo(all) => all.first().map(Outgoing::new),
             _ => None,
         };
-        Box::new(Outward { op, to })
+        Box::new(Outward { op, first })
+    }
+
+    /// Takes from its first datagram the address that it was to leave from, if it has one.
+    fn had_source(&mut self) -> bool {
+        let Op::SendTo(all) = &mut self.op else { return false };
+        all.first_mut().is_some_and(|first| first.local.take().is_some())
     }
 
     /// Whether it is a connect.
@@ -79,16 +84,16 @@ impl<R: Reaper> Hands<R> {
 
     /// Has the system do it.
     fn hand_over(&mut self, held: &mut Held, done: &mut Vec<Completion>) {
-        let Some(outward) = held.outward.as_deref() else { return };
+        let Some(outward) = held.outward.as_deref_mut() else { return };
         // The box stays where it is until the operation is reaped; the lock is not left meanwhile.
-        let outward: *const Outward = outward;
+        let outward: *mut Outward = outward;
         let functions = self.calls;
         let borrowed = sys::borrow(&held.socket);
         let none = ptr::null_mut();
         // SAFETY: the operation and its buffers stay in their box, with the entry, until it is
         // reaped.
         let begun = unsafe {
-            let outward = &*outward;
+            let outward = &mut *outward;
             self.start(held, Lane::Out, |socket, overlapped, routine| match &outward.op {
                 Op::Connect(address) => functions.connect(&borrowed, address, overlapped),
                 Op::Send(train) => {
@@ -98,18 +103,10 @@ impl<R: Reaper> Hands<R> {
                         winsock::WSASend(socket, pieces, count, none, 0, overlapped, routine);
                     calls::begun(answer == 0)
                 }
-                Op::SendTo(all) => {
-                    let empty = || winsock::WSABUF { len: 0, buf: ptr::null_mut() };
-                    let piece = all.first().map_or_else(empty, piece);
-                    let (to, len) = match &outward.to {
-                        Some(to) => (to.as_ptr().cast(), to.len()),
-                        None => (ptr::null(), 0),
-                    };
-                    let answer = winsock::WSASendTo(
-                        socket, &piece, 1, none, 0, to, len, overlapped, routine,
-                    );
-                    calls::begun(answer == 0)
-                }
+                Op::SendTo(_) => match &mut outward.first {
+                    Some(first) => calls::begun(first.send(socket, overlapped, routine)),
+                    None => Err(io::ErrorKind::InvalidInput.into()),
+                },
                 Op::Accept | Op::Recv(_) | Op::RecvFrom => Err(io::ErrorKind::InvalidInput.into()),
             })
         };
@@ -131,8 +128,12 @@ impl<R: Reaper> Hands<R> {
         answer: io::Result<usize>,
         done: &mut Vec<Completion>,
     ) {
-        let Some(outward) = held.outward.take() else { return };
+        let Some(mut outward) = held.outward.take() else { return };
         let answer = match answer {
+            Err(error) if is_no_source(&error) && outward.had_source() => {
+                held.outward = Some(outward);
+                return self.later.push((held.token, Lane::Out));
+            }
             Err(error) if is_aborted(&error) => Err(cancelled()),
             Err(error) if for_later(&error) && !held.closing && !outward.connects() => {
                 held.outward = Some(outward);
@@ -148,10 +149,4 @@ impl<R: Reaper> Hands<R> {
         };
         done.push(Completion { token: held.token, lane: Lane::Out, outcome });
     }
-}
-
-/// A datagram's payload, which lies in a chunk of less than 4 GiB.
-fn piece(datagram: &Datagram) -> winsock::WSABUF {
-    let data = &datagram.data;
-    winsock::WSABUF { len: data.len() as u32, buf: data.as_ptr().cast_mut() }
 }

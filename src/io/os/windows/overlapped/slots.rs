@@ -5,9 +5,10 @@ use super::doors::Doors;
 use super::outward::Outward;
 use crate::buf::Chunk;
 use crate::io::op::{Lane, Op, Token};
+use crate::io::os::windows::pktinfo::Incoming;
 use crate::io::os::windows::sys;
 use parking_lot::{Mutex, MutexGuard};
-use socket2::{SockAddrStorage, Socket};
+use socket2::Socket;
 use std::cell::UnsafeCell;
 use std::io;
 use std::mem::{self, ManuallyDrop};
@@ -116,9 +117,7 @@ pub struct Behind {
 /// Memory that the system writes a datagram to.
 pub struct Landing {
     pub chunk: Chunk,
-    pub sender: SockAddrStorage,
-    pub sender_len: i32,
-    pub flags: u32,
+    pub incoming: Incoming,
 }
 
 /// A socket that the engine lent.
