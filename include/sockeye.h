@@ -141,9 +141,10 @@ typedef enum {
     /// belongs to one thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the
     /// thread that polls first may poll.
     SOCKEYE_MODEL_IO_URING = 6,
-    /// WSAEventSelect (Windows).
+    /// WSAEventSelect (Windows). 63 sockets for each worker, so 4,032 with the 64 there may be.
     SOCKEYE_MODEL_EVENT_SELECT = 7,
-    /// Overlapped operations told by event objects (Windows).
+    /// Overlapped operations told by event objects (Windows). 31 sockets for each worker, so 1,984
+    /// with the 64 there may be.
     SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
     /// Overlapped operations told by completion routines (Windows).
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
@@ -351,7 +352,8 @@ typedef struct {
     /// Interrupt moderation for a host that ticks: while events wait that nobody polls for, a
     /// worker's own thread stays away from its sockets for up to so many microseconds, at most
     /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
-    /// waits in the kernel. Default 0: none.
+    /// waits in the kernel. Default 0: none. On Windows no wait with a time is more exact than the
+    /// system's timer, 15.6 ms unless the process asks for more: timeBeginPeriod.
     uint32_t gather_us;
     /// How long a poll that waits, and a worker's own thread, look again and again before they
     /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy
@@ -442,7 +444,8 @@ typedef struct {
     uint32_t backlog;
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     uint32_t nodelay;
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0.
+    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval behind the first
+    /// probe is the system's; on Windows one second.
     uint32_t keepalive_s;
     /// SO_RCVBUF; 0: the system's own. Default 0.
     uint32_t recv_buffer_bytes;
@@ -860,6 +863,10 @@ SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms
 /// of it is gone; buffers acquired or held stay until they are released. A later call on the net
 /// or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
 ///
+/// Windows ends all other threads before it runs DllMain and the destructors of a DLL's statics at
+/// the end of a process: from then on shutdown and free answer OK and touch nothing, and no other
+/// function may be called. The system takes back what there was.
+///
 /// Ownership: `net` moves to the library, unless it answers ERR_BUSY or ERR_WOULD_DEADLOCK.
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
@@ -927,13 +934,17 @@ sockeye_status sockeye_listen(sockeye_net *net,
                               const sockeye_endpoint *endpoint,
                               sockeye_listener *out_listener);
 
-/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on.
+/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
+/// listened at again when that event has come. Windows may keep it for as long as one of them lives:
+/// then `sockeye_listen` answers ERR_BUSY.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_CLOSED (already closing); ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
+SOCKEYE_API
+sockeye_status sockeye_listener_close(sockeye_net *net,
+                                      sockeye_listener listener);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
 /// for `sockeye_listen`. The name is looked up and the connection made in the background; OPENED
@@ -1266,7 +1277,8 @@ sockeye_status sockeye_wait_handle(sockeye_net *net,
 /// Has a packet with `key` posted to a completion port of the host's own (Windows) when events
 /// come to the queue while it is empty: one packet, with 0 bytes and no OVERLAPPED, then none until
 /// a poll has emptied the queue. What waits already counts. From then on the queue's worker is
-/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0.
+/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0. A packet
+/// that the system has no memory for is posted with the next events, or by a poll that leaves some.
 ///
 /// Another port takes the place of the one before; `port` 0 ends it. Packets that were posted stay
 /// with their port.

@@ -56,6 +56,8 @@ class SockeyeConan(ConanFile):
             take("pkgconfig/sockeye.pc", "lib")
             take("libsockeye.so*", "lib")
             take("libsockeye.dll.a", "lib")
+            take("sockeye.lib", "lib")
+            take("sockeye.def", "lib")
             take("sockeye.dll", "bin")
         else:
             take("pkgconfig/sockeye-static.pc", "lib")

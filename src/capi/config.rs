@@ -58,7 +58,8 @@ pub struct sockeye_config {
     /// Interrupt moderation for a host that ticks: while events wait that nobody polls for, a
     /// worker's own thread stays away from its sockets for up to so many microseconds, at most
     /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
-    /// waits in the kernel. Default 0: none.
+    /// waits in the kernel. Default 0: none. On Windows no wait with a time is more exact than the
+    /// system's timer, 15.6 ms unless the process asks for more: timeBeginPeriod.
     pub gather_us: u32,
     /// How long a poll that waits, and a worker's own thread, look again and again before they
     /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy

@@ -109,7 +109,8 @@ pub struct sockeye_endpoint {
     pub backlog: u32,
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     pub nodelay: u32,
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0.
+    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval behind the first
+    /// probe is the system's; on Windows one second.
     pub keepalive_s: u32,
     /// SO_RCVBUF; 0: the system's own. Default 0.
     pub recv_buffer_bytes: u32,
@@ -343,7 +344,9 @@ pub unsafe extern "C" fn sockeye_listen(
     })
 }
 
-/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on.
+/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
+/// listened at again when that event has come. Windows may keep it for as long as one of them lives:
+/// then `sockeye_listen` answers ERR_BUSY.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times.

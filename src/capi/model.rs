@@ -24,9 +24,10 @@ pub enum sockeye_model {
     /// belongs to one thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the
     /// thread that polls first may poll.
     SOCKEYE_MODEL_IO_URING = 6,
-    /// WSAEventSelect (Windows).
+    /// WSAEventSelect (Windows). 63 sockets for each worker, so 4,032 with the 64 there may be.
     SOCKEYE_MODEL_EVENT_SELECT = 7,
-    /// Overlapped operations told by event objects (Windows).
+    /// Overlapped operations told by event objects (Windows). 31 sockets for each worker, so 1,984
+    /// with the 64 there may be.
     SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
     /// Overlapped operations told by completion routines (Windows).
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,

@@ -3,7 +3,7 @@
 use super::boundary::{self, enter_shared, fail, guard, read_sized};
 use super::config::sockeye_config;
 use super::status::sockeye_status;
-use crate::engine::{Error, Net};
+use crate::engine::{Error, Net, process_ends};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -135,6 +135,9 @@ pub unsafe extern "C" fn sockeye_shutdown(
     timeout_ms: i32,
 ) -> sockeye_status {
     guard(|| {
+        if !net.is_null() && process_ends() {
+            return 0;
+        }
         // SAFETY: the caller gives NULL or a live net.
         let net = match unsafe { enter_shared(net) } {
             Ok(net) => net,
@@ -148,6 +151,10 @@ pub unsafe extern "C" fn sockeye_shutdown(
 /// of it is gone; buffers acquired or held stay until they are released. A later call on the net
 /// or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
 ///
+/// Windows ends all other threads before it runs DllMain and the destructors of a DLL's statics at
+/// the end of a process: from then on shutdown and free answer OK and touch nothing, and no other
+/// function may be called. The system takes back what there was.
+///
 /// Ownership: `net` moves to the library, unless it answers ERR_BUSY or ERR_WOULD_DEADLOCK.
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
@@ -158,7 +165,7 @@ pub unsafe extern "C" fn sockeye_shutdown(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
     guard(|| {
-        if net.is_null() {
+        if net.is_null() || process_ends() {
             return 0;
         }
         // SAFETY: not NULL, so a net.

@@ -97,7 +97,8 @@ pub unsafe extern "C" fn sockeye_wait_handle(
 /// Has a packet with `key` posted to a completion port of the host's own (Windows) when events
 /// come to the queue while it is empty: one packet, with 0 bytes and no OVERLAPPED, then none until
 /// a poll has emptied the queue. What waits already counts. From then on the queue's worker is
-/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0.
+/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0. A packet
+/// that the system has no memory for is posted with the next events, or by a poll that leaves some.
 ///
 /// Another port takes the place of the one before; `port` 0 ends it. Packets that were posted stay
 /// with their port.

@@ -203,7 +203,8 @@ pub unsafe extern "C" fn sockeye_os_error_text(
             return boundary::refuse(Error::Invalid);
         }
         let text = std::io::Error::from_raw_os_error(code).to_string();
-        let len = text.len().min(cap - 1).min(i32::MAX as usize);
+        // No character is cut: a system may speak any language.
+        let len = text.floor_char_boundary((cap - 1).min(i32::MAX as usize));
         // SAFETY: the caller gives `cap` writable bytes, and `len < cap`.
         unsafe {
             std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast::<u8>(), len);

@@ -39,7 +39,7 @@ fn listen(address: &SockAddr, options: &SocketOptions) -> io::Result<(Socket, Op
         socket.set_only_v6(!internet.ip().is_unspecified())?;
     }
     socket.bind(address)?;
-    socket.listen(backlog)?;
+    sys::listen(&socket, backlog)?;
     Ok((socket, None))
 }
 

@@ -406,6 +406,8 @@ pub struct Listener {
     pub resume_at: Millis,
     /// The wait after the next such failure.
     pub backoff_ms: Millis,
+    /// Accepts in a row that brought nobody and failed for the one connection.
+    pub lost: u32,
     pub accepted: u64,
 }
 
@@ -438,6 +440,7 @@ impl Listener {
             handed: 0,
             resume_at: 0,
             backoff_ms: 0,
+            lost: 0,
             accepted: 0,
         }
     }

@@ -16,6 +16,9 @@ use std::net::SocketAddr;
 
 /// The first wait after an accept that failed for want of something, and the longest.
 const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
+/// So many connections in a row that broke before they were accepted are no chance any more: a
+/// listener that fails so for ever is not asked without a pause.
+const LOST_MAX: u32 = 256;
 
 impl Desk {
     /// Takes a socket: a listener's, or one accepted elsewhere.
@@ -79,14 +82,15 @@ impl Desk {
         listener.accepted += all.len() as u64;
         count(&counters.accepted, all.len() as u64);
         if !all.is_empty() {
-            listener.backoff_ms = 0;
+            (listener.backoff_ms, listener.lost) = (0, 0);
         }
         if let Some(error) = error
             && listener.closing.is_none()
         {
             count(&counters.accept_failures, 1);
             self.say(|| format!("a connection could not be accepted: {error}"));
-            if !sys::accept_goes_on(&error) {
+            listener.lost += 1;
+            if !sys::accept_goes_on(&error) || listener.lost.is_multiple_of(LOST_MAX) {
                 // Never a spin, never the end of the listener: wait, then ask again.
                 let (first, longest) = ACCEPT_BACKOFF_MS;
                 listener.backoff_ms = (listener.backoff_ms * 2).clamp(first, longest);
@@ -303,8 +307,7 @@ fn connect_failure(error: &io::Error, peer: Option<SocketAddr>) -> (Cause, i32) 
         io::ErrorKind::AddrNotAvailable => Cause::Refused,
         io::ErrorKind::TimedOut => Cause::TimeoutConnect,
         io::ErrorKind::ConnectionReset => Cause::Reset,
-        // Windows says so when no port of ours is left.
-        _ if sys::no_buffers(error) || sys::out_of_descriptors(error) => Cause::LimitDescriptors,
+        _ if sys::out_of_ports(error) || sys::out_of_descriptors(error) => Cause::LimitDescriptors,
         _ => Cause::Unreachable,
     };
     (cause, error.raw_os_error().unwrap_or(0))

@@ -344,7 +344,7 @@ impl Queue {
         count
     }
 
-    /// Ends the signal when nothing waits any more.
+    /// Ends the signal when nothing waits any more, and sees to it that there is one if not.
     fn hush(&self, poller: &Poller) {
         if self.signal.get().is_none() && self.port.get().is_none() {
             return;
@@ -355,6 +355,9 @@ impl Queue {
                 signal.clear();
             }
             self.tell_port(WaitPort::clear);
+        } else {
+            // The system may have had no memory for it when the events came.
+            self.tell_port(WaitPort::set);
         }
     }
 

@@ -103,6 +103,12 @@ pub struct Core {
     gone: (Mutex<()>, Condvar),
 }
 
+/// Whether the process is at its end and a net's threads are gone, in the middle of what they did:
+/// nothing of a net may be touched any more, or waited for.
+pub fn process_ends() -> bool {
+    sys::process_ends()
+}
+
 impl Core {
     fn new(
         config: Config,
@@ -274,6 +280,7 @@ impl Core {
     fn new_socket(&self, address: &SockAddr, options: &SocketOptions) -> std::io::Result<Socket> {
         let socket = sys::socket(address.domain(), Type::STREAM)?;
         self.set_options(&socket, options);
+        sys::prepare_connect(&socket, address);
         Ok(socket)
     }
 
@@ -284,7 +291,7 @@ impl Core {
         }
         if options.keepalive_s > 0 {
             let time = Duration::from_secs(u64::from(options.keepalive_s));
-            let _ = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(time));
+            let _ = socket.set_tcp_keepalive(&sys::keepalive(time));
         }
         if options.recv_buffer_bytes > 0 {
             let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);

@@ -1,7 +1,11 @@
 //! The doorbell of a worker: a system call only when the worker sleeps.
+//!
+//! The system may refuse that call for want of memory. Then the next ring strikes again, and a
+//! model whose bell that can happen to sleeps in rounds, so that its turner finds out by itself.
 
 use super::os::sys::uncancelled;
 use parking_lot::Mutex;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::thread::{self, Thread};
@@ -11,6 +15,13 @@ const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 const RUNG: u8 = 2;
 const NAPPING: u8 = 3;
+/// Rung while asleep, and every strike failed: the turner may sleep on.
+const UNHEARD: u8 = 4;
+
+/// Tries of one ring.
+const STRIKES: usize = 3;
+/// How late a turner hears of a ring whose strikes failed, if nothing else wakes it.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// Wakes whoever waits in a model. Clones are the same bell; any thread may ring.
 #[derive(Clone)]
@@ -19,27 +30,36 @@ pub struct Bell(Arc<Inner>);
 struct Inner {
     state: AtomicU8,
     strikes: AtomicU64,
-    strike: Box<dyn Fn() + Send + Sync>,
+    strike: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The longest kernel wait: None where no strike fails.
+    round: Option<Duration>,
     /// Who naps, or did last.
     napper: Mutex<Option<Thread>>,
 }
 
 impl Bell {
-    /// A bell whose `strike` ends the model's kernel wait.
-    pub fn new(strike: impl Fn() + Send + Sync + 'static) -> Bell {
+    /// A bell whose `strike` ends the model's kernel wait, or will end the next. It answers whether
+    /// it did; where it does not although the turner sleeps, `fallible` is the constructor.
+    pub fn new(strike: impl Fn() -> bool + Send + Sync + 'static) -> Bell {
+        Bell::with(strike, None)
+    }
+
+    /// A bell whose `strike` the system may refuse for want of memory.
+    pub fn fallible(strike: impl Fn() -> bool + Send + Sync + 'static) -> Bell {
+        Bell::with(strike, Some(ROUND))
+    }
+
+    fn with(strike: impl Fn() -> bool + Send + Sync + 'static, round: Option<Duration>) -> Bell {
         let (state, strikes) = (AtomicU8::new(AWAKE), AtomicU64::new(0));
         let (strike, napper) = (Box::new(strike), Mutex::new(None));
-        Bell(Arc::new(Inner { state, strikes, strike, napper }))
+        Bell(Arc::new(Inner { state, strikes, strike, round, napper }))
     }
 
     /// Any thread, after what it announces is visible.
     pub fn ring(&self) {
         match self.0.state.swap(RUNG, SeqCst) {
-            ASLEEP => {
-                self.0.strikes.fetch_add(1, SeqCst);
-                // Sends come here without any other protection.
-                uncancelled(|| (self.0.strike)());
-            }
+            // Sends come here without any other protection.
+            ASLEEP | UNHEARD => uncancelled(|| self.strike()),
             NAPPING => {
                 if let Some(thread) = &*self.0.napper.lock() {
                     thread.unpark();
@@ -47,6 +67,17 @@ impl Bell {
             }
             _ => {}
         }
+    }
+
+    fn strike(&self) {
+        for _ in 0..STRIKES {
+            self.0.strikes.fetch_add(1, SeqCst);
+            if (self.0.strike)() {
+                return;
+            }
+        }
+        // Unless the turner has heard it meanwhile, from another.
+        let _ = self.0.state.compare_exchange(RUNG, UNHEARD, SeqCst, SeqCst);
     }
 
     /// The turner, in place of a kernel wait that the system refuses: sleeps until somebody rings,
@@ -74,21 +105,109 @@ impl Bell {
 
     /// The turner, just after the kernel wait. Keeps RUNG.
     pub fn rouse(&self) {
-        let _ = self.0.state.compare_exchange(ASLEEP, AWAKE, SeqCst, SeqCst);
+        if self.0.state.compare_exchange(ASLEEP, AWAKE, SeqCst, SeqCst) == Err(UNHEARD) {
+            let _ = self.0.state.compare_exchange(UNHEARD, RUNG, SeqCst, SeqCst);
+        }
     }
 
     /// Rung and not yet hushed. Asked by who lays a baton down, after it is down.
     pub fn rung(&self) -> bool {
-        self.0.state.load(SeqCst) == RUNG
+        matches!(self.0.state.load(SeqCst), RUNG | UNHEARD)
     }
 
     /// The turner, before it takes its commands. False: nobody rang, so there are none.
     pub fn hush(&self) -> bool {
-        self.0.state.swap(AWAKE, SeqCst) == RUNG
+        matches!(self.0.state.swap(AWAKE, SeqCst), RUNG | UNHEARD)
     }
 
     /// System calls made to wake somebody.
     pub fn strikes(&self) -> u64 {
         self.0.strikes.load(SeqCst)
+    }
+
+    /// The turner: calls `wait` for as long as `timeout` says, in rounds where a strike may fail.
+    /// `wait` answers whether something ended it.
+    pub fn rounds(
+        &self,
+        timeout: Option<Duration>,
+        mut wait: impl FnMut(Option<Duration>) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let Some(round) = self.0.round.filter(|&round| timeout.is_none_or(|all| all > round))
+        else {
+            return wait(timeout).map(|_| ());
+        };
+        let begun = Instant::now();
+        loop {
+            let left = timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
+            let next = left.map_or(round, |left| left.min(round));
+            if wait(Some(next))? || self.rung() || left.is_some_and(|left| left <= round) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// A bell whose next strikes fail, so many.
+    fn bell(failures: &Arc<AtomicUsize>) -> Bell {
+        let failures = failures.clone();
+        let less = |left: usize| left.checked_sub(1);
+        Bell::fallible(move || failures.fetch_update(SeqCst, SeqCst, less).is_err())
+    }
+
+    #[test]
+    fn a_strike_that_fails_is_tried_again() {
+        let failures = Arc::new(AtomicUsize::new(1));
+        let bell = bell(&failures);
+        assert!(bell.doze());
+        bell.ring();
+        assert_eq!((bell.strikes(), failures.load(SeqCst)), (2, 0));
+        bell.ring();
+        assert_eq!(bell.strikes(), 2, "it was heard");
+        bell.rouse();
+        assert!(bell.hush());
+    }
+
+    #[test]
+    fn a_ring_that_nobody_hears_is_not_lost() {
+        let failures = Arc::new(AtomicUsize::new(STRIKES));
+        let bell = bell(&failures);
+        assert!(bell.doze());
+        bell.ring();
+        assert!(bell.rung() && bell.strikes() == STRIKES as u64);
+        bell.ring();
+        assert_eq!(bell.strikes(), STRIKES as u64 + 1, "the next one strikes anew");
+        failures.store(STRIKES, SeqCst);
+        bell.rouse();
+        assert!(bell.hush() && bell.doze());
+        bell.ring();
+        bell.rouse();
+        assert!(!bell.doze(), "it is kept for the turner");
+        assert!(bell.hush() && !bell.rung());
+    }
+
+    #[test]
+    fn a_long_wait_is_made_of_rounds() {
+        let asked = |bell: &Bell, timeout| {
+            let mut asked = Vec::new();
+            let wait = |round| {
+                asked.push(round);
+                if asked.len() == 2 {
+                    bell.ring();
+                }
+                Ok(false)
+            };
+            bell.rounds(timeout, wait).unwrap();
+            asked
+        };
+        let short = Some(ROUND / 2);
+        let bell = Bell::fallible(|| true);
+        assert_eq!(asked(&bell, None), [Some(ROUND); 2]);
+        assert_eq!(asked(&bell, short), [short]);
+        assert_eq!(asked(&Bell::new(|| true), None), [None]);
     }
 }

@@ -243,7 +243,7 @@ impl Entry {
             Err(error) if sys::would_block(&error) => (Tried::Blocked(Op::Send(train)), false),
             Err(error) if sys::no_buffers(&error) => (Tried::Later(Op::Send(train)), false),
             answer => {
-                let full = answer.as_ref().is_ok_and(|&sent| sent < train.len());
+                let full = answer.as_ref().is_ok_and(|&it| it < train.len().min(sys::SEND_MAX));
                 (Tried::Done(Outcome::Sent(answer, train)), full)
             }
         }
@@ -477,7 +477,11 @@ impl<R: Readiness> Proactor for Emulated<R> {
             timeout = Some(timeout.unwrap_or(LATER).min(LATER));
         }
         let mut ready = mem::take(&mut self.ready);
-        let waited = self.poller.wait(&mut ready, timeout, &self.bell);
+        let (poller, bell) = (&mut self.poller, &self.bell);
+        let waited = bell.rounds(timeout, |timeout| {
+            poller.wait(&mut ready, timeout, bell)?;
+            Ok(!ready.is_empty())
+        });
         for Ready { token, lane, ended } in ready.drain(..) {
             let Some(entry) = self.entry(token) else { continue };
             // What was ready is runnable, or waits for something else than a report.

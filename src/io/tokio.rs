@@ -74,15 +74,18 @@ impl Wake for Signal {
 }
 
 impl News {
-    /// Ends the wait, for a socket or for the bell.
-    fn tell(&self, token: Option<Token>) {
+    /// Ends the wait, for a socket or for the bell. False: it could not, and may be told again.
+    fn tell(&self, token: Option<Token>) -> bool {
         let mut inner = self.0.lock();
         inner.woken.extend(token);
-        let waiter = inner.waiter.take();
+        let Some(waiter) = inner.waiter.take() else { return true };
         drop(inner);
-        if let Some(waiter) = waiter {
-            waiter.wake();
+        // A reactor that the system refuses to wake panics.
+        let woke = catch_unwind(AssertUnwindSafe(|| waiter.wake_by_ref())).is_ok();
+        if !woke {
+            self.0.lock().waiter.get_or_insert(waiter);
         }
+        woke
     }
 
     /// Whether the wait is over. Who rings between this look and the sleep finds the waiter.
@@ -162,7 +165,7 @@ impl Readiness for Tokio {
         let rung = news.clone();
         let entries = Pages::default();
         let tokio = Tokio { entries, woken: Vec::new(), news, broken: false, runtime };
-        Ok((tokio, Bell::new(move || rung.tell(None))))
+        Ok((tokio, Watch::bell(move || rung.tell(None))))
     }
 
     fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()> {

@@ -4,6 +4,7 @@
 pub mod build;
 pub mod consumers;
 pub mod layout;
+pub mod msvc;
 mod notices;
 mod seal;
 

@@ -24,6 +24,8 @@ pub enum Need {
     Nextest,
     MingwCc,
     MingwCxx,
+    DllTool,
+    LldLink,
     Wine,
     /// libabigail's abidw and abidiff.
     Abidiff,
@@ -87,6 +89,8 @@ pub const DOCS: &[Need] = &[
 /// For `windows`.
 pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
+/// For what MSVC links with.
+pub const MSVC: &[Need] = &[Need::DllTool, Need::LldLink];
 /// For `abi`.
 pub const ABI: &[Need] = &[Need::Cc, Need::Abidiff];
 /// For `unreal` of the tests.
@@ -153,6 +157,8 @@ impl Need {
                 &["x86_64-w64-mingw32-g++-posix", "--version"],
                 Source::Apt(&["g++-mingw-w64-x86-64-posix"]),
             ),
+            Self::DllTool => (&["llvm-ar", "--version"], Source::Apt(&["llvm"])),
+            Self::LldLink => (&["lld-link", "--version"], Source::Apt(&["lld"])),
             Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
             Self::Abidiff => (&["abidiff", "--version"], Source::Apt(&["abigail-tools"])),
             Self::Mono => (&["mcs", "--version"], Source::Apt(&["mono-mcs", "mono-runtime"])),
@@ -190,6 +196,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, BENCH)?;
     ensure(workspace, UNIX)?;
     ensure(workspace, WINDOWS)?;
+    ensure(workspace, MSVC)?;
     ensure(workspace, ABI)?;
     ensure(workspace, UNREAL)?;
     ensure(workspace, HOSTS)?;

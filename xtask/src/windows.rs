@@ -12,7 +12,7 @@ mod suite;
 use crate::args::{Demo, Windows};
 use crate::workspace::Workspace;
 use anyhow::Result;
-pub use build::{Build, CC, CXX, TARGET};
+pub use build::{Build, CC, CXX, PROGRAM_LIMIT, TARGET};
 use suite::Part;
 
 /// The task: everything, or what was asked for.

@@ -57,7 +57,10 @@ impl Proactor for Together {
         }
         let turner = Arc::new(OnceLock::<Thread>::new());
         let bound = turner.clone();
-        let bell = Bell::new(move || bound.get().expect("only a turner dozes").unpark());
+        let bell = Bell::new(move || {
+            bound.get().expect("only a turner dozes").unpark();
+            true
+        });
         Ok(Together { common: common.clone(), bell, turner })
     }
 

@@ -17,8 +17,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A thread has a few calls on its stack, and a panic's words at most.
-const STACK_BYTES: usize = 128 * 1024;
 /// A spare chunk with less room is given up.
 const SPARE_MIN: usize = 16 * 1024;
 /// Chunks that wait for the next receive. Few threads receive at the same moment: the data is
@@ -79,11 +77,12 @@ impl Shared {
         }
     }
 
-    /// Ends a wait of the turner.
-    pub fn wake(&self) {
+    /// Ends a wait of the turner, always.
+    pub fn wake(&self) -> bool {
         // Under the lock: between its look at the bell and its wait the turner holds it.
         let _held = self.done.lock();
         self.waiter.notify_one();
+        true
     }
 
     /// Has the turner collect it. `urgent`: soon, whoever leads the worker.
@@ -201,7 +200,7 @@ impl Half {
     /// Starts its thread.
     pub fn start(self: &Arc<Half>) -> io::Result<JoinHandle<()>> {
         let name = if self.lane == Lane::In { "sockeye-recv" } else { "sockeye-send" };
-        let thread = thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
+        let thread = thread::Builder::new().name(name.into()).stack_size(sys::STACK_BYTES);
         let half = self.clone();
         let handle = sys::without_signals(|| thread.spawn(move || half.run()))?;
         self.shared.setup.threads.fetch_add(1, Relaxed);

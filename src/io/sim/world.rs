@@ -144,9 +144,10 @@ impl Alarm {
         *self.count.lock()
     }
 
-    pub fn strike(&self) {
+    pub fn strike(&self) -> bool {
         *self.count.lock() += 1;
         self.struck.notify_all();
+        true
     }
 
     /// Sleeps until it is struck once more than `seen` times.
@@ -210,7 +211,9 @@ impl World {
 
     /// Something changed: workers look.
     pub(super) fn alert(&self) {
-        self.0.1.lock().iter().for_each(|alarm| alarm.strike());
+        for alarm in self.0.1.lock().iter() {
+            alarm.strike();
+        }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -1,5 +1,6 @@
 //! The two libraries that are installed, as they are for each purpose.
 
+use super::msvc::{self, Msvc};
 use super::seal;
 use crate::shell;
 use crate::tools;
@@ -34,6 +35,7 @@ pub struct Libraries {
     pub shared: PathBuf,
     /// By which programs for Windows are linked with the DLL.
     pub import: Option<PathBuf>,
+    pub msvc: Option<Msvc>,
     pub archive: PathBuf,
     /// The shared library's symbols for a debugger.
     pub symbols: Option<PathBuf>,
@@ -107,10 +109,12 @@ pub fn windows(workspace: &Workspace) -> Result<Libraries> {
     let import = release.join("libsockeye.dll.a");
     let listed = shell::stdout(Command::new("x86_64-w64-mingw32-nm").arg(&import))?;
     symbols::check_imports(workspace, &listed)?;
+    let msvc = msvc::make(&build, &workspace.scratch("release")?)?;
     Ok(Libraries {
         system: System::Windows,
         shared,
         import: Some(import),
+        msvc: Some(msvc),
         archive: build.folder("static").join("libsockeye.a"),
         symbols: Some(symbols),
         rustc: build.rustc(),
@@ -124,7 +128,7 @@ pub fn windows(workspace: &Workspace) -> Result<Libraries> {
 fn linux(shared: PathBuf, archive: PathBuf) -> Libraries {
     let (rustc, notices) = ("rustc".into(), Vec::new());
     let system = System::Linux;
-    Libraries { system, shared, import: None, archive, symbols: None, rustc, notices }
+    Libraries { system, shared, import: None, msvc: None, archive, symbols: None, rustc, notices }
 }
 
 /// Both portable libraries, at the same time: the end of each build is the work of one processor.

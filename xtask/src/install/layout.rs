@@ -80,7 +80,10 @@ impl Tree<'_> {
             System::Windows => {
                 copy(&libraries.shared, &self.prefix.join("bin/sockeye.dll"))?;
                 let import = libraries.import.as_ref().context("no import library")?;
-                copy(import, &lib.join("libsockeye.dll.a"))
+                copy(import, &lib.join("libsockeye.dll.a"))?;
+                let msvc = libraries.msvc.as_ref().context("no import library for MSVC")?;
+                copy(&msvc.import, &lib.join("sockeye.lib"))?;
+                copy(&msvc.list, &lib.join("sockeye.def"))
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The programs that ask for nothing that only Unix has: of `tests/c` all but those that fork, send
 /// signals or load by dlopen(3), of `tests/cpp` all but the one with an epoll of its own.
-const PROGRAMS: [&str; 20] = [
+const PROGRAMS: [&str; 22] = [
     "tests/c/buffers.c",
     "tests/c/callback.c",
     "tests/c/datagram.c",
@@ -27,10 +27,17 @@ const PROGRAMS: [&str; 20] = [
     "tests/cpp/arena_simulation.cpp",
     "tests/cpp/header_cpp17.cpp",
     "tests/cpp/user_data.cpp",
+    "tests/windows/exit.c",
+    HOOKS,
     "tests/windows/version.c",
     "tests/windows/wait_handle.c",
     "tests/windows/wait_port.c",
 ];
+/// Each of its rows on each model, some of which wait for what nobody may tell.
+const HOOKS: &str = "tests/windows/hooks.c";
+const HOOKS_LIMIT: Duration = Duration::from_secs(600);
+/// Loaded by the program `exit.c`.
+const PLUGIN: &str = "tests/windows/exit_plugin.c";
 const STORM_SECONDS: u32 = 3;
 /// Beyond its seconds; the program has a watchdog of its own.
 const STORM_GRACE: Duration = Duration::from_secs(120);
@@ -38,12 +45,15 @@ const STORM_GRACE: Duration = Duration::from_secs(120);
 /// Compiles and runs the test programs.
 pub fn tests(build: &Build<'_>) -> Result<String> {
     let folder = build.workspace.scratch("windows-programs")?;
+    let root = &build.workspace.root;
+    build.compile(&[root.join(PLUGIN)], &folder.join("exit_plugin.dll"), &["-shared"])?;
     for source in PROGRAMS {
         let program = folder.join(source.replace(['/', '.'], "-")).with_extension("exe");
-        build.compile(&[build.workspace.root.join(source)], &program, &["-lversion"])?;
+        build.compile(&[root.join(source)], &program, &["-lversion", "-lws2_32"])?;
         let log = build.logs.join("windows-program.log");
         let mut run = build.wine(&program);
-        shell::demand(run.arg(build.dll()), &log, PROGRAM_LIMIT).context(source)?;
+        let limit = if source == HOOKS { HOOKS_LIMIT } else { PROGRAM_LIMIT };
+        shell::demand(run.arg(build.dll()), &log, limit).context(source)?;
     }
     Ok(format!("{} programs in C and C++", PROGRAMS.len()))
 }

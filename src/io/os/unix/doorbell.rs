@@ -1,5 +1,6 @@
 //! Descriptors that wake: eventfd(2), and what stands in for it where it is not to be had.
 
+use super::sys::would_block;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -26,11 +27,13 @@ impl EventFd {
         Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Adds 1. Fails only when the counter is at its maximum, and then it is readable anyway.
-    pub fn set(&self) {
+    /// Adds 1. False: it could not. A counter at its maximum is readable anyway.
+    pub fn set(&self) -> bool {
         let one = 1_u64;
         // SAFETY: eight readable bytes.
-        let _ = retry(|| unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) });
+        let wrote =
+            retry(|| unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) });
+        wrote.map_or_else(|error| would_block(&error), |count| count == 8)
     }
 
     /// Back to 0. Fails only when it is there already.
@@ -60,9 +63,9 @@ impl EventFd {
         Ok(EventFd(near, far))
     }
 
-    /// Writes a byte. Fails only when the line is full, and then it is readable anyway.
-    pub fn set(&self) {
-        let _ = (&self.1).write(&[1]);
+    /// Writes a byte. False: it could not. A line that is full is readable anyway.
+    pub fn set(&self) -> bool {
+        (&self.1).write(&[1]).map_or_else(|error| would_block(&error), |count| count == 1)
     }
 
     /// Empties the line. Fails only when it is empty already.

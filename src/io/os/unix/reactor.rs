@@ -1,5 +1,6 @@
 //! A socket in tokio's reactor, which is epoll(7) or kqueue(2), edge-triggered.
 
+use crate::io::bell::Bell;
 use crate::io::op::Lane;
 use socket2::Socket;
 use std::io;
@@ -29,14 +30,22 @@ impl Watch {
     /// Visits to the system until it has told all there is.
     pub const LOOKS: usize = 1;
 
+    /// The reactor's bell. No strike fails: it adds to a counter, or triggers an event.
+    pub fn bell(strike: impl Fn() -> bool + Send + Sync + 'static) -> Bell {
+        Bell::new(strike)
+    }
+
     /// Registers a socket with the reactor of the runtime that is entered.
     pub fn new(socket: &Socket) -> io::Result<Watch> {
+        Watch::register(socket.as_raw_fd())
+    }
+
+    fn register(fd: RawFd) -> io::Result<Watch> {
         let both = Interest::READABLE | Interest::WRITABLE;
         let all = URGENT.map_or(both, |urgent| both | urgent);
-        // SAFETY: the descriptor is open as long as `socket`, which the caller keeps for longer
-        // than this watch; a number gives the same number each time.
-        let register =
-            |interest| unsafe { AsyncFd::register_with_interest(socket.as_raw_fd(), interest) };
+        // SAFETY: the descriptor is open as long as its socket, which the caller of `new` keeps for
+        // longer than this watch; a number gives the same number each time.
+        let register = |interest| unsafe { AsyncFd::register_with_interest(fd, interest) };
         // Some kqueues refuse to watch a listener for writing.
         let watch = register(all).or_else(|_| register(Interest::READABLE))?;
         Ok(Watch(watch))

@@ -3,7 +3,7 @@
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
 use crate::io::proactor::Wait;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::ffi::CString;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -127,6 +127,12 @@ pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<u
     retry(|| unsafe { raw::recv(socket.as_raw_fd(), spare.cast(), room) })
 }
 
+/// A thread has a few calls on its stack, and a panic's words at most.
+pub const STACK_BYTES: usize = 128 * 1024;
+
+/// Bytes of one send: as many as there are.
+pub const SEND_MAX: usize = usize::MAX;
+
 /// Writes as much of the train as the system takes, without SIGPIPE.
 #[inline]
 pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
@@ -160,6 +166,25 @@ pub fn send_up_to(socket: &Socket, train: &Train, most: usize) -> io::Result<usi
     message.msg_iovlen = count as _;
     // SAFETY: the message points at `count` pieces whose bytes are readable.
     retry(|| unsafe { raw::sendmsg(socket.as_raw_fd(), &message) })
+}
+
+/// Begins to listen.
+pub fn listen(socket: &Socket, backlog: i32) -> io::Result<()> {
+    socket.listen(backlog)
+}
+
+/// Before a connect: nothing is to be set.
+pub fn prepare_connect(_socket: &Socket, _address: &SockAddr) {}
+
+/// Keep-alive after so long a silence; the system has an interval of its own.
+pub fn keepalive(time: Duration) -> TcpKeepalive {
+    TcpKeepalive::new().with_time(time)
+}
+
+/// Whether other threads have ended in the middle of what they did: exit(3) ends none before its
+/// last function has run.
+pub fn process_ends() -> bool {
+    false
 }
 
 /// Ends a call that another thread is in and that blocks on this lane: accept and receive without
@@ -344,6 +369,11 @@ pub fn wait_failure(error: &io::Error) -> Wait {
         None if error.kind() == io::ErrorKind::OutOfMemory => Wait::Passing,
         _ => Wait::Fatal,
     }
+}
+
+/// No port of ours is left for a connect.
+pub fn out_of_ports(error: &io::Error) -> bool {
+    no_buffers(error)
 }
 
 /// What kind of an error this is: as the standard library says.

@@ -30,10 +30,10 @@ impl Event {
         Ok(Event(unsafe { OwnedHandle::from_raw_handle(handle) }))
     }
 
-    /// Signals it. It fails for no handle of ours.
-    pub fn set(&self) {
+    /// Signals it. False: it could not, which is for no handle of ours.
+    pub fn set(&self) -> bool {
         // SAFETY: an open event.
-        unsafe { SetEvent(self.raw()) };
+        unsafe { SetEvent(self.raw()) != 0 }
     }
 
     /// Ends the signal. It fails for no handle of ours.
@@ -100,7 +100,7 @@ impl WaitPort {
     }
 
     /// Posts a packet, if none was since `clear`. It fails when the system has no memory for one,
-    /// and is then tried again with the next events.
+    /// and is then tried again with the next events and by the next poll that leaves some.
     pub fn set(&mut self) {
         if !self.told {
             let port = self.port.as_raw_handle();
@@ -128,9 +128,9 @@ impl Echo {
         Ok(Echo(socket))
     }
 
-    /// Sends a byte. Fails only when there is no room, and then it is readable anyway.
-    pub fn set(&self) {
-        let _ = self.0.send(&[1]);
+    /// Sends a byte. False: it could not. Where there is no room it is readable anyway.
+    pub fn set(&self) -> bool {
+        self.0.send(&[1]).map_or_else(|error| sys::would_block(&error), |_| true)
     }
 
     /// Takes all there is. Fails only when there is nothing.

@@ -92,8 +92,12 @@ impl EventSelect {
 
     fn report(&mut self, at: usize, ready: &mut Vec<Ready>) {
         let entry = &mut self.entries[at - 1];
-        // It fails when the system lost the network: let the tries find out.
-        let told = entry.take().unwrap_or(INWARD | OUTWARD);
+        // It fails when the system lost the network, or has no memory, and leaves the signal: let
+        // the tries find out, and what comes then signal anew.
+        let told = entry.take().unwrap_or_else(|_| {
+            entry.event.clear();
+            INWARD | OUTWARD
+        });
         let (token, ended) = (entry.token, told & ENDED != 0);
         if told & winsock::FD_ACCEPT != 0 {
             // Wine may tell of a connection in the moment that it is accepted, and then, as no

@@ -123,16 +123,18 @@ impl Reaper for Iocp {
         let bell = if port.workers == 1 {
             let port = port.clone();
             // SAFETY: an open port, and no operation. It fails when the system has no memory.
-            Bell::new(move || unsafe {
-                PostQueuedCompletionStatus(port.raw(), 0, BELL, ptr::null());
+            Bell::fallible(move || unsafe {
+                PostQueuedCompletionStatus(port.raw(), 0, BELL, ptr::null()) != 0
             })
         } else {
             let turner = turner.clone();
-            Bell::new(move || {
-                if let Some((_, thread)) = &*turner.lock() {
-                    // SAFETY: a handle of a thread. It fails where that has ended.
-                    unsafe { QueueUserAPC(Some(strike), thread.as_raw_handle(), 0) };
-                }
+            Bell::fallible(move || match &*turner.lock() {
+                // SAFETY: a handle of a thread. It fails where that has ended, too.
+                Some((_, thread)) => unsafe {
+                    QueueUserAPC(Some(strike), thread.as_raw_handle(), 0) != 0
+                },
+                // It binds itself before it sleeps.
+                None => true,
             })
         };
         Ok(Iocp { port: port.clone(), bell, turner })

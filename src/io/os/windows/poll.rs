@@ -124,7 +124,7 @@ impl Readiness for Poll {
             glanced: Instant::now(),
             bell: bell.clone(),
         };
-        Ok((poll, Bell::new(move || bell.set())))
+        Ok((poll, Bell::fallible(move || bell.set())))
     }
 
     fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! A socket in tokio's reactor, which asks the system's socket driver through a completion port.
 
+use crate::io::bell::Bell;
 use crate::io::op::Lane;
 use socket2::Socket;
 use std::io;
@@ -16,6 +17,11 @@ impl Watch {
     /// Visits to the system until it has told all there is. Under Wine what the first one asks of
     /// the driver is answered at the second.
     pub const LOOKS: usize = 2;
+
+    /// The reactor's bell. A strike posts to its port, for which the system may have no memory.
+    pub fn bell(strike: impl Fn() -> bool + Send + Sync + 'static) -> Bell {
+        Bell::fallible(strike)
+    }
 
     /// Registers a socket with the reactor of the runtime that is entered.
     pub fn new(socket: &Socket) -> io::Result<Watch> {

@@ -111,7 +111,7 @@ impl Readiness for Select {
             broken: Vec::new(),
             bell: bell.clone(),
         };
-        Ok((select, Bell::new(move || bell.set())))
+        Ok((select, Bell::fallible(move || bell.set())))
     }
 
     fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()> {

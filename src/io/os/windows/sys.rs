@@ -3,12 +3,13 @@
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
 use crate::io::proactor::Wait;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::os::windows::io::{AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle};
 use std::ptr;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
+use std::time::Duration;
 use windows_sys::Win32::Foundation as system;
 use windows_sys::Win32::Foundation::{ERROR_TOO_MANY_OPEN_FILES, HANDLE};
 use windows_sys::Win32::Networking::WinSock as winsock;
@@ -26,6 +27,14 @@ pub use super::host::{is_shared_library, uncancelled};
 pub use super::pktinfo::ask_local;
 pub use super::reactor::Watch;
 
+/// The stack of a thread that is in one call at a time: address space, of which it takes what it
+/// uses. Foreign layers below Winsock run on it.
+pub const STACK_BYTES: usize = 512 * 1024;
+/// Bytes of one send. The system takes a send that does not block whole, however large, or has no
+/// memory for it; what it took lies outside every bound of ours.
+pub const SEND_MAX: usize = 256 * 1024;
+/// A smaller send is not tried when the system has no memory for it.
+const SEND_MIN: usize = 4 * 1024;
 /// Winsock 2.2.
 const VERSION: u16 = 0x0202;
 
@@ -129,10 +138,75 @@ pub fn ask(socket: &Socket, name: &GUID) -> io::Result<usize> {
     Ok(function)
 }
 
+/// Begins to listen. A number above 200 would be taken as 200 unless it comes as a hint.
+pub fn listen(socket: &Socket, backlog: i32) -> io::Result<()> {
+    const PLAIN_MAX: i32 = 200;
+    const HINT_MAX: i32 = 65_535;
+    socket.listen(if backlog > PLAIN_MAX { -backlog.min(HINT_MAX) } else { backlog })
+}
+
+/// Before a connect. A refusal by this machine is final: the system would ask twice more, which
+/// takes two seconds. One that does not know the option asks.
+pub fn prepare_connect(socket: &Socket, address: &SockAddr) {
+    /// TCP_INITIAL_RTO_UNSPECIFIED_RTT
+    const RTT_AS_EVER: u16 = u16::MAX;
+    if !address.as_socket().is_some_and(|address| address.ip().to_canonical().is_loopback()) {
+        return;
+    }
+    let once = winsock::TCP_INITIAL_RTO_PARAMETERS {
+        Rtt: RTT_AS_EVER,
+        MaxSynRetransmissions: winsock::TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS as u8,
+    };
+    let (once, len, mut answered) = (&raw const once, size_of_val(&once) as u32, 0);
+    let control = winsock::SIO_TCP_INITIAL_RTO;
+    let none = ptr::null_mut();
+    // SAFETY: the parameters are readable, and there is no answer but its length.
+    unsafe {
+        winsock::WSAIoctl(
+            raw(socket),
+            control,
+            once.cast(),
+            len,
+            none,
+            0,
+            &mut answered,
+            none.cast(),
+            None,
+        )
+    };
+}
+
+/// Keep-alive after so long a silence, and then each second: with no interval given the system
+/// would ask without any pause.
+pub fn keepalive(time: Duration) -> TcpKeepalive {
+    TcpKeepalive::new().with_time(time).with_interval(Duration::from_secs(1))
+}
+
+/// Whether the process is at its end: the system has ended all other threads, wherever they were.
+pub fn process_ends() -> bool {
+    type Ask = unsafe extern "system" fn() -> u8;
+    static ASK: OnceLock<Option<Ask>> = OnceLock::new();
+    let ask = ASK.get_or_init(|| {
+        // SAFETY: two names that end with NUL; the module is in every process. The function is
+        // documented, with no arguments and a BOOLEAN for an answer.
+        unsafe {
+            let module = loader::GetModuleHandleA(c"ntdll.dll".as_ptr().cast());
+            let name = c"RtlDllShutdownInProgress".as_ptr().cast();
+            if module.is_null() {
+                None
+            } else {
+                mem::transmute(loader::GetProcAddress(module, name))
+            }
+        }
+    });
+    // SAFETY: it only looks.
+    ask.is_some_and(|ask| unsafe { ask() } != 0)
+}
+
 /// accept(): a connection that does not block and is not inherited.
 pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     let (socket, peer) = listener.accept()?;
-    socket.set_nonblocking(true)?;
+    socket.set_nonblocking(true).map_err(|_| accepted_and_lost())?;
     Ok((socket, peer))
 }
 
@@ -146,22 +220,30 @@ pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<u
     check(unsafe { winsock::recv(raw(socket), spare, room, 0) }).map(|count| count as usize)
 }
 
-/// Writes as much of the train as the system takes.
+/// Writes as much of the train as the system takes, up to `SEND_MAX`.
 #[inline]
 pub fn send(socket: &Socket, train: &Train) -> io::Result<usize> {
-    send_up_to(socket, train, usize::MAX)
+    send_up_to(socket, train, SEND_MAX)
 }
 
-/// As `send`, and no more than so many bytes.
+/// As `send`, and no more than so many bytes: fewer where the system has no memory for as many.
 pub fn send_up_to(socket: &Socket, train: &Train, most: usize) -> io::Result<usize> {
-    let (pieces, count) = pieces(train, most);
-    let mut sent = 0;
-    // SAFETY: `count` pieces whose bytes are readable. Without an OVERLAPPED the call is over when
-    // it returns.
-    check(unsafe {
-        winsock::WSASend(raw(socket), pieces.as_ptr(), count, &mut sent, 0, ptr::null_mut(), None)
-    })?;
-    Ok(sent as usize)
+    let mut most = most.min(train.len());
+    loop {
+        let (pieces, count) = pieces(train, most);
+        let mut sent = 0;
+        // SAFETY: `count` pieces whose bytes are readable. Without an OVERLAPPED the call is over
+        // when it returns.
+        let answer = check(unsafe {
+            let pieces = pieces.as_ptr();
+            winsock::WSASend(raw(socket), pieces, count, &mut sent, 0, ptr::null_mut(), None)
+        });
+        match answer {
+            Ok(_) => return Ok(sent as usize),
+            Err(error) if no_buffers(&error) && most > SEND_MIN => most = (most / 4).max(SEND_MIN),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The first so many bytes of a train as the system takes them, and how many pieces they are.
@@ -201,9 +283,20 @@ pub fn in_progress(error: &io::Error) -> bool {
     )
 }
 
-/// The system has no buffers for a moment.
+/// The system has no buffers for a moment, as Winsock says it or as what lies beneath does.
 pub fn no_buffers(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(winsock::WSAENOBUFS)
+    const SHORT: [u32; 8] = [
+        system::ERROR_NOT_ENOUGH_MEMORY,
+        system::ERROR_OUTOFMEMORY,
+        system::ERROR_NO_SYSTEM_RESOURCES,
+        system::ERROR_NONPAGED_SYSTEM_RESOURCES,
+        system::ERROR_PAGED_SYSTEM_RESOURCES,
+        system::ERROR_WORKING_SET_QUOTA,
+        system::ERROR_COMMITMENT_LIMIT,
+        system::ERROR_NOT_ENOUGH_QUOTA,
+    ];
+    let said = |code: i32| code == winsock::WSAENOBUFS || SHORT.contains(&(code as u32));
+    error.kind() == io::ErrorKind::OutOfMemory || error.raw_os_error().is_some_and(said)
 }
 
 /// As a failed connect has it.
@@ -231,19 +324,17 @@ pub fn hung_up(_socket: Option<&Socket>) -> bool {
 
 /// What an error of a call that waits for many sockets means.
 pub fn wait_failure(error: &io::Error) -> Wait {
-    const SHORT: [u32; 4] = [
-        system::ERROR_NOT_ENOUGH_MEMORY,
-        system::ERROR_NO_SYSTEM_RESOURCES,
-        system::ERROR_NOT_ENOUGH_QUOTA,
-        system::ERROR_COMMITMENT_LIMIT,
-    ];
     match error.raw_os_error() {
         Some(winsock::WSAEINTR) => Wait::Again,
-        Some(winsock::WSAENOBUFS | winsock::WSAEMFILE | winsock::WSAENETDOWN) => Wait::Passing,
-        Some(code) if SHORT.contains(&(code as u32)) => Wait::Passing,
-        None if error.kind() == io::ErrorKind::OutOfMemory => Wait::Passing,
+        Some(winsock::WSAEMFILE | winsock::WSAENETDOWN) => Wait::Passing,
+        _ if no_buffers(error) => Wait::Passing,
         _ => Wait::Fatal,
     }
+}
+
+/// No port of ours is left for a connect.
+pub fn out_of_ports(error: &io::Error) -> bool {
+    no_buffers(error) || error.raw_os_error() == Some(winsock::WSAEADDRINUSE)
 }
 
 /// What kind of an error this is, also where the standard library does not say. Completions tell
@@ -272,12 +363,28 @@ pub fn out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(winsock::WSAEMFILE | FILES))
 }
 
-/// An accept that failed for the one connection, not for the listener.
+/// An accept that failed for the one connection: once somebody has called, whatever fails is that
+/// caller's. For want of handles or memory it is the listener's, and where the network or the
+/// listener itself is gone.
 pub fn accept_goes_on(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(winsock::WSAECONNRESET | winsock::WSAECONNABORTED | winsock::WSAENETRESET)
-    )
+    const LISTENERS: [i32; 8] = [
+        winsock::WSAEFAULT,
+        winsock::WSAEINVAL,
+        winsock::WSAENOTSOCK,
+        winsock::WSAEOPNOTSUPP,
+        winsock::WSAENETDOWN,
+        winsock::WSANOTINITIALISED,
+        winsock::WSAEACCES,
+        winsock::WSAEINPROGRESS,
+    ];
+    let code = error.raw_os_error();
+    let listeners = code.is_none_or(|code| LISTENERS.contains(&code));
+    !listeners && !out_of_descriptors(error) && !no_buffers(error)
+}
+
+/// What stands for the error of a connection that was accepted and broke before it was anybody's.
+pub fn accepted_and_lost() -> io::Error {
+    io::Error::from_raw_os_error(winsock::WSAECONNABORTED)
 }
 
 /// A handle of this thread that other threads may use.

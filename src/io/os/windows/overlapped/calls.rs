@@ -68,7 +68,9 @@ impl Calls {
                     &socket,
                     &winsock::WSAID_CONNECTEX,
                 )?),
-                skips: is_bare(&socket),
+                // A layer may be there for one family alone.
+                skips: is_bare(&socket)
+                    && sys::socket(Domain::IPV6, Type::STREAM).map_or(true, |it| is_bare(&it)),
             }
         };
         Ok(CALLS.get_or_init(|| calls))

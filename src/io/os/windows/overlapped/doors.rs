@@ -114,12 +114,14 @@ impl<R: Reaper> Hands<R> {
 
     /// An accept is over: somebody came, or it failed.
     fn come_in(&mut self, held: &mut Held, accept: Accept, answer: io::Result<usize>) {
-        let answer = answer.and_then(|_| finish_accept(&accept.socket, &held.socket));
         let addresses = accept.addresses.into_inner();
-        let peer = self.calls.peer(&addresses).map_or_else(|| accept.socket.peer_addr(), Ok);
+        let peer = || self.calls.peer(&addresses).map_or_else(|| accept.socket.peer_addr(), Ok);
+        let finish = || finish_accept(&accept.socket, &held.socket).and_then(|()| peer());
+        // Somebody called: what fails from here on says nothing of the listener.
+        let answer = answer.and_then(|_| finish().map_err(|_| sys::accepted_and_lost()));
         let closing = held.closing;
         let Some(doors) = held.behind().doors.as_mut() else { return };
-        match answer.and(peer) {
+        match answer {
             _ if closing => {}
             Ok(peer) => doors.arrived.push(Accepted { socket: accept.socket, peer }),
             Err(error) if is_aborted(&error) => {}

@@ -278,7 +278,12 @@ impl<R: Reaper> Proactor for Overlapped<R> {
         } else if !hands.later.is_empty() {
             timeout = Some(timeout.unwrap_or(LATER).min(LATER));
         }
-        hands.reaper.wait(timeout, &mut self.over)?;
+        let bell = hands.reaper.bell().clone();
+        let (reaper, over) = (&mut hands.reaper, &mut self.over);
+        bell.rounds(timeout, |timeout| {
+            reaper.wait(timeout, over)?;
+            Ok(!over.is_empty())
+        })?;
         done.append(&mut hands.cancelled);
         if let Some(chunk) = &mut hands.chunk {
             chunk.rewind();
