@@ -299,7 +299,7 @@ impl Conn {
         if local != Some(peer) {
             return Ok(());
         }
-        sys::reset(socket);
+        sys::cut(socket);
         Err(io::Error::from_raw_os_error(sys::REFUSED))
     }
 
@@ -329,7 +329,7 @@ impl Conn {
     pub fn reset_now(&mut self) {
         let local = self.local();
         if let Some(socket) = &self.socket {
-            sys::reset(socket);
+            sys::cut(socket);
             self.more().local = local;
         }
     }

