@@ -80,7 +80,8 @@ impl Desk {
                 self.stay(core, token, conn);
             }
             if abrupt || conn.phase != Phase::Open {
-                conn.reset |= abrupt;
+                // One that is about to end in order does.
+                conn.reset |= abrupt && conn.end != End::Abrupt;
                 conn.end_abruptly(Cause::Shutdown, 0);
             } else if conn.end == End::Not {
                 conn.end = End::Graceful;
