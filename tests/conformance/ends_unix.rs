@@ -231,6 +231,8 @@ pub fn no_port_left_is_a_limit(setup: Setup) {
         let first = conns.into_iter().find(|&conn| conn != closed.conn).expect("eight");
         assert_eq!(host.net.close(first, AT_ONCE), OK);
         host.closed(first);
+        // CLOSED comes before the socket is closed, on both sides.
+        host.until("its port", |host| host.net.stats().connections == 14);
         host.connect(&url);
         host.until("OPENED", |host| host.count(Kind::Opened) == 18);
         let off = ["all", "lo"].map(|name| format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"));
