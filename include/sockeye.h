@@ -429,7 +429,9 @@ typedef struct {
     uint32_t gate_reads;
     /// Time for name and connect together, in milliseconds; 0: the system's own. Default 10,000.
     uint32_t connect_timeout_ms;
-    /// Time without a received byte after which it is closed; 0: none. Default 0.
+    /// Time without a received byte after which it is closed; 0: none. Default 0. A peer whose
+    /// bytes wait in the system is not idle, also after the process was stopped; nor is one that
+    /// the host does not read, for as long as bytes of it wait.
     uint32_t idle_timeout_ms;
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     uint32_t first_byte_timeout_ms;
@@ -1030,8 +1032,10 @@ sockeye_status sockeye_close_with(sockeye_net *net,
                                   const uint8_t *data,
                                   size_t data_len);
 
-/// Stops reading a connection. Events already queued still come; messages, and the peer's end or
-/// reset, are told after `sockeye_conn_resume`, or on a send that fails.
+/// Stops reading a connection. Events already queued still come; messages and the peer's end are
+/// told after `sockeye_conn_resume`. A reset is told at once, or within a few seconds where the
+/// system does not report it by itself, or on a send that fails; what was not told before is lost.
+/// `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread; again is fine.

@@ -218,8 +218,10 @@ unsafe fn on_conn(
     })
 }
 
-/// Stops reading a connection. Events already queued still come; messages, and the peer's end or
-/// reset, are told after `sockeye_conn_resume`, or on a send that fails.
+/// Stops reading a connection. Events already queued still come; messages and the peer's end are
+/// told after `sockeye_conn_resume`. A reset is told at once, or within a few seconds where the
+/// system does not report it by itself, or on a send that fails; what was not told before is lost.
+/// `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread; again is fine.

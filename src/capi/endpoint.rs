@@ -94,7 +94,9 @@ pub struct sockeye_endpoint {
     pub gate_reads: u32,
     /// Time for name and connect together, in milliseconds; 0: the system's own. Default 10,000.
     pub connect_timeout_ms: u32,
-    /// Time without a received byte after which it is closed; 0: none. Default 0.
+    /// Time without a received byte after which it is closed; 0: none. Default 0. A peer whose
+    /// bytes wait in the system is not idle, also after the process was stopped; nor is one that
+    /// the host does not read, for as long as bytes of it wait.
     pub idle_timeout_ms: u32,
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     pub first_byte_timeout_ms: u32,

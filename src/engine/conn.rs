@@ -12,10 +12,11 @@ pub use race::ATTEMPT_DELAY_MS;
 use race::Race;
 
 use super::moves::Moving;
+use super::timers::Reminder;
 use crate::io::os::local::{self, Credentials, SocketFile};
 use crate::io::os::sys;
 use crate::io::{Lane, Role, Token};
-use crate::session::{Cause, Millis, Moment, Session};
+use crate::session::{Cause, Millis, Session};
 use socket2::Socket;
 use std::io;
 use std::net::SocketAddr;
@@ -86,8 +87,8 @@ pub struct Conn {
     pub received_messages: u64,
     pub sent_bytes: u64,
     peer: Peer,
-    /// The time of its entry in the worker's timers; 0 for none.
-    pub timer_at: Moment,
+    /// Of its next deadline.
+    pub reminder: Reminder,
     /// None before the first connect and after the join.
     pub socket: Option<Socket>,
     /// The worker.
@@ -173,7 +174,7 @@ impl Conn {
             received_messages: 0,
             sent_bytes: 0,
             peer: Peer::UNKNOWN,
-            timer_at: Moment::default(),
+            reminder: Reminder::default(),
             socket: None,
             home: small(home),
             queue: small(queue),
@@ -319,6 +320,21 @@ impl Conn {
         self.more.take_if(|more| **more == More::default());
     }
 
+    /// Connected, and not about to end.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.end == End::Not && self.phase == Phase::Open
+    }
+
+    /// Whether the host paused it and nothing is asked of the model that would tell of a reset.
+    #[inline]
+    pub fn is_unheard(&self) -> bool {
+        self.paused
+            && self.is_open()
+            && self.eof == Eof::No
+            && self.lanes[Lane::In as usize] == LaneState::Idle
+    }
+
     /// The listener that it came from.
     #[inline]
     pub fn listener(&self) -> Option<Token> {
@@ -408,6 +424,8 @@ pub struct Listener {
     pub backoff_ms: Millis,
     /// Accepts in a row that brought nobody and failed for the one connection.
     pub lost: u32,
+    /// Of `resume_at`.
+    pub reminder: Reminder,
     pub accepted: u64,
 }
 
@@ -441,6 +459,7 @@ impl Listener {
             resume_at: 0,
             backoff_ms: 0,
             lost: 0,
+            reminder: Reminder::default(),
             accepted: 0,
         }
     }

@@ -7,19 +7,15 @@ use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::log::Level;
 use super::moves::Abroad;
-use super::timers::Timers;
+use super::timers::{Due, Wheel};
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::io::os::sys;
-use crate::io::{Completion, Lane, Op, Outcome, Role, Token};
+use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
 use crate::session::{Cause, Millis};
 use socket2::Socket;
 use std::io;
 use std::mem;
 
-/// A gap between two turns after which peers are not late before they were read.
-const CATCH_UP_MS: Millis = 1000;
-/// Completions of a turn from which on more are likely to wait.
-const BUSY: usize = 64;
 /// Warnings come no faster, so that a storm of peers does not become one of lines.
 const SAY_MS: Millis = 100;
 
@@ -31,6 +27,8 @@ pub enum Order {
     Adopt(Token, Role),
     Submit(Token, Op),
     Cancel(Token),
+    /// Look whether something waits that the model has not reported: else its peer is late.
+    Look(Token, Look),
     Release(Token, Socket),
     /// As Release, and the socket goes to the connection that this is an attempt for.
     HandOver(Token, Socket),
@@ -65,7 +63,7 @@ pub struct Desk {
     /// Connections here whose events go to another queue.
     pub(super) abroad: Abroad,
     commands: Vec<Command>,
-    pub(super) timers: Timers,
+    pub(super) timers: Wheel,
     pub(super) now: Millis,
     /// A warning to be told, and when the last one was; 0: never.
     words: Option<String>,
@@ -73,10 +71,6 @@ pub struct Desk {
     /// The longest list of any turn since the last slimming, and when that was.
     longest: usize,
     slimmed: Millis,
-    /// When the sockets were last looked at.
-    last_read: Millis,
-    /// The process was stopped for a while: timers wait until what came meanwhile is read.
-    catching_up: bool,
 }
 
 impl Desk {
@@ -96,14 +90,12 @@ impl Desk {
             settling: Vec::new(),
             abroad: Abroad::default(),
             commands: Vec::new(),
-            timers: Timers::default(),
+            timers: Wheel::default(),
             now: 0,
             words: None,
             said: 0,
             longest: 0,
             slimmed: 0,
-            last_read: 0,
-            catching_up: false,
         }
     }
 
@@ -159,6 +151,7 @@ impl Desk {
                 Command::CallOff(token) => self.called_off(core, token),
                 Command::Apply(one) => self.done.push(*one),
                 Command::Overdue(token) => self.overdue(core, token),
+                Command::Forget(token, timer) => self.timers.cancel(timer, Due::Conn(token)),
                 Command::Drained => {
                     for token in mem::take(&mut self.stalled) {
                         self.tend_stalled(core, token);
@@ -178,20 +171,15 @@ impl Desk {
     }
 
     /// Applies what the model completed. What is to follow is written down as orders; they are
-    /// carried out when the events are published. `looked`: the sockets were looked at; else
-    /// nobody is late, for nobody has heard whether he spoke.
+    /// carried out when the events are published. `looked`: the sockets were looked at, so those
+    /// whose deadline is over come up.
     pub fn apply(&mut self, core: &Core, looked: bool) {
         let now = core.now();
         self.now = now;
-        if looked {
-            self.catching_up |= now - self.last_read > CATCH_UP_MS;
-            self.last_read = now;
-        }
         if core.roams {
             self.claim(core);
         }
         let mut done = mem::take(&mut self.done);
-        let busy = done.len() > BUSY;
         self.longest = self.longest.max(done.len());
         let mut release = Release::default();
         for Completion { token, lane: _, outcome } in done.drain(..) {
@@ -209,10 +197,9 @@ impl Desk {
             }
         }
         self.done = done;
-        if !looked || (self.catching_up && busy) {
+        if !looked {
             return;
         }
-        self.catching_up = false;
         self.fire_timers(core);
         if now - self.slimmed >= SLIM.0 {
             self.slim();
@@ -340,7 +327,7 @@ pub(super) fn refusal(error: &io::Error) -> (Cause, i32) {
 }
 
 /// Why a connection broke.
-fn breakage(error: &io::Error) -> (Cause, i32) {
+pub(super) fn breakage(error: &io::Error) -> (Cause, i32) {
     let cause = match sys::kind(error) {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Cause::Unreachable,
         _ => Cause::Reset,

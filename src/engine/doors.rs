@@ -95,7 +95,7 @@ impl Desk {
                 let (first, longest) = ACCEPT_BACKOFF_MS;
                 listener.backoff_ms = (listener.backoff_ms * 2).clamp(first, longest);
                 listener.resume_at = self.now + listener.backoff_ms;
-                self.timers.add(listener.resume_at, token);
+                self.remind(core, token, &mut listener.reminder, listener.resume_at);
             }
         }
         let endpoint = listener.endpoint.clone();

@@ -1,5 +1,6 @@
 //! Host to worker: what others ask of a worker, and the bell that wakes it.
 
+use super::timers::Timer;
 use crate::buf::{Arena, Lock, Pool};
 use crate::io::{Bell, Completion, Token};
 use parking_lot::{Mutex, RwLock};
@@ -41,6 +42,8 @@ pub enum Command {
     Apply(Box<Completion>),
     /// A deadline that another worker was to watch is due.
     Overdue(Token),
+    /// A deadline that this worker watches has gone, or another one watches it.
+    Forget(Token, Timer),
     /// The queue was drained to its low mark.
     Drained,
     /// Close everything: in order, or now.

@@ -15,6 +15,7 @@ mod facts;
 mod hook;
 mod inbox;
 pub mod kept;
+mod late;
 mod log;
 mod moves;
 mod net;

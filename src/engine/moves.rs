@@ -17,7 +17,6 @@ use super::inbox::Command;
 use super::net::Net;
 use crate::buf::Release;
 use crate::io::{Op, Token};
-use crate::session::Moment;
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::Ordering::*;
@@ -197,7 +196,7 @@ impl Desk {
         conn.adopted = false;
         conn.stalled = false;
         conn.parse_later = false;
-        conn.timer_at = Moment::default();
+        self.forget(core, token, &mut conn.reminder);
         conn.moving = Moving::Arriving;
         core.move_out(self.home);
         core.homes[home].post(Command::Adopt(token));

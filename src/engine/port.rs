@@ -9,6 +9,7 @@ use super::config::{Endpoint, SocketOptions};
 use super::conn::LaneState;
 use super::error::Error;
 use super::facts::ConnStats;
+use super::timers::Reminder;
 use crate::buf::{ARENA_BYTES, Chunk, Pool, Slice};
 use crate::io::os::sys;
 use crate::io::{Arrival, Datagram, as_v6};
@@ -61,8 +62,8 @@ pub struct Port {
     pub retried: bool,
     /// The end of connecting, or of a graceful close.
     pub deadline: Option<(Millis, Cause)>,
-    /// The time of its entry in the worker's timers; 0 for none.
-    pub timer_at: Millis,
+    /// Of its next deadline, or of `resume_at`.
+    pub reminder: Reminder,
     /// When something was received last.
     pub heard: Millis,
     /// Errors of receives, one behind the other, and when it receives again after many.
@@ -210,7 +211,7 @@ impl Port {
             dirty: false,
             retried: false,
             deadline: None,
-            timer_at: 0,
+            reminder: Reminder::default(),
             heard: 0,
             errors: 0,
             resume_at: 0,

@@ -53,7 +53,7 @@ impl Desk {
                 // Its own worker alone changes how far it is, and that is this one.
                 conn.add_attempt(attempt);
                 conn.set_attempt_at(self.now + ATTEMPT_DELAY_MS);
-                self.schedule(token, conn);
+                self.schedule(core, token, conn);
             }
             None => {
                 conn.give_back(address);
@@ -95,7 +95,7 @@ impl Desk {
         }
         if conn.give_up_at() > self.now {
             conn.set_attempt_at(conn.give_up_at());
-            return self.schedule(token, conn);
+            return self.schedule(core, token, conn);
         }
         self.leave_own(token, conn);
         self.tend_conn(core, token, conn);

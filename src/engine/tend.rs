@@ -7,11 +7,10 @@ use super::desk::{Desk, Order};
 use super::events::Notice;
 use super::inbox::Command;
 use super::moves::Moving;
-use super::timers::coarse;
 use crate::buf::{Chunk, Slice};
 use crate::io::os::sys;
 use crate::io::{Lane, Op, Token};
-use crate::session::{Cause, Event, Millis, Moment, Want};
+use crate::session::{Cause, Event, Want};
 use std::mem;
 
 impl Desk {
@@ -129,7 +128,7 @@ impl Desk {
         }
         if conn.redial && conn.end != End::Abrupt {
             self.let_go(token, conn);
-            return self.schedule(token, conn);
+            return self.schedule(core, token, conn);
         }
         if conn.end == End::Not && conn.phase == Phase::Open && conn.adopted {
             self.read(core, token, conn);
@@ -144,13 +143,18 @@ impl Desk {
         if conn.end == End::Abrupt {
             return self.finish(core, token, conn);
         }
-        self.schedule(token, conn);
+        self.schedule(core, token, conn);
     }
 
     /// Lane In: parses what is here, tells the peer's end, or asks for more.
     #[inline]
     fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.paused || conn.moving.is_quiet() || conn.parse_later {
+            if conn.paused
+                && let Some((cause, os_error)) = conn.broken()
+            {
+                conn.end_abruptly(cause, os_error);
+            }
             return;
         }
         if conn.session.has_input() {
@@ -428,10 +432,12 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(listener) = held.listener() {
             listener.joined = true;
+            self.forget(core, token, &mut listener.reminder);
             return self.tend_listener(core, token, listener);
         }
         if let Some(port) = held.port() {
             port.joined = true;
+            self.forget(core, token, &mut port.reminder);
             self.tend_port(core, token, port);
             return core.gone(self.home);
         }
@@ -443,89 +449,12 @@ impl Desk {
         if mem::replace(&mut conn.joined, true) {
             return;
         }
+        self.forget(core, token, &mut conn.reminder);
         self.abroad.count -= usize::from(conn.abroad);
         let free = conn.told && conn.ended;
         core.gone(if core.roams { conn.queue.into() } else { self.home });
         if free {
             core.table.free(token, held);
-        }
-    }
-
-    /// Puts the next deadline among the worker's timers, if it is not there.
-    #[inline]
-    pub(super) fn schedule(&mut self, token: Token, conn: &mut Conn) {
-        let due = self.due(conn).map(|(at, _)| at);
-        let Some(at) = due.into_iter().chain(conn.attempt_at()).min() else { return };
-        let at = coarse(at, self.now);
-        let known = Millis::from(conn.timer_at);
-        if known == 0 || at < known {
-            conn.timer_at = at.into();
-            self.timers.add(at, token);
-        }
-    }
-
-    #[inline]
-    fn due(&self, conn: &Conn) -> Option<(Millis, Cause)> {
-        let open = conn.end == End::Not && conn.phase == Phase::Open;
-        let busy = |lane: Lane| open && conn.lanes[lane as usize] == LaneState::InFlight;
-        let accepted = conn.listener().is_some();
-        let limits = &conn.endpoint.limits;
-        let late = conn.session.poll_timeout(limits, accepted, busy(Lane::In), busy(Lane::Out));
-        let due = match (conn.deadline(), late) {
-            (Some(end), Some(late)) if late.0 < end.0 => Some(late),
-            (end, late) => end.or(late),
-        };
-        // The clock counts whole milliseconds: one more, or it would be up to one early.
-        due.map(|(at, cause)| (at + 1, cause))
-    }
-
-    /// Closes who is late.
-    pub(super) fn fire_timers(&mut self, core: &Core) {
-        while let Some((at, token)) = self.timers.pop(self.now) {
-            if self.timers.is_empty() {
-                // Whoever sent something did so long ago.
-                core.pool.trim();
-            }
-            let Some(mut held) = core.table.hold(token) else { continue };
-            if let Some(listener) = held.listener() {
-                self.tend_listener(core, token, listener);
-                continue;
-            }
-            if let Some(port) = held.port() {
-                self.port_timer(core, token, port, at);
-                continue;
-            }
-            let Some(conn) = held.conn() else { continue };
-            if Millis::from(conn.timer_at) != at {
-                continue;
-            }
-            let home = usize::from(conn.home);
-            if home == self.home {
-                self.conn_due(core, token, conn);
-            } else if core.roams {
-                drop(held);
-                core.homes[home].post(Command::Overdue(token));
-            }
-        }
-    }
-
-    /// Closes a connection if it is late, or watches its next deadline.
-    pub(super) fn conn_due(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        conn.timer_at = Moment::default();
-        if conn.attempt_at().is_some_and(|at| at <= self.now) {
-            conn.set_attempt_at(0);
-            core.homes[self.home].post(Command::Attempt(token));
-        }
-        match self.due(conn) {
-            Some((at, cause)) if at <= self.now => {
-                conn.set_deadline(None);
-                conn.end_abruptly(cause, 0);
-                self.tend_conn(core, token, conn);
-            }
-            _ => {
-                conn.relax();
-                self.schedule(token, conn);
-            }
         }
     }
 }

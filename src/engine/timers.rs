@@ -1,117 +1,249 @@
-//! Deadlines of one worker: a heap with at most a few entries for each connection. An entry is a
-//! reminder to look, not the deadline itself: that may have moved on, and then it is put in anew.
+//! Deadlines of one worker: a hierarchical timer wheel.
+//!
+//! Eight levels of 64 slots, each level 64 times as coarse as the one below; the lowest counts
+//! milliseconds. An entry lies in the lowest level whose slots tell its time from now, and moves
+//! down as that time comes near, at most once a level. Setting, moving and cancelling touch the
+//! entry and its neighbours only, and one word a level says which slots have any, so the next one
+//! is found without looking at them.
+//!
+//! An entry is a reminder to look, not the deadline itself: that may have moved on, and then it is
+//! set anew when the reminder fires. So a message never touches the wheel.
+
+mod nodes;
+#[cfg(test)]
+mod tests;
 
 use crate::io::Token;
-use crate::session::Millis;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::session::{Millis, Moment};
+pub use nodes::Timer;
+use nodes::{Node, Nodes};
 
-/// Room made at first, and kept. Most allocators make it a mapping of its own, which costs what is
-/// used of it and grows without leaving its old place behind.
-const ROOM: usize = 8192;
+const LEVELS: usize = 8;
+const SLOT_BITS: u32 = 6;
+const SLOTS: usize = 1 << SLOT_BITS;
+/// The last time that there is, as `Moment` has it.
+const LAST: Millis = (1 << (LEVELS as u32 * SLOT_BITS)) - 1;
 
-/// Reminders, earliest first.
-#[derive(Default)]
-pub struct Timers(BinaryHeap<Reverse<(Millis, Token)>>);
+/// What one turn may spend on timers: so many steps. An expiry is followed by more work than a
+/// move to a lower level, and counts for more.
+pub const TURN_STEPS: u32 = 1024;
+const EXPIRY_STEPS: u32 = 4;
 
-/// Deadlines are met late by up to a sixteenth of what they allow, a second at most, so that many
-/// of them share a wake-up.
-pub fn coarse(at: Millis, now: Millis) -> Millis {
-    let step = (at.saturating_sub(now) / 16).clamp(1, 1000);
-    at.div_ceil(step) * step
+/// Whose deadline it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(dead_code, reason = "timers of the host and transports have their place from the start")]
+pub enum Due {
+    /// A connection, a listener or a datagram socket.
+    Conn(Token),
+    /// A timer of the host, by its number.
+    Host(u64),
+    /// A transport that carries connections, by its number.
+    Transport(u64),
 }
 
-impl Timers {
-    /// Reminds of `token` at `at`.
-    pub fn add(&mut self, at: Millis, token: Token) {
-        if self.0.len() == self.0.capacity() {
-            self.0.reserve(ROOM);
-        }
-        self.0.push(Reverse((at, token)));
+/// The reminder of one socket, in the six bytes that every connection has for it. Invariant: it has
+/// at most one entry, in the wheel of one worker.
+///
+/// From below: the entry's name, the worker, and when it fires, in units of 64 ms that begin anew
+/// every two hours: enough to tell a time from another that is at most an hour away.
+#[derive(Default)]
+pub struct Reminder(Moment);
+
+/// No reminder is further away. An earlier look than the deadline does no harm.
+pub const FARTHEST_MS: Millis = 3_600_000;
+
+/// As many entries as a net may have sockets, and one more, have a name.
+const NAME_BITS: u32 = Token::INDEX_BITS + 1;
+/// Workers are numbered up to 63.
+const HOME_BITS: u32 = 6;
+const TICK_BITS: u32 = 48 - NAME_BITS - HOME_BITS;
+/// Milliseconds of a tick, as a power of two.
+const TICK: u32 = 6;
+const _: () = assert!(FARTHEST_MS < 1 << (TICK_BITS - 1 + TICK));
+
+impl Reminder {
+    /// Whether it fires before `at`, which is not further than `FARTHEST_MS` from now. One that
+    /// fires at nearly the same time is as good as none.
+    #[inline]
+    pub fn precedes(&self, at: Millis, now: Millis) -> bool {
+        let bits = Millis::from(self.0);
+        let unused = u64::BITS - TICK_BITS;
+        let from_now = |tick: u64| (tick.wrapping_sub(now >> TICK) << unused) as i64;
+        bits != 0 && from_now(bits >> (NAME_BITS + HOME_BITS)) < from_now(at >> TICK)
     }
 
-    /// When the next reminder is due.
+    /// The worker that has its entry, and the entry.
+    fn entry(&self) -> Option<(usize, Timer)> {
+        let bits = Millis::from(self.0);
+        let home = bits >> NAME_BITS & ((1 << HOME_BITS) - 1);
+        Timer::named((bits & ((1 << NAME_BITS) - 1)) as u32).map(|timer| (home as usize, timer))
+    }
+
+    /// Whether this entry of the worker `home` is its own. Then it is none any more.
+    pub fn fired(&mut self, timer: Timer, home: usize) -> bool {
+        let own = self.entry() == Some((home, timer));
+        if own {
+            *self = Reminder::default();
+        }
+        own
+    }
+
+    /// Notes its entry in the wheel of `home`. The entry that it had with another worker.
+    pub fn set(&mut self, timer: Timer, at: Millis, home: usize) -> Option<(usize, Timer)> {
+        let before = self.entry();
+        let tick = (at >> TICK) & ((1 << TICK_BITS) - 1);
+        let home_bits = ((home as u64) << NAME_BITS) | (tick << (NAME_BITS + HOME_BITS));
+        self.0 = (u64::from(timer.name()) | home_bits).into();
+        before.filter(|before| before.0 != home)
+    }
+
+    /// Its entry if it is in the wheel of `home`.
+    pub fn with(&self, home: usize) -> Option<Timer> {
+        self.entry().filter(|entry| entry.0 == home).map(|(_, timer)| timer)
+    }
+
+    /// The worker that has its entry, and the entry, which is forgotten here.
+    pub fn take(&mut self) -> Option<(usize, Timer)> {
+        std::mem::take(self).entry()
+    }
+}
+
+/// Deadlines may be met late by up to a sixteenth of what they allow, 63 ms at most, so that many
+/// of them share a wake-up and yet those of thousands do not meet in one.
+pub fn coarse(at: Millis, now: Millis) -> Millis {
+    let most = (at.saturating_sub(now) / 16).clamp(1, 64);
+    at.next_multiple_of(1 << most.ilog2())
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Wheel {
+    /// Everything due up to here has fired, or lies in slots that begin here or before.
+    elapsed: Millis,
+    /// The first entry of each slot of each level, 0 for none. Made with the first entry.
+    heads: Vec<u32>,
+    /// Which slots of each level have entries.
+    occupied: [u64; LEVELS],
+    nodes: Nodes,
+}
+
+impl Wheel {
+    /// Has `due` told at `at`: a new entry, or the one that there is moves.
+    pub fn set(&mut self, timer: Option<Timer>, due: Due, at: Millis) -> Timer {
+        let at = at.min(LAST);
+        let timer = match timer {
+            Some(timer) if self.nodes.has(timer, due) => {
+                self.unlink(timer);
+                timer
+            }
+            _ => self.nodes.take(due),
+        };
+        self.nodes[timer].at = at.into();
+        self.link(timer, at);
+        timer
+    }
+
+    /// Forgets an entry. One that has fired is passed over.
+    pub fn cancel(&mut self, timer: Timer, due: Due) {
+        if self.nodes.has(timer, due) {
+            self.unlink(timer);
+            self.nodes.give_back(timer);
+        }
+    }
+
+    /// When to come back: no entry is due before.
     pub fn next(&self) -> Option<Millis> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.first().map(|(_, start)| start)
     }
 
-    /// Takes a reminder that is due.
-    pub fn pop(&mut self, now: Millis) -> Option<(Millis, Token)> {
-        if self.next()? > now {
-            return None;
+    /// Takes an entry that is due, while there are steps left.
+    pub fn pop(&mut self, now: Millis, steps: &mut u32) -> Option<(Timer, Due)> {
+        loop {
+            let Some((list, start)) = self.first().filter(|&(_, start)| start <= now) else {
+                self.elapsed = self.elapsed.max(now);
+                return None;
+            };
+            if *steps == 0 {
+                return None;
+            }
+            self.elapsed = self.elapsed.max(start);
+            let timer = Timer::named(self.heads[list]).expect("the slot is occupied");
+            let at = Millis::from(self.nodes[timer].at);
+            self.unlink(timer);
+            if at <= self.elapsed {
+                *steps = steps.saturating_sub(EXPIRY_STEPS);
+                return Some((timer, self.nodes.give_back(timer)));
+            }
+            *steps -= 1;
+            self.link(timer, at);
         }
-        if self.0.capacity() > ROOM && self.0.len() < self.0.capacity() / 4 {
-            self.0.shrink_to(self.0.capacity() / 2);
-        }
-        self.0.pop().map(|Reverse(due)| due)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.occupied == [0; LEVELS]
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// The slot that begins first, and when that is.
+    ///
+    /// A slot's entries have all digits above its level in common with `elapsed`, and the slot is
+    /// not behind that of `elapsed`: so the lowest bit of each level is its first.
+    fn first(&self) -> Option<(usize, Millis)> {
+        let mut first: Option<(usize, Millis)> = None;
+        // From above: what has to move down goes before what it may move in front of.
+        for level in (0..LEVELS).rev().filter(|&level| self.occupied[level] != 0) {
+            let slot = self.occupied[level].trailing_zeros();
+            let shift = level as u32 * SLOT_BITS;
+            let base = self.elapsed >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
+            let start = base | Millis::from(slot) << shift;
+            if first.is_none_or(|(_, least)| start < least) {
+                first = Some((level * SLOTS + slot as usize, start));
+            }
+        }
+        first
+    }
 
-    #[test]
-    fn a_coarse_deadline_is_never_early_and_hardly_late() {
-        for now in [0, 1, 999, 1_000_003] {
-            for wait in (0..2000).chain([15_999, 16_000, 16_001, 30_000, 86_400_000]) {
-                let at = now + wait;
-                let coarse = coarse(at, now);
-                assert!(coarse >= at, "{at} at {now}");
-                assert!(coarse - at <= (wait / 16).min(1000), "{at} at {now}: {coarse}");
+    /// Puts an entry behind the others of its slot.
+    fn link(&mut self, timer: Timer, at: Millis) {
+        let at = at.max(self.elapsed);
+        let differs = (at ^ self.elapsed) | (SLOTS as u64 - 1);
+        let level = (differs.ilog2() / SLOT_BITS) as usize;
+        let slot = (at >> (level as u32 * SLOT_BITS)) as usize % SLOTS;
+        let list = level * SLOTS + slot;
+        self.heads.resize(LEVELS * SLOTS, 0);
+        self.occupied[level] |= 1 << slot;
+        self.nodes[timer].set_list(list);
+        match Timer::named(self.heads[list]) {
+            None => {
+                self.heads[list] = timer.name();
+                // The first one's `prev` is the last one.
+                (self.nodes[timer].prev, self.nodes[timer].next) = (timer.name(), 0);
+            }
+            Some(head) => {
+                let last = self.nodes[head].prev;
+                (self.nodes[timer].prev, self.nodes[timer].next) = (last, 0);
+                self.nodes[head].prev = timer.name();
+                self.nodes[Timer::named(last).expect("a slot has a last one")].next = timer.name();
             }
         }
     }
 
-    #[test]
-    fn a_deadline_that_is_short_or_over_stays_as_it_is() {
-        assert_eq!(coarse(100, 100), 100);
-        assert_eq!(coarse(7, 1_000_000), 7);
-        assert_eq!(coarse(131, 100), 131, "31 ms are met to the millisecond");
-    }
-
-    #[test]
-    fn many_deadlines_share_a_wake_up() {
-        let mut wakes: Vec<Millis> = (0..10_000).map(|at| coarse(at + 30_000, at)).collect();
-        wakes.dedup();
-        assert!(wakes.len() <= 11, "{} for ten seconds of deadlines", wakes.len());
-        assert!(wakes.is_sorted());
-    }
-
-    #[test]
-    fn the_room_for_many_reminders_goes_with_them() {
-        let mut timers = Timers::default();
-        let token = Token::new(1, 1);
-        (0..100_000).for_each(|at| timers.add(at, token));
-        assert!(timers.0.capacity() < 300_000);
-        let all = std::iter::from_fn(|| timers.pop(100_000)).map(|(at, _)| at);
-        assert!(all.eq(0..100_000));
-        assert!(timers.is_empty() && timers.0.capacity() < 4 * ROOM);
-    }
-
-    #[test]
-    fn reminders_come_in_order_when_they_are_due() {
-        let mut timers = Timers::default();
-        assert_eq!((timers.next(), timers.pop(Millis::MAX)), (None, None));
-        let token = |index| Token::new(index, 1);
-        for (at, index) in [(50, 1), (10, 2), (30, 3), (30, 2), (10, 2), (70, 4)] {
-            timers.add(at, token(index));
+    fn unlink(&mut self, timer: Timer) {
+        let Node { prev, next, .. } = self.nodes[timer];
+        let list = self.nodes[timer].list();
+        let head = self.heads[list];
+        if head == timer.name() {
+            self.heads[list] = next;
+            if next == 0 {
+                self.occupied[list / SLOTS] &= !(1 << (list % SLOTS));
+            }
+        } else if let Some(before) = Timer::named(prev) {
+            self.nodes[before].next = next;
         }
-        assert_eq!(timers.next(), Some(10));
-        assert_eq!(timers.pop(9), None, "not yet");
-        assert_eq!(timers.pop(10), Some((10, token(2))));
-        assert_eq!(timers.pop(10), Some((10, token(2))), "as often as it was asked for");
-        assert_eq!(timers.pop(29), None);
-        assert_eq!(timers.next(), Some(30));
-        timers.add(5, token(9));
-        let late: Vec<_> = std::iter::from_fn(|| timers.pop(60)).collect();
-        assert_eq!(late, [(5, token(9)), (30, token(2)), (30, token(3)), (50, token(1))]);
-        assert_eq!((timers.next(), timers.pop(70)), (Some(70), Some((70, token(4)))));
-        assert_eq!(timers.next(), None);
+        // The one behind it, or the first one of a list that it was the last of.
+        let behind = if next == 0 { self.heads[list] } else { next };
+        if let Some(behind) = Timer::named(behind) {
+            self.nodes[behind].prev = prev;
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::inbox::count;
 use super::places::Places;
 use crate::io::os::sys;
 use crate::io::proactor::cancelled;
-use crate::io::{Bell, Completion, Op, Proactor, Role, Token, Wait};
+use crate::io::{Bell, Completion, Look, Op, Proactor, Role, Token, Wait};
 use crate::session::Millis;
 use std::io;
 use std::sync::Arc;
@@ -225,6 +225,10 @@ impl<P: Proactor> Worker<P> {
                     self.proactor.cancel(lent);
                 }
             }
+            Order::Look(token, look) => {
+                let found = self.look(token, look);
+                self.desk.looked_at(&self.core, token, look, found);
+            }
             Order::Adopt(token, role) => {
                 if let Some(answer) = self.adopt(token, role) {
                     self.desk.adopted(&self.core, token, answer);
@@ -283,6 +287,15 @@ impl<P: Proactor> Worker<P> {
             }
             Some(answer)
         })?
+    }
+
+    /// Whether something of this lane waits to be reported, in the system or on the way from there.
+    fn look(&mut self, token: Token, look: Look) -> bool {
+        let Some(lent) = self.lent(token) else { return false };
+        let proactor = &mut self.proactor;
+        let waits = |socket: &_| proactor.waits(lent, socket, look);
+        self.desk.done.iter().any(|it| it.token == token)
+            || self.core.with_socket(token, waits).unwrap_or(false)
     }
 
     /// Whether nothing is left to do before the next wait.

@@ -17,7 +17,7 @@ mod tests;
 use super::bell::Bell;
 use super::op::{Completion, LANES, Lane, Op, Role, Token};
 use super::os::sys;
-use super::proactor::{Affinity, Proactor, Setup, cancelled};
+use super::proactor::{Affinity, Look, Proactor, Setup, cancelled};
 use half::{Half, Shared};
 use socket2::Socket;
 use std::collections::HashMap;
@@ -153,6 +153,17 @@ impl Proactor for Blocking {
             Ok(half) => half.ask(op),
             Err(error) => done.push(Completion { token, lane, outcome: op.fail(error) }),
         }
+    }
+
+    /// The system first: what a thread takes from there it has announced before.
+    fn waits(&mut self, token: Token, socket: &Socket, look: Look) -> bool {
+        let takes = |entry: &Entry| {
+            let thread = entry.halves[look.lane() as usize].as_ref();
+            thread.is_some_and(|thread| thread.half.is_taking())
+        };
+        sys::shows(socket, look)
+            || self.entries.get(&token).is_some_and(takes)
+            || self.shared.has(token)
     }
 
     fn cancel(&mut self, token: Token) {

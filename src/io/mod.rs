@@ -20,4 +20,4 @@ pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Da
 pub use model::{Model, Probe, Visit};
 pub use op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 pub use pages::Pages;
-pub use proactor::{Affinity, Proactor, Setup, Wait};
+pub use proactor::{Affinity, Look, Proactor, Setup, Wait};

@@ -27,7 +27,8 @@
 //!   to wait out. Errors of accept end that accept; the engine decides when to ask again.
 
 use super::bell::Bell;
-use super::op::{Completion, Op, Role, Token};
+use super::op::{Completion, Lane, Op, Role, Token};
+use super::os::sys;
 use crate::buf::Pool;
 use socket2::Socket;
 use std::io;
@@ -78,6 +79,24 @@ pub struct Setup {
     pub summon: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// What is asked of a socket when its peer seems to be late.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Bytes, an end or an error for the receive that waits.
+    Input,
+    /// Bytes, while nothing asks for them.
+    Unread,
+    /// Room for the send that waits, or the answer to a connect.
+    Output,
+}
+
+impl Look {
+    /// The lane that it is about.
+    pub fn lane(self) -> Lane {
+        if self == Look::Output { Lane::Out } else { Lane::In }
+    }
+}
+
 /// One worker's half of a model. See the module for the contract.
 pub trait Proactor: Send + Sized + 'static {
     /// Who may turn it.
@@ -117,6 +136,13 @@ pub trait Proactor: Send + Sized + 'static {
     /// and goes on.
     fn detach(&mut self, _token: Token) -> Option<[Option<Op>; 2]> {
         None
+    }
+
+    /// Whether something waits to be reported: in the system, or taken from there and not yet
+    /// pushed to `done`. A model that takes bytes elsewhere than in `turn` has to tell of those
+    /// too, after it has asked the system, so that none is missed on the way.
+    fn waits(&mut self, _token: Token, socket: &Socket, look: Look) -> bool {
+        sys::shows(socket, look)
     }
 
     /// Ends both lanes, to close.

@@ -28,7 +28,7 @@ pub use world::{ACCEPT_ERRORS, AcceptError, Answer, Faults, Trouble, World};
 use super::bell::Bell;
 use super::op::{Completion, LANES, Lane, Op, Outcome, Role, Token};
 use super::os::sys;
-use super::proactor::{Affinity, Proactor, Setup, cancelled};
+use super::proactor::{Affinity, Look, Proactor, Setup, cancelled};
 use crate::buf::{CHUNK_BYTES, Chunk, Slice};
 use socket2::Socket;
 use std::collections::{BTreeMap, BTreeSet};
@@ -354,6 +354,19 @@ impl Proactor for Sim {
         if lane == Lane::Out && state.dice.chance(state.faults.at_once) {
             self.attempt(token, lane, state, done);
         }
+    }
+
+    fn waits(&mut self, token: Token, _socket: &Socket, look: Look) -> bool {
+        let state = self.world.lock();
+        let Some(entry) = self.entries.get(&token) else { return false };
+        let flight = entry.flights[look.lane() as usize].as_ref();
+        let link = entry.link.map(|link| &state.links[link]);
+        flight.is_some_and(|flight| matches!(flight.stage, Stage::Done(_)))
+            || link.is_some_and(|link| match look {
+                Look::Input => link.readable() > 0 || link.is_reset() || link.has_peer_ended(),
+                Look::Unread => link.readable() > 0,
+                Look::Output => link.room() > 0,
+            })
     }
 
     fn cancel(&mut self, token: Token) {

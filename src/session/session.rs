@@ -358,6 +358,13 @@ impl Session {
         self.outbox.relax();
     }
 
+    /// When a peer whose bytes nobody asked for has been silent for too long.
+    #[inline]
+    pub fn poll_idle(&self, limits: &Limits) -> Option<(Millis, Cause)> {
+        let at = Millis::from(self.quiet_since) + Millis::from(limits.idle_timeout_ms);
+        (limits.idle_timeout_ms > 0).then_some((at, Cause::TimeoutIdle))
+    }
+
     /// When the peer is late, and for what. `reading`: a receive is asked for; `sending`: the
     /// model has a train.
     #[inline]

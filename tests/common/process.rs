@@ -180,3 +180,22 @@ pub fn limit_descriptors(count: u64) {
         assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
     }
 }
+
+/// Stops a process, and waits until none of its threads runs.
+pub fn stop(pid: u32) {
+    signal(pid, libc::SIGSTOP);
+    let state = || fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
+    while !state().rsplit_once(") ").expect("a name in brackets").1.starts_with('T') {
+        std::thread::yield_now();
+    }
+}
+
+/// Has a stopped process go on.
+pub fn go_on(pid: u32) {
+    signal(pid, libc::SIGCONT);
+}
+
+fn signal(pid: u32, signal: libc::c_int) {
+    // SAFETY: a child of this process that was not waited for.
+    assert_eq!(unsafe { libc::kill(pid as libc::pid_t, signal) }, 0);
+}

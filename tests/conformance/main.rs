@@ -38,6 +38,9 @@ mod handles;
 mod hosts;
 mod io_uring;
 mod keys;
+// What stops a process is of Unix.
+#[cfg(unix)]
+mod lateness;
 mod lifecycle;
 mod lifetimes;
 mod limits;

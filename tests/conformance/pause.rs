@@ -1,4 +1,5 @@
-//! Pause: nothing of a paused connection is told, not even its end, and nothing spins meanwhile.
+//! Pause: nothing of a paused connection is told but its reset and that it is idle, and nothing
+//! spins meanwhile.
 
 use crate::common::event::Kind;
 use crate::common::host::Host;
@@ -7,9 +8,12 @@ use crate::common::process::RESET_BY_PEER;
 use crate::common::words::*;
 use crate::common::{Setup, suite};
 use sockeye::capi::conn::sockeye_conn;
+use std::time::{Duration, Instant};
 
 suite! {
-    each: bytes_wait, fin_waits, reset_waits, reset_is_told_on_a_send, back_pressure,
+    each: bytes_wait, fin_waits, reset_is_told, reset_behind_bytes_is_told,
+        silence_is_told, silence_behind_a_fin_is_told, bytes_that_wait_are_no_silence,
+        bytes_behind_a_gate_are_no_silence, reset_is_told_on_a_send, back_pressure,
         does_not_spin_with_data, does_not_spin_with_a_fin, does_not_spin_with_a_reset,
         again_is_fine, sends_go_on, closing_a_paused_one;
 }
@@ -68,29 +72,114 @@ pub fn fin_waits(setup: Setup) {
     scene.host.finish();
 }
 
-/// So does a reset.
-pub fn reset_waits(setup: Setup) {
+/// A reset does not: there is nothing to go on with.
+pub fn reset_is_told(setup: Setup) {
+    if !setup.resets() {
+        return;
+    }
+    let (mut scene, peer) = scene(setup);
+    peer.reset();
+    let closed = scene.host.closed(scene.conn);
+    assert_eq!((closed.cause, closed.os_error), (RESET, RESET_BY_PEER));
+    assert_eq!(scene.host.kinds_of(scene.conn), [Kind::Opened, Kind::Closed]);
+    scene.host.finish();
+}
+
+/// Also when nothing is asked of the system any more that would tell of it.
+pub fn reset_behind_bytes_is_told(setup: Setup) {
     if !setup.resets() {
         return;
     }
     let (mut scene, mut peer) = scene(setup);
-    peer.put(b"lost or not");
+    for bytes in [&b"received before the engine hears of it"[..], b"or behind"] {
+        peer.put(bytes);
+        scene.nothing_comes();
+    }
     peer.reset();
-    scene.nothing_comes();
-    scene.resume();
     let closed = scene.host.closed(scene.conn);
     assert_eq!((closed.cause, closed.os_error), (RESET, RESET_BY_PEER));
     scene.host.finish();
+}
+
+/// The idle limit in these tests.
+const LIMIT_MS: u32 = 200;
+
+/// A peer of a connection with that limit, which the host does not read.
+fn unread(setup: Setup) -> (Host, Peer, sockeye_conn) {
+    let mut host = setup.host();
+    let door = host.door_with("", |endpoint| endpoint.idle_timeout_ms = LIMIT_MS);
+    let (peer, conn) = host.meet(door);
+    assert_eq!(host.net.pause(conn), OK);
+    (host, peer, conn)
+}
+
+fn limit_passes(host: &mut Host) {
+    let until = Instant::now() + 4 * Duration::from_millis(LIMIT_MS.into());
+    host.until("some time", |_| Instant::now() >= until);
+}
+
+pub fn silence_is_told(setup: Setup) {
+    let (mut host, _peer, conn) = unread(setup);
+    assert_eq!(host.closed(conn).cause, TIMEOUT_IDLE);
+    host.finish();
+}
+
+/// A FIN is no byte.
+pub fn silence_behind_a_fin_is_told(setup: Setup) {
+    let (mut host, peer, conn) = unread(setup);
+    peer.fin();
+    assert_eq!(host.closed(conn).cause, TIMEOUT_IDLE);
+    host.finish();
+}
+
+/// The clock stands for as long as the host has not got what the peer sent.
+pub fn bytes_that_wait_are_no_silence(setup: Setup) {
+    let (mut host, mut peer, conn) = unread(setup);
+    peer.put(b"x");
+    if host.is_closed(conn) {
+        println!("skipped: the machine held this thread up");
+        return host.finish();
+    }
+    limit_passes(&mut host);
+    peer.put(b"y");
+    limit_passes(&mut host);
+    assert_eq!(host.kinds_of(conn), [Kind::Opened]);
+    assert_eq!(host.net.resume(conn), OK);
+    host.until("both", |host| host.bytes(conn) == b"xy");
+    assert_eq!(host.closed(conn).cause, TIMEOUT_IDLE);
+    host.finish();
+}
+
+/// As that, where the outbox keeps it from being read.
+pub fn bytes_behind_a_gate_are_no_silence(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door_with("", |endpoint| {
+        endpoint.idle_timeout_ms = LIMIT_MS;
+        endpoint.gate_reads = 1;
+        endpoint.send_buffer_bytes = 16 * 1024;
+        endpoint.outbox_max_bytes = 32 << 20;
+        endpoint.outbox_low_bytes = 1024;
+    });
+    let (mut peer, conn) = host.meet(door);
+    if host.net.send(conn, &vec![1; 20 << 20]) != OK {
+        println!("skipped: the machine held this thread up");
+        return host.finish();
+    }
+    peer.put(b"x");
+    host.until("a byte", |host| !host.bytes(conn).is_empty() || host.is_closed(conn));
+    peer.put(b"y");
+    limit_passes(&mut host);
+    assert!(!host.is_closed(conn), "a byte waits");
+    host.finish();
 }
 
 /// A send that fails tells of the reset before any resume.
 pub fn reset_is_told_on_a_send(setup: Setup) {
     let (mut scene, peer) = scene(setup);
     peer.reset();
-    scene.nothing_comes();
     scene.host.until("CLOSED", |host| {
         let status = host.net.send(scene.conn, b"anybody?");
-        assert!([OK, ERR_CLOSED].contains(&status), "{status}");
+        assert!([OK, ERR_CLOSED, ERR_STALE].contains(&status), "{status}");
         host.is_closed(scene.conn)
     });
     let closed = scene.host.closed(scene.conn);
@@ -150,10 +239,8 @@ pub fn does_not_spin_with_a_reset(setup: Setup) {
     }
     let (mut scene, peer) = scene(setup);
     peer.reset();
-    scene.host.rests();
-    scene.nothing_comes();
-    scene.resume();
     assert_eq!(scene.host.closed(scene.conn).cause, RESET);
+    scene.host.rests();
     scene.host.finish();
 }
 

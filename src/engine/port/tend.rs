@@ -8,7 +8,6 @@ use crate::engine::conn::LaneState;
 use crate::engine::desk::{Desk, Order, refusal};
 use crate::engine::events::{Event, Notice};
 use crate::engine::inbox::count;
-use crate::engine::timers::coarse;
 use crate::io::os::sys;
 use crate::io::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis};
@@ -56,7 +55,7 @@ impl Desk {
         if port.closing.is_some() && (port.abrupt || port.outbox.messages == 0) {
             self.finish_port(token, port);
         } else {
-            self.schedule_port(token, port);
+            self.schedule_port(core, token, port);
         }
     }
 
@@ -101,7 +100,6 @@ impl Desk {
                     // Never a spin, never the end of the socket.
                     port.errors = 0;
                     port.resume_at = self.now + ERRORS.1;
-                    self.timers.add(port.resume_at, token);
                 }
             }
         }
@@ -275,35 +273,6 @@ impl Desk {
         } else if port.joined && !mem::replace(&mut port.told, true) {
             self.emit(token, port.end_notice());
         }
-    }
-
-    /// Puts the next deadline among the worker's timers, if it is not there.
-    fn schedule_port(&mut self, token: Token, port: &mut Port) {
-        let Some((at, _)) = port.due() else { return };
-        let at = coarse(at, self.now);
-        if port.timer_at == 0 || at < port.timer_at {
-            port.timer_at = at;
-            self.timers.add(at, token);
-        }
-    }
-
-    /// A reminder of it is due.
-    pub(in crate::engine) fn port_timer(
-        &mut self,
-        core: &Core,
-        token: Token,
-        port: &mut Port,
-        at: Millis,
-    ) {
-        if port.timer_at == at {
-            port.timer_at = 0;
-        }
-        if let Some((at, cause)) = port.due()
-            && at <= self.now
-        {
-            port.end_abruptly(cause, 0);
-        }
-        self.tend_port(core, token, port);
     }
 
     /// Shutdown: in order first, then at once.

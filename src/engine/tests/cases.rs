@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// More than any window.
 const WIDE: usize = 1 << 20;
 
-fn causes(told: &[Told]) -> Vec<(Token, Cause)> {
+pub fn causes(told: &[Told]) -> Vec<(Token, Cause)> {
     let cause = |told: &Told| match told.what {
         What::Closed(cause, _) => Some((told.token, cause)),
         _ => None,
@@ -23,7 +23,7 @@ fn causes(told: &[Told]) -> Vec<(Token, Cause)> {
     told.iter().filter_map(cause).collect()
 }
 
-fn messages(told: &[Told]) -> usize {
+pub fn messages(told: &[Told]) -> usize {
     told.iter().filter(|told| matches!(told.what, What::Message(..))).count()
 }
 

@@ -1,11 +1,13 @@
 //! The engine over a simulated network: `seeds.rs` has hosts and peers do what a seed says while
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
-//! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues.
+//! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues,
+//! `late.rs` deadlines.
 
 mod baton;
 mod cases;
 mod conn_log;
 mod elastic;
+mod late;
 mod ledger;
 mod moves;
 mod panics;

@@ -13,7 +13,8 @@ use socket2::{SockAddr, Socket};
 use std::io;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,9 @@ pub struct Half {
     shared: Arc<Shared>,
     state: Mutex<State>,
     changed: Condvar,
+    /// The thread saw something to receive and has not told it. Set before it takes it from the
+    /// system.
+    taking: AtomicBool,
 }
 
 impl Shared {
@@ -119,6 +123,11 @@ impl Shared {
     #[cfg(test)]
     pub fn count(&self) -> usize {
         self.done.lock().len()
+    }
+
+    /// Whether something of this socket is to be collected.
+    pub fn has(&self, token: Token) -> bool {
+        self.done.lock().iter().any(|it| it.token == token)
     }
 
     /// Nobody waits for memory any more.
@@ -194,7 +203,8 @@ impl Half {
         shared: &Arc<Shared>,
     ) -> Arc<Half> {
         let (state, changed) = (Mutex::new(State::Idle), Condvar::new());
-        Arc::new(Half { token, lane, socket, shared: shared.clone(), state, changed })
+        let (shared, taking) = (shared.clone(), AtomicBool::new(false));
+        Arc::new(Half { token, lane, socket, shared, state, changed, taking })
     }
 
     /// Starts its thread.
@@ -260,7 +270,13 @@ impl Half {
             let before = mem::replace(&mut *self.state.lock(), State::Idle);
             let cancelled = matches!(before, State::Busy { cancelled: true });
             self.tell(outcome, cancelled || self.lane == Lane::Out);
+            self.taking.store(false, SeqCst);
         }
+    }
+
+    /// Whether its thread has, or is about to take, what the turner has not collected.
+    pub fn is_taking(&self) -> bool {
+        self.taking.load(SeqCst)
     }
 
     fn next(&self) -> Option<Op> {
@@ -328,16 +344,15 @@ impl Half {
     }
 
     fn recv(self: &Arc<Half>, mut given: Option<Chunk>) -> Outcome {
-        if let Some(chunk) = &mut given {
-            let received = self.recv_to(chunk);
-            return Outcome::Received(received, given);
-        }
         // Who waits has no buffer: it is taken when there is something to put in it.
         let mut byte = [MaybeUninit::uninit()];
-        let received = match self.again(|| self.socket.peek(&mut byte)) {
-            Err(error) => Err(self.reason(error)),
-            Ok(0) => self.end_of_stream(),
-            Ok(_) => match self.with_memory(|| self.shared.chunk()) {
+        let seen = self.again(|| self.socket.peek(&mut byte));
+        self.taking.store(true, SeqCst);
+        let received = match (seen, &mut given) {
+            (Err(error), _) => Err(self.reason(error)),
+            (Ok(0), _) => self.end_of_stream(),
+            (Ok(_), Some(chunk)) => self.recv_to(chunk),
+            (Ok(_), None) => match self.with_memory(|| self.shared.chunk()) {
                 None => Err(cancelled()),
                 Some(mut chunk) => {
                     let received = self.recv_to(&mut chunk);
@@ -346,7 +361,7 @@ impl Half {
                 }
             },
         };
-        Outcome::Received(received, None)
+        Outcome::Received(received, given)
     }
 
     fn recv_to(&self, chunk: &mut Chunk) -> io::Result<Slice> {
@@ -372,6 +387,7 @@ impl Half {
             if let Err(error) = self.again(|| sys::await_datagram(&self.socket).map(|()| 0)) {
                 return Outcome::ReceivedFrom(Err(self.reason(error)));
             }
+            self.taking.store(true, SeqCst);
             let tried = || self.shared.try_recv_from(self.token, &self.socket);
             match self.with_memory(tried) {
                 Some(Tried::Done(outcome)) => return outcome,

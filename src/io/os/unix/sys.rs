@@ -2,7 +2,7 @@
 
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
-use crate::io::proactor::Wait;
+use crate::io::proactor::{Look, Wait};
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::ffi::CString;
 use std::io;
@@ -346,6 +346,45 @@ mod raw {
         // SAFETY: the caller's.
         unsafe { libc::sendmsg(fd, message, FLAGS) }
     }
+}
+
+/// What the system says of one socket now, without a wait: poll(2).
+fn poll_now(socket: &Socket, events: libc::c_short) -> libc::c_short {
+    let mut entry = libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 };
+    // SAFETY: one entry, this function's own. What fails says nothing of the socket.
+    if unsafe { libc::poll(&mut entry, 1, 0) } == 1 { entry.revents } else { 0 }
+}
+
+/// Whether the system has what a receive, a send or a connect waits for.
+pub fn shows(socket: &Socket, look: Look) -> bool {
+    match look {
+        // An end and an error are an answer too.
+        Look::Input => poll_now(socket, libc::POLLIN) != 0,
+        Look::Unread => {
+            let mut bytes: libc::c_int = 0;
+            // SAFETY: an open socket and room for the answer.
+            let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &mut bytes) };
+            answer == 0 && bytes > 0
+        }
+        // A socket that was never connected is writable and hung up.
+        Look::Output => {
+            let told = poll_now(socket, libc::POLLOUT);
+            told & libc::POLLERR != 0 || told & (libc::POLLOUT | libc::POLLHUP) == libc::POLLOUT
+        }
+    }
+}
+
+/// What broke a connection that neither side has ended, if the system can tell without a receive.
+pub fn broken(socket: &Socket) -> Option<io::Error> {
+    let told = poll_now(socket, 0);
+    if told & (libc::POLLERR | libc::POLLHUP) == 0 {
+        return None;
+    }
+    // The error of a local socket whose peer closed in order is none.
+    let local = socket.local_addr().is_ok_and(|address| address.is_unix());
+    let reset = (!local && told & libc::POLLHUP != 0)
+        .then(|| io::Error::from_raw_os_error(libc::ECONNRESET));
+    socket.take_error().ok().flatten().or(reset)
 }
 
 /// Nothing to do now: wait for a report.

@@ -2,7 +2,7 @@
 
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
-use crate::io::proactor::Wait;
+use crate::io::proactor::{Look, Wait};
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
@@ -268,6 +268,44 @@ pub fn pieces(train: &Train, most: usize) -> ([WSABUF; TRAIN_MAX], u32) {
 pub fn interrupt(socket: &Socket, _lane: Lane) {
     // SAFETY: an open socket, and every call on it. It fails where there is none.
     unsafe { CancelIoEx(raw(socket) as HANDLE, ptr::null()) };
+}
+
+/// What the system says of one socket now, without a wait: WSAPoll().
+fn poll_now(socket: &Socket, events: i16) -> i16 {
+    let mut entry = winsock::WSAPOLLFD { fd: raw(socket), events, revents: 0 };
+    // SAFETY: one entry, this function's own. What fails says nothing of the socket.
+    if unsafe { winsock::WSAPoll(&mut entry, 1, 0) } == 1 { entry.revents } else { 0 }
+}
+
+/// Whether the system has what a receive, a send or a connect waits for.
+pub fn shows(socket: &Socket, look: Look) -> bool {
+    match look {
+        // An end and an error are an answer too.
+        Look::Input => poll_now(socket, winsock::POLLRDNORM) != 0,
+        Look::Unread => {
+            let mut bytes = 0;
+            // SAFETY: an open socket and room for the answer.
+            let answer =
+                unsafe { winsock::ioctlsocket(raw(socket), winsock::FIONREAD, &mut bytes) };
+            answer == 0 && bytes > 0
+        }
+        Look::Output => {
+            let told = poll_now(socket, winsock::POLLWRNORM);
+            let room = winsock::POLLWRNORM | winsock::POLLHUP;
+            told & winsock::POLLERR != 0 || told & room == winsock::POLLWRNORM
+        }
+    }
+}
+
+/// What broke a connection that neither side has ended, if the system can tell without a receive.
+/// A reset takes the bytes that were not received with it, so a look at the next one tells.
+pub fn broken(socket: &Socket) -> Option<io::Error> {
+    let told = poll_now(socket, winsock::POLLRDNORM);
+    if told & (winsock::POLLERR | winsock::POLLHUP) == 0 {
+        return None;
+    }
+    let mut byte = [MaybeUninit::uninit()];
+    without_blocking(socket, || socket.peek(&mut byte)).err().filter(|it| !would_block(it))
 }
 
 /// Nothing to do now: wait for a report.

@@ -28,7 +28,7 @@ use crate::io::emulated::{LATER, TURN_BYTES};
 use crate::io::op::{Completion, Lane, Op, Role, Token};
 use crate::io::os::unix::sys;
 use crate::io::pages::Pages;
-use crate::io::proactor::{Affinity, Proactor, Setup, cancelled};
+use crate::io::proactor::{Affinity, Look, Proactor, Setup, cancelled};
 use entry::{Entry, Inward, Kind, cancel, name};
 use io_uring::{cqueue, squeue};
 use outward::Outward;
@@ -275,6 +275,22 @@ impl Proactor for Uring {
             }
         }
         self.ask(token);
+    }
+
+    /// The system first: the kernel moves bytes from there to the ring, and this thread from the
+    /// ring to what is parked.
+    fn waits(&mut self, token: Token, socket: &Socket, look: Look) -> bool {
+        let parked = |entry: &mut Entry| match look {
+            Look::Input => entry.has_surplus(),
+            Look::Unread => entry.surplus_bytes() > 0,
+            Look::Output => false,
+        };
+        sys::shows(socket, look)
+            || self.entry(token).is_some_and(parked)
+            || self
+                .ring
+                .as_mut()
+                .is_some_and(|ring| ring.has(|user_data| entry::read(user_data).0 == token))
     }
 
     fn cancel(&mut self, token: Token) {

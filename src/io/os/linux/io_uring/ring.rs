@@ -33,6 +33,8 @@ pub struct Ring {
     listens: bool,
     /// Submissions that found the queue full.
     waiting: VecDeque<squeue::Entry>,
+    /// Completions that were looked at and not reaped; they come first.
+    seen: VecDeque<cqueue::Entry>,
     /// Hung up when the kernel has freed the ring, with all that operated in it: the other end is
     /// a file that the ring alone has.
     gone: OwnedFd,
@@ -67,6 +69,7 @@ impl Ring {
             enabled: false,
             listens: false,
             waiting: VecDeque::new(),
+            seen: VecDeque::new(),
             gone,
         })
     }
@@ -100,7 +103,10 @@ impl Ring {
 
     /// Submits what was pushed and waits once: None without limit, zero only looks. Completions
     /// that are there, or the bell, end a wait.
-    pub fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub fn enter(&mut self, mut timeout: Option<Duration>) -> io::Result<()> {
+        if !self.seen.is_empty() {
+            timeout = Some(Duration::ZERO);
+        }
         self.enable()?;
         while !self.waiting.is_empty() {
             let before = self.waiting.len();
@@ -161,12 +167,22 @@ impl Ring {
     #[inline]
     pub fn next(&mut self) -> Option<cqueue::Entry> {
         loop {
-            let entry = self.ring.completion().next()?;
+            let entry = match self.seen.pop_front() {
+                Some(entry) => entry,
+                None => self.ring.completion().next()?,
+            };
             if entry.user_data() != BELL {
                 return Some(entry);
             }
             self.listens = cqueue::more(entry.flags());
         }
+    }
+
+    /// Whether an operation with such user data completed and was not reaped, or may have.
+    pub fn has(&mut self, such: impl Fn(u64) -> bool) -> bool {
+        self.seen.extend(self.ring.completion());
+        let left = self.ring.submission().cq_overflow();
+        left || self.seen.iter().any(|entry| such(entry.user_data()))
     }
 
     /// Closes the ring, which ends its operations. True: the kernel touches no memory of theirs

@@ -35,7 +35,7 @@ use super::sys;
 use crate::io::bell::Bell;
 use crate::io::emulated::{LATER, TURN_BYTES};
 use crate::io::op::{Completion, LANES, Lane, Op, Role, Token};
-use crate::io::proactor::{Affinity, Proactor, Setup, cancelled};
+use crate::io::proactor::{Affinity, Look, Proactor, Setup, cancelled};
 use doors::Doors;
 use hands::Hands;
 use slots::{Entry, Inward, Slots};
@@ -229,6 +229,22 @@ impl<R: Reaper> Proactor for Overlapped<R> {
             op => return hands.send(&mut held, op, done),
         };
         hands.ask(&mut held, done);
+    }
+
+    /// The system first. What the engine waits for and neither the system nor this has is on its
+    /// way from another worker.
+    fn waits(&mut self, token: Token, socket: &Socket, look: Look) -> bool {
+        if look != Look::Output && sys::shows(socket, look) {
+            return true;
+        }
+        let Some(held) = self.slots.hold(token) else { return false };
+        let lane = look.lane() as usize;
+        match look {
+            Look::Unread => false,
+            _ if held.flying[lane] => held.slot.operations[lane].is_over(),
+            Look::Input => held.inward == Inward::Nothing,
+            Look::Output => held.outward.is_none(),
+        }
     }
 
     fn cancel(&mut self, token: Token) {
