@@ -271,10 +271,9 @@ typedef enum {
     SOCKEYE_CAUSE_LIMIT_FRAME = 12,
     /// The outbox was full and `overflow` is CLOSE.
     SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
-    /// No memory under `memory_max_bytes` for a buffer that had to be.
+    /// A frame that `memory_max_bytes` could never have room for; or others needed memory that this
+    /// connection held and made no progress with.
     SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
-    /// `connections_max` is reached.
-    SOCKEYE_CAUSE_LIMIT_CONNECTIONS = 15,
     /// The process has no descriptors left, or the system no port to connect from.
     SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
     /// The model cannot watch another socket.
@@ -364,13 +363,17 @@ typedef struct {
     uint32_t turn_messages;
     /// Received bytes of one connection in one turn, 1024 to 65,536. Default 65,536.
     uint32_t turn_bytes;
-    /// Bound on all buffers of the net, at least 1 MiB. Over it sends answer ERR_AGAIN and
-    /// receives wait. Default 1 GiB.
+    /// Bound on all buffers of the net, at least 1 MiB. Frames that did not come whole take at most
+    /// 3/8 of it and messages that wait to be sent 3/8: over that sends answer ERR_AGAIN and
+    /// frames wait. From half of a share on, connections that hold some of it and made no progress
+    /// for a second (8 KiB) are closed with LIMIT_MEMORY, those of the address (IPv6: the /64) that
+    /// holds most first. Default 1 GiB.
     uint64_t memory_max_bytes;
     /// Bound on the bytes of events waiting in one queue, at least 64 KiB; 64 bytes are counted
     /// for each event beside its payload. Over it the workers stop reading that queue's
-    /// connections until the host has drained half. One turn's messages may come on top.
-    /// Default 64 MiB.
+    /// connections until the host has drained half. One connection fills an eighth at most before
+    /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
+    /// may come on top. Default 64 MiB.
     uint64_t queue_max_bytes;
     /// Must be 0.
     uint32_t reserved[8];
@@ -395,8 +398,9 @@ typedef struct {
     /// header in front, and only the length field is written over. LENGTH only. Default 0.
     uint32_t keep_header;
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME when its length is read; nothing is allocated for it. A longer datagram is cut
-    /// and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
+    /// LIMIT_FRAME when its length is read; nothing is allocated for it. One that could never have
+    /// its memory, over 3/8 of `memory_max_bytes`, closes it with LIMIT_MEMORY then. A longer
+    /// datagram is cut and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
     uint32_t frame_max_bytes;
     /// Must be 0.
     uint32_t reserved[9];
@@ -417,9 +421,11 @@ typedef struct {
     uint64_t user_data;
     /// How messages are cut. The URL's query goes before it.
     sockeye_framing framing;
-    /// Bytes that may wait to be sent, 1024 or more. Default 1 MiB.
+    /// Bytes that may wait to be sent, 1024 or more; a larger message is ERR_TOO_BIG. Never more
+    /// than 3/8 of `memory_max_bytes`. 0, the default: `frame_max_bytes` and 64 KiB.
     uint32_t outbox_max_bytes;
-    /// WRITABLE comes when no more than this waits, below the maximum. Default a quarter of it (0).
+    /// WRITABLE comes when no more than this waits, below the maximum. 0, the default: a quarter of
+    /// it.
     uint32_t outbox_low_bytes;
     /// Messages that may wait to be sent, 1 or more. Default 65,536.
     uint32_t outbox_max_messages;
@@ -435,7 +441,8 @@ typedef struct {
     uint32_t idle_timeout_ms;
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     uint32_t first_byte_timeout_ms;
-    /// Time from a frame's first byte to its last; 0: none. Default 0.
+    /// Time from a frame's first byte to its last, and on top of it a second for each 8 KiB that
+    /// its length claims; 0: none. Default 10,000.
     uint32_t frame_timeout_ms;
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     uint32_t send_timeout_ms;
@@ -667,6 +674,14 @@ typedef struct {
     uint64_t queue_drops;
     /// Datagrams that the system did not send, and reports that one did not arrive (ICMP).
     uint64_t send_failures;
+    /// Of `memory_bytes`, those of frames that did not come whole yet: at most 3/8 of
+    /// `memory_max_bytes`.
+    uint64_t frame_bytes;
+    /// Of `memory_bytes`, those of messages that wait to be sent: at most 3/8 of
+    /// `memory_max_bytes`.
+    uint64_t send_bytes;
+    /// Connections closed with LIMIT_MEMORY since others needed what they held.
+    uint64_t memory_closes;
 } sockeye_net_stats;
 
 /// Facts of a listener.

@@ -118,7 +118,6 @@ namespace Sockeye
         LimitFrame = 12,
         LimitOutbox = 13,
         LimitMemory = 14,
-        LimitConnections = 15,
         LimitDescriptors = 16,
         LimitModel = 17,
         Protocol = 18,

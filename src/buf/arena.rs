@@ -4,7 +4,7 @@
 use super::chunk::Chunk;
 use super::lock::Lock;
 use super::part::Part;
-use super::pool::{ARENA_BYTES, Pool};
+use super::pool::{ARENA_BYTES, Pool, Purpose};
 
 /// A chunk that is given away part by part.
 pub struct Arena {
@@ -29,7 +29,7 @@ impl Arena {
                 return Some(chunk.part(len));
             }
         }
-        let chunk = place.insert(self.pool.take(ARENA_BYTES)?);
+        let chunk = place.insert(self.pool.take_for(ARENA_BYTES, Purpose::Send)?);
         Some(chunk.part(len))
     }
 }

@@ -1,10 +1,10 @@
 //! The block behind every chunk and slice: a counted header and its bytes in one allocation.
 
-use super::pool::{Pool, Shared};
-use std::alloc::{Layout, alloc, dealloc};
+use super::pool::{Pool, Purpose, Shared};
+use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// Header of an allocation; `capacity` bytes follow it.
 #[repr(C, align(16))]
@@ -16,6 +16,8 @@ pub struct Block {
     pub capacity: u32,
     /// Index of the pool's free list it belongs to; `UNPOOLED` for a size of its own.
     pub class: u32,
+    /// A `Purpose`, which a frame changes when it is whole.
+    purpose: AtomicU8,
 }
 
 /// `class` of a block that goes back to the system.
@@ -29,14 +31,54 @@ fn layout(capacity: usize) -> Option<Layout> {
 
 impl Block {
     /// A new block with `refs` references, or None when the system has no memory.
-    pub fn new(pool: &Pool, capacity: u32, class: u32, refs: usize) -> Option<NonNull<Block>> {
+    pub fn new(
+        pool: &Pool,
+        capacity: u32,
+        class: u32,
+        refs: usize,
+        purpose: Purpose,
+    ) -> Option<NonNull<Block>> {
         let layout = layout(capacity as usize)?;
         // SAFETY: the layout is not empty.
         let block = NonNull::new(unsafe { alloc(layout) })?.cast::<Block>();
-        let header =
-            Block { refs: AtomicUsize::new(refs), shared: pool.shared().clone(), capacity, class };
+        let header = Block {
+            refs: AtomicUsize::new(refs),
+            shared: pool.shared().clone(),
+            capacity,
+            class,
+            purpose: AtomicU8::new(purpose as u8),
+        };
         // SAFETY: fresh memory of the header's layout.
         unsafe { block.write(header) };
+        Some(block)
+    }
+
+    /// What it is for.
+    #[inline]
+    pub fn purpose(&self) -> Purpose {
+        Purpose::from_number(self.purpose.load(Ordering::Relaxed))
+    }
+
+    /// It is for something else from now on.
+    pub fn set_purpose(&self, purpose: Purpose) {
+        self.purpose.store(purpose as u8, Ordering::Relaxed);
+    }
+
+    /// Changes the capacity of a block without a free list; its bytes stay, the block may not. None:
+    /// the system has no memory, and the block is as it was.
+    ///
+    /// # Safety
+    /// The caller has all references, and uses the old address no more.
+    pub unsafe fn resize(block: NonNull<Block>, capacity: u32) -> Option<NonNull<Block>> {
+        // SAFETY: the caller's references keep it alive.
+        let (old, class) = unsafe { (block.as_ref().capacity, block.as_ref().class) };
+        assert!(class == UNPOOLED, "a free list knows its blocks by their capacity");
+        let (old, new) = (layout(old as usize)?, layout(capacity as usize)?);
+        // SAFETY: allocated with the old layout; the new size is not 0 and was checked by `layout`.
+        let mut block = NonNull::new(unsafe { realloc(block.as_ptr().cast(), old, new.size()) })?
+            .cast::<Block>();
+        // SAFETY: nobody else has a reference.
+        unsafe { block.as_mut() }.capacity = capacity;
         Some(block)
     }
 

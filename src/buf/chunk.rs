@@ -37,6 +37,31 @@ impl Chunk {
         Chunk { block, start: 0, end: 0, limit, refs: CHUNK_REFS }
     }
 
+    #[inline]
+    pub(super) fn header(&self) -> &Block {
+        // SAFETY: this chunk's references keep the block alive.
+        unsafe { self.block.as_ref() }
+    }
+
+    /// Bytes of its block.
+    pub fn capacity(&self) -> usize {
+        self.header().capacity as usize
+    }
+
+    /// Gives a block that is this chunk's alone another capacity, at least as much; the room goes
+    /// to its end. False: the system has no memory, or somebody else has some of its bytes.
+    pub(super) fn resize(&mut self, capacity: u32) -> bool {
+        // SAFETY: this chunk's references keep the block alive.
+        let all = unsafe { self.block.as_ref() }.refs.load(Ordering::Acquire);
+        if all != self.refs as usize {
+            return false;
+        }
+        // SAFETY: all references are this chunk's, and it takes the new address.
+        let Some(block) = (unsafe { Block::resize(self.block, capacity) }) else { return false };
+        (self.block, self.limit) = (block, capacity);
+        true
+    }
+
     /// Bytes that can still be written.
     #[inline(always)]
     pub fn room(&self) -> usize {

@@ -16,5 +16,5 @@ pub use arena::Arena;
 pub use chunk::{Chunk, Reader, Release, Slice, Source};
 pub use lock::{Lock, LockGuard};
 pub use part::Part;
-pub use pool::{ARENA_BYTES, CHUNK_BYTES, Pool};
+pub use pool::{ARENA_BYTES, CHUNK_BYTES, Pool, Purpose};
 pub use train::{TRAIN_MAX, Train};

@@ -1,12 +1,18 @@
-//! A bounded pool of blocks. Any thread takes, any thread gives back.
+//! A bounded pool of blocks. Any thread takes, any thread gives back. `share.rs` has what frames
+//! and sends may take of it.
+
+mod share;
+
+pub use share::Purpose;
 
 use super::block::{Block, HEADER, UNPOOLED};
 use super::chunk::{CHUNK_REFS, Chunk};
 use super::part::Part;
 use parking_lot::Mutex;
+use share::Share;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Capacity of a receive chunk.
 pub const CHUNK_BYTES: usize = 64 * 1024;
@@ -15,9 +21,20 @@ pub const ARENA_BYTES: usize = 16 * 1024 + SLACK;
 /// What a block has beside a power of two, so that a message of such a size finds room in it with
 /// the header of its framing.
 const SLACK: usize = 64;
-/// Capacities kept in free lists. The small ones carry sends, the last one receives.
-const CLASSES: [usize; 5] =
-    [512 - HEADER, 4096 + SLACK, 16 * 1024 + SLACK, 32 * 1024 + SLACK, CHUNK_BYTES];
+/// Capacities kept in free lists. The small ones carry sends, the last one receives. None is much
+/// more than twice the one before, so that a frame's memory grows with what was received of it.
+const CLASSES: [usize; 8] = [
+    512 - HEADER,
+    1024 - HEADER,
+    2048 - HEADER,
+    4096 + SLACK,
+    8192 + SLACK,
+    16 * 1024 + SLACK,
+    32 * 1024 + SLACK,
+    CHUNK_BYTES,
+];
+/// Classes for frames alone: a send takes the next larger one, which has room for those behind it.
+const FINE: [bool; CLASSES.len()] = [false, true, true, false, true, false, false, false];
 /// Bytes that one free list may keep.
 const KEEP_BYTES: usize = 4 * 1024 * 1024;
 
@@ -31,11 +48,15 @@ pub struct Shared {
     bytes_max: u64,
     /// Bytes of blocks that are out, headers included. Invariant: at most `bytes_max`.
     bytes: AtomicU64,
+    /// Of them, those of frames and those of sends.
+    shares: [Share; 2],
     free: [Mutex<Vec<FreeBlock>>; CLASSES.len()],
     /// The net is gone: blocks that come back go to the system.
     closed: AtomicBool,
-    /// Somebody was refused and waits for the next block to come back.
-    thirsty: AtomicBool,
+    /// What those who were refused wait for: bits of `Thirst`.
+    thirsty: AtomicU8,
+    /// How often some of it came.
+    reliefs: AtomicU64,
     wakers: Mutex<Vec<Waker>>,
 }
 
@@ -51,9 +72,11 @@ impl Pool {
         Pool(Arc::new(Shared {
             bytes_max,
             bytes: AtomicU64::new(0),
+            shares: Default::default(),
             free: Default::default(),
             closed: AtomicBool::new(false),
-            thirsty: AtomicBool::new(false),
+            thirsty: AtomicU8::new(0),
+            reliefs: AtomicU64::new(0),
             wakers: Mutex::default(),
         }))
     }
@@ -65,46 +88,94 @@ impl Pool {
     /// A chunk with at least `capacity` bytes of room. None: the bound is reached, or the system
     /// has no memory.
     pub fn take(&self, capacity: usize) -> Option<Chunk> {
-        self.block(capacity, CHUNK_REFS as usize).map(|(block, _)| Chunk::new(block))
+        self.block(capacity, CHUNK_REFS as usize, Purpose::Any).map(|(block, _)| Chunk::new(block))
     }
 
-    /// A part with at least `capacity` bytes of room and a block of its own. None: as for `take`.
-    pub fn part(&self, capacity: usize) -> Option<Part> {
-        self.block(capacity, 1).map(|(block, room)| Part::new(block, 0, room))
+    /// As `take`, of the share of `purpose`.
+    pub fn take_for(&self, capacity: usize, purpose: Purpose) -> Option<Chunk> {
+        self.block(capacity, CHUNK_REFS as usize, purpose).map(|(block, _)| Chunk::new(block))
+    }
+
+    /// A part with at least `capacity` bytes of room and a block of its own, of the share of
+    /// `purpose`. None: as for `take`.
+    pub fn part(&self, capacity: usize, purpose: Purpose) -> Option<Part> {
+        self.block(capacity, 1, purpose).map(|(block, room)| Part::new(block, 0, room))
     }
 
     /// A block with so many references that nobody else has, and its capacity.
-    fn block(&self, capacity: usize, references: usize) -> Option<(NonNull<Block>, u32)> {
-        let class = CLASSES.iter().position(|&size| capacity <= size);
+    fn block(
+        &self,
+        capacity: usize,
+        references: usize,
+        purpose: Purpose,
+    ) -> Option<(NonNull<Block>, u32)> {
+        let fits = |class: usize| {
+            capacity <= CLASSES[class] && (!FINE[class] || purpose == Purpose::Frame)
+        };
+        let class = (0..CLASSES.len()).find(|&class| fits(class));
         let capacity = class.map_or(capacity, |class| CLASSES[class]);
         let bytes = (capacity.checked_add(HEADER)?) as u64;
         let capacity = u32::try_from(capacity).ok()?;
-        // Not added and taken off again: others would be refused meanwhile, and not woken.
-        let add = |out: u64| out.checked_add(bytes).filter(|sum| *sum <= self.0.bytes_max);
-        self.0.bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
+        if !self.0.charge(bytes, bytes, purpose) {
+            return None;
+        }
         let kept = class.and_then(|class| self.0.free[class].lock().pop());
         let block = match kept {
             Some(FreeBlock(block)) => {
                 // SAFETY: nobody has a reference; this thread took it from the list.
-                let refs: &AtomicUsize = &unsafe { block.as_ref() }.refs;
-                refs.store(references, Ordering::Relaxed);
+                let header: &Block = unsafe { block.as_ref() };
+                header.refs.store(references, Ordering::Relaxed);
+                header.set_purpose(purpose);
                 Some(block)
             }
             None => {
                 let class = class.map_or(UNPOOLED, |class| class as u32);
-                Block::new(self, capacity, class, references)
+                Block::new(self, capacity, class, references, purpose)
             }
         };
         if block.is_none() {
-            self.0.bytes.fetch_sub(bytes, Ordering::SeqCst);
+            self.0.discharge(bytes, purpose);
         }
         block.map(|block| (block, capacity))
     }
 
+    /// Memory for a frame of `need` bytes of which `have` are here, at most twice as much as
+    /// those, but for the smallest block. None: as for `take`.
+    pub fn frame(&self, have: usize, need: usize) -> Option<Chunk> {
+        self.take_for(frame_room(have, need), Purpose::Frame)
+    }
+
+    /// Makes a frame's memory larger, as `frame` would; what is written stays. False: there is
+    /// none.
+    pub fn grow(&self, chunk: &mut Chunk, have: usize, need: usize) -> bool {
+        let room = frame_room(have, need);
+        if room > CHUNK_BYTES && chunk.capacity() > CHUNK_BYTES {
+            // The system moves pages in place of bytes, where it can.
+            let more = (room - chunk.capacity()) as u64;
+            if !self.0.charge(more, (room + HEADER) as u64, Purpose::Frame) {
+                return false;
+            }
+            let grown = u32::try_from(room).is_ok_and(|room| chunk.resize(room));
+            if !grown {
+                self.0.discharge(more, Purpose::Frame);
+            }
+            return grown;
+        }
+        let Some(mut larger) = self.frame(have, need) else { return false };
+        larger.put(chunk.written());
+        *chunk = larger;
+        true
+    }
+
+    /// A frame is whole: its memory is that of a message from now on.
+    pub fn settle(&self, chunk: &Chunk) {
+        self.0.change_purpose(chunk.header(), Purpose::Any);
+    }
+
     /// Whether there is room under the bound now for a block of at least `capacity`.
     pub fn has_room(&self, capacity: usize) -> bool {
-        let class = CLASSES.into_iter().find(|&size| capacity <= size);
-        let capacity = class.unwrap_or(capacity);
+        let class = (0..CLASSES.len()).find(|&class| capacity <= CLASSES[class] && !FINE[class]);
+        let capacity = class.map_or(capacity, |class| CLASSES[class]);
         let bytes = self.0.bytes.load(Ordering::SeqCst);
         bytes + (capacity + HEADER) as u64 <= self.0.bytes_max
     }
@@ -124,12 +195,6 @@ impl Pool {
         self.0.wakers.lock().push(Box::new(waker));
     }
 
-    /// Asks for the wakers to be called at the next block that comes back. The caller looks at
-    /// `has_room` once more afterwards: one may have come back in between.
-    pub fn thirst(&self) {
-        self.0.thirsty.store(true, Ordering::SeqCst);
-    }
-
     /// Ends the pool: what comes back from now on goes to the system, and no waker is called.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
@@ -137,7 +202,7 @@ impl Pool {
         self.trim();
     }
 
-    /// Gives the free blocks back to the system: there was nothing to do for a while.
+    /// Gives the free blocks back to the system: they were not needed for a while.
     pub fn trim(&self) {
         for list in &self.0.free {
             for FreeBlock(block) in std::mem::take(&mut *list.lock()) {
@@ -155,15 +220,13 @@ impl Shared {
     /// `block` is of this pool and its count is 0.
     pub unsafe fn give_back(&self, block: NonNull<Block>) {
         // SAFETY: the caller's: the count is 0, so this thread alone reads the header.
-        let (capacity, class) = unsafe { (block.as_ref().capacity, block.as_ref().class) };
+        let header = unsafe { block.as_ref() };
+        let (capacity, class, purpose) = (header.capacity, header.class, header.purpose());
         if !self.keep(block, capacity as usize, class) {
             // SAFETY: in no list, and nobody has a reference.
             unsafe { Block::free(block) };
         }
-        self.bytes.fetch_sub((capacity as usize + HEADER) as u64, Ordering::SeqCst);
-        if self.thirsty.load(Ordering::SeqCst) && self.thirsty.swap(false, Ordering::SeqCst) {
-            self.wakers.lock().iter().for_each(|wake| wake());
-        }
+        self.discharge((capacity as usize + HEADER) as u64, purpose);
     }
 
     /// Puts the block in its free list, unless that is full or the net is gone.
@@ -177,4 +240,16 @@ impl Shared {
         }
         keep
     }
+}
+
+/// Capacity for a frame of `need` bytes of which `have` are here.
+fn frame_room(have: usize, need: usize) -> usize {
+    let most = need.min(2 * have);
+    if most > CHUNK_BYTES {
+        return most;
+    }
+    let whole = CLASSES.into_iter().find(|&size| size >= need && size <= 2 * have);
+    let class =
+        whole.or_else(|| CLASSES.into_iter().rev().find(|&size| have <= size && size <= most));
+    class.or_else(|| CLASSES.into_iter().find(|&size| size >= have)).unwrap_or(most)
 }

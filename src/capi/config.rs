@@ -70,13 +70,17 @@ pub struct sockeye_config {
     pub turn_messages: u32,
     /// Received bytes of one connection in one turn, 1024 to 65,536. Default 65,536.
     pub turn_bytes: u32,
-    /// Bound on all buffers of the net, at least 1 MiB. Over it sends answer ERR_AGAIN and
-    /// receives wait. Default 1 GiB.
+    /// Bound on all buffers of the net, at least 1 MiB. Frames that did not come whole take at most
+    /// 3/8 of it and messages that wait to be sent 3/8: over that sends answer ERR_AGAIN and
+    /// frames wait. From half of a share on, connections that hold some of it and made no progress
+    /// for a second (8 KiB) are closed with LIMIT_MEMORY, those of the address (IPv6: the /64) that
+    /// holds most first. Default 1 GiB.
     pub memory_max_bytes: u64,
     /// Bound on the bytes of events waiting in one queue, at least 64 KiB; 64 bytes are counted
     /// for each event beside its payload. Over it the workers stop reading that queue's
-    /// connections until the host has drained half. One turn's messages may come on top.
-    /// Default 64 MiB.
+    /// connections until the host has drained half. One connection fills an eighth at most before
+    /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
+    /// may come on top. Default 64 MiB.
     pub queue_max_bytes: u64,
     /// Must be 0.
     pub reserved: [u32; 8],

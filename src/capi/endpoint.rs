@@ -58,8 +58,9 @@ pub struct sockeye_framing {
     /// header in front, and only the length field is written over. LENGTH only. Default 0.
     pub keep_header: u32,
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME when its length is read; nothing is allocated for it. A longer datagram is cut
-    /// and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
+    /// LIMIT_FRAME when its length is read; nothing is allocated for it. One that could never have
+    /// its memory, over 3/8 of `memory_max_bytes`, closes it with LIMIT_MEMORY then. A longer
+    /// datagram is cut and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
     pub frame_max_bytes: u32,
     /// Must be 0.
     pub reserved: [u32; 9],
@@ -82,9 +83,11 @@ pub struct sockeye_endpoint {
     pub user_data: u64,
     /// How messages are cut. The URL's query goes before it.
     pub framing: sockeye_framing,
-    /// Bytes that may wait to be sent, 1024 or more. Default 1 MiB.
+    /// Bytes that may wait to be sent, 1024 or more; a larger message is ERR_TOO_BIG. Never more
+    /// than 3/8 of `memory_max_bytes`. 0, the default: `frame_max_bytes` and 64 KiB.
     pub outbox_max_bytes: u32,
-    /// WRITABLE comes when no more than this waits, below the maximum. Default a quarter of it (0).
+    /// WRITABLE comes when no more than this waits, below the maximum. 0, the default: a quarter of
+    /// it.
     pub outbox_low_bytes: u32,
     /// Messages that may wait to be sent, 1 or more. Default 65,536.
     pub outbox_max_messages: u32,
@@ -100,7 +103,8 @@ pub struct sockeye_endpoint {
     pub idle_timeout_ms: u32,
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     pub first_byte_timeout_ms: u32,
-    /// Time from a frame's first byte to its last; 0: none. Default 0.
+    /// Time from a frame's first byte to its last, and on top of it a second for each 8 KiB that
+    /// its length claims; 0: none. Default 10,000.
     pub frame_timeout_ms: u32,
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     pub send_timeout_ms: u32,
@@ -167,7 +171,7 @@ impl Default for sockeye_endpoint {
             queue: 0,
             user_data: 0,
             framing: engine::Framing::default().into(),
-            outbox_max_bytes: limits.outbox_max_bytes,
+            outbox_max_bytes: 0,
             outbox_low_bytes: 0,
             outbox_max_messages: limits.outbox_max_messages,
             overflow: limits.overflow as u32,
@@ -228,10 +232,7 @@ impl sockeye_endpoint {
             framing: self.framing.parse()?,
             limits: engine::Limits {
                 outbox_max_bytes: self.outbox_max_bytes,
-                outbox_low_bytes: match self.outbox_low_bytes {
-                    0 => self.outbox_max_bytes / 4,
-                    bytes => bytes,
-                },
+                outbox_low_bytes: self.outbox_low_bytes,
                 outbox_max_messages: self.outbox_max_messages,
                 overflow: engine::Overflow::from_number(self.overflow)
                     .ok_or_else(|| format!("endpoint.overflow: {} is unknown", self.overflow))?,

@@ -222,7 +222,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.conn = conn();
             out.cause = *cause as i32;
             out.os_error = *os_error;
-            out.detail = u64::from(*unsent);
+            out.detail = *unsent;
             out.code = *code;
         }
         Notice::ListenerClosed { cause, os_error } => {

@@ -140,6 +140,14 @@ pub struct sockeye_net_stats {
     pub queue_drops: u64,
     /// Datagrams that the system did not send, and reports that one did not arrive (ICMP).
     pub send_failures: u64,
+    /// Of `memory_bytes`, those of frames that did not come whole yet: at most 3/8 of
+    /// `memory_max_bytes`.
+    pub frame_bytes: u64,
+    /// Of `memory_bytes`, those of messages that wait to be sent: at most 3/8 of
+    /// `memory_max_bytes`.
+    pub send_bytes: u64,
+    /// Connections closed with LIMIT_MEMORY since others needed what they held.
+    pub memory_closes: u64,
 }
 
 /// Facts of a listener.
@@ -303,6 +311,9 @@ pub unsafe extern "C" fn sockeye_net_get_stats(
             system_drops: facts.system_drops,
             queue_drops: facts.queue_drops,
             send_failures: facts.send_failures,
+            frame_bytes: facts.frame_bytes,
+            send_bytes: facts.send_bytes,
+            memory_closes: facts.memory_closes,
         };
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_stats, size, &stats) }

@@ -81,10 +81,10 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_LIMIT_FRAME = 12,
     /// The outbox was full and `overflow` is CLOSE.
     SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
-    /// No memory under `memory_max_bytes` for a buffer that had to be.
+    /// A frame that `memory_max_bytes` could never have room for; or others needed memory that this
+    /// connection held and made no progress with.
     SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
-    /// `connections_max` is reached.
-    SOCKEYE_CAUSE_LIMIT_CONNECTIONS = 15,
+    // 15 is reserved: connections past `connections_max` have no event.
     /// The process has no descriptors left, or the system no port to connect from.
     SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
     /// The model cannot watch another socket.

@@ -13,7 +13,7 @@ use crate::buf::Slice;
 use crate::io::Token;
 use crate::io::os::local::{self, SocketFile};
 use crate::io::os::sys;
-use crate::session::{Cause, Outgoing, SendError, Session};
+use crate::session::{Cause, FramingKind, Outgoing, SendError, Session};
 use socket2::{SockAddr, Socket, Type};
 use std::io;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Net {
         let _opening = self.opening.read();
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
-        endpoint.check(self.core.queues.len() as u32, place.is_of_datagrams())?;
+        self.settle(&mut endpoint, place.is_of_datagrams())?;
         if place.is_of_datagrams() {
             return self.listen_port(place, endpoint, out);
         }
@@ -95,6 +95,7 @@ impl Net {
         let turn = self.next_listener.fetch_add(1, Relaxed);
         let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
+        let doubts = self.doubts(&endpoint);
         let user_data = endpoint.user_data;
         let origin = Arc::new(Origin::new(endpoint));
         let listener = Listener::new(socket, file, origin.clone(), home);
@@ -106,7 +107,28 @@ impl Net {
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
         self.core.log.note(Level::Info, || format!("listening on {bound}"));
+        if let Some(words) = doubts {
+            self.core.log.note(Level::Warning, || format!("{bound}: {words}"));
+        }
         Ok(())
+    }
+
+    /// Checks an endpoint, and fills in what depends on the net.
+    fn settle(&self, endpoint: &mut Endpoint, datagrams: bool) -> Result<(), Refusal> {
+        let memory = self.core.pool.share_max();
+        endpoint.settle(self.core.queues.len() as u32, datagrams, memory)
+    }
+
+    /// Of frames that an endpoint allows and memory does not.
+    fn doubts(&self, endpoint: &Endpoint) -> Option<String> {
+        let (largest, most) = (endpoint.framing.frame_max_bytes, self.core.pool.share_max());
+        let fits = endpoint.framing.kind == FramingKind::Raw || u64::from(largest) <= most;
+        (!fits).then(|| {
+            format!(
+                "frame_max_bytes is {largest}, but memory_max_bytes leaves a frame {most}: a \
+                 larger one ends its connection with LIMIT_MEMORY"
+            )
+        })
     }
 
     /// Closes a listener.
@@ -148,7 +170,7 @@ impl Net {
         self.check_running()?;
         let core = &self.core;
         let place = url::parse(url, &mut endpoint)?;
-        endpoint.check(core.queues.len() as u32, place.is_of_datagrams())?;
+        self.settle(&mut endpoint, place.is_of_datagrams())?;
         if place.is_of_datagrams() {
             return self.connect_port(place, endpoint, out);
         }

@@ -196,9 +196,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Whether the numbers go together and this version can do it.
-    /// `datagrams`: for those, not for a stream.
-    pub fn check(&self, queues: u32, datagrams: bool) -> Result<(), super::Refusal> {
+    /// Puts numbers in the place of zeros that stand for a default, and says whether all go
+    /// together and this version can do it. `datagrams`: for those, not for a stream. `memory`: what
+    /// all outboxes may take.
+    pub fn settle(
+        &mut self,
+        queues: u32,
+        datagrams: bool,
+        memory: u64,
+    ) -> Result<(), super::Refusal> {
+        self.limits.resolve(self.framing.frame_max_bytes);
         use super::{Error, Refusal};
         if self.queue.is_some_and(|queue| queue >= queues) {
             let words = format!("endpoint.queue: the net has {queues}");
@@ -222,6 +229,8 @@ impl Endpoint {
             return Err(Refusal::new(Error::Invalid, words));
         }
         let words = self.framing.check().and_then(|()| self.limits.check());
-        words.map_err(|words| Refusal::new(Error::Invalid, words))
+        words.map_err(|words| Refusal::new(Error::Invalid, words))?;
+        self.limits.cap(memory);
+        Ok(())
     }
 }

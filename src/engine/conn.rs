@@ -154,7 +154,7 @@ struct More {
     /// Why it ends, as the system has it.
     os_error: i32,
     /// Bytes taken and given up.
-    unsent: u32,
+    unsent: u64,
     /// Kept when the socket goes.
     local: Option<SocketAddr>,
     credentials: Option<Credentials>,
@@ -266,7 +266,7 @@ impl Conn {
     }
 
     /// Bytes taken and given up.
-    pub fn unsent(&self) -> u32 {
+    pub fn unsent(&self) -> u64 {
         self.more.as_ref().map_or(0, |more| more.unsent)
     }
 
@@ -274,7 +274,7 @@ impl Conn {
     pub fn give_up(&mut self) {
         let bytes = self.session.abandon();
         if bytes > 0 {
-            self.more().unsent += bytes;
+            self.more().unsent += u64::from(bytes);
         }
     }
 

@@ -6,6 +6,7 @@ use super::conn::{End, Eof, LaneState};
 use super::events::{Event, Notice};
 use super::inbox::{Command, count};
 use super::log::Level;
+use super::memory::Watch;
 use super::moves::Abroad;
 use super::timers::{Due, Wheel};
 use crate::buf::{Chunk, Release, Slice, Train};
@@ -68,6 +69,12 @@ pub struct Desk {
     /// A warning to be told, and when the last one was; 0: never.
     words: Option<String>,
     said: Millis,
+    /// When memory is looked at next.
+    pub(super) watch: Watch,
+    /// The model is to give back what it does not need.
+    pub trims: bool,
+    /// The pool's `reliefs` when those who wait for memory were last looked at.
+    pub(super) reliefs: u64,
     /// The longest list of any turn since the last slimming, and when that was.
     longest: usize,
     slimmed: Millis,
@@ -94,6 +101,9 @@ impl Desk {
             now: 0,
             words: None,
             said: 0,
+            watch: Watch::default(),
+            trims: false,
+            reliefs: 0,
             longest: 0,
             slimmed: 0,
         }
@@ -118,7 +128,7 @@ impl Desk {
 
     /// When the next deadline is due.
     pub fn next_timer(&self) -> Option<Millis> {
-        self.timers.next()
+        [self.timers.next(), self.watch.due()].into_iter().flatten().min()
     }
 
     #[inline(always)]
@@ -200,6 +210,7 @@ impl Desk {
         if !looked {
             return;
         }
+        self.watch_memory(core);
         self.fire_timers(core);
         if now - self.slimmed >= SLIM.0 {
             self.slim();
@@ -207,7 +218,7 @@ impl Desk {
     }
 
     /// Gives room back that a burst needed and nobody since.
-    fn slim(&mut self) {
+    pub(super) fn slim(&mut self) {
         self.slimmed = self.now;
         let room = SLIM.1.max(2 * mem::take(&mut self.longest));
         self.commands.shrink_to(room);

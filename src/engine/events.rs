@@ -9,12 +9,23 @@ use crate::io::os::sys::{SLOT_BYTES, WaitObject, WaitPort};
 use crate::io::{ADDRESS_BYTES, Token};
 use crate::session::Cause;
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::Instant;
 
 /// Bytes that an event counts for beside its payload.
 const EVENT_BYTES: u64 = 64;
+
+/// What is in a queue. While that is more than one connection may have, it is counted whose it is.
+#[derive(Default)]
+struct Inside {
+    events: Vec<Event>,
+    /// Bytes of the messages here, by connection.
+    here: HashMap<Token, u64>,
+    /// The same of those that the poller took and has not handed out all.
+    taken: HashMap<Token, u64>,
+}
 
 /// Room for so many events is kept between polls; that of a longer burst goes back.
 const KEEP_EVENTS: usize = 16 * 1024;
@@ -51,7 +62,7 @@ pub enum Notice {
     Closed {
         cause: Cause,
         os_error: i32,
-        unsent: u32,
+        unsent: u64,
         /// Bytes of a partial frame.
         code: u32,
     },
@@ -78,6 +89,15 @@ impl Event {
             // What it keeps from being used again.
             Notice::Datagram { data, .. } => EVENT_BYTES + data.len().max(SLOT_BYTES) as u64,
             _ => EVENT_BYTES,
+        }
+    }
+
+    /// Of them, those that are counted for its connection too: of messages.
+    #[inline(always)]
+    pub fn own_cost(&self) -> u64 {
+        match &self.notice {
+            Notice::Message(_) | Notice::Datagram { .. } => self.cost(),
+            _ => 0,
         }
     }
 }
@@ -116,13 +136,19 @@ pub struct Queue {
     /// The first of its workers.
     pub home: usize,
     bytes_max: u64,
-    events: Mutex<Vec<Event>>,
+    /// Bytes of messages that one connection may have here before it alone is not read.
+    own_max: u64,
+    inside: Mutex<Inside>,
     /// Events published and not handed out, told without the lock.
     count: AtomicUsize,
     /// Bytes of them.
     bytes: AtomicU64,
     /// Some connections are not read because the queue is full.
     stalled: AtomicBool,
+    /// Some are not read because they have too much here.
+    crowded: AtomicBool,
+    /// True where it is counted who has how much.
+    tallied: AtomicBool,
     pub waiter: AtomicUsize,
     /// In place of polls.
     pub callback: Callback,
@@ -146,25 +172,31 @@ pub struct Poller {
     next: usize,
     /// Its thread is inside a function of the host's: the lock is down, and still nobody comes in.
     away: bool,
+    /// Bytes handed out since those that have too much here were last looked at.
+    handed: u64,
 }
 
 impl Queue {
-    /// An empty queue.
-    pub fn new(home: usize, bytes_max: u64) -> Queue {
+    /// An empty queue of a net with so much memory.
+    pub fn new(home: usize, bytes_max: u64, memory: u64) -> Queue {
         let poller = Poller {
             events: Vec::new(),
             first: (home as u64) << NUMBER_BITS,
             from: 0,
             next: 0,
             away: false,
+            handed: 0,
         };
         Queue {
             home,
             bytes_max,
-            events: Mutex::default(),
+            own_max: bytes_max.min(memory / 4) / 8,
+            inside: Mutex::default(),
             count: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
+            tallied: AtomicBool::new(false),
             waiter: AtomicUsize::new(NOBODY),
             callback: Callback::default(),
             poller: Mutex::new(poller),
@@ -213,11 +245,15 @@ impl Queue {
     /// the calling thread turns, if it turns one.
     pub fn publish(&self, core: &Core, batch: &mut Vec<Event>, bytes: u64, turner: Option<usize>) {
         {
-            let mut events = self.events.lock();
-            self.bytes.fetch_add(bytes, SeqCst);
+            let mut inside = self.inside.lock();
+            let all = self.bytes.fetch_add(bytes, SeqCst) + bytes;
+            if all >= self.own_max {
+                self.tally(&mut inside, batch);
+            }
+            let events = &mut inside.events;
             let before = events.len();
             if before == 0 {
-                std::mem::swap(&mut *events, batch);
+                std::mem::swap(events, batch);
             } else {
                 events.append(batch);
             }
@@ -263,6 +299,37 @@ impl Queue {
         self.is_full(more)
     }
 
+    /// Counts whose the messages of a batch are, and of what was there when that began.
+    #[cold]
+    fn tally(&self, inside: &mut Inside, batch: &[Event]) {
+        let before = if self.tallied.swap(true, SeqCst) { 0 } else { inside.events.len() };
+        for event in inside.events[..before].iter().chain(batch) {
+            let bytes = event.own_cost();
+            if bytes > 0 {
+                *inside.here.entry(event.token).or_default() += bytes;
+            }
+        }
+    }
+
+    /// Whether a connection, or a socket for datagrams, has too much here. `eighths`: of the queue,
+    /// that it may have.
+    pub fn is_filled_by(&self, token: Token, eighths: u64) -> bool {
+        let inside = self.inside.lock();
+        let of = |tally: &HashMap<Token, u64>| tally.get(&token).copied().unwrap_or(0);
+        of(&inside.here) + of(&inside.taken) >= self.own_max * eighths
+    }
+
+    /// Whether there is so much here that one may have too much of it.
+    #[inline]
+    pub fn is_crowded(&self, more: u64) -> bool {
+        self.bytes() + more >= self.own_max
+    }
+
+    /// Some connection waits for what it has here to be drained.
+    pub fn crowd(&self) {
+        self.crowded.store(true, SeqCst);
+    }
+
     /// Ends the batch before: payloads go back, slots of closed connections are free again.
     pub fn end_batch(&self, core: &Core, poller: &mut Poller) {
         let mut release = Release::default();
@@ -281,6 +348,11 @@ impl Queue {
             }
         }
         poller.from = poller.next;
+        if poller.pending() == 0 && poller.events.capacity() > KEEP_EVENTS {
+            // Now: after a burst nothing may come for long.
+            poller.events = Vec::new();
+            (poller.from, poller.next) = (0, 0);
+        }
     }
 
     /// Hands out up to `cap` events. Ends early behind an OPENED, so that what the host sets for
@@ -339,7 +411,7 @@ impl Queue {
             count += 1;
             poller.next += 1;
         }
-        self.drained(core, bytes);
+        self.drained(core, poller, bytes);
         self.hush(poller);
         count
     }
@@ -349,8 +421,8 @@ impl Queue {
         if self.signal.get().is_none() && self.port.get().is_none() {
             return;
         }
-        let events = self.events.lock();
-        if events.is_empty() && poller.pending() == 0 {
+        let inside = self.inside.lock();
+        if inside.events.is_empty() && poller.pending() == 0 {
             if let Some(signal) = self.signal.get() {
                 signal.clear();
             }
@@ -378,9 +450,12 @@ impl Queue {
             poller.events = Vec::new();
         }
         (poller.from, poller.next) = (0, 0);
-        let mut events = self.events.lock();
-        std::mem::swap(&mut *events, &mut poller.events);
+        let mut inside = self.inside.lock();
+        std::mem::swap(&mut inside.events, &mut poller.events);
         self.count.store(0, SeqCst);
+        if self.tallied.load(SeqCst) {
+            inside.taken = std::mem::take(&mut inside.here);
+        }
     }
 
     /// Puts back what was taken and not handed out.
@@ -389,16 +464,39 @@ impl Queue {
             return;
         }
         let mut rest = poller.events.split_off(poller.next);
-        let mut events = self.events.lock();
-        rest.append(&mut events);
-        *events = rest;
-        self.count.store(events.len(), SeqCst);
+        let mut inside = self.inside.lock();
+        rest.append(&mut inside.events);
+        inside.events = rest;
+        self.count.store(inside.events.len(), SeqCst);
+        for (token, bytes) in std::mem::take(&mut inside.taken) {
+            *inside.here.entry(token).or_default() += bytes;
+        }
+    }
+
+    /// All that was taken is handed out.
+    #[cold]
+    fn forget_taken(&self) {
+        let mut inside = self.inside.lock();
+        inside.taken = HashMap::new();
+        if inside.here.is_empty() {
+            self.tallied.store(false, SeqCst);
+        }
     }
 
     /// Counts what was handed out, and has the connections read again that waited for it.
-    fn drained(&self, core: &Core, bytes: u64) {
+    fn drained(&self, core: &Core, poller: &mut Poller, bytes: u64) {
         let left = self.bytes.fetch_sub(bytes, SeqCst) - bytes;
-        if left <= self.bytes_max / 2 && self.stalled.swap(false, SeqCst) {
+        let mut again = left <= self.bytes_max / 2 && self.stalled.swap(false, SeqCst);
+        poller.handed += bytes;
+        if poller.pending() == 0 && self.tallied.load(SeqCst) {
+            self.forget_taken();
+        }
+        if self.crowded.load(SeqCst) && (poller.pending() == 0 || poller.handed >= self.own_max / 2)
+        {
+            poller.handed = 0;
+            again |= self.crowded.swap(false, SeqCst);
+        }
+        if again {
             let away = core.abroad.load(SeqCst);
             for home in core.workers() {
                 if away || home % core.queues.len() == self.home {
@@ -433,9 +531,9 @@ impl Queue {
     /// The object that is signalled while events wait, made on first use.
     pub fn signal(&self, poller: &Poller) -> std::io::Result<isize> {
         let fresh = if self.signal.get().is_none() { Some(WaitObject::new()?) } else { None };
-        let events = self.events.lock();
+        let inside = self.inside.lock();
         let signal = self.signal.get_or_init(|| fresh.expect("made when there was none"));
-        if !events.is_empty() || poller.pending() > 0 {
+        if !inside.events.is_empty() || poller.pending() > 0 {
             signal.set();
         }
         Ok(signal.raw())
@@ -443,9 +541,9 @@ impl Queue {
 
     /// Has this port told when events come to the queue while it is empty, in place of another.
     pub fn set_port(&self, poller: &Poller, port: Option<WaitPort>) {
-        let events = self.events.lock();
+        let inside = self.inside.lock();
         *self.port.get_or_init(Mutex::default).lock() = port;
-        if !events.is_empty() || poller.pending() > 0 {
+        if !inside.events.is_empty() || poller.pending() > 0 {
             self.tell_port(WaitPort::set);
         }
     }

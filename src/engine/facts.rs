@@ -41,6 +41,9 @@ pub struct NetStats {
     pub wakes: u64,
     pub memory_bytes: u64,
     pub queued_bytes: u64,
+    pub frame_bytes: u64,
+    pub send_bytes: u64,
+    pub memory_closes: u64,
 }
 
 /// Facts of a listener.
@@ -114,6 +117,9 @@ impl Net {
             waits: sum(|counters| &counters.waits),
             wakes: homes.iter().map(Home::strikes).sum(),
             memory_bytes: self.core.pool.bytes(),
+            frame_bytes: self.core.pool.frame_bytes(),
+            send_bytes: self.core.pool.send_bytes(),
+            memory_closes: sum(|counters| &counters.memory_closes),
             queued_bytes: self.core.queues.iter().map(|queue| queue.bytes()).sum(),
         }
     }

@@ -65,6 +65,7 @@ pub struct Counters {
     pub system_drops: AtomicU64,
     pub queue_drops: AtomicU64,
     pub send_failures: AtomicU64,
+    pub memory_closes: AtomicU64,
     pub turns: AtomicU64,
     pub waits: AtomicU64,
     /// Waits that the system refused for want of something.

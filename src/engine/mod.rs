@@ -17,6 +17,7 @@ mod inbox;
 pub mod kept;
 mod late;
 mod log;
+mod memory;
 mod moves;
 mod net;
 mod places;
@@ -53,7 +54,7 @@ pub use port::Target;
 pub use sends::Message;
 pub use zone::parse_address;
 
-use crate::buf::Pool;
+use crate::buf::{Pool, Purpose};
 use crate::io::os::sys;
 use crate::session::Millis;
 use crew::Crew;
@@ -100,6 +101,7 @@ pub struct Core {
     roams: bool,
     log: log::Log,
     names: resolve::Resolver,
+    pressure: memory::Pressure,
     /// Told when a socket is gone while the net stops.
     gone: (Mutex<()>, Condvar),
 }
@@ -119,7 +121,7 @@ impl Core {
         sockets_max: Option<u32>,
         roams: bool,
     ) -> Core {
-        let queue = |home| Queue::new(home, config.queue_max_bytes);
+        let queue = |home| Queue::new(home, config.queue_max_bytes, config.memory_max_bytes);
         let pool = Pool::new(config.memory_max_bytes);
         Core {
             table: Table::new(config.connections_max, tag),
@@ -136,6 +138,7 @@ impl Core {
             roams,
             log: log::Log::default(),
             names: resolve::Resolver::default(),
+            pressure: memory::Pressure::default(),
             gone: (Mutex::new(()), Condvar::new()),
             config,
         }
@@ -267,7 +270,13 @@ impl Core {
         if self.table.thirst(token) {
             self.homes[home].thirst(token.index() as u32);
         }
-        self.pool.thirst();
+    }
+
+    /// As `thirst`, for what was refused: so many bytes for a purpose. The caller tries once more
+    /// afterwards.
+    fn thirst_for(&self, token: Token, home: usize, bytes: usize, purpose: Purpose) {
+        self.thirst(token, home);
+        self.pool.thirst_for(bytes, purpose);
     }
 
     /// The batch with a listener's LISTENER_CLOSED is over; its socket was gone before.

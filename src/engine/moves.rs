@@ -262,6 +262,7 @@ impl Desk {
     pub(super) fn wait_elsewhere(&self, core: &Core, token: Token, home: usize) -> bool {
         if home != self.home {
             core.thirst(token, home);
+            core.pool.poke();
             core.homes[home].wake();
         }
         home != self.home

@@ -10,7 +10,7 @@ use super::conn::LaneState;
 use super::error::Error;
 use super::facts::ConnStats;
 use super::timers::Reminder;
-use crate::buf::{ARENA_BYTES, Chunk, Pool, Slice};
+use crate::buf::{ARENA_BYTES, Chunk, Pool, Purpose, Slice};
 use crate::io::os::sys;
 use crate::io::{Arrival, Datagram, as_v6};
 use crate::session::{Cause, Limits, Millis, Overflow, Refused};
@@ -146,7 +146,7 @@ impl Outbox {
             return Some(Slice::default());
         }
         if self.chunk.as_ref().is_none_or(|chunk| chunk.room() < data.len()) {
-            self.chunk = Some(pool.take(ARENA_BYTES.max(data.len()))?);
+            self.chunk = Some(pool.take_for(ARENA_BYTES.max(data.len()), Purpose::Send)?);
         }
         Some(self.chunk.as_mut()?.write(data))
     }

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::inbox::Command;
 use super::net::Net;
 use super::table::Held;
-use crate::buf::{Chunk, Slice};
+use crate::buf::{Chunk, Purpose, Slice};
 use crate::io::Token;
 use crate::session::{Cause, Framed, FramingKind, Memory, Outgoing, Parts, SendError, Session};
 use crate::session::{GATHER_MAX, Overflow};
@@ -52,8 +52,9 @@ impl Net {
         if wire > endpoint.limits.outbox_max_bytes as usize {
             return Err(Error::TooBig);
         }
+        let purpose = conn.session.outbox().purpose(wire);
         drop(held);
-        let framed = Session::frame(&endpoint.framing, &self.core.pool, data);
+        let framed = Session::frame(&endpoint.framing, &self.core.pool, data, purpose);
         let held = self.hold_conn(token)?;
         match framed {
             Ok(framed) => self.take(token, held, Outgoing::Framed(framed.into_slice())),
@@ -62,9 +63,9 @@ impl Net {
         }
     }
 
-    /// There is no memory for a message: a WRITABLE is owed when there is.
+    /// There is no memory for a message of `wire` bytes: a WRITABLE is owed when there is.
     fn refuse_for_memory(&self, token: Token, held: Held<'_>, wire: usize) -> Result<(), Error> {
-        self.take_by(token, held, |session, _, _| Err(session.refuse_for_memory(wire)))
+        self.take_by(token, held, wire, |session, _, _| Err(session.refuse_for_memory(wire)))
     }
 
     /// Where the sends of a worker's connections get their memory.
@@ -75,17 +76,19 @@ impl Net {
     /// Gives a message to a locked connection, and has its worker look at it.
     #[inline]
     fn take(&self, token: Token, held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
-        self.take_by(token, held, |session, endpoint, memory| {
+        let bytes = message.len();
+        self.take_by(token, held, bytes, |session, endpoint, memory| {
             session.send(&endpoint.framing, &endpoint.limits, memory, message, false)
         })
     }
 
-    /// As `take`, of a message that only `send` knows.
+    /// As `take`, of a message of `bytes` that only `send` knows.
     #[inline]
     fn take_by(
         &self,
         token: Token,
         mut held: Held<'_>,
+        bytes: usize,
         send: impl FnOnce(&mut Session, &Endpoint, Memory<'_>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         let conn = held.conn().ok_or(Error::Stale)?;
@@ -117,18 +120,21 @@ impl Net {
                 Err(Error::Closed)
             }
             Err(SendError::Memory) => {
-                self.thirst(token, home);
+                let purpose = conn.session.outbox().purpose(bytes);
+                self.thirst(token, home, bytes, purpose);
                 Err(Error::Again)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Has the worker look at a connection when there is memory again.
-    pub(super) fn thirst(&self, token: Token, home: usize) {
-        self.core.thirst(token, home);
-        // The last block may have come back before the line above.
-        if self.core.pool.has_room(crate::buf::CHUNK_BYTES) {
+    /// Has the worker look at a connection when there is memory again for what was refused.
+    pub(super) fn thirst(&self, token: Token, home: usize, bytes: usize, purpose: Purpose) {
+        let pool = &self.core.pool;
+        self.core.thirst_for(token, home, bytes, purpose);
+        // It may have come back before the line above.
+        if pool.would_take(bytes, purpose) {
+            pool.poke();
             self.core.homes[home].wake();
         }
     }
@@ -154,7 +160,8 @@ impl Net {
                     Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
                 });
                 if !same {
-                    let chunk = Session::frame(&endpoint.framing, &self.core.pool, data);
+                    let (framing, pool) = (&endpoint.framing, &self.core.pool);
+                    let chunk = Session::frame(framing, pool, data, Purpose::Send);
                     framed = Some((endpoint.clone(), chunk));
                 }
                 match &mut framed.as_mut().ok_or(Error::Invalid)?.1 {
@@ -225,11 +232,12 @@ impl Net {
         if *key != 0 && framing.kind == FramingKind::Raw {
             return Err(Error::Invalid);
         }
-        if parts.wire_bytes(framing)? > limits.outbox_max_bytes as usize {
+        let wire = parts.wire_bytes(framing)?;
+        if wire > limits.outbox_max_bytes as usize {
             return Err(Error::TooBig);
         }
         if *gathers && limits.overflow != Overflow::DropOldest {
-            return self.take_by(token, held, |session, endpoint, memory| {
+            return self.take_by(token, held, wire, |session, endpoint, memory| {
                 session.send_parts(&endpoint.framing, &endpoint.limits, memory, parts)
             });
         }
@@ -239,7 +247,7 @@ impl Net {
         if !framed.as_ref().is_some_and(same) {
             let endpoint = endpoint.clone();
             drop(held);
-            let fresh = parts.frame(&endpoint.framing, &self.core.pool, left);
+            let fresh = parts.frame(&endpoint.framing, &self.core.pool, left, Purpose::Send);
             let fresh = fresh.map_err(|error| match error {
                 SendError::Memory => Error::NoMemory,
                 error => error.into(),
@@ -248,7 +256,7 @@ impl Net {
             held = self.hold_conn(token)?;
         }
         let (_, framed) = framed.as_mut().ok_or(Error::Invalid)?;
-        self.take_by(token, held, |session, endpoint, memory| {
+        self.take_by(token, held, wire, |session, endpoint, memory| {
             session.send_framed(&endpoint.framing, &endpoint.limits, memory, framed, *key)
         })
     }

@@ -257,6 +257,19 @@ impl Table {
         }
     }
 
+    /// Calls `look` with every connection, its slot locked. What comes or goes meanwhile may be
+    /// missed.
+    pub fn each_conn(&self, mut look: impl FnMut(Token, &Conn)) {
+        let used = self.free.lock().fresh as usize;
+        for index in 0..used {
+            let Some(page) = self.pages[index / PAGE_SLOTS].get() else { continue };
+            let slot = &page[index % PAGE_SLOTS];
+            if let Entry::Conn(conn) = &*slot.entry.lock() {
+                look(Token::new(index as u32, slot.generation.load(Relaxed)), conn);
+            }
+        }
+    }
+
     /// Every slot in use, as tokens. What comes or goes meanwhile may be missed.
     pub fn tokens(&self) -> Vec<Token> {
         let used = self.free.lock().fresh as usize;

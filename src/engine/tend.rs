@@ -7,7 +7,7 @@ use super::desk::{Desk, Order};
 use super::events::Notice;
 use super::inbox::Command;
 use super::moves::Moving;
-use crate::buf::{Chunk, Slice};
+use crate::buf::{CHUNK_BYTES, Chunk, Purpose, Slice};
 use crate::io::os::sys;
 use crate::io::{Lane, Op, Token};
 use crate::session::{Cause, Event, Want};
@@ -65,11 +65,18 @@ impl Desk {
         self.tend_conn(core, token, conn);
     }
 
-    /// Looks at those that waited for memory, if there is some.
+    /// Looks at those that waited for memory, if there may be some: each time that what they wait
+    /// for came, and not at any other, as they may be many.
     pub(super) fn relieve(&mut self, core: &Core) {
-        // Thirst first: a block that comes back between the two rings the bell.
-        core.pool.thirst();
-        if core.pool.has_room(crate::buf::CHUNK_BYTES) {
+        if !core.pool.has_room(CHUNK_BYTES) {
+            // Thirst first: a block that comes back between the two rings the bell.
+            core.pool.thirst();
+            if !core.pool.has_room(CHUNK_BYTES) {
+                return;
+            }
+        }
+        let reliefs = core.pool.reliefs();
+        if mem::replace(&mut self.reliefs, reliefs) != reliefs {
             for index in core.homes[self.home].take_thirsty() {
                 if let Some(token) = core.table.quench(index) {
                     self.tend_hungry(core, token);
@@ -86,22 +93,24 @@ impl Desk {
             && conn.phase == Phase::Open
             && !conn.moving.is_quiet()
             && let Some(bytes) = conn.session.owed(&conn.endpoint.limits)
-            && self.has_memory(core, token, bytes)
+            && self.has_memory(core, token, bytes, conn.session.outbox().bytes() > 0)
             && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
         {
             self.emit(token, Notice::Writable { refused, listener: false });
         }
     }
 
-    /// Whether there is memory for so many bytes; if not, it is looked at again when there is.
+    /// Whether there is memory for so many bytes to be sent, behind others or not; if not, it is
+    /// looked at again when there is.
     #[cold]
-    pub(super) fn has_memory(&self, core: &Core, token: Token, bytes: usize) -> bool {
-        if core.pool.has_room(bytes) {
+    pub(super) fn has_memory(&self, core: &Core, token: Token, bytes: usize, behind: bool) -> bool {
+        let purpose = if behind { Purpose::SendMore } else { Purpose::Send };
+        if core.pool.would_take(bytes, purpose) {
             return true;
         }
-        core.thirst(token, self.home);
+        core.thirst_for(token, self.home, bytes, purpose);
         // The last block may have come back before the line above.
-        core.pool.has_room(bytes)
+        core.pool.would_take(bytes, purpose)
     }
 
     /// The queue was drained.
@@ -158,7 +167,7 @@ impl Desk {
             return;
         }
         if conn.session.has_input() {
-            if self.stall(core, token, conn.queue.into(), &mut conn.stalled) {
+            if self.is_stalled(core, token, conn) {
                 return;
             }
             self.parse(core, token, conn, None);
@@ -191,7 +200,7 @@ impl Desk {
         let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
         if conn.lanes[Lane::In as usize] != LaneState::Idle
             || gated
-            || self.stall(core, token, conn.queue.into(), &mut conn.stalled)
+            || self.is_stalled(core, token, conn)
         {
             return;
         }
@@ -221,6 +230,7 @@ impl Desk {
             return;
         }
         let framing = &conn.endpoint.framing;
+        let mut again = false;
         for _ in 0..core.config.turn_messages {
             match input.poll_event(framing, &core.pool, self.now) {
                 None => return,
@@ -233,10 +243,16 @@ impl Desk {
                     drop(input);
                     return conn.end_abruptly(cause, 0);
                 }
-                Some(Event::Starved) => {
+                Some(Event::Starved(bytes)) => {
                     conn.parse_later = true;
-                    // Looked at again before the next wait, in case memory came back meanwhile.
-                    return core.thirst(token, self.home);
+                    core.thirst_for(token, self.home, bytes, Purpose::Frame);
+                    if core.pool.would_take(bytes, Purpose::Frame)
+                        && !mem::replace(&mut again, true)
+                    {
+                        // Memory came back meanwhile.
+                        continue;
+                    }
+                    return;
                 }
             }
         }
@@ -244,6 +260,29 @@ impl Desk {
             conn.parse_later = true;
             self.hungry.push(token);
         }
+    }
+
+    /// Whether a connection is not to be read now: the queue is full, or this one has an eighth of
+    /// it by itself. Then it waits until enough of that is drained.
+    #[inline]
+    fn is_stalled(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
+        let (at, more) = (usize::from(conn.queue), self.batch_bytes);
+        let queue = &core.queues[at];
+        if !queue.is_crowded(more) {
+            return false;
+        }
+        if queue.is_full(more) || !queue.is_filled_by(token, 1) {
+            return self.stall(core, token, at, &mut conn.stalled);
+        }
+        if !mem::replace(&mut conn.stalled, true) {
+            self.stalled.push(token);
+        }
+        queue.crowd();
+        if !queue.is_filled_by(token, 1) {
+            // Drained in between: whoever drained it may not have seen the list.
+            core.homes[self.home].post(Command::Drained);
+        }
+        true
     }
 
     /// Whether the queue is full; then this one waits until it is drained.
@@ -299,7 +338,9 @@ impl Desk {
             self.drain(token, conn);
         }
         if let Some((cause, os_error)) = conn.broken() {
-            if conn.session.outbox().bytes() + conn.unsent() > 0 && conn.cause == Cause::Host {
+            if u64::from(conn.session.outbox().bytes()) + conn.unsent() > 0
+                && conn.cause == Cause::Host
+            {
                 conn.blame(cause, os_error);
             }
             conn.end = End::Abrupt;
@@ -360,7 +401,7 @@ impl Desk {
     fn tell_closed(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         conn.told = true;
         if conn.announced {
-            let unsent = conn.unsent() + conn.session.outbox().bytes();
+            let unsent = conn.unsent() + u64::from(conn.session.outbox().bytes());
             let (cause, os_error) = (conn.cause, conn.os_error());
             let code = if cause == Cause::Truncated { conn.session.partial_bytes() } else { 0 };
             self.emit(token, Notice::Closed { cause, os_error, unsent, code });
@@ -387,7 +428,7 @@ impl Desk {
             self.handed.extend(conn.listener());
         }
         // What was taken and is given up is lost, and a stream that was cut is not to look whole.
-        conn.reset |= conn.unsent() + conn.session.outbox().bytes() > 0;
+        conn.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
         conn.session.discard();
         self.call_off(core, conn);
         conn.end_race();

@@ -84,6 +84,9 @@ impl<P: Proactor> Worker<P> {
         happened |= !self.desk.orders.is_empty();
         self.carry_out();
         self.desk.settle(&self.core);
+        if std::mem::take(&mut self.desk.trims) {
+            self.proactor.trim();
+        }
         let counters = &self.core.homes[self.home].counters;
         count(&counters.turns, 1);
         count(&counters.waits, u64::from(timeout != Some(Duration::ZERO)));

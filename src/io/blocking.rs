@@ -178,6 +178,10 @@ impl Proactor for Blocking {
         }
     }
 
+    fn trim(&mut self) {
+        self.shared.trim();
+    }
+
     fn turn(
         &mut self,
         done: &mut Vec<Completion>,

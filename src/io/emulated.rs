@@ -453,6 +453,10 @@ impl<R: Readiness> Proactor for Emulated<R> {
         Some(ops)
     }
 
+    fn trim(&mut self) {
+        self.chunk = None;
+    }
+
     fn cancel(&mut self, token: Token) {
         let Some(entry) = self.entries.get_mut(token.index()) else { return };
         for lane in LANES {

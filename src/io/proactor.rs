@@ -151,6 +151,9 @@ pub trait Proactor: Send + Sized + 'static {
     /// Has begin now what was submitted: no turn follows soon.
     fn begin(&mut self) {}
 
+    /// Gives up memory that a burst needed and nobody since.
+    fn trim(&mut self) {}
+
     /// Reaps completions. `timeout`: None waits without limit, zero only looks.
     fn turn(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> io::Result<()>;
 }

@@ -21,7 +21,8 @@ pub enum Cause {
     LimitFrame = 12,
     LimitOutbox = 13,
     LimitMemory = 14,
-    LimitConnections = 15,
+    // 15 was for a reached `connections_max`: connect answers that, and a refused accept has no
+    // event that could carry it.
     LimitDescriptors = 16,
     LimitModel = 17,
     Protocol = 18,
@@ -38,8 +39,8 @@ pub enum Event {
     Message(Slice),
     /// The stream cannot go on; nothing comes after it.
     Broken(Cause),
-    /// There is no memory for a frame that began. Ask again when the pool has room.
-    Starved,
+    /// There is no memory for so many bytes of a frame that began. Ask again when the pool has room.
+    Starved(usize),
 }
 
 /// Why a message was not taken.

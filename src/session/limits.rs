@@ -41,6 +41,11 @@ impl Overflow {
     }
 }
 
+/// What an outbox takes beside a largest frame, by default.
+const BESIDE_FRAME_BYTES: u32 = 64 << 10;
+/// The default for frames of the default's size.
+const OUTBOX_BYTES: u32 = (1 << 20) + BESIDE_FRAME_BYTES;
+
 /// Bounds of one session. A timeout of 0 is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the C ABI's `sockeye_endpoint` documents each")]
@@ -62,15 +67,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            outbox_max_bytes: 1 << 20,
-            outbox_low_bytes: 1 << 18,
+            outbox_max_bytes: OUTBOX_BYTES,
+            outbox_low_bytes: OUTBOX_BYTES / 4,
             outbox_max_messages: 65_536,
             overflow: Overflow::Reject,
             gate_reads: false,
             connect_timeout_ms: 10_000,
             idle_timeout_ms: 0,
             first_byte_timeout_ms: 0,
-            frame_timeout_ms: 0,
+            frame_timeout_ms: 10_000,
             send_timeout_ms: 30_000,
             linger_ms: 2_000,
             half_open: false,
@@ -85,10 +90,29 @@ impl Limits {
         self.first_byte_timeout_ms | self.idle_timeout_ms | self.frame_timeout_ms != 0
     }
 
+    /// Puts numbers in the place of zeros that stand for a default: the outbox takes a frame of
+    /// `frame_max` bytes and some, and WRITABLE comes at a quarter.
+    pub fn resolve(&mut self, frame_max: u32) {
+        if self.outbox_max_bytes == 0 {
+            self.outbox_max_bytes = frame_max.saturating_add(BESIDE_FRAME_BYTES);
+        }
+        if self.outbox_low_bytes == 0 {
+            self.outbox_low_bytes = self.outbox_max_bytes / 4;
+        }
+    }
+
+    /// No outbox takes more than the `memory` that all have together: what can never fit is too
+    /// big.
+    pub fn cap(&mut self, memory: u64) {
+        let most = u32::try_from(memory).unwrap_or(u32::MAX);
+        self.outbox_max_bytes = self.outbox_max_bytes.min(most);
+        self.outbox_low_bytes = self.outbox_low_bytes.min(most / 4 * 3);
+    }
+
     /// Whether the numbers go together; the message names the field.
     pub fn check(&self) -> Result<(), String> {
         if self.outbox_max_bytes < 1024 {
-            return Err("endpoint.outbox_max_bytes must be 1024 or more".into());
+            return Err("endpoint.outbox_max_bytes must be 1024 or more, or 0".into());
         }
         if self.outbox_low_bytes >= self.outbox_max_bytes {
             return Err("endpoint.outbox_low_bytes must be below outbox_max_bytes".into());

@@ -3,7 +3,7 @@
 
 use super::event::SendError;
 use super::framer::{Framing, HEADER_MAX, HeaderError};
-use crate::buf::{Chunk, Pool, Slice, Source};
+use crate::buf::{Chunk, Pool, Purpose, Slice, Source};
 
 /// A run of the buffer's bytes is sent from there from this size on; less is cheaper copied.
 const SHARED_MIN: usize = 4096;
@@ -76,7 +76,13 @@ impl<'a> Parts<'a> {
     }
 
     /// The message on the wire of one framing, to be given to about `count` outboxes.
-    pub fn frame(&self, framing: &Framing, pool: &Pool, count: usize) -> Result<Framed, SendError> {
+    pub fn frame(
+        &self,
+        framing: &Framing,
+        pool: &Pool,
+        count: usize,
+        purpose: Purpose,
+    ) -> Result<Framed, SendError> {
         let head = self.head(framing)?;
         let (mut copied, mut shared) = (head.len, 0);
         for run in self.body(framing, &head) {
@@ -87,7 +93,7 @@ impl<'a> Parts<'a> {
         }
         let chunk = match copied {
             0 => None,
-            bytes => Some(pool.take(bytes).ok_or(SendError::Memory)?),
+            bytes => Some(pool.take_for(bytes, purpose).ok_or(SendError::Memory)?),
         };
         let source = self.buffer.filter(|_| shared > 0).cloned().unwrap_or_default();
         let source = Source::new(source, shared * count);

@@ -4,7 +4,7 @@ use super::event::SendError;
 use super::limits::{Limits, Overflow};
 use super::message::Framed;
 use super::pieces::Pieces;
-use crate::buf::{ARENA_BYTES, Arena, Part, Pool, Release, Slice, TRAIN_MAX, Train};
+use crate::buf::{ARENA_BYTES, Arena, Part, Pool, Purpose, Release, Slice, TRAIN_MAX, Train};
 
 /// Messages up to this size are gathered in common memory; larger ones keep their own.
 pub const GATHER_MAX: usize = 4000;
@@ -227,9 +227,17 @@ impl Outbox {
         let part = if gather && self.flying == 0 && room <= GATHER_MAX {
             memory.arena.part(room)
         } else {
-            memory.pool.part(room)
+            memory.pool.part(room, self.purpose(wire))
         };
         part.ok_or(SendError::Memory)
+    }
+
+    /// What memory for `wire` bytes more is for. Who is behind leaves the last of the share to
+    /// those who read.
+    #[inline(always)]
+    pub fn purpose(&self, wire: usize) -> Purpose {
+        let behind = self.bytes() > 0 && self.bytes() as usize + wire > PART_MAX;
+        if behind { Purpose::SendMore } else { Purpose::Send }
     }
 
     /// Adds a message in memory of its own, or of others too.

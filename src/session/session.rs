@@ -5,16 +5,13 @@ use super::framer::{Framing, HEADER_MAX, Step};
 use super::limits::{Limits, Millis, Moment, Overflow};
 use super::message::{Framed, Parts};
 use super::outbox::{GATHER_MAX, Memory, Outbox};
-use crate::buf::{Chunk, Pool, Reader, Release, Slice, Train};
+use crate::buf::{Chunk, Pool, Purpose, Reader, Release, Slice, Train};
 use std::mem;
 
-/// Room for the beginning of a frame; what a claimed length of any size costs.
-const BEGIN_BYTES: usize = 256;
-/// A partial frame's buffer is at most this many times what was received of it, but for the sizes
-/// that the pool has.
-const GROWTH: usize = 4;
 /// Missing bytes of a frame from which on they are received into its own memory.
 const INTO_MIN: usize = 4096;
+/// The slowest pace that a frame's deadline allows for: 8 KiB a second for all that it claims.
+const FRAME_BYTES_PER_S: Millis = 8 << 10;
 
 /// Whether and where to receive.
 pub enum Want {
@@ -34,6 +31,16 @@ pub enum Outgoing<'a> {
     Framed(Slice),
 }
 
+impl Outgoing<'_> {
+    /// Bytes, as given.
+    pub fn len(&self) -> usize {
+        match self {
+            Outgoing::Copy(message) => message.len(),
+            Outgoing::Framed(slice) => slice.len(),
+        }
+    }
+}
+
 /// A frame that did not come whole in one receive.
 struct Partial {
     /// None exactly while the model receives into it.
@@ -41,6 +48,8 @@ struct Partial {
     header: u32,
     /// Bytes of the whole frame; 0 while the header is not complete.
     total: u32,
+    /// Bytes of its memory, also while the model has that.
+    held: u32,
     /// Since when it is incomplete.
     since: Millis,
 }
@@ -119,6 +128,24 @@ impl Session {
         self.untold.as_mut()?.partial.as_mut()
     }
 
+    /// Bytes of memory that an unfinished frame has here, and of input that waits to be parsed.
+    pub fn held_bytes(&self) -> usize {
+        self.untold.as_ref().map_or(0, |untold| {
+            let frame = untold.partial.as_ref().map_or(0, |partial| partial.held as usize);
+            frame + untold.input.rest().len()
+        })
+    }
+
+    /// Since when the peer has sent nothing, as far as it was listened to.
+    pub fn quiet_since(&self) -> Millis {
+        self.quiet_since.into()
+    }
+
+    /// Since when the system has taken nothing of what the model has to send.
+    pub fn send_since(&self) -> Millis {
+        self.send_since.into()
+    }
+
     /// Bytes arrived, with the chunk of `Want::Into` if that was asked for.
     #[inline]
     pub fn handle_received(&mut self, slice: Slice, into: Option<Chunk>, now: Millis) -> Input<'_> {
@@ -195,7 +222,7 @@ impl Session {
                 if !force && wire > limits.outbox_max_bytes as usize {
                     return Err(SendError::TooBig);
                 }
-                match Self::frame(framing, memory.pool, message) {
+                match Self::frame(framing, memory.pool, message, self.outbox.purpose(wire)) {
                     Ok(framed) => Outgoing::Framed(framed.into_slice()),
                     Err(SendError::Memory) if !force => return Err(self.refuse_for_memory(wire)),
                     Err(error) => return Err(error),
@@ -284,7 +311,12 @@ impl Session {
     }
 
     fn admit(&mut self, limits: &Limits, wire: usize, force: bool) -> Result<(), SendError> {
-        if force { Ok(()) } else { self.outbox.admit(limits, wire) }
+        if !force {
+            return self.outbox.admit(limits, wire);
+        }
+        // Past the cap, and still within what the outbox can count.
+        let room = (u32::MAX - self.outbox.bytes()) as usize;
+        if wire <= room { Ok(()) } else { Err(SendError::TooBig) }
     }
 
     /// Bytes of a message on the wire, header included.
@@ -295,10 +327,16 @@ impl Session {
 
     /// A message with its header, in memory of its own: slices of it are what `Outgoing::Framed`
     /// takes.
-    pub fn frame(framing: &Framing, pool: &Pool, message: &[u8]) -> Result<Chunk, SendError> {
+    pub fn frame(
+        framing: &Framing,
+        pool: &Pool,
+        message: &[u8],
+        purpose: Purpose,
+    ) -> Result<Chunk, SendError> {
         let mut space = [0; HEADER_MAX];
         let (head, body) = parts(framing, message, &mut space)?;
-        let mut chunk = pool.take(head.len() + body.len()).ok_or(SendError::Memory)?;
+        let wire = head.len() + body.len();
+        let mut chunk = pool.take_for(wire, purpose).ok_or(SendError::Memory)?;
         chunk.put(head);
         chunk.put(body);
         Ok(chunk)
@@ -389,7 +427,8 @@ impl Session {
             }
             consider(quiet, limits.idle_timeout_ms, Cause::TimeoutIdle);
             if let Some(begun) = self.untold.as_ref().and_then(|untold| untold.partial.as_ref()) {
-                consider(begun.since, limits.frame_timeout_ms, Cause::TimeoutFrame);
+                let allowed = Millis::from(begun.total) * 1000 / FRAME_BYTES_PER_S;
+                consider(begun.since + allowed, limits.frame_timeout_ms, Cause::TimeoutFrame);
             }
         }
         if sending {
@@ -426,8 +465,15 @@ impl Input<'_> {
             Step::Broken(cause) => Some(self.break_off(cause)),
             _ if self.is_empty() => None,
             _ => {
-                let Some(chunk) = pool.take(BEGIN_BYTES) else { return Some(Event::Starved) };
-                let partial = Partial { chunk: Some(chunk), header: 0, total: 0, since: now };
+                let need = match step {
+                    Step::Header(bytes) => bytes,
+                    Step::Frame { header, payload } => header + payload,
+                    Step::Broken(_) => 0,
+                };
+                let have = self.rest.rest().len().min(need);
+                let Some(chunk) = pool.frame(have, need) else { return Some(Event::Starved(have)) };
+                let held = chunk.capacity() as u32;
+                let partial = Partial { chunk: Some(chunk), header: 0, total: 0, held, since: now };
                 let untold = Untold { partial: Some(partial), ..Untold::default() };
                 self.session.untold = Some(Box::new(untold));
                 self.complete(framing, pool)
@@ -454,6 +500,9 @@ impl Input<'_> {
                     Step::Header(bytes) => need = bytes,
                     Step::Frame { header, payload } => {
                         need = header + payload;
+                        if need as u64 > pool.share_max() {
+                            return Some(self.break_off(Cause::LimitMemory));
+                        }
                         partial.header = header as u32;
                         partial.total = need as u32;
                     }
@@ -461,6 +510,7 @@ impl Input<'_> {
             }
             if chunk.len() == need {
                 let header = if framing.keep_header { 0 } else { partial.header as usize };
+                pool.settle(chunk);
                 let mut message = partial.chunk.take()?.into_slice();
                 self.session.untold = None;
                 message.advance(header);
@@ -471,12 +521,12 @@ impl Input<'_> {
                 return None;
             }
             if chunk.room() < step {
-                let Some(mut larger) = pool.take(room_for(chunk.len() + step, need)) else {
-                    return Some(Event::Starved);
-                };
-                larger.limit_to(need);
-                larger.put(chunk.written());
-                *chunk = larger;
+                let have = chunk.len() + step;
+                if !pool.grow(chunk, have, need) {
+                    return Some(Event::Starved(have));
+                }
+                chunk.limit_to(need);
+                partial.held = chunk.capacity() as u32;
             }
             chunk.put(&self.rest.rest()[..step]);
             self.rest.skip(step);
@@ -491,11 +541,6 @@ impl Drop for Input<'_> {
             untold.input = mem::take(&mut self.rest);
         }
     }
-}
-
-/// Room for a frame of `need` bytes of which `have` are here: never much more than that.
-fn room_for(have: usize, need: usize) -> usize {
-    need.min((have * GROWTH).max(BEGIN_BYTES))
 }
 
 /// The two runs of bytes that a message is on the wire.

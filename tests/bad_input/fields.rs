@@ -132,7 +132,7 @@ fn of_an_endpoint() {
         ("gate_reads", |endpoint| endpoint.gate_reads = 2),
         ("nodelay", |endpoint| endpoint.nodelay = 2),
         ("nodelay", |endpoint| endpoint.nodelay = u32::MAX),
-        ("outbox_max_bytes", |endpoint| endpoint.outbox_max_bytes = 0),
+        ("outbox_max_bytes", |endpoint| endpoint.outbox_max_bytes = 1),
         ("outbox_max_bytes", |endpoint| endpoint.outbox_max_bytes = 1023),
         ("outbox_low_bytes", |endpoint| endpoint.outbox_low_bytes = 1 << 20),
         ("outbox_low_bytes", |endpoint| endpoint.outbox_low_bytes = u32::MAX),

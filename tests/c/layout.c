@@ -191,7 +191,7 @@ static void facts(void)
 
 static void counts(void)
 {
-    SIZE(sockeye_net_stats, 128);
+    SIZE(sockeye_net_stats, 152);
     FIELD(sockeye_net_stats, struct_size, 0, 4);
     FIELD(sockeye_net_stats, reserved, 4, 4);
     FIELD(sockeye_net_stats, connections, 8, 8);
@@ -209,6 +209,9 @@ static void counts(void)
     FIELD(sockeye_net_stats, system_drops, 104, 8);
     FIELD(sockeye_net_stats, queue_drops, 112, 8);
     FIELD(sockeye_net_stats, send_failures, 120, 8);
+    FIELD(sockeye_net_stats, frame_bytes, 128, 8);
+    FIELD(sockeye_net_stats, send_bytes, 136, 8);
+    FIELD(sockeye_net_stats, memory_closes, 144, 8);
     END();
     SIZE(sockeye_conn_stats, 72);
     FIELD(sockeye_conn_stats, struct_size, 0, 4);

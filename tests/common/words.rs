@@ -33,6 +33,7 @@ pub const TIMEOUT_FRAME: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_FRAME as i32
 pub const TIMEOUT_SEND: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_SEND as i32;
 pub const TIMEOUT_LINGER: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_LINGER as i32;
 pub const LIMIT_FRAME: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_FRAME as i32;
+pub const LIMIT_MEMORY: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_MEMORY as i32;
 pub const LIMIT_OUTBOX: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_OUTBOX as i32;
 pub const LIMIT_DESCRIPTORS: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_DESCRIPTORS as i32;
 pub const PROTOCOL: i32 = sockeye_cause::SOCKEYE_CAUSE_PROTOCOL as i32;

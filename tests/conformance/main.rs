@@ -48,6 +48,7 @@ mod listen;
 #[cfg(unix)]
 mod local;
 mod log;
+mod memory;
 mod message;
 mod moves;
 mod overflow;

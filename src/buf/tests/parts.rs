@@ -51,7 +51,7 @@ fn a_part_does_not_grow_into_the_next() {
 #[should_panic = "the caller has looked at the room"]
 fn what_is_lent_does_not_grow() {
     let pool = Bounded::new(1 << 20);
-    let mut part = written(pool.0.part(100).expect("room"), b"lent");
+    let mut part = written(pool.0.part(100, Purpose::Any).expect("room"), b"lent");
     let _slice = part.lend();
     part.write(b"x");
 }
@@ -59,7 +59,7 @@ fn what_is_lent_does_not_grow() {
 #[test]
 fn what_is_lent_comes_back() {
     let pool = Bounded::new(1 << 20);
-    let mut part = written(pool.0.part(100).expect("room"), b"0123456789");
+    let mut part = written(pool.0.part(100, Purpose::Any).expect("room"), b"0123456789");
     assert!(part.room() >= 90);
     let slice = part.lend();
     assert_eq!((&*slice, part.len(), part.room()), (&b"0123456789"[..], 10, 0));
@@ -76,7 +76,7 @@ fn what_is_lent_comes_back() {
 #[test]
 fn a_part_is_cut_in_two() {
     let pool = Bounded::new(1 << 20);
-    let mut first = written(pool.0.part(100).expect("room"), b"firstsecond");
+    let mut first = written(pool.0.part(100, Purpose::Any).expect("room"), b"firstsecond");
     first.messages = 3;
     let room = first.room();
     let mut second = first.split(5);
@@ -98,7 +98,7 @@ fn a_slice_is_a_part_without_room() {
     assert_eq!((part.len(), part.room()), (3, 0));
     drop(slice);
     assert_eq!(bytes(&mut part), b"abc");
-    let mut sealed = written(pool.0.part(100).expect("room"), b"x");
+    let mut sealed = written(pool.0.part(100, Purpose::Any).expect("room"), b"x");
     sealed.seal();
     assert_eq!((sealed.room(), bytes(&mut sealed)), (0, b"x".to_vec()));
 }
@@ -115,14 +115,14 @@ fn more_than_the_room_cannot_be_parted_with() {
 #[should_panic = "only what is there can be dropped"]
 fn more_than_a_part_has_cannot_be_dropped() {
     let pool = Bounded::new(1 << 20);
-    written(pool.0.part(10).expect("room"), b"abc").advance(4);
+    written(pool.0.part(10, Purpose::Any).expect("room"), b"abc").advance(4);
 }
 
 #[test]
 #[should_panic = "only what is there can be cut"]
 fn a_part_is_not_cut_behind_its_end() {
     let pool = Bounded::new(1 << 20);
-    drop(written(pool.0.part(10).expect("room"), b"abc").split(4));
+    drop(written(pool.0.part(10, Purpose::Any).expect("room"), b"abc").split(4));
 }
 
 #[test]
@@ -150,7 +150,9 @@ fn parts_keep_their_block() {
         let part = chunk.part(10);
         vec![Box::new(chunk), Box::new(Slice::from(part))]
     });
-    in_every_order(1, |pool| vec![Box::new(pool.part(100).expect("under the bound"))]);
+    in_every_order(1, |pool| {
+        vec![Box::new(pool.part(100, Purpose::Any).expect("under the bound"))]
+    });
     in_every_order(2, |pool| {
         let slice = pool.take(100).expect("under the bound").write(b"a");
         vec![Box::new(Part::from(slice.clone())), Box::new(slice)]

@@ -1,7 +1,7 @@
 //! What the host asks of a datagram socket.
 
 use super::{Port, Taken, Target, open};
-use crate::buf::ARENA_BYTES;
+use crate::buf::{ARENA_BYTES, Purpose};
 use crate::engine::config::{CloseHow, Endpoint};
 use crate::engine::error::{Error, Refusal};
 use crate::engine::facts::{ConnInfo, ConnStats};
@@ -157,7 +157,7 @@ impl Net {
     ) -> Result<(), Error> {
         let pool = &self.core.pool;
         let copied = (data.len() > LOCKED_COPY_MAX && data.len() <= DATAGRAM_MAX_BYTES)
-            .then(|| pool.take(data.len()).map(|mut chunk| chunk.write(data)));
+            .then(|| pool.take_for(data.len(), Purpose::Send).map(|mut chunk| chunk.write(data)));
         let mut held = self.hold_port(token, to.is_none())?;
         let port = held.port().ok_or(Error::Stale)?;
         if port.closing.is_some() {
@@ -169,11 +169,11 @@ impl Net {
         }
         let to = to.map(|to| port.target(to)).transpose()?;
         let copied = copied.unwrap_or_else(|| port.outbox.copy(pool, data));
-        let home = port.home;
+        let (home, data_len) = (port.home, data.len());
         let Some(data) = copied else {
             port.outbox.refused.add(data.len().max(ARENA_BYTES));
             drop(held);
-            self.thirst(token, home);
+            self.thirst(token, home, data_len, Purpose::Send);
             return Err(Error::Again);
         };
         let (address, local) = (to.map(|to| to.address), to.and_then(|to| to.local));

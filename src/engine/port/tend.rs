@@ -121,7 +121,7 @@ impl Desk {
             count(&counters.system_drops, u64::from(arrival.dropped));
         }
         let mut data = arrival.data;
-        if data.is_empty() || core.queues[self.queue].is_full(self.batch_bytes) {
+        if data.is_empty() || self.is_full_for(core, token, port) {
             port.stats.queue_drops += 1;
             return count(&counters.queue_drops, 1);
         }
@@ -136,6 +136,15 @@ impl Desk {
         count(&counters.received_bytes, bytes);
         self.batch_messages += 1;
         self.emit(token, Notice::Datagram { data, truncated, connected: port.connected });
+    }
+
+    /// Whether the queue has no room for a datagram more: it is full, or one socket has an eighth
+    /// of it by itself. A listener serves many peers and may have half.
+    #[inline]
+    fn is_full_for(&self, core: &Core, token: Token, port: &Port) -> bool {
+        let (queue, more) = (&core.queues[self.queue], self.batch_bytes);
+        let share = if port.connected { 1 } else { 4 };
+        queue.is_crowded(more) && (queue.is_full(more) || queue.is_filled_by(token, share))
     }
 
     pub(in crate::engine) fn sent_to(
@@ -188,7 +197,7 @@ impl Desk {
         if port.closing.is_none()
             && port.adopted
             && let Some(bytes) = port.outbox.owed(&port.endpoint.limits)
-            && self.has_memory(core, token, bytes)
+            && self.has_memory(core, token, bytes, port.outbox.messages > 0)
         {
             let refused = port.outbox.refused.take();
             self.emit(token, Notice::Writable { refused, listener: !port.connected });
@@ -302,7 +311,7 @@ impl Port {
     fn end_notice(&self) -> Notice {
         let (cause, os_error) = self.closing.unwrap_or((Cause::Host, 0));
         if self.connected {
-            Notice::Closed { cause, os_error, unsent: self.outbox.bytes as u32, code: 0 }
+            Notice::Closed { cause, os_error, unsent: self.outbox.bytes as u64, code: 0 }
         } else {
             Notice::ListenerClosed { cause, os_error }
         }

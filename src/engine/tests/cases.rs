@@ -163,7 +163,8 @@ fn a_reply_behind_the_peers_end_arrives() {
 /// Nobody polls while four peers send on: their windows close. Later all of it comes.
 #[test]
 fn a_host_that_stalls_is_not_flooded() {
-    let (queue_max_bytes, turn_bytes, clients) = (64 << 10, 4096, 4);
+    // One alone fills an eighth of the queue.
+    let (queue_max_bytes, turn_bytes, clients) = (64 << 10, 4096, 10);
     let drive = Drive::Pool;
     let config = Config { queue_max_bytes, turn_bytes, drive, workers: Some(1), ..threadless() };
     let world = World::new(1, Faults::default());

@@ -20,7 +20,7 @@ pub struct Style {
 #[derive(Clone, Copy, Debug)]
 pub struct Closed {
     pub cause: Cause,
-    pub unsent: u32,
+    pub unsent: u64,
 }
 
 /// A connection as its host knows it.
@@ -249,7 +249,7 @@ impl ConnLog {
         let known = self.opened || self.listener.is_none();
         assert!(known, "CLOSED came for a connection without OPENED");
         self.check_cause(cause, peer, connects);
-        let (unsent, taken) = (u64::from(unsent), self.taken_bytes);
+        let (unsent, taken) = (unsent, self.taken_bytes);
         assert!(unsent <= taken, "{unsent} bytes unsent, {taken} taken");
         let handed = peer.map_or(0, |peer| peer.peer.taken());
         if cause != Cause::Peer && !self.drops() {
@@ -279,6 +279,8 @@ impl ConnLog {
             Cause::TimeoutSend => limits.send_timeout_ms > 0,
             Cause::TimeoutLinger => self.shut.is_some(),
             Cause::LimitFrame | Cause::Protocol => peer_did(&PeerLog::is_broken),
+            // A net of 1 or 3 MiB is under pressure soon, and a frame may be more than its share.
+            Cause::LimitMemory => !connects || self.opened,
             Cause::LimitOutbox => limits.overflow == Overflow::Close,
             Cause::LimitModel => connects && !self.opened,
             Cause::Host => self.shut.is_some(),

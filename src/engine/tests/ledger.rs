@@ -117,7 +117,7 @@ impl Ledger {
             let shut_down = self.over || cause != Cause::Shutdown;
             assert!(shut_down, "closed with SHUTDOWN by a net that runs");
             self.dying.push(token);
-            return self.note(&[1, cause as u64, u64::from(unsent)]);
+            return self.note(&[1, cause as u64, unsent]);
         }
         assert!(conn.shut.is_none(), "{token:?} was closed by its host and told {:?}", told.what);
         if let What::Opened(_) = told.what {

@@ -7,7 +7,7 @@ use super::plan::{Act, Plan};
 use super::stage::endpoint;
 use super::told::{Told, What};
 use super::{now, open, set_now};
-use crate::buf::{CHUNK_BYTES, Pool, Slice};
+use crate::buf::{CHUNK_BYTES, Pool, Purpose, Slice};
 use crate::engine::{CloseHow, Core, Error, Kind, Message, Net};
 use crate::io::Token;
 use crate::io::sim::{ACCEPT_ERRORS, Answer, Dice, Ending, Faults, World};
@@ -216,7 +216,8 @@ impl Run {
 
     /// Whether there may not be memory for so many messages: each takes at most one block.
     fn scarce(&self, messages: usize) -> bool {
-        !self.pool.has_room((messages + 1) * CHUNK_BYTES)
+        let bytes = (messages + 1) * CHUNK_BYTES;
+        !self.pool.has_room(bytes) || !self.pool.would_take(bytes, Purpose::SendMore)
     }
 
     fn send_to(&mut self, token: Token, payload: &[u8]) {

@@ -22,7 +22,7 @@ pub enum What {
     Message(Vec<u8>, usize),
     Writable(u32),
     Moved(u8),
-    Closed(Cause, u32),
+    Closed(Cause, u64),
     ListenerClosed(Cause),
     Posted(u64),
 }

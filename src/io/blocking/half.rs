@@ -130,6 +130,11 @@ impl Shared {
         self.done.lock().iter().any(|it| it.token == token)
     }
 
+    /// Gives up the chunks that wait for a next receive.
+    pub fn trim(&self) {
+        self.spares.lock().clear();
+    }
+
     /// Nobody waits for memory any more.
     pub fn forget_starved(&self) {
         self.starved.lock().clear();

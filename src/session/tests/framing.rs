@@ -56,7 +56,7 @@ fn send(pool: &Bounded, framing: &Framing, len: usize) -> Result<(), SendError> 
     let mut session = Session::new(NOW, false);
     let message = vec![3; len];
     let answer = session.send(framing, &limits, pool.memory(), Outgoing::Copy(&message), false);
-    assert_eq!(Session::frame(framing, pool, &message).map(|_| ()), answer);
+    assert_eq!(Session::frame(framing, pool, &message, Purpose::Send).map(|_| ()), answer);
     assert_eq!(session.outbox().messages(), u32::from(answer.is_ok()));
     assert_eq!(session.outbox().bytes() > 0, answer.is_ok());
     assert_eq!(session.poll_writable(&limits), None, "no room would help");

@@ -12,14 +12,14 @@ struct Out {
 
 impl Out {
     fn new(limits: Limits, manual: bool) -> Out {
-        Out { session: Session::new(NOW, manual), pool: Bounded::new(64 << 20), limits }
+        Out { session: Session::new(NOW, manual), pool: Bounded::new(256 << 20), limits }
     }
 
     fn send(&mut self, key: u64, message: &[u8]) -> Result<(), SendError> {
         let parts = [message];
         let parts = Parts::new(&parts, None).expect("there is no buffer");
         let (framing, memory) = (length(2, false), self.pool.memory());
-        let mut framed = parts.frame(&framing, &self.pool, 1).expect("memory");
+        let mut framed = parts.frame(&framing, &self.pool, 1, Purpose::Send).expect("memory");
         self.session.send_framed(&framing, &self.limits, memory, &mut framed, key)
     }
 

@@ -53,7 +53,7 @@ fn one_byte_over_the_limit_breaks_the_stream_with_its_header() {
 
 #[test]
 fn the_largest_lengths_reserve_nothing() {
-    let pool = Bounded::new(1 << 20);
+    let pool = Bounded::new(8 << 30);
     let framing = Framing { frame_max_bytes: i32::MAX as u32, ..length(4, false) };
     for length_offset in [0, 12] {
         let framing = Framing { length_offset, ..framing };

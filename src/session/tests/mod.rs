@@ -15,6 +15,7 @@ mod timeouts;
 
 use super::{Cause, Event, Framed, Framing, FramingKind, GATHER_MAX, Limits, Memory, Millis};
 use super::{Moment, Outgoing, Overflow, Parts, SendError, Session, Want};
+use crate::buf::Purpose;
 use crate::buf::{Arena, CHUNK_BYTES, Chunk, Pool, Release, Slice, TRAIN_MAX, Train};
 use std::ops::Deref;
 
@@ -173,7 +174,7 @@ impl<'a> Feed<'a> {
                     assert_eq!(self.broken.replace(cause), None, "broken once");
                     assert!(input.is_empty(), "what cannot be parsed is dropped");
                 }
-                Event::Starved => {
+                Event::Starved(_) => {
                     assert!(!input.is_empty() && !hog.is_empty(), "starved for a reason");
                     drop(input);
                     assert!(self.session.has_input(), "it is kept");

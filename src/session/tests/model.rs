@@ -86,7 +86,8 @@ impl<'a> Pair<'a> {
         let answer = match self.random.below(8) {
             0 | 1 => self.send_parts(&message),
             2 => {
-                let slice = Session::frame(&self.framing, self.pool, &message).expect("memory");
+                let slice = Session::frame(&self.framing, self.pool, &message, Purpose::Send)
+                    .expect("memory");
                 self.send_as(Outgoing::Framed(slice.into_slice()), &message, false)
             }
             _ => {
@@ -140,7 +141,7 @@ impl<'a> Pair<'a> {
         let answer = if key == 0 && gathers && parts.is_small(GATHER_MAX) {
             self.session.send_parts(framing, limits, memory, &parts)
         } else {
-            let mut framed = parts.frame(framing, self.pool, 1).expect("memory");
+            let mut framed = parts.frame(framing, self.pool, 1, Purpose::Send).expect("memory");
             self.seen.slices = self.seen.slices.max(framed.count());
             self.session.send_framed(framing, limits, memory, &mut framed, key)
         };

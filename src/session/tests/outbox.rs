@@ -263,11 +263,11 @@ fn nothing_is_dropped_for_a_message_that_finds_no_room_anyway() {
 fn nothing_is_dropped_for_a_message_that_finds_no_memory() {
     let limits = Limits { overflow: Overflow::DropOldest, ..small(2) };
     let mut out = Out::new(limits, false);
-    out.pool = Bounded::new(3 * 512);
+    out.pool = Bounded::new(8 * 512);
     out.taken(&[0]);
     out.taken(&[1]);
-    let kept = out.pool.take(1).expect("a third block");
-    assert!(out.pool.take(1).is_none(), "and no fourth");
+    let kept = out.pool.take_for(1, Purpose::Send).expect("a third block");
+    assert!(out.pool.take_for(1, Purpose::Send).is_none(), "and no fourth");
     let answer = out.send(&[2]);
     let outbox = out.session.outbox();
     match answer {
@@ -361,7 +361,10 @@ fn a_send_without_memory_is_owed_a_writable() {
     assert_eq!(out.send(&[1]), Err(SendError::Memory));
     assert_eq!(out.session.refuse_for_memory(2), SendError::Memory);
     assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (0, 0));
-    assert_eq!(Session::frame(&out.framing, &out.pool, &[1]).err(), Some(SendError::Memory));
+    assert_eq!(
+        Session::frame(&out.framing, &out.pool, &[1], Purpose::Send).err(),
+        Some(SendError::Memory)
+    );
     drop(hog);
     assert_eq!(out.session.poll_writable(&out.limits), Some(2));
     out.taken(&[1]);

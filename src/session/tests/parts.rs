@@ -15,7 +15,7 @@ fn buffer(pool: &Bounded, len: usize) -> Slice {
 
 fn framed(pool: &Bounded, framing: &Framing, parts: &[&[u8]], buffer: &Slice) -> Framed {
     let parts = Parts::new(parts, Some(buffer)).expect("none is half in it");
-    parts.frame(framing, pool, 1).expect("memory")
+    parts.frame(framing, pool, 1, Purpose::Send).expect("memory")
 }
 
 /// Sends in every way in which the parts may go, and looks at the wire.
@@ -27,7 +27,7 @@ fn check(pool: &Bounded, framing: &Framing, parts: &[&[u8]], buffer: &Slice) {
     let parts = Parts::new(parts, Some(buffer)).expect("none is half in it");
     assert_eq!(parts.wire_bytes(framing), Ok(wire.len()));
     let (limits, memory) = (Limits::default(), pool.memory());
-    let mut framed = parts.frame(framing, pool, 1).expect("memory");
+    let mut framed = parts.frame(framing, pool, 1, Purpose::Send).expect("memory");
     assert_eq!(framed.bytes(), wire.len());
     session.send_framed(framing, &limits, memory, &mut framed, 0).expect("room");
     session.send_parts(framing, &limits, memory, &parts).expect("room");
@@ -194,7 +194,7 @@ fn parts_without_memory_are_owed_a_writable() {
     let mut session = Session::new(NOW, false);
     let answer = session.send_parts(&framing, &limits, pool.memory(), &parts);
     assert_eq!(answer, Err(SendError::Memory));
-    assert_eq!(parts.frame(&framing, &pool, 1).err(), Some(SendError::Memory));
+    assert_eq!(parts.frame(&framing, &pool, 1, Purpose::Send).err(), Some(SendError::Memory));
     assert_eq!((session.outbox().bytes(), session.outbox().messages()), (0, 0));
     drop(hog);
     assert_eq!(session.poll_writable(&limits), Some(1));
@@ -207,7 +207,8 @@ fn what_needs_no_copy_needs_no_memory() {
     let hog = empty(&pool);
     let parts = [&buffer[..]];
     let parts = Parts::new(&parts, Some(&buffer)).expect("all of it");
-    let mut framed = parts.frame(&Framing::default(), &pool, 1).expect("nothing is copied");
+    let mut framed =
+        parts.frame(&Framing::default(), &pool, 1, Purpose::Send).expect("nothing is copied");
     assert_eq!((framed.count(), framed.slice(0).as_ptr()), (1, buffer.as_ptr()));
     drop(hog);
 }

@@ -31,7 +31,7 @@ fn round_trip(pool: &Bounded, case: &Case) {
         for message in &case.messages {
             let limits = Limits::default();
             let outgoing = if framed {
-                let slice = Session::frame(&case.framing, pool, message)
+                let slice = Session::frame(&case.framing, pool, message, Purpose::Send)
                     .expect("it has a header")
                     .into_slice();
                 Outgoing::Framed(slice)
@@ -135,7 +135,9 @@ fn a_message_of_no_bytes_without_framing_is_nothing() {
 fn one_slice_may_be_sent_to_many() {
     let pool = Bounded::new(1 << 20);
     let framing = length(2, false);
-    let slice = Session::frame(&framing, &pool, &[7; 1000]).expect("it has a header").into_slice();
+    let slice = Session::frame(&framing, &pool, &[7; 1000], Purpose::Send)
+        .expect("it has a header")
+        .into_slice();
     let out = pool.bytes();
     let mut all: Vec<Session> = (0..50).map(|_| Session::new(NOW, false)).collect();
     for session in &mut all {

@@ -516,3 +516,12 @@ pub fn forks() -> u32 {
 pub fn forks_now() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
+
+/// Has the allocator give the system back what is free, where it keeps that: malloc_trim(3).
+pub fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it may be called by any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

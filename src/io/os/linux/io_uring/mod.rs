@@ -59,6 +59,8 @@ pub struct Uring {
     later: Vec<(Token, Lane)>,
     /// Completions of operations that were cancelled outside the kernel, told by the next turn.
     cancelled: Vec<Completion>,
+    /// The kernel has the stock's ring.
+    provided: bool,
     /// Boxes for lane Out to be used again.
     #[expect(clippy::vec_box, reason = "the kernel knows what is in a box by its place")]
     spare: Vec<Box<Outward>>,
@@ -172,6 +174,41 @@ impl Uring {
         }
     }
 
+    /// Takes the buffers that lie ready back, and lays as many ready as at first: else only receives
+    /// use them up, and after a burst there may be none.
+    fn renew_stock(&mut self) -> io::Result<()> {
+        let Some(ring) = &mut self.ring else { return Ok(()) };
+        ring.withdraw()?;
+        self.provided = false;
+        // From here on a receive finds none, and is asked for again.
+        let mut done = mem::take(&mut self.cancelled);
+        let mut entered = Ok(());
+        while entered.is_ok() {
+            while let Some(reaped) = self.ring.as_mut().and_then(Ring::next) {
+                self.reaped(&reaped, &mut done);
+            }
+            let Some(ring) = &mut self.ring else { break };
+            if !ring.has_more() {
+                break;
+            }
+            entered = ring.enter(Some(Duration::ZERO));
+        }
+        self.cancelled = done;
+        entered?;
+        self.stock.renew();
+        self.provide()
+    }
+
+    /// Gives the kernel the ring of buffers, if it does not have it.
+    fn provide(&mut self) -> io::Result<()> {
+        if let Some(ring) = self.ring.as_ref().filter(|_| !self.provided) {
+            // SAFETY: the stock's ring stays until this one is closed, see `drop`.
+            unsafe { ring.provide(self.stock.address(), PLACES) }?;
+            self.provided = true;
+        }
+        Ok(())
+    }
+
     /// Begins the receives that wait for the pool to have room.
     fn revive(&mut self) {
         if !self.starved.is_empty() {
@@ -212,11 +249,10 @@ impl Proactor for Uring {
 
     fn open(setup: &Setup, _shared: &()) -> io::Result<Self> {
         let (ring, stock) = (Ring::new()?, Stock::new(setup));
-        // SAFETY: the stock's ring stays until this one is closed, see `drop`.
-        unsafe { ring.provide(stock.address(), PLACES) }?;
-        Ok(Uring {
+        let mut uring = Uring {
             ring: Some(ring),
             stock,
+            provided: false,
             entries: Pages::default(),
             flying: 0,
             runnable: VecDeque::new(),
@@ -225,7 +261,9 @@ impl Proactor for Uring {
             cancelled: Vec::new(),
             spare: Vec::new(),
             datagrams: None,
-        })
+        };
+        uring.provide()?;
+        Ok(uring)
     }
 
     fn bell(&self) -> Bell {
@@ -323,11 +361,20 @@ impl Proactor for Uring {
         }
     }
 
+    fn trim(&mut self) {
+        self.spare = Vec::new();
+        if self.stock.calm_down() {
+            // What fails here is tried again after the next burst, or told by the next turn.
+            let _ = self.renew_stock();
+        }
+    }
+
     fn turn(
         &mut self,
         done: &mut Vec<Completion>,
         mut timeout: Option<Duration>,
     ) -> io::Result<()> {
+        self.provide()?;
         self.revive();
         if !self.runnable.is_empty() || !self.cancelled.is_empty() {
             timeout = Some(Duration::ZERO);

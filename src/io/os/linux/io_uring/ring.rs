@@ -89,6 +89,17 @@ impl Ring {
             .map_err(in_words)
     }
 
+    /// Takes that ring of buffers back. What the kernel took of it before is told by completions
+    /// that `next` has, or after an `enter` while `has_more`.
+    pub fn withdraw(&self) -> io::Result<()> {
+        self.ring.submitter().unregister_buf_ring(0)
+    }
+
+    /// Whether the kernel has completions that found no place.
+    pub fn has_more(&mut self) -> bool {
+        self.ring.submission().cq_overflow()
+    }
+
     /// Starts an operation with the next `enter`.
     ///
     /// # Safety

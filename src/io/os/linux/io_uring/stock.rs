@@ -115,6 +115,33 @@ impl Stock {
         }
     }
 
+    /// A burst is over: no more are to lie ready than at first. Whether more do.
+    pub fn calm_down(&mut self) -> bool {
+        (self.wanted, self.calm) = (FIRST.min(self.most), 0);
+        self.shared = None;
+        self.filled > self.wanted
+    }
+
+    /// Begins anew with no more buffers than are wanted: the kernel does not know the ring now, and
+    /// nothing is on its way.
+    pub fn renew(&mut self) {
+        (self.filled, self.tail) = (0, 0);
+        // SAFETY: the ring's own memory; nobody else reads or writes it.
+        unsafe {
+            let tail = BufRingEntry::tail(self.entries.as_ptr()).cast_mut();
+            AtomicU16::from_ptr(tail).store(0, Ordering::Release);
+        }
+        for number in 0..PLACES {
+            let place = &mut self.buffers[usize::from(number)];
+            if self.filled == self.wanted {
+                *place = None;
+            } else if place.is_some() {
+                self.filled += 1;
+                self.offer(number);
+            }
+        }
+    }
+
     /// Gives a buffer to the kernel.
     fn offer(&mut self, number: u16) {
         let Some(chunk) = &mut self.buffers[usize::from(number)] else { return };

@@ -73,7 +73,6 @@ enum class ESockeyeCause : uint8
 	LimitFrame = 12,
 	LimitOutbox = 13,
 	LimitMemory = 14,
-	LimitConnections = 15,
 	LimitDescriptors = 16,
 	LimitModel = 17,
 	/** The peer broke the framing. */
