@@ -7,7 +7,7 @@
 //! an address, or the /64 of an IPv6 one. Nothing is counted for that while there is no pressure.
 
 use super::Core;
-use super::conn::{Conn, LaneState};
+use super::conn::{Conn, End, LaneState};
 use super::desk::Desk;
 use super::inbox::{Command, count};
 use crate::buf::CHUNK_BYTES;
@@ -257,7 +257,7 @@ impl Core {
     /// Closes a connection for what it holds.
     fn starve(&self, token: Token) -> bool {
         let Some(mut held) = self.table.hold(token) else { return false };
-        let Some(conn) = held.conn() else { return false };
+        let Some(conn) = held.conn().filter(|conn| conn.end != End::Abrupt) else { return false };
         conn.reset = true;
         conn.end_abruptly(Cause::LimitMemory, 0);
         let home = usize::from(conn.home);

@@ -21,6 +21,8 @@ pub struct Style {
 pub struct Closed {
     pub cause: Cause,
     pub unsent: u64,
+    /// During the shutdown.
+    pub late: bool,
 }
 
 /// A connection as its host knows it.
@@ -243,13 +245,13 @@ impl ConnLog {
     /// CLOSED came. `peer`: its peer, if it was ever connected.
     pub fn close(&mut self, closed: Closed, peer: Option<&PeerLog>, connects: bool) {
         assert!(self.closed.is_none(), "CLOSED came twice");
-        let Closed { cause, unsent } = closed;
+        let Closed { cause, unsent, .. } = closed;
         let quiet = self.is_quiet() && cause == Cause::Peer;
         assert!(!quiet, "the peer's end was told of what is paused");
         let known = self.opened || self.listener.is_none();
         assert!(known, "CLOSED came for a connection without OPENED");
         self.check_cause(cause, peer, connects);
-        let (unsent, taken) = (unsent, self.taken_bytes);
+        let taken = self.taken_bytes;
         assert!(unsent <= taken, "{unsent} bytes unsent, {taken} taken");
         let handed = peer.map_or(0, |peer| peer.peer.taken());
         if cause != Cause::Peer && !self.drops() {
@@ -270,6 +272,7 @@ impl ConnLog {
         let peer_did = |did: &dyn Fn(&PeerLog) -> bool| peer.is_some_and(did);
         let right = match cause {
             Cause::Peer => peer_did(&|peer| peer.ended || peer.closed),
+            Cause::Truncated => peer_did(&PeerLog::is_cut),
             Cause::Reset => peer_did(&|peer| peer.closed || peer.reset),
             Cause::Refused | Cause::Unreachable => connects && !self.opened,
             Cause::TimeoutConnect => !self.opened && limits.connect_timeout_ms > 0,

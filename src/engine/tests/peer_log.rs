@@ -57,6 +57,12 @@ impl PeerLog {
         self.ended || self.closed || self.reset || self.garbage
     }
 
+    /// Whether it ended within a frame.
+    pub fn is_cut(&self) -> bool {
+        let whole = self.written == self.queued || self.items.iter().any(|it| it.0 == self.written);
+        (self.ended || self.closed) && self.wire != Wire::Raw && (self.garbage || !whole)
+    }
+
     /// Whether everything that is sent to it can arrive.
     pub fn listens(&self) -> bool {
         !self.closed && !self.reset
