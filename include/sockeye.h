@@ -952,16 +952,14 @@ sockeye_status sockeye_listen(sockeye_net *net,
                               sockeye_listener *out_listener);
 
 /// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
-/// listened at again when that event has come. Windows may keep it for as long as one of them lives:
-/// then `sockeye_listen` answers ERR_BUSY.
+/// listened at again when that event has come. Windows may keep it for as long as one of them
+/// lives: then `sockeye_listen` answers ERR_BUSY.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_CLOSED (already closing); ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
-sockeye_status sockeye_listener_close(sockeye_net *net,
-                                      sockeye_listener listener);
+SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
 /// for `sockeye_listen`. The name is looked up and the connection made in the background; OPENED

@@ -64,8 +64,8 @@ impl Block {
         self.purpose.store(purpose as u8, Ordering::Relaxed);
     }
 
-    /// Changes the capacity of a block without a free list; its bytes stay, the block may not. None:
-    /// the system has no memory, and the block is as it was.
+    /// Changes the capacity of a block without a free list; its bytes stay, the block may not.
+    /// None: the system has no memory, and the block is as it was.
     ///
     /// # Safety
     /// The caller has all references, and uses the old address no more.

@@ -348,8 +348,8 @@ pub unsafe extern "C" fn sockeye_listen(
 }
 
 /// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
-/// listened at again when that event has come. Windows may keep it for as long as one of them lives:
-/// then `sockeye_listen` answers ERR_BUSY.
+/// listened at again when that event has come. Windows may keep it for as long as one of them
+/// lives: then `sockeye_listen` answers ERR_BUSY.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times.

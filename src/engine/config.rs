@@ -197,8 +197,8 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Puts numbers in the place of zeros that stand for a default, and says whether all go
-    /// together and this version can do it. `datagrams`: for those, not for a stream. `memory`: what
-    /// all outboxes may take.
+    /// together and this version can do it. `datagrams`: for those, not for a stream. `memory`:
+    /// what all outboxes may take.
     pub fn settle(
         &mut self,
         queues: u32,

@@ -33,7 +33,7 @@ mod tags;
 mod tend;
 #[cfg(test)]
 mod tests;
-mod timers;
+pub mod timers;
 mod url;
 mod worker;
 mod zone;

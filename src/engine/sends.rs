@@ -76,7 +76,7 @@ impl Net {
     /// Gives a message to a locked connection, and has its worker look at it.
     #[inline]
     fn take(&self, token: Token, held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
-        let bytes = message.len();
+        let bytes = message.bytes();
         self.take_by(token, held, bytes, |session, endpoint, memory| {
             session.send(&endpoint.framing, &endpoint.limits, memory, message, false)
         })

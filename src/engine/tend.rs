@@ -351,7 +351,7 @@ impl Desk {
             if conn.fin == Fin::No {
                 conn.fin = Fin::Sent;
                 if let Some(socket) = &conn.socket {
-                    // It fails when the peer has reset the connection, which the next receive tells.
+                    // It fails when the peer has reset it, which the next receive tells.
                     let _ = socket.shutdown(std::net::Shutdown::Write);
                 }
             }

@@ -31,7 +31,6 @@ const EXPIRY_STEPS: u32 = 4;
 
 /// Whose deadline it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(dead_code, reason = "timers of the host and transports have their place from the start")]
 pub enum Due {
     /// A connection, a listener or a datagram socket.
     Conn(Token),

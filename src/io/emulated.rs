@@ -243,7 +243,7 @@ impl Entry {
             Err(error) if sys::would_block(&error) => (Tried::Blocked(Op::Send(train)), false),
             Err(error) if sys::no_buffers(&error) => (Tried::Later(Op::Send(train)), false),
             answer => {
-                let full = answer.as_ref().is_ok_and(|&it| it < train.len().min(sys::SEND_MAX));
+                let full = answer.as_ref().is_ok_and(|&it| it < sys::send_len(&train));
                 (Tried::Done(Outcome::Sent(answer, train)), full)
             }
         }

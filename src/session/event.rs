@@ -39,7 +39,7 @@ pub enum Event {
     Message(Slice),
     /// The stream cannot go on; nothing comes after it.
     Broken(Cause),
-    /// There is no memory for so many bytes of a frame that began. Ask again when the pool has room.
+    /// There is no memory for so many bytes of a frame that began. Ask again when there is room.
     Starved(usize),
 }
 

@@ -33,7 +33,7 @@ pub enum Outgoing<'a> {
 
 impl Outgoing<'_> {
     /// Bytes, as given.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Outgoing::Copy(message) => message.len(),
             Outgoing::Framed(slice) => slice.len(),

@@ -85,7 +85,8 @@ fn stall(setup: Setup) {
 /// once.
 pub fn claimed_length_reserves_nothing(setup: Setup) {
     child::alone(setup, || {
-        let mut host = setup.host();
+        // So much that the frames are not refused for what they claim.
+        let mut host = setup.host_with(|config| config.memory_max_bytes = 8 << 30);
         let door = host.door(&format!("?frame=u32be&max={}", i32::MAX));
         let (mut peers, conns): (Vec<Peer>, Vec<_>) = (0..20).map(|_| host.meet(door)).unzip();
         peers.iter_mut().for_each(|peer| peer.put(&(i32::MAX as u32).to_be_bytes()));

@@ -42,8 +42,8 @@ impl Side {
         }
         self.inside.fetch_add(1, SeqCst);
         wait_for("both are inside", || self.inside.load(SeqCst) >= 2);
-        // SAFETY: NULL takes the functions away.
         let answer = match self.act {
+            // SAFETY: NULL takes the function away.
             Act::Unset => unsafe { self.other.set_callback(0, None, ptr::null_mut()) },
             // SAFETY: as above.
             Act::Unlog => unsafe { self.other.set_log(None, ptr::null_mut(), 0) },

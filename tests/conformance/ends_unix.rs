@@ -141,8 +141,8 @@ pub fn descriptors_beside_messages(setup: Setup) {
     peer.connect(&SockAddr::unix(&path).expect("a path")).expect("it listens");
     host.until("OPENED", |host| host.count(Kind::Opened) == 1);
     let conn = host.log[0].conn;
-    // SAFETY: room for two numbers.
     let mut pipe = [0; 2];
+    // SAFETY: room for two numbers.
     assert_eq!(unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
     for round in 1..=100usize {
         // All of it is there before anybody looks, or while somebody does.
@@ -159,11 +159,11 @@ pub fn descriptors_beside_messages(setup: Setup) {
     assert_eq!(unsafe { libc::close(pipe[1]) }, 0);
     let mut byte = [MaybeUninit::<u8>::uninit()];
     wait_for("every copy's end", || {
-        // SAFETY: room for a byte; the pipe answers at once when nobody has its other end.
         let mut poll = libc::pollfd { fd: pipe[0], events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd, and no wait.
         unsafe { libc::poll(&mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
     });
-    // SAFETY: as above.
+    // SAFETY: room for a byte; the pipe answers at once when nobody has its other end.
     assert_eq!(unsafe { libc::read(pipe[0], byte.as_mut_ptr().cast(), 1) }, 0);
     drop(peer);
     assert_eq!(host.closed(conn).cause, PEER);

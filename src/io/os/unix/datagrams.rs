@@ -252,9 +252,9 @@ mod raw {
     /// The calls for many are refused to this process.
     static REFUSED: AtomicBool = AtomicBool::new(false);
 
-    /// Whether the call that just failed is refused, whatever it is given: by a sandbox (seccomp(2))
-    /// or a system that does not know it. A firewall refuses single datagrams with the same error,
-    /// so what is asked is a call that cannot do anything.
+    /// Whether the call that just failed is refused, whatever it is given: by a sandbox
+    /// (seccomp(2)) or a system that does not know it. A firewall refuses single datagrams with the
+    /// same error, so what is asked is a call that cannot do anything.
     fn is_refused(idle: impl FnOnce() -> c_int) -> bool {
         let error = io::Error::last_os_error().raw_os_error().unwrap_or(0);
         if !matches!(error, libc::ENOSYS | libc::EPERM | libc::EACCES) {
@@ -283,6 +283,7 @@ mod raw {
         if !REFUSED.load(Relaxed) {
             // SAFETY: the caller's; and no messages.
             let answer = unsafe { libc::recvmmsg(fd, first, count, flags, no_limit) };
+            // SAFETY: no messages, and no socket.
             let idle = || unsafe { libc::recvmmsg(-1, ptr::null_mut(), 0, flags, no_limit) };
             if answer >= 0 || !is_refused(idle) {
                 return answer as isize;
@@ -299,6 +300,7 @@ mod raw {
         if !REFUSED.load(Relaxed) {
             // SAFETY: the caller's; and no messages.
             let answer = unsafe { libc::sendmmsg(fd, messages, count as _, flags) };
+            // SAFETY: no messages, and no socket.
             let idle = || unsafe { libc::sendmmsg(-1, ptr::null_mut(), 0, flags) };
             if answer >= 0 || !is_refused(idle) {
                 return answer as isize;

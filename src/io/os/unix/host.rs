@@ -6,6 +6,7 @@
 #[inline]
 #[cfg(target_os = "linux")]
 pub fn uncancelled<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: as pthread_setcancelstate(3) has it.
     unsafe extern "C" {
         fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
     }

@@ -5,7 +5,7 @@ use socket2::{SockAddr, Socket, Type};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -84,11 +84,8 @@ pub fn listen(socket: &Socket, address: &SockAddr, backlog: i32) -> io::Result<O
     Ok(Some(file))
 }
 
-/// A folder's lock, for as long as it lives.
-enum Lock {
-    Folder(#[expect(dead_code, reason = "it is held")] File),
-    Name(#[expect(dead_code, reason = "it is held")] Socket),
-}
+/// A folder's lock, for as long as it lives: the folder, or a socket with a name of its own.
+type Lock = OwnedFd;
 
 /// Locks a folder. Who only starts to listen there holds it for a moment.
 fn lock(folder: &Path) -> io::Result<Lock> {
@@ -112,7 +109,7 @@ fn busy(error: &io::Error) -> bool {
 fn try_lock(folder: &Path) -> io::Result<Lock> {
     match File::open(folder) {
         Ok(file) => match file.try_lock() {
-            Ok(()) => Ok(Lock::Folder(file)),
+            Ok(()) => Ok(file.into()),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         },
@@ -121,7 +118,7 @@ fn try_lock(folder: &Path) -> io::Result<Lock> {
             let name = format!("sockeye-folder-{device:x}-{inode:x}");
             let holder = sys::socket(socket2::Domain::UNIX, Type::DGRAM)?;
             holder.bind(&unnamed(name.as_bytes())?)?;
-            Ok(Lock::Name(holder))
+            Ok(holder.into())
         }
         Err(error) => Err(error),
     }

@@ -130,8 +130,11 @@ pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<u
 /// A thread has a few calls on its stack, and a panic's words at most.
 pub const STACK_BYTES: usize = 128 * 1024;
 
-/// Bytes of one send: as many as there are.
-pub const SEND_MAX: usize = usize::MAX;
+/// Bytes that one send of the train asks the system to take.
+#[inline]
+pub fn send_len(train: &Train) -> usize {
+    train.len()
+}
 
 /// Writes as much of the train as the system takes, without SIGPIPE.
 #[inline]

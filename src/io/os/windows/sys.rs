@@ -32,7 +32,7 @@ pub use super::reactor::Watch;
 pub const STACK_BYTES: usize = 512 * 1024;
 /// Bytes of one send. The system takes a send that does not block whole, however large, or has no
 /// memory for it; what it took lies outside every bound of ours.
-pub const SEND_MAX: usize = 256 * 1024;
+const SEND_MAX: usize = 256 * 1024;
 /// A smaller send is not tried when the system has no memory for it.
 const SEND_MIN: usize = 4 * 1024;
 /// Winsock 2.2.
@@ -218,6 +218,11 @@ pub unsafe fn recv(socket: &Socket, spare: *mut u8, room: usize) -> io::Result<u
     let room = i32::try_from(room).unwrap_or(i32::MAX);
     // SAFETY: as this function's own.
     check(unsafe { winsock::recv(raw(socket), spare, room, 0) }).map(|count| count as usize)
+}
+
+/// Bytes that one send of the train asks the system to take.
+pub fn send_len(train: &Train) -> usize {
+    train.len().min(SEND_MAX)
 }
 
 /// Writes as much of the train as the system takes, up to `SEND_MAX`.

@@ -174,8 +174,8 @@ impl Uring {
         }
     }
 
-    /// Takes the buffers that lie ready back, and lays as many ready as at first: else only receives
-    /// use them up, and after a burst there may be none.
+    /// Takes the buffers that lie ready back, and lays as many ready as at first: else only
+    /// receives use them up, and after a burst there may be none.
     fn renew_stock(&mut self) -> io::Result<()> {
         let Some(ring) = &mut self.ring else { return Ok(()) };
         ring.withdraw()?;
