@@ -145,7 +145,7 @@ const CAUSE_TEXTS: [&std::ffi::CStr; 23] = [
     c"frame over the limit",
     c"outbox over the limit",
     c"memory limit reached",
-    c"connection limit reached",
+    c"unknown",
     c"out of descriptors",
     c"model is full",
     c"framing broken by the peer",

@@ -238,15 +238,12 @@ impl<P: Proactor> Worker<P> {
                 }
             }
             Order::Release(token, socket) => {
-                if let Some(lent) = self.lent(token) {
-                    self.proactor.release(lent);
-                    Self::give_back(&self.core, &mut self.places, token, lent);
-                }
+                self.release(token);
                 drop(socket);
                 self.desk.joined(&self.core, token);
             }
             Order::HandOver(token, socket) => {
-                self.proactor.release(token);
+                self.release(token);
                 self.desk.handed_over(&self.core, token, socket);
             }
             Order::Join(token) => {
@@ -290,6 +287,14 @@ impl<P: Proactor> Worker<P> {
             }
             Some(answer)
         })?
+    }
+
+    /// Takes a socket back from the model, if that has it.
+    fn release(&mut self, token: Token) {
+        if let Some(lent) = self.lent(token) {
+            self.proactor.release(lent);
+            Self::give_back(&self.core, &mut self.places, token, lent);
+        }
     }
 
     /// Whether something of this lane waits to be reported, in the system or on the way from there.

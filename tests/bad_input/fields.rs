@@ -124,17 +124,19 @@ fn open(net: &Net, change: EndpointChange) -> i32 {
 #[test]
 fn of_an_endpoint() {
     let net = Net::new();
-    let wrong: [(&str, EndpointChange); 23] = [
+    let wrong: [(&str, EndpointChange); 25] = [
         ("queue", |endpoint| endpoint.queue = 1),
         ("queue", |endpoint| endpoint.queue = u32::MAX - 1),
         ("overflow", |endpoint| endpoint.overflow = 3),
         ("overflow", |endpoint| endpoint.overflow = u32::MAX),
         ("gate_reads", |endpoint| endpoint.gate_reads = 2),
+        ("half_open", |endpoint| endpoint.half_open = 2),
+        ("share", |endpoint| endpoint.share = 2),
         ("nodelay", |endpoint| endpoint.nodelay = 2),
         ("nodelay", |endpoint| endpoint.nodelay = u32::MAX),
         ("outbox_max_bytes", |endpoint| endpoint.outbox_max_bytes = 1),
         ("outbox_max_bytes", |endpoint| endpoint.outbox_max_bytes = 1023),
-        ("outbox_low_bytes", |endpoint| endpoint.outbox_low_bytes = 1 << 20),
+        ("outbox_low_bytes", |endpoint| endpoint.outbox_low_bytes = 2 << 20),
         ("outbox_low_bytes", |endpoint| endpoint.outbox_low_bytes = u32::MAX),
         ("outbox_max_messages", |endpoint| endpoint.outbox_max_messages = 0),
         ("reserved", |endpoint| endpoint.reserved[0] = 1),

@@ -1,7 +1,7 @@
 //! The rules that hold for every event in every test: OPENED at most once and before anything
 //! else, nothing but WRITABLE, MOVED and CLOSED behind ENDED, CLOSED exactly once and last, the
-//! same for listeners, one queue for one connection but between its two MOVED, which name each other's,
-//! and no array in which a connection's OPENED is followed by more of it.
+//! same for listeners, one queue for one connection but between its two MOVED, which name each
+//! other's, and no array in which a connection's OPENED is followed by more of it.
 
 use super::event::{Event, Kind};
 use std::collections::{HashMap, HashSet};
