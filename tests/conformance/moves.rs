@@ -420,7 +420,8 @@ pub fn a_full_queue_is_left_behind(setup: Setup) {
     std::thread::scope(|scope| {
         use std::io::Write;
         let writer = scope.spawn(|| (&peer).write_all(&bytes).expect("it is read at last"));
-        crate::common::wait_for("a full queue", || net.stats().queued_bytes >= 256 * 1024);
+        // An eighth of it is all that one connection may fill.
+        crate::common::wait_for("its share", || net.stats().queued_bytes >= 32 * 1024);
         scene.host.move_to(conn, 1);
         scene.host.until("all of it", |host| host.bytes(conn).len() == FILL);
         writer.join().expect("no panic");
