@@ -283,6 +283,7 @@ impl Desk {
                 self.tell_writable(core, token, conn);
                 // The most frequent case: nothing follows.
                 if conn.end == End::Not
+                    && conn.eof == Eof::No
                     && conn.session.outbox().bytes() == 0
                     && !conn.endpoint.limits.gate_reads
                 {
