@@ -54,11 +54,16 @@
 #define SOCKEYE_API
 #endif
 
-/* A send may be refused: its answer has to be looked at. */
-#if defined(__cplusplus) && __cplusplus >= 201703L
+/* A send may be refused: its answer has to be looked at. MSVC tells the version of C++ in a macro
+   of its own, and in the standard's only when asked to (/Zc:__cplusplus). */
+#if defined(__cplusplus) && \
+    (__cplusplus >= 201703L || (defined(_MSVC_LANG) && _MSVC_LANG >= 201703L))
 #define SOCKEYE_MUST_USE [[nodiscard]]
 #elif defined(__GNUC__) || defined(__clang__)
 #define SOCKEYE_MUST_USE __attribute__((warn_unused_result))
+#elif defined(_MSC_VER)
+#include <sal.h>
+#define SOCKEYE_MUST_USE _Check_return_
 #else
 #define SOCKEYE_MUST_USE
 #endif
@@ -136,9 +141,10 @@ typedef enum {
     /// belongs to one thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the
     /// thread that polls first may poll.
     SOCKEYE_MODEL_IO_URING = 6,
-    /// WSAEventSelect (Windows).
+    /// WSAEventSelect (Windows). 63 sockets for each worker, so 4,032 with the 64 there may be.
     SOCKEYE_MODEL_EVENT_SELECT = 7,
-    /// Overlapped operations told by event objects (Windows).
+    /// Overlapped operations told by event objects (Windows). 31 sockets for each worker, so 1,984
+    /// with the 64 there may be.
     SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
     /// Overlapped operations told by completion routines (Windows).
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
@@ -221,8 +227,8 @@ typedef enum {
     SOCKEYE_EVENT_MOVED = 5,
     /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
     /// not known to be handed to the system: what is under way counts, so never too few. Where it
-    /// is not 0, the peer sees a reset, whatever the cause. `code`: with TRUNCATED, bytes of the
-    /// frame that did not come whole.
+    /// is not 0, the peer sees a reset, whatever the cause, but that with PEER and TRUNCATED what
+    /// waits may still leave. `code`: with TRUNCATED, bytes of the frame that did not come whole.
     SOCKEYE_EVENT_CLOSED = 6,
     /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
     SOCKEYE_EVENT_LISTENER_CLOSED = 7,
@@ -265,10 +271,9 @@ typedef enum {
     SOCKEYE_CAUSE_LIMIT_FRAME = 12,
     /// The outbox was full and `overflow` is CLOSE.
     SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
-    /// No memory under `memory_max_bytes` for a buffer that had to be.
+    /// A frame that `memory_max_bytes` could never have room for; or others needed memory that this
+    /// connection held and made no progress with.
     SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
-    /// `connections_max` is reached.
-    SOCKEYE_CAUSE_LIMIT_CONNECTIONS = 15,
     /// The process has no descriptors left, or the system no port to connect from.
     SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
     /// The model cannot watch another socket.
@@ -346,7 +351,8 @@ typedef struct {
     /// Interrupt moderation for a host that ticks: while events wait that nobody polls for, a
     /// worker's own thread stays away from its sockets for up to so many microseconds, at most
     /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
-    /// waits in the kernel. Default 0: none.
+    /// waits in the kernel. Default 0: none. On Windows no wait with a time is more exact than the
+    /// system's timer, 15.6 ms unless the process asks for more: timeBeginPeriod.
     uint32_t gather_us;
     /// How long a poll that waits, and a worker's own thread, look again and again before they
     /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy
@@ -357,13 +363,17 @@ typedef struct {
     uint32_t turn_messages;
     /// Received bytes of one connection in one turn, 1024 to 65,536. Default 65,536.
     uint32_t turn_bytes;
-    /// Bound on all buffers of the net, at least 1 MiB. Over it sends answer ERR_AGAIN and
-    /// receives wait. Default 1 GiB.
+    /// Bound on all buffers of the net, at least 1 MiB. Frames that did not come whole take at most
+    /// 3/8 of it and messages that wait to be sent 3/8: over that sends answer ERR_AGAIN and
+    /// frames wait. From half of a share on, connections that hold some of it and made no progress
+    /// for a second (8 KiB) are closed with LIMIT_MEMORY, those of the address (IPv6: the /64) that
+    /// holds most first. Default 1 GiB.
     uint64_t memory_max_bytes;
     /// Bound on the bytes of events waiting in one queue, at least 64 KiB; 64 bytes are counted
     /// for each event beside its payload. Over it the workers stop reading that queue's
-    /// connections until the host has drained half. One turn's messages may come on top.
-    /// Default 64 MiB.
+    /// connections until the host has drained half. One connection fills an eighth at most before
+    /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
+    /// may come on top. Default 64 MiB.
     uint64_t queue_max_bytes;
     /// Must be 0.
     uint32_t reserved[8];
@@ -388,8 +398,9 @@ typedef struct {
     /// header in front, and only the length field is written over. LENGTH only. Default 0.
     uint32_t keep_header;
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME when its length is read; nothing is allocated for it. A longer datagram is cut
-    /// and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
+    /// LIMIT_FRAME when its length is read; nothing is allocated for it. One that could never have
+    /// its memory, over 3/8 of `memory_max_bytes`, closes it with LIMIT_MEMORY then. A longer
+    /// datagram is cut and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
     uint32_t frame_max_bytes;
     /// Must be 0.
     uint32_t reserved[9];
@@ -410,9 +421,11 @@ typedef struct {
     uint64_t user_data;
     /// How messages are cut. The URL's query goes before it.
     sockeye_framing framing;
-    /// Bytes that may wait to be sent, 1024 or more. Default 1 MiB.
+    /// Bytes that may wait to be sent, 1024 or more; a larger message is ERR_TOO_BIG. Never more
+    /// than 3/8 of `memory_max_bytes`. 0, the default: `frame_max_bytes` and 64 KiB.
     uint32_t outbox_max_bytes;
-    /// WRITABLE comes when no more than this waits, below the maximum. Default a quarter of it (0).
+    /// WRITABLE comes when no more than this waits, below the maximum. 0, the default: a quarter of
+    /// it.
     uint32_t outbox_low_bytes;
     /// Messages that may wait to be sent, 1 or more. Default 65,536.
     uint32_t outbox_max_messages;
@@ -422,11 +435,14 @@ typedef struct {
     uint32_t gate_reads;
     /// Time for name and connect together, in milliseconds; 0: the system's own. Default 10,000.
     uint32_t connect_timeout_ms;
-    /// Time without a received byte after which it is closed; 0: none. Default 0.
+    /// Time without a received byte after which it is closed; 0: none. Default 0. A peer whose
+    /// bytes wait in the system is not idle, also after the process was stopped; nor is one that
+    /// the host does not read, for as long as bytes of it wait.
     uint32_t idle_timeout_ms;
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     uint32_t first_byte_timeout_ms;
-    /// Time from a frame's first byte to its last; 0: none. Default 0.
+    /// Time from a frame's first byte to its last, and on top of it a second for each 8 KiB that
+    /// its length claims; 0: none. Default 10,000.
     uint32_t frame_timeout_ms;
     /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
     uint32_t send_timeout_ms;
@@ -437,7 +453,8 @@ typedef struct {
     uint32_t backlog;
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     uint32_t nodelay;
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0.
+    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval behind the first
+    /// probe is the system's; on Windows one second.
     uint32_t keepalive_s;
     /// SO_RCVBUF; 0: the system's own. Default 0.
     uint32_t recv_buffer_bytes;
@@ -448,8 +465,13 @@ typedef struct {
     /// a reset behind it is told by the next send. A frame that did not come whole ends the
     /// connection all the same (TRUNCATED). Default 0: the peer's end is told as CLOSED.
     uint32_t half_open;
+    /// `udp://` listeners: 1: others that say so, too, in this program or another, may have the
+    /// same address and port. Each hears what is sent to the groups that it joined (discovery on a
+    /// port that all know); what is sent to one address comes to one of them. A listener that is
+    /// bound to a group's address always shares it. Others: 0. Default 0.
+    uint32_t share;
     /// Must be 0.
-    uint32_t reserved[7];
+    uint32_t reserved[6];
 } sockeye_endpoint;
 
 /// A listener of one net. `{0}` is none.
@@ -516,11 +538,11 @@ typedef struct {
     uint32_t data_len;
     /// The system's error behind `cause`, or 0.
     int32_t os_error;
-    /// As the kind says.
+    /// As the kind says. With a payload: the library's own, for `sockeye_event_hold`.
     uint64_t detail;
     /// As the kind says.
     uint32_t flags;
-    /// As the kind says. MESSAGE and DATAGRAM: the library's own.
+    /// As the kind says. With a payload 0.
     uint32_t code;
 } sockeye_event;
 
@@ -534,6 +556,10 @@ typedef struct {
     uint32_t scope_id;
     /// The address in network order.
     uint8_t bytes[16];
+    /// What `sockeye_event_address` tells of a `udp://` listener on all addresses: the one of this
+    /// machine that was asked, in the form of `bytes`. A datagram sent to this address leaves from
+    /// there. Zeros: the system chooses. No part of who the peer is: do not compare it.
+    uint8_t local[16];
 } sockeye_address;
 
 /// What a `udp://` listener has counted.
@@ -648,6 +674,14 @@ typedef struct {
     uint64_t queue_drops;
     /// Datagrams that the system did not send, and reports that one did not arrive (ICMP).
     uint64_t send_failures;
+    /// Of `memory_bytes`, those of frames that did not come whole yet: at most 3/8 of
+    /// `memory_max_bytes`.
+    uint64_t frame_bytes;
+    /// Of `memory_bytes`, those of messages that wait to be sent: at most 3/8 of
+    /// `memory_max_bytes`.
+    uint64_t send_bytes;
+    /// Connections closed with LIMIT_MEMORY since others needed what they held.
+    uint64_t memory_closes;
 } sockeye_net_stats;
 
 /// Facts of a listener.
@@ -843,15 +877,37 @@ SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_ne
 SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms);
 
 /// Frees a net, after a shutdown with timeout 0 if there was none. Every handle and every event
-/// of it is gone; buffers acquired or held stay until they are released.
+/// of it is gone; buffers acquired or held stay until they are released. A later call on the net
+/// or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
 ///
-/// Ownership: `net` moves to the library; it must not be used again unless BUSY was answered.
+/// Windows ends all other threads before it runs DllMain and the destructors of a DLL's statics at
+/// the end of a process: from then on shutdown and free answer OK and touch nothing, and no other
+/// function may be called. The system takes back what there was.
+///
+/// Ownership: `net` moves to the library, unless it answers ERR_BUSY or ERR_WOULD_DEADLOCK.
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
 /// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
-///            ERR_WOULD_DEADLOCK (from inside a callback or log function).
+///            ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_STALE (it was
+///            freed before).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
+
+/// Frees a net from anywhere, also from inside a callback or log function of it or while a poller
+/// is inside, and calls nothing of the host's any more: its callbacks and its log function are
+/// taken away first, as by `sockeye_set_callback` and `sockeye_set_log`, and what is left for them
+/// is told to nobody. From then on every call on the net answers ERR_STALE. Then it is ended and
+/// freed as by `sockeye_free`, before this returns; but where that would answer ERR_BUSY or
+/// ERR_WOULD_DEADLOCK, a thread of the library's does so as soon as those inside have returned. A
+/// batch that a callback was given lives until it returns.
+///
+/// Ownership: `net` moves to the library, unless it answers ERR_OS.
+/// NULL:      fine, nothing happens.
+/// Threads:   one thread, while no other but pollers uses the net.
+/// Returns:   OK; ERR_STALE (it was freed before); ERR_OS (the thread cannot be made: the net
+///            calls nothing any more, and is there still).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_discard(sockeye_net *net);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes what this library does not
 /// know of it.
@@ -872,8 +928,13 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// (Linux). The file is made with the process's umask and goes with the listener; one that a
 /// killed server left behind is replaced, one that is in use is ERR_BUSY.
 ///
-/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut. What comes
-/// is told as DATAGRAM events of the listener; `sockeye_send_to` sends.
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
+/// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
+/// comes is told as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers leave
+/// from the address that was asked.
+///
+/// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
+/// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
@@ -890,7 +951,9 @@ sockeye_status sockeye_listen(sockeye_net *net,
                               const sockeye_endpoint *endpoint,
                               sockeye_listener *out_listener);
 
-/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on.
+/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
+/// listened at again when that event has come. Windows may keep it for as long as one of them
+/// lives: then `sockeye_listen` answers ERR_BUSY.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times.
@@ -932,8 +995,8 @@ sockeye_status sockeye_connect(sockeye_net *net,
 ///            WRITABLE follows); ERR_TOO_BIG (over `frame_max_bytes`, the length field or the
 ///            whole outbox: never AGAIN); ERR_CLOSED; ERR_STALE; ERR_INVALID; ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send(sockeye_net *net,
                             sockeye_conn conn,
                             const uint8_t *data,
@@ -947,8 +1010,8 @@ sockeye_status sockeye_send(sockeye_net *net,
 /// Threads:   any thread. A later send of the same thread comes behind this one.
 /// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (nobody took it); ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send_many(sockeye_net *net,
                                  const sockeye_conn *conns,
                                  size_t count,
@@ -982,8 +1045,10 @@ sockeye_status sockeye_close_with(sockeye_net *net,
                                   const uint8_t *data,
                                   size_t data_len);
 
-/// Stops reading a connection. Events already queued still come; messages, and the peer's end or
-/// reset, are told after `sockeye_conn_resume`, or on a send that fails.
+/// Stops reading a connection. Events already queued still come; messages and the peer's end are
+/// told after `sockeye_conn_resume`. A reset is told at once, or within a few seconds where the
+/// system does not report it by itself, or on a send that fails; what was not told before is lost.
+/// `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread; again is fine.
@@ -1055,12 +1120,13 @@ SOCKEYE_API sockeye_status sockeye_message_init(sockeye_message *message, size_t
 /// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
 ///            key it takes an older one's place.
 /// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
+///            ERR_STALE (nobody took it: the buffer was released, or never given);
 ///            ERR_NO_MEMORY (nobody took it; to one connection that is its ERR_AGAIN, and a
 ///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send_message(sockeye_net *net,
                                     const sockeye_conn *conns,
                                     size_t count,
@@ -1105,6 +1171,10 @@ int32_t sockeye_queue_poll_events(sockeye_net *net,
 /// sent once or not at all, and may be lost on its way: nothing tells of it, and no address closes
 /// the listener. Does not wait; what is given between two flushes leaves together.
 ///
+/// An answer leaves from the address that was asked, also from a listener on all of them, if
+/// `address` is as `sockeye_event_address` told it: it has that in `local`, for as long as the host
+/// keeps it. One made from text leaves from where the system chooses.
+///
 /// Ownership: `address` and `data` are copied.
 /// NULL:      `data` may be NULL when `data_len` is 0.
 /// Threads:   any thread.
@@ -1114,8 +1184,8 @@ int32_t sockeye_queue_poll_events(sockeye_net *net,
 ///            bound to `[::]` takes both); ERR_UNSUPPORTED (a listener of connections);
 ///            ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
 SOCKEYE_MUST_USE
+SOCKEYE_API
 sockeye_status sockeye_send_to(sockeye_net *net,
                                sockeye_listener listener,
                                const sockeye_address *address,
@@ -1224,7 +1294,8 @@ sockeye_status sockeye_wait_handle(sockeye_net *net,
 /// Has a packet with `key` posted to a completion port of the host's own (Windows) when events
 /// come to the queue while it is empty: one packet, with 0 bytes and no OVERLAPPED, then none until
 /// a poll has emptied the queue. What waits already counts. From then on the queue's worker is
-/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0.
+/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0. A packet
+/// that the system has no memory for is posted with the next events, or by a poll that leaves some.
 ///
 /// Another port takes the place of the one before; `port` 0 ends it. Packets that were posted stay
 /// with their port.
@@ -1245,7 +1316,7 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
                                  uint64_t key);
 
 /// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
-/// one call at a time for each queue, no lock held that another call waits for. Each call is a
+/// one call at a time for each queue, no lock of the library held. Each call is a
 /// batch of its own, which ends when it returns; what waits already is given first. A poll of the
 /// queue answers ERR_BUSY meanwhile, and its worker is driven as in POOL, from then on for good.
 /// With `workers` 0 the calls come inside `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which
@@ -1264,7 +1335,8 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
 /// NULL:      `callback` may be NULL: the queue is polled again. `user` may be NULL.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a poller is inside);
-///            ERR_SHUTDOWN, not for NULL.
+///            ERR_SHUTDOWN, not for NULL; ERR_WOULD_DEADLOCK (the function that is to go waits,
+///            itself or through others, for the one that this thread is inside).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_set_callback(sockeye_net *net,
@@ -1285,8 +1357,10 @@ sockeye_status sockeye_buffer_acquire(sockeye_net *net,
                                       size_t len,
                                       sockeye_buffer *out_buffer);
 
-/// Keeps the payload of an event of the current batch beyond it. Shares the memory where that
-/// pins little, and copies where the message is under a quarter of its chunk.
+/// Keeps the payload of an event beyond its batch. Shares the memory where that pins little, and
+/// copies where the message is under a quarter of its chunk. The event may be a copy, and its
+/// connection may have moved, closed or be gone, as long as the batch lives: of any queue, inside
+/// a callback, and while other queues are polled.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`; read only.
 /// NULL:      not allowed.
@@ -1299,14 +1373,16 @@ sockeye_status sockeye_event_hold(sockeye_net *net,
                                   const sockeye_event *event,
                                   sockeye_buffer *out_buffer);
 
-/// Gives a buffer back.
+/// Gives a buffer back, and clears the struct. A copy of it, released again, is stale: nothing
+/// happens to whatever has the memory since.
 ///
-/// Ownership: moves to the library. The struct is not changed; release it once.
+/// Ownership: moves to the library.
 /// NULL:      not allowed; a buffer with id 0 is fine, nothing happens.
 /// Threads:   any thread, also after `sockeye_free`.
-/// Returns:   OK; ERR_INVALID.
+/// Returns:   OK; ERR_STALE (it was released before, or never given: the struct stays as it is);
+///            ERR_FORKED (a buffer of before the fork); ERR_INVALID (NULL).
 /// Since:     0.1
-SOCKEYE_API sockeye_status sockeye_buffer_release(const sockeye_buffer *buffer);
+SOCKEYE_API sockeye_status sockeye_buffer_release(sockeye_buffer *buffer);
 
 /// What a net runs with, and why.
 ///
@@ -1373,11 +1449,11 @@ sockeye_status sockeye_conn_get_stats(sockeye_net *net,
 
 /// What many connections have counted. A stale one is told by `struct_size` 0 and zeroed.
 ///
-/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs.
+/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of
+///            `size`: each is written up to that, and stands so many bytes behind the one before.
 /// NULL:      not allowed, unless `count` is 0.
 /// Threads:   any thread, also after a shutdown.
-/// Returns:   how many were not stale; ERR_INVALID (NULL, or `size` is not that of one
-///            `sockeye_conn_stats` of this library's version).
+/// Returns:   how many were not stale; ERR_INVALID (NULL, size below 16).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_conns_get_stats(sockeye_net *net,
@@ -1386,16 +1462,20 @@ sockeye_status sockeye_conns_get_stats(sockeye_net *net,
                                        sockeye_conn_stats *out_stats,
                                        size_t size);
 
-/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777".
+/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local one is an
+/// interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also with
+/// "%25" in place of "%" before a name.
 ///
 /// Ownership: `text` is borrowed until return.
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, not an address with a port; names are not looked up).
+/// Returns:   OK; ERR_INVALID (NULL, not an address with a port, no such interface: in words;
+///            names of hosts are not looked up).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_address_parse(const char *text, sockeye_address *out_address);
 
-/// Writes an address as text to `buffer`: "127.0.0.1:7777". 64 bytes are always enough.
+/// Writes an address as text to `buffer`: "127.0.0.1:7777", "[fe80::1%2]:7777" (a zone as its
+/// number). 64 bytes are always enough.
 ///
 /// Ownership: `address` and `buffer` are borrowed until return.
 /// NULL:      not allowed.
@@ -1409,14 +1489,17 @@ sockeye_status sockeye_address_format(const sockeye_address *address,
                                       size_t cap);
 
 /// Has lines of up to `level` told to `log`, on workers and on threads that call the library, one
-/// line or several at a time. When it returns, the function that was set before does not run and
-/// is never called again; from inside that function, when it returns. Sends, closes and facts may
-/// be asked for inside; shutdown and free answer ERR_WOULD_DEADLOCK there.
+/// line or several at a time, no lock of the library held. When it returns, the function that was
+/// set before does not run and is never called again; from inside that function, when it returns.
+/// Every call may be made inside, but for shutdown and free of this net, which answer
+/// ERR_WOULD_DEADLOCK there; of what happens to this net on a thread that is inside, nothing is
+/// told.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
 /// NULL:      `log` may be NULL: nothing is told any more. `user` may be NULL.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net, unknown level).
+/// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the function that
+///            is to go waits, itself or through others, for the one that this thread is inside).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_set_log(sockeye_net *net,
