@@ -45,18 +45,16 @@ function paragraph(text,    at, title)
 # What the comment that begins in line `n` is of.
 function called(n,    text)
 {
-    while (line[n] ~ /^\/\/\//) n++
+    while (line[n] ~ /^\/\/\/|^SOCKEYE_(API|MUST_USE)$/) n++
     text = line[n]
     if (text ~ /^typedef (struct|enum) \{/) {
         while (line[n] !~ /^\}/) n++
         text = line[n]
-    } else if (text ~ /^SOCKEYE_API$/)
-        text = line[n + 1] " " line[n + 2]
+    }
     sub(/^#define /, "", text)
     sub(/^typedef struct [a-z_]+ /, "", text)
     sub(/^typedef int32_t /, "", text)
     sub(/SOCKEYE_API/, "", text)
-    sub(/SOCKEYE_MUST_USE/, "", text)
     sub(/^ *sockeye_status /, "", text)
     gsub(/\(sockeye_conn conn\)/, "(", text)
     if (!match(text, /(sockeye|SOCKEYE)_[A-Za-z_]+/)) return "?"
@@ -79,6 +77,6 @@ function group(name)
     if (name ~ /wait_|post|flush$/) return "queues"
     if (name ~ /listen|connect$|endpoint|framing|overflow|QUEUE_SPREAD/) return "endpoints"
     if (name ~ /send|close|conn/) return "connections"
-    if (name ~ /config|init|shutdown|free|_net$|drive|flush_mode|WORKERS/) return "nets"
+    if (name ~ /config|init|shutdown|free|discard|_net$|drive|flush_mode|WORKERS/) return "nets"
     return "ungrouped"
 }

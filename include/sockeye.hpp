@@ -195,10 +195,9 @@ public:
     const sockeye_event &raw() const noexcept { return *raw_; }
     sockeye_net *net() const noexcept { return net_; }
 
-    /// Calls the first of these functions that takes a view of this event's kind: `opened`,
-    /// `message`, `datagram`, `writable`, `moved`, `closed`, `listener_closed`,
-    /// `posted` or `ended`. One that takes an `event` takes every kind, new ones too; a kind that
-    /// none takes is passed over.
+    /// Calls the first of these functions that takes a view of this event's kind: `opened`, `message`,
+    /// `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted` or `ended`.
+    /// One that takes an `event` takes every kind, new ones too. A kind none takes is passed over.
     template <class... F> void visit(F &&...functions) const;
 
 protected:
@@ -408,13 +407,9 @@ namespace detail {
 /// `noexcept`: it must not pass through the library, which is not C++.
 template <class F> void deliver(void *user, sockeye_net *net, uint32_t queue,
                                 const sockeye_event *first, uint32_t count) noexcept
-{
-    (*static_cast<F *>(user))(events(net, queue, first, count));
-}
+{ (*static_cast<F *>(user))(events(net, queue, first, count)); }
 template <class F> void tell(void *user, uint32_t level, const char *line) noexcept
-{
-    (*static_cast<F *>(user))(level, std::string_view(line));
-}
+{ (*static_cast<F *>(user))(level, std::string_view(line)); }
 
 /// Where a function object is, as C takes it.
 template <class F> void *place(F &function) noexcept
@@ -477,7 +472,6 @@ public:
     /// What is readable while the queue has events, for the host's own epoll. The library's.
     status wait_handle(uint32_t queue, intptr_t &out) const noexcept
     { return sockeye_wait_handle(net_, queue, &out); }
-
     /// Has a packet posted to the host's own completion port (Windows) when the queue gets events.
     status wait_port(uint32_t queue, intptr_t port, uint64_t key) const noexcept
     { return sockeye_wait_port(net_, queue, port, key); }
@@ -556,10 +550,9 @@ private:
     }
 };
 
-/// A net that is freed at its end, without waiting for what is not sent. First of all its callbacks
-/// and its log end: what is left is told to nobody. Inside of such a function, and while a poller is
-/// inside, a thread of the library's does the rest as soon as those have returned. No other thread
-/// calls it meanwhile, but handles of it may be used, and answer ERR_STALE.
+/// A net that is discarded at its end, as by `sockeye_discard`, in its own callbacks too, without
+/// waiting for what is not sent. No other thread calls it meanwhile, but handles of it may be used,
+/// and answer ERR_STALE.
 class net : public net_ref {
 public:
     net() noexcept = default;

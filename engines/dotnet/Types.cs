@@ -318,7 +318,7 @@ namespace Sockeye
     }
 
     /// <summary>What a net has counted since it was made.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 128)]
+    [StructLayout(LayoutKind.Explicit, Size = 152)]
     public struct SockeyeNetStats
     {
         [FieldOffset(0)] public uint StructSize;
@@ -338,6 +338,9 @@ namespace Sockeye
         [FieldOffset(104)] public ulong SystemDrops;
         [FieldOffset(112)] public ulong QueueDrops;
         [FieldOffset(120)] public ulong SendFailures;
+        [FieldOffset(128)] public ulong FrameBytes;
+        [FieldOffset(136)] public ulong SendBytes;
+        [FieldOffset(144)] public ulong MemoryCloses;
     }
 
     /// <summary>Facts of a listener.</summary>

@@ -30,19 +30,14 @@ struct row {
 };
 
 static const char *volatile row_now;
-static volatile LONG rows_begun;
+static HANDLE row_begun;
 
 static DWORD WINAPI watch(void *unused)
 {
     (void)unused;
-    for (LONG row = -1;;) {
-        if (row == rows_begun) {
-            fprintf(stderr, "does not end: %s\n", row_now);
-            _exit(1);
-        }
-        row = rows_begun;
-        Sleep(ROW_SECONDS * 1000);
-    }
+    while (WaitForSingleObject(row_begun, ROW_SECONDS * 1000) == WAIT_OBJECT_0) continue;
+    fprintf(stderr, "does not end: %s\n", row_now);
+    _exit(1);
 }
 
 static SOCKET call(const struct scene *scene)
@@ -335,7 +330,7 @@ static void run(const struct row *row, uint32_t model, uint32_t drive)
     snprintf(name, sizeof name, "%s (%s), %s, drive %u", row->what, row->import,
              (const char *)info.name, drive);
     row_now = name;
-    rows_begun++;
+    REQUIRE(SetEvent(row_begun));
     open_scene(&scene, model, drive, drive == SOCKEYE_DRIVE_HOST ? 0 : row->workers);
     echo(&scene);
     row->check(&scene, row);
@@ -368,6 +363,8 @@ int main(int argc, char **argv)
     REQUIRE_INT(0, WSAStartup(0x202, &data));
     const HANDLE errors = listen_to_errors();
     install();
+    row_begun = CreateEventA(NULL, FALSE, FALSE, NULL);
+    REQUIRE(row_begun != NULL);
     CloseHandle(CreateThread(NULL, 0, watch, NULL, 0, NULL));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (argc > 2 && strstr(rows[i].what, argv[2]) == NULL) continue;

@@ -6,19 +6,13 @@
 #include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
 
 namespace {
-
-void pause_a_little() { std::this_thread::sleep_for(1ms); }
 
 template <class Done> void wait_for(Done done)
 {
     const int64_t deadline = harness_deadline();
-    while (!done()) {
-        REQUIRE(harness_now_ms() < deadline);
-        pause_a_little();
-    }
+    while (!done()) harness_breathe(deadline);
 }
 
 // Nobody listens there any more.
