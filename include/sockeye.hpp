@@ -195,7 +195,7 @@ public:
     const sockeye_event &raw() const noexcept { return *raw_; }
     sockeye_net *net() const noexcept { return net_; }
 
-    /// Calls the first of these functions that takes a view of this event's kind: `opened`, `message`,
+    /// Calls the first of these that takes a view of this event's kind: `opened`, `message`,
     /// `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted` or `ended`.
     /// One that takes an `event` takes every kind, new ones too. A kind none takes is passed over.
     template <class... F> void visit(F &&...functions) const;

@@ -35,7 +35,7 @@ static sockeye_buffer body_of(sockeye_net *net, uint8_t fill)
 static void send_all(sockeye_net *net, const struct pairs *pairs, uint8_t number, uint64_t key)
 {
     const struct head head = {'h', number};
-    const sockeye_buffer body = body_of(net, number);
+    sockeye_buffer body = body_of(net, number);
     const uint64_t before = memory_of(net);
     sockeye_bytes parts[3];
     sockeye_message message;
