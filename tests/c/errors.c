@@ -7,6 +7,9 @@
 #include <limits.h>
 #include <pthread.h>
 
+/* The header leaves this number out. */
+#define RESERVED_CAUSE 15
+
 /* `text` is words, and different from all that came before. */
 static void check_words(const char *text, const char **seen, size_t *count)
 {
@@ -23,9 +26,10 @@ static void check_texts(void)
     for (int32_t status = SOCKEYE_ERR_DENIED; status <= SOCKEYE_OK; status++)
         check_words(sockeye_status_text(status), seen, &count);
     REQUIRE_INT(16, count);
-    for (int32_t cause = SOCKEYE_CAUSE_NONE; cause <= SOCKEYE_CAUSE_TRUNCATED; cause++)
-        check_words(sockeye_cause_text(cause), seen, &count);
-    REQUIRE_INT(16 + 23, count);
+    for (int32_t cause = SOCKEYE_CAUSE_NONE; cause <= SOCKEYE_CAUSE_TRUNCATED; cause++) {
+        if (cause != RESERVED_CAUSE) check_words(sockeye_cause_text(cause), seen, &count);
+    }
+    REQUIRE_INT(16 + 22, count);
 
     /* A count is done; what nobody knows is unknown, at both ends. */
     REQUIRE(strcmp(sockeye_status_text(7), sockeye_status_text(SOCKEYE_OK)) == 0);
@@ -33,6 +37,7 @@ static void check_texts(void)
     REQUIRE(strcmp(sockeye_status_text(SOCKEYE_ERR_DENIED - 1), "unknown") == 0);
     REQUIRE(strcmp(sockeye_status_text(INT32_MIN), "unknown") == 0);
     REQUIRE(strcmp(sockeye_cause_text(SOCKEYE_CAUSE_TRUNCATED + 1), "unknown") == 0);
+    REQUIRE(strcmp(sockeye_cause_text(RESERVED_CAUSE), "unknown") == 0);
     REQUIRE(strcmp(sockeye_cause_text(-1), "unknown") == 0);
     REQUIRE(strcmp(sockeye_cause_text(INT32_MAX), "unknown") == 0);
     REQUIRE(strcmp(sockeye_cause_text(INT32_MIN), "unknown") == 0);
