@@ -10,8 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ptr;
 use std::sync::OnceLock;
 use windows_sys::Win32::Networking::WinSock as winsock;
-use windows_sys::Win32::System::IO::{LPOVERLAPPED_COMPLETION_ROUTINE, OVERLAPPED};
-use winsock::{CMSGHDR, IN_PKTINFO, IN6_PKTINFO, WSABUF, WSAMSG};
+use windows_sys::Win32::System::IO::OVERLAPPED;
+use winsock::{
+    CMSGHDR, IN_PKTINFO, IN6_PKTINFO, LPWSAOVERLAPPED_COMPLETION_ROUTINE, WSABUF, WSAMSG,
+};
 
 /// Room for an address in each manner, with its header.
 type Control = [u64; 12];
@@ -23,7 +25,7 @@ type RecvMsg = unsafe extern "system" fn(
     *mut WSAMSG,
     *mut u32,
     *mut OVERLAPPED,
-    LPOVERLAPPED_COMPLETION_ROUTINE,
+    LPWSAOVERLAPPED_COMPLETION_ROUTINE,
 ) -> i32;
 
 /// WSARecvMsg, which is asked for by name once.
@@ -116,7 +118,7 @@ impl Incoming {
         places: [WSABUF; 2],
         count: *mut u32,
         overlapped: *mut OVERLAPPED,
-        routine: LPOVERLAPPED_COMPLETION_ROUTINE,
+        routine: LPWSAOVERLAPPED_COMPLETION_ROUTINE,
     ) -> io::Result<bool> {
         let receive = recv_msg()?;
         self.pieces = places;
@@ -212,7 +214,7 @@ impl Outgoing {
         &mut self,
         socket: winsock::SOCKET,
         overlapped: *mut OVERLAPPED,
-        routine: LPOVERLAPPED_COMPLETION_ROUTINE,
+        routine: LPWSAOVERLAPPED_COMPLETION_ROUTINE,
     ) -> bool {
         let (to, len) = match &self.to {
             Some(to) => (to.as_ptr().cast::<winsock::SOCKADDR>(), to.len()),
