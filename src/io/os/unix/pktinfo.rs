@@ -5,7 +5,6 @@
 use libc::{c_int, cmsghdr, in6_pktinfo, msghdr};
 use socket2::Socket;
 use std::io;
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use v4::Info;
@@ -138,7 +137,7 @@ mod v4 {
 
     pub fn info(local: Ipv4Addr) -> Info {
         // SAFETY: all zeros are an info of nothing.
-        let mut info: Info = unsafe { mem::zeroed() };
+        let mut info: Info = unsafe { std::mem::zeroed() };
         info.ipi_spec_dst.s_addr = u32::from_ne_bytes(local.octets());
         info
     }

@@ -409,7 +409,7 @@ pub fn no_buffers(error: &io::Error) -> bool {
 /// io_uring_enter(2), and what a model calls to be able to wait again.
 pub fn wait_failure(error: &io::Error) -> Wait {
     match error.raw_os_error() {
-        Some(libc::EINTR | libc::ETIME) => Wait::Again,
+        Some(libc::EINTR) => Wait::Again,
         Some(
             libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN | libc::EBUSY | libc::EMFILE | libc::ENFILE,
         ) => Wait::Passing,

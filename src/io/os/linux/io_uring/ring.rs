@@ -218,6 +218,8 @@ impl Ring {
 /// Whether an enter did what it was to do. Some answers only mean that there is nothing.
 fn entered(answer: io::Result<usize>) -> io::Result<()> {
     match answer {
+        // The time was over.
+        Err(error) if error.raw_os_error() == Some(libc::ETIME) => Ok(()),
         Err(error) if wait_failure(&error) != Wait::Again => Err(error),
         _ => Ok(()),
     }
