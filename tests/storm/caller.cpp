@@ -384,7 +384,7 @@ void Caller::acquire()
 /* Held bytes are as they were, and go back. */
 void Caller::release()
 {
-    for (const Held &held : held_) {
+    for (Held &held : held_) {
         if (std::memcmp(held.buffer.data, held.bytes.data(), held.bytes.size()) != 0)
             fail("held bytes have changed", held.bytes.size());
         begin("sockeye_buffer_release");
