@@ -1,7 +1,7 @@
 //! Where datagrams leave from, groups that are shared, zones, and systems that refuse calls.
 
 use super::datagrams::{await_datagrams, datagrams};
-use crate::common::event::Kind;
+use crate::common::event::{Event, Kind};
 use crate::common::host::{Door, Host};
 use crate::common::net::last_error;
 use crate::common::process::{network, refuse_calls};
@@ -10,7 +10,7 @@ use crate::common::words::*;
 use crate::common::{Setup, child, suite, wait_for};
 use libc::{SYS_recvmmsg, SYS_sendmmsg};
 use socket2::SockRef;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::process::Command;
 use std::time::Instant;
 
@@ -254,6 +254,28 @@ pub fn zones_by_name_and_number(setup: Setup) {
         assert_eq!(host.net.listen(&url, None).err(), Some(ERR_INVALID), "{url}");
         assert!(last_error().contains("interface"), "{}", last_error());
         assert_eq!(host.net.connect(&format!("{url}1"), None).err(), Some(ERR_INVALID), "{url}");
+    }
+    // The wildcard answers from where it was asked, also where only the interface tells which.
+    let door = host.door_at("udp://[::]:0", |_| {});
+    for last in [5, 6] {
+        let mut raw = Raw::at("[::]:0");
+        let ip = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last);
+        raw.socket.connect(SocketAddrV6::new(ip, door.port, 0, number)).expect("a way there");
+        // It may ask more than once, and the one before may have, too: the answer is for this one.
+        let port = raw.address().port();
+        let asked = |host: &Host| {
+            let of_it = |it: &&Event| it.sender.is_some_and(|sender| sender.port() == port);
+            host.log.iter().find(of_it).cloned()
+        };
+        // The system may lose what is sent while the address is still new.
+        host.until("what it asks", |host| {
+            ask(&raw, b"x");
+            asked(host).is_some()
+        });
+        let event = &asked(&host).expect("just told");
+        assert!(matches!(event.sender, Some(SocketAddr::V6(it)) if it.scope_id() == number));
+        assert_eq!(host.net.answer(event, b"y"), OK);
+        host.until("the answer", |_| raw.has(1));
     }
     host.finish();
 }
