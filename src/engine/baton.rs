@@ -222,9 +222,9 @@ impl<P: Proactor> Chair<P> {
     ) -> bool {
         let Some(worker) = held.as_mut() else { return false };
         let fault = match caught(|| work(worker)) {
-            Some(Ok(())) => return true,
-            Some(Err(error)) => format!("cannot wait for its sockets any more: {error}"),
-            None => "had a fault".to_owned(),
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => format!("cannot wait for its sockets any more: {error}"),
+            Err(words) => format!("had a fault: {words}"),
         };
         // Its state may be half changed; nothing of it is used again, and dropping it must not
         // bring the panic back.

@@ -99,6 +99,9 @@ impl Desk {
             }
         }
         let endpoint = listener.endpoint.clone();
+        // Before any of them can be found: another worker may end one as soon as it has a slot.
+        let most = all.len() as u32;
+        listener.handed += most;
         drop(held);
         let mut handed = Vec::new();
         for one in all {
@@ -128,7 +131,7 @@ impl Desk {
         // Behind the orders for what it accepted: nothing of it comes after its own end.
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(listener) = held.listener() {
-            listener.handed += handed.len() as u32;
+            listener.handed -= most - handed.len() as u32;
             self.tend_listener(core, token, listener);
         }
         drop(held);
