@@ -335,6 +335,12 @@ impl Conn {
             && self.lanes[Lane::In as usize] == LaneState::Idle
     }
 
+    /// Whether it has no deadline but those of its session.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.more.is_none() && !self.paused
+    }
+
     /// The listener that it came from.
     #[inline]
     pub fn listener(&self) -> Option<Token> {

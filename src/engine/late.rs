@@ -50,11 +50,22 @@ impl Desk {
         at.min(self.now + FARTHEST_MS)
     }
 
-    /// Puts the next deadline among the worker's timers, if it is not there.
+    /// Puts the next deadline among the worker's timers, or a look before it. What is due in less
+    /// than the shortest limit was due before, and is there since then.
     #[inline]
     pub(super) fn schedule(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        let limit = conn.endpoint.limits.shortest_timeout();
+        let soonest = self.now + limit.unwrap_or(FARTHEST_MS).min(FARTHEST_MS);
+        if !conn.is_plain() || (limit.is_some() && !conn.reminder.precedes(soonest, self.now)) {
+            self.schedule_by(core, token, conn, soonest);
+        }
+    }
+
+    /// Puts the next deadline among the worker's timers, if it is not there; or a look at `most`,
+    /// if that is sooner.
+    fn schedule_by(&mut self, core: &Core, token: Token, conn: &mut Conn, most: Millis) {
         let unheard = conn.is_unheard().then_some(self.now + AGAIN_MS);
-        let lanes = self.due(conn).map(|due| due.map(|(at, _)| self.look_at(at)));
+        let lanes = self.due(conn).map(|due| due.map(|(at, _)| self.look_at(at.min(most))));
         let attempt = conn.attempt_at();
         let Some(at) = lanes.into_iter().chain([unheard, attempt]).flatten().min() else { return };
         if !conn.reminder.precedes(at, self.now) {
@@ -63,7 +74,6 @@ impl Desk {
     }
 
     /// When the peer is late on each lane, and for what.
-    #[inline]
     fn due(&self, conn: &Conn) -> [Option<(Millis, Cause)>; 2] {
         let open = conn.is_open();
         let busy = |lane: Lane| open && conn.lanes[lane as usize] == LaneState::InFlight;
@@ -164,7 +174,7 @@ impl Desk {
         }
         if !asked {
             conn.relax();
-            self.schedule(core, token, conn);
+            self.schedule_by(core, token, conn, Millis::MAX);
         }
     }
 
@@ -184,7 +194,7 @@ impl Desk {
         let late = !found && conn.adopted;
         match self.due(conn)[look.lane() as usize] {
             Some((at, cause)) if at <= self.now && late => self.late(core, token, conn, cause),
-            _ => self.schedule(core, token, conn),
+            _ => self.schedule_by(core, token, conn, Millis::MAX),
         }
     }
 

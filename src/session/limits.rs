@@ -90,6 +90,16 @@ impl Limits {
         self.first_byte_timeout_ms | self.idle_timeout_ms | self.frame_timeout_ms != 0
     }
 
+    /// The shortest time that any of them allows a peer, if one does.
+    #[inline]
+    pub fn shortest_timeout(&self) -> Option<Millis> {
+        let receives = [self.first_byte_timeout_ms, self.idle_timeout_ms, self.frame_timeout_ms];
+        // A step down makes the longest of 0.
+        let shortest = receives.map(|ms| ms.wrapping_sub(1)).into_iter().min()?;
+        let shortest = shortest.min(self.send_timeout_ms.wrapping_sub(1));
+        shortest.checked_add(1).map(Millis::from)
+    }
+
     /// Puts numbers in the place of zeros that stand for a default: the outbox takes a frame of
     /// `frame_max` bytes and some, and WRITABLE comes at a quarter.
     pub fn resolve(&mut self, frame_max: u32) {
