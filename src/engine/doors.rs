@@ -87,16 +87,7 @@ impl Desk {
         if let Some(error) = error
             && listener.closing.is_none()
         {
-            count(&counters.accept_failures, 1);
-            self.say(|| format!("a connection could not be accepted: {error}"));
-            listener.lost += 1;
-            if !sys::accept_goes_on(&error) || listener.lost.is_multiple_of(LOST_MAX) {
-                // Never a spin, never the end of the listener: wait, then ask again.
-                let (first, longest) = ACCEPT_BACKOFF_MS;
-                listener.backoff_ms = (listener.backoff_ms * 2).clamp(first, longest);
-                listener.resume_at = self.now + listener.backoff_ms;
-                self.remind(core, token, &mut listener.reminder, listener.resume_at);
-            }
+            self.not_accepted(core, token, listener, &error);
         }
         let endpoint = listener.endpoint.clone();
         // Before any of them can be found: another worker may end one as soon as it has a slot.
@@ -137,6 +128,26 @@ impl Desk {
         drop(held);
         for (home, fresh) in handed {
             core.homes[home].post(Command::Adopt(fresh));
+        }
+    }
+
+    /// The system refused to accept. Never a spin, never the end of the listener: wait, then ask
+    /// again.
+    fn not_accepted(
+        &mut self,
+        core: &Core,
+        token: Token,
+        listener: &mut Listener,
+        error: &io::Error,
+    ) {
+        count(&core.homes[self.home].counters.accept_failures, 1);
+        self.say(|| format!("a connection could not be accepted: {error}"));
+        listener.lost += 1;
+        if !sys::accept_goes_on(error) || listener.lost.is_multiple_of(LOST_MAX) {
+            let (first, longest) = ACCEPT_BACKOFF_MS;
+            listener.backoff_ms = (listener.backoff_ms * 2).clamp(first, longest);
+            listener.resume_at = self.now + listener.backoff_ms;
+            self.remind(core, token, &mut listener.reminder, listener.resume_at);
         }
     }
 
