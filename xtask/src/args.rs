@@ -27,6 +27,7 @@ Usage: cargo xtask <task> [options]
               --drive NAME    pool, lend or host (default any)
               --sanitize NAME library and host under the address or thread sanitizer
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
+              --graph         instead: the rooms, who names whom, and the circles in each
   header    write include/sockeye.h anew
               --check         fail when that differs from the committed one
   abi       the binary interface against its snapshots in abi/
@@ -66,7 +67,7 @@ pub enum Task {
     Matrix { write: bool },
     Sim(Sim),
     Storm(Storm),
-    Tidy,
+    Tidy { graph: bool },
     Header { check: bool },
     Abi { write: bool },
     Bench(Bench),
@@ -281,6 +282,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             (Task::Bench(bench), Long("write")) => bench.write = true,
             (Task::Bench(bench), Long("sanitize")) => bench.sanitize = true,
             (Task::Bench(bench), Long("before")) => bench.before = Some(parser.value()?.into()),
+            (Task::Tidy { graph }, Long("graph")) => *graph = true,
             (Task::Unreal { stage }, Long("stage")) => *stage = parser.value()?.into(),
             (_, other) => return Err(other.unexpected().into()),
         }
@@ -302,7 +304,7 @@ fn named(name: &str) -> Result<Task> {
         "matrix" => Task::Matrix { write: false },
         "sim" => Task::Sim(Sim::default()),
         "storm" => Task::Storm(Storm::default()),
-        "tidy" => Task::Tidy,
+        "tidy" => Task::Tidy { graph: false },
         "header" => Task::Header { check: false },
         "abi" => Task::Abi { write: false },
         "bench" => Task::Bench(Bench::default()),

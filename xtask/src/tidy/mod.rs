@@ -2,6 +2,7 @@
 
 mod c_code;
 mod c_docs;
+mod graph;
 mod rooms;
 mod safety;
 mod shape;
@@ -9,7 +10,8 @@ mod source;
 mod words;
 
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use graph::Graph;
 use source::Source;
 use std::fs;
 use walkdir::{DirEntry, WalkDir};
@@ -20,6 +22,21 @@ pub struct Finding {
     pub path: String,
     pub line: usize,
     pub text: String,
+}
+
+/// The task `tidy --graph`: the rooms, their files, and who names whom.
+pub fn graph(workspace: &Workspace) -> Result<String> {
+    let mut graph = Graph::default();
+    for entry in WalkDir::new(workspace.root.join("src")).sort_by_file_name() {
+        let entry = entry.context("cannot walk the sources")?;
+        let path = workspace.shown(entry.path());
+        if path.ends_with(".rs") {
+            let text = fs::read_to_string(entry.path()).with_context(|| path.clone())?;
+            let source = Source::read(&path, &text);
+            graph.add(&source.map_err(|(line, error)| anyhow!("{path}:{line}: {error}"))?);
+        }
+    }
+    Ok(graph.text())
 }
 
 /// The task `tidy`: says how much it looked at.

@@ -17,22 +17,23 @@ fn doors(room: &str) -> &'static [&'static str] {
 pub fn check(source: &Source, tell: &mut impl FnMut(usize, String)) {
     let Some(room) = room_of(&source.path) else { return };
     for path in source.paths() {
-        let Some(named) = named(&source.module_of(path.at), &path.names) else { continue };
+        let Some(below) = below_root(&source.module_of(path.at), &path.names) else { continue };
+        let Some(named) = below.first().copied() else { continue };
         if named != room && ROOMS.contains(&named) && !doors(room).contains(&named) {
             tell(path.line, format!("`{room}` must not name `{named}`: {}", path.names.join("::")));
         }
     }
 }
 
-fn room_of(path: &str) -> Option<&'static str> {
+pub fn room_of(path: &str) -> Option<&'static str> {
     let inside = path.strip_prefix("src/")?;
     let first = inside.split('/').next()?;
     let first = first.strip_suffix(".rs").unwrap_or(first);
     ROOMS.into_iter().find(|room| *room == first)
 }
 
-/// The first name below the crate's root that `names`, written in `module`, stands for.
-fn named<'a>(module: &[&'a str], names: &'a [String]) -> Option<&'a str> {
+/// Where `names`, written in `module`, leads from the crate's root. None: out of the crate.
+pub fn below_root<'a>(module: &[&'a str], names: &'a [String]) -> Option<Vec<&'a str>> {
     let (mut below, rest) = match &*names[0] {
         "crate" | "sockeye" => (Vec::new(), &names[1..]),
         "self" => (module.to_vec(), &names[1..]),
@@ -43,7 +44,7 @@ fn named<'a>(module: &[&'a str], names: &'a [String]) -> Option<&'a str> {
         _ => return None,
     };
     below.extend(rest.iter().map(String::as_str));
-    below.first().copied()
+    Some(below)
 }
 
 #[cfg(test)]

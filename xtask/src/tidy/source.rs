@@ -75,6 +75,16 @@ impl Source {
         file || self.modules.iter().any(|module| module.test && module.body.contains(&at))
     }
 
+    /// Whether the path at `at` belongs to a `pub use`, which passes a name on.
+    pub fn is_reexport(&self, at: usize) -> bool {
+        let start = self.tokens[..at].iter().rposition(|token| token.text == ";");
+        let statement = start.map_or(0, |start| start + 1)..at;
+        statement.rev().find(|&at| self.is(at, "use")).is_some_and(|at| {
+            let before = at.checked_sub(1).map(|before| &*self.tokens[before].text);
+            matches!(before, Some("pub" | ")"))
+        })
+    }
+
     /// The line with that number, counted from 1; empty outside the file.
     pub fn line(&self, number: usize) -> &str {
         number.checked_sub(1).and_then(|n| self.lines.get(n)).map_or("", String::as_str)
