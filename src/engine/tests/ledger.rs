@@ -7,7 +7,7 @@ use super::conn_log::{Closed, ConnLog, Style};
 use super::peer_log::PeerLog;
 use super::told::{self, Told, What};
 use super::wire::Wire;
-use crate::engine::conn::{Eof, Fin};
+use crate::engine::shared::conn::{Eof, Fin};
 use crate::engine::{CloseHow, Error, Kind, Message, Net};
 use crate::io::Token;
 use crate::io::sim::{Ending, World};

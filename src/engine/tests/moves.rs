@@ -3,7 +3,7 @@
 
 use super::open;
 use super::told::{Told, What, poll_queue};
-use crate::engine::config::Flush;
+use crate::engine::shared::config::Flush;
 use crate::engine::{CloseHow, Config, Drive, Endpoint, Error, Kind, Net};
 use crate::io::Token;
 use crate::io::sim::{Faults, Peer, Trouble, World};

@@ -1,0 +1,311 @@
+//! What the host asks: doors, and single connections.
+
+use crate::buf::Slice;
+use crate::engine::host::net::Net;
+use crate::engine::host::url::{self, Dial};
+use crate::engine::shared::config::{CloseHow, Endpoint, Kind, SocketOptions};
+use crate::engine::shared::conn::{Conn, End, Listener, Origin, Phase, linger};
+use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::home::Command;
+use crate::engine::shared::log::Level;
+use crate::engine::shared::queue::queue_of;
+use crate::engine::shared::table::{Entry, Held};
+use crate::io::Token;
+use crate::io::os::local::{self, SocketFile};
+use crate::io::os::sys;
+use crate::session::{Cause, FramingKind, Outgoing, SendError, Session};
+use socket2::{SockAddr, Socket, Type};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+
+/// Larger buffers are not given out.
+const ACQUIRE_MAX: usize = i32::MAX as usize;
+
+/// A socket that listens, and the file of a local one.
+fn listen(address: &SockAddr, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
+    let socket = sys::socket(address.domain(), Type::STREAM)?;
+    if options.recv_buffer_bytes > 0 {
+        // Before listen, so that the window of its connections can be scaled to it: tcp(7).
+        let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
+    }
+    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+    let Some(internet) = address.as_socket() else {
+        let file = local::listen(&socket, address, backlog)?;
+        return Ok((socket, file));
+    };
+    sys::claim_address(&socket)?;
+    if internet.is_ipv6() {
+        socket.set_only_v6(!internet.ip().is_unspecified())?;
+    }
+    socket.bind(address)?;
+    sys::listen(&socket, backlog)?;
+    Ok((socket, None))
+}
+
+impl Net {
+    /// The token behind a public handle, if it is of this net and kind. Whether it is alive is
+    /// asked of the table.
+    #[inline]
+    pub fn token(&self, id: u64, kind: Kind) -> Result<Token, Error> {
+        let token = Token(id & ((1 << (Token::INDEX_BITS + Token::GENERATION_BITS)) - 1));
+        if kind.handle(self.core.table.tag(), token) == id { Ok(token) } else { Err(Error::Stale) }
+    }
+
+    /// A connection that the host may speak of.
+    #[inline]
+    pub fn hold_conn(&self, token: Token) -> Result<Held<'_>, Error> {
+        let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
+        match held.conn() {
+            Some(conn) if !conn.ended && conn.announced => Ok(held),
+            _ => Err(Error::Stale),
+        }
+    }
+
+    /// Opens a listener; `out` is given its handle before any worker hears of it.
+    pub fn listen(
+        &self,
+        url: &str,
+        endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let opened = self.open_listener(url, endpoint, out);
+        self.core.log.tell_later();
+        opened
+    }
+
+    fn open_listener(
+        &self,
+        url: &str,
+        mut endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let _opening = self.opening.read();
+        self.check_running()?;
+        let place = url::parse(url, &mut endpoint)?;
+        self.settle(&mut endpoint, place.is_of_datagrams())?;
+        if place.is_of_datagrams() {
+            return self.listen_port(place, endpoint, out);
+        }
+        let address = place.into_listen()?;
+        let (socket, file) = listen(&address, &endpoint.socket)
+            .map_err(|error| Refusal::system(&format!("listen on {url}"), &error))?;
+        // Its events come on its queue, so it lives with a worker of that; these take turns.
+        let queue = endpoint.queue.unwrap_or(0);
+        let turn = self.next_listener.fetch_add(1, Relaxed);
+        let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
+        let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
+        let doubts = self.doubts(&endpoint);
+        let user_data = endpoint.user_data;
+        let origin = Arc::new(Origin::new(endpoint));
+        let listener = Listener::new(socket, file, origin.clone(), home);
+        let bound = listener.local.map_or_else(|| url.to_owned(), |local| local.to_string());
+        let listener = Entry::Listener(listener);
+        let full = || Refusal::new(Error::Limit, "connections_max is reached");
+        let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
+        origin.set_listener(token);
+        out(self.listener_id(token));
+        self.core.homes[home].post(Command::Adopt(token));
+        self.core.log.note(Level::Info, || format!("listening on {bound}"));
+        if let Some(words) = doubts {
+            self.core.log.note(Level::Warning, || format!("{bound}: {words}"));
+        }
+        Ok(())
+    }
+
+    /// Checks an endpoint, and fills in what depends on the net.
+    fn settle(&self, endpoint: &mut Endpoint, datagrams: bool) -> Result<(), Refusal> {
+        let memory = self.core.pool.share_max();
+        endpoint.settle(self.core.queues.len() as u32, datagrams, memory)
+    }
+
+    /// Of frames that an endpoint allows and memory does not.
+    fn doubts(&self, endpoint: &Endpoint) -> Option<String> {
+        let (largest, most) = (endpoint.framing.frame_max_bytes, self.core.pool.share_max());
+        let fits = endpoint.framing.kind == FramingKind::Raw || u64::from(largest) <= most;
+        (!fits).then(|| {
+            format!(
+                "frame_max_bytes is {largest}, but memory_max_bytes leaves a frame {most}: a \
+                 larger one ends its connection with LIMIT_MEMORY"
+            )
+        })
+    }
+
+    /// Closes a listener.
+    pub fn listener_close(&self, token: Token) -> Result<(), Error> {
+        self.check_running()?;
+        let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
+        let Some(listener) = held.listener() else {
+            drop(held);
+            return self.close_port(token, false, CloseHow::Graceful, None);
+        };
+        if listener.closing.is_some() {
+            return Err(Error::Closed);
+        }
+        listener.closing = Some((Cause::Host, 0));
+        let home = usize::from(listener.home);
+        self.core.summon(token, held, home);
+        Ok(())
+    }
+
+    /// Begins a connection; `out` is given its handle before any worker hears of it.
+    pub fn connect(
+        &self,
+        url: &str,
+        endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let begun = self.begin_conn(url, endpoint, out);
+        self.core.log.tell_later();
+        begun
+    }
+
+    fn begin_conn(
+        &self,
+        url: &str,
+        mut endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
+        let _opening = self.opening.read();
+        self.check_running()?;
+        let core = &self.core;
+        let place = url::parse(url, &mut endpoint)?;
+        self.settle(&mut endpoint, place.is_of_datagrams())?;
+        if place.is_of_datagrams() {
+            return self.connect_port(place, endpoint, out);
+        }
+        let dial = place.into_connect()?;
+        let placed = core.place(endpoint.queue);
+        let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
+        let (now, timeout) = (core.now(), endpoint.limits.connect_timeout_ms);
+        // These two are its own and are known from here on; the rest is shared with its likes.
+        let user_data = std::mem::take(&mut endpoint.user_data);
+        endpoint.queue = None;
+        let session = Session::new(now, core.is_manual());
+        let mut conn = Conn::new(core.table.origin(endpoint), session, home, queue);
+        conn.announced = true;
+        let deadline = (now + u64::from(timeout), Cause::TimeoutConnect);
+        conn.set_deadline((timeout > 0).then_some(deadline));
+        let name = match dial {
+            Dial::Addresses(addresses) => {
+                conn.set_addresses(addresses);
+                None
+            }
+            Dial::Name(name, port) => Some((name, port)),
+        };
+        let full = || Refusal::new(Error::Limit, "connections_max is reached");
+        let token = core.insert(Entry::Conn(conn), user_data, home).ok_or_else(full)?;
+        if let Some(name) = name {
+            self.look_up(token, home, name)?;
+        }
+        out(self.conn_id(token));
+        core.homes[home].post(Command::Tend(token));
+        Ok(())
+    }
+
+    /// Looks a name up for a connection that nobody has heard of; gone if that cannot be.
+    pub fn look_up(&self, token: Token, home: usize, name: (String, u16)) -> Result<(), Refusal> {
+        let core = &self.core;
+        core.names.start(core, token, home, name).inspect_err(|_| {
+            if let Some(held) = core.table.hold(token) {
+                core.table.free(token, held);
+                core.gone(home);
+            }
+        })
+    }
+
+    /// Closes a connection, behind a last message if one is given.
+    pub fn close(&self, token: Token, how: CloseHow, last: Option<&[u8]>) -> Result<(), Error> {
+        self.check_running()?;
+        let Ok(mut held) = self.hold_conn(token) else {
+            return self.close_port(token, true, how, last);
+        };
+        let slot = held.slot();
+        let conn = held.conn().ok_or(Error::Stale)?;
+        match (conn.end, how) {
+            (End::Not, CloseHow::Graceful) => {
+                if let Some(last) = last {
+                    let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
+                    let message = Outgoing::Copy(last);
+                    let memory = self.memory(usize::from(conn.home));
+                    let taken = conn.session.send(framing, limits, memory, message, true);
+                    taken.map_err(|error| match error {
+                        SendError::Memory => Error::NoMemory,
+                        error => error.into(),
+                    })?;
+                }
+                let waits = conn.session.outbox().bytes() > 0;
+                if conn.phase == Phase::Open || waits {
+                    conn.end = End::Graceful;
+                    conn.cause = Cause::Host;
+                    conn.set_deadline(Some(linger(conn, self.core.now())));
+                } else {
+                    conn.end_abruptly(Cause::Host, 0);
+                }
+            }
+            (End::Not | End::Graceful, CloseHow::Reset) => {
+                conn.reset = true;
+                conn.end_abruptly(Cause::Host, 0);
+            }
+            _ => return Err(Error::Closed),
+        }
+        slot.muted.store(true, Release);
+        let home = usize::from(conn.home);
+        self.core.summon(token, held, home);
+        Ok(())
+    }
+
+    /// Stops or resumes reading.
+    pub fn pause(&self, token: Token, paused: bool) -> Result<(), Error> {
+        self.check_running()?;
+        let Ok(mut held) = self.hold_conn(token) else {
+            return self.pause_port(token, paused);
+        };
+        let conn = held.conn().ok_or(Error::Stale)?;
+        if conn.end != End::Not {
+            return Err(Error::Closed);
+        }
+        conn.paused = paused;
+        let home = usize::from(conn.home);
+        if !paused {
+            self.core.summon(token, held, home);
+        }
+        Ok(())
+    }
+
+    /// Sets what a connection's events carry.
+    pub fn set_user_data(&self, token: Token, user_data: u64) -> Result<(), Error> {
+        self.check_running()?;
+        let held = self.hold_conn(token).or_else(|_| self.hold_port(token, true))?;
+        held.slot().user_data.store(user_data, Release);
+        Ok(())
+    }
+
+    /// Memory for the host.
+    pub fn acquire(&self, len: usize) -> Result<Slice, Error> {
+        self.check_running()?;
+        if len > ACQUIRE_MAX {
+            return Err(Error::TooBig);
+        }
+        let mut chunk = self.core.pool.take(len).ok_or(Error::NoMemory)?;
+        Ok(chunk.write_zeros(len))
+    }
+
+    /// A message of a batch that lives, for the host to keep: shared where that pins little. What
+    /// became of its connection does not matter: the batch has the payload.
+    pub fn hold(&self, token: Token, number: u64, data: *const u8) -> Result<Slice, Error> {
+        let queue = self.core.queues.get(queue_of(number)).ok_or(Error::Stale)?;
+        // Somebody inside means that the batch is over.
+        let found = queue.visit(|poller| {
+            poller.payload(token, number, data).map(|(payload, front)| (payload.clone(), front))
+        });
+        let (mut payload, front) = found.flatten().ok_or(Error::Stale)?;
+        if payload.len() * 4 >= payload.pinned() {
+            payload.advance(front);
+            return Ok(payload);
+        }
+        let payload = &payload[front..];
+        let mut chunk = self.core.pool.take(payload.len()).ok_or(Error::NoMemory)?;
+        Ok(chunk.write(payload))
+    }
+}

@@ -1,0 +1,263 @@
+//! What the host sends: to one connection, to many, and messages in parts.
+
+use crate::buf::{Chunk, Purpose, Slice};
+use crate::engine::host::net::Net;
+use crate::engine::shared::config::{Endpoint, Kind};
+use crate::engine::shared::conn::{End, Origin};
+use crate::engine::shared::error::Error;
+use crate::engine::shared::home::Command;
+use crate::engine::shared::table::Held;
+use crate::io::Token;
+use crate::session::{Cause, Framed, FramingKind, Memory, Outgoing, Parts, SendError, Session};
+use crate::session::{GATHER_MAX, Overflow};
+use std::sync::Arc;
+
+/// Larger messages are copied outside of the connection's lock.
+const LOCKED_COPY_MAX: usize = 4096;
+
+/// A message in parts.
+pub struct Message<'a> {
+    /// They make the message, one behind the other.
+    pub parts: &'a [&'a [u8]],
+    /// What it is about: a newer message takes the place of an older one that waits. 0: of nothing.
+    pub key: u64,
+    /// Memory of the library's: parts in it need not be copied.
+    pub buffer: Option<&'a Slice>,
+}
+
+/// A message in parts on its way to many.
+struct Sending<'a> {
+    parts: Parts<'a>,
+    key: u64,
+    /// It is copied among the other messages of its connection.
+    gathers: bool,
+    /// As the one before was given it, and the endpoint of that.
+    framed: Option<(Arc<Origin>, Framed)>,
+}
+
+impl Net {
+    /// Gives one message to a connection.
+    #[inline]
+    pub fn send(&self, token: Token, data: &[u8]) -> Result<(), Error> {
+        self.check_running()?;
+        let Ok(mut held) = self.hold_conn(token) else {
+            return self.send_datagram(token, None, data, false);
+        };
+        if data.len() <= LOCKED_COPY_MAX {
+            return self.take(token, held, Outgoing::Copy(data));
+        }
+        let conn = held.conn().ok_or(Error::Stale)?;
+        let endpoint = conn.endpoint.clone();
+        let wire = Session::wire_bytes(&endpoint.framing, data)?;
+        if wire > endpoint.limits.outbox_max_bytes as usize {
+            return Err(Error::TooBig);
+        }
+        let purpose = conn.session.outbox().purpose(wire);
+        drop(held);
+        let framed = Session::frame(&endpoint.framing, &self.core.pool, data, purpose);
+        let held = self.hold_conn(token)?;
+        match framed {
+            Ok(framed) => self.take(token, held, Outgoing::Framed(framed.into_slice())),
+            Err(SendError::Memory) => self.refuse_for_memory(token, held, wire),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// There is no memory for a message of `wire` bytes: a WRITABLE is owed when there is.
+    fn refuse_for_memory(&self, token: Token, held: Held<'_>, wire: usize) -> Result<(), Error> {
+        self.take_by(token, held, wire, |session, _, _| Err(session.refuse_for_memory(wire)))
+    }
+
+    /// Where the sends of a worker's connections get their memory.
+    pub fn memory(&self, home: usize) -> Memory<'_> {
+        Memory { arena: &self.core.homes[home].arena, pool: &self.core.pool }
+    }
+
+    /// Gives a message to a locked connection, and has its worker look at it.
+    #[inline]
+    fn take(&self, token: Token, held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
+        let bytes = message.bytes();
+        self.take_by(token, held, bytes, |session, endpoint, memory| {
+            session.send(&endpoint.framing, &endpoint.limits, memory, message, false)
+        })
+    }
+
+    /// As `take`, of a message of `bytes` that only `send` knows.
+    #[inline]
+    fn take_by(
+        &self,
+        token: Token,
+        mut held: Held<'_>,
+        bytes: usize,
+        send: impl FnOnce(&mut Session, &Endpoint, Memory<'_>) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        let conn = held.conn().ok_or(Error::Stale)?;
+        if !conn.takes_sends() {
+            if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.end) {
+                // A paused connection broke: the send that fails lets it be told.
+                conn.end_abruptly(cause, os_error);
+                let home = usize::from(conn.home);
+                self.core.summon(token, held, home);
+            }
+            return Err(Error::Closed);
+        }
+        let home = usize::from(conn.home);
+        match send(&mut conn.session, &conn.endpoint, self.memory(home)) {
+            Ok(()) if std::mem::replace(&mut conn.dirty, true) => Ok(()),
+            Ok(()) => {
+                if self.core.is_manual() {
+                    // Under the lock: who finds it dirty may rely on the next flush.
+                    self.core.homes[self.core.stage_home(conn)].stage(token);
+                } else {
+                    drop(held);
+                    self.core.homes[home].post(Command::Flush(token));
+                }
+                Ok(())
+            }
+            Err(SendError::Overflow) => {
+                conn.end_abruptly(Cause::LimitOutbox, 0);
+                self.core.summon(token, held, home);
+                Err(Error::Closed)
+            }
+            Err(SendError::Memory) => {
+                let purpose = conn.session.outbox().purpose(bytes);
+                self.thirst(token, home, bytes, purpose);
+                Err(Error::Again)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Has the worker look at a connection when there is memory again for what was refused.
+    pub fn thirst(&self, token: Token, home: usize, bytes: usize, purpose: Purpose) {
+        let pool = &self.core.pool;
+        self.core.thirst_for(token, home, bytes, purpose);
+        // It may have come back before the line above.
+        if pool.would_take(bytes, purpose) {
+            pool.poke();
+            self.core.homes[home].wake();
+        }
+    }
+
+    /// Gives the same message to many; copied once for neighbours of the same framing.
+    pub fn send_many(
+        &self,
+        count: usize,
+        conn: impl Fn(usize) -> u64,
+        data: &[u8],
+        mut tell: impl FnMut(usize, Result<(), Error>),
+    ) -> Result<usize, Error> {
+        self.check_running()?;
+        let mut framed: Option<(Arc<Origin>, Result<Chunk, SendError>)> = None;
+        let mut taken = 0;
+        for at in 0..count {
+            let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
+                let Ok(mut held) = self.hold_conn(token) else {
+                    return self.send_datagram(token, None, data, false);
+                };
+                let endpoint = &held.conn().ok_or(Error::Stale)?.endpoint;
+                let same = framed.as_ref().is_some_and(|(known, _)| {
+                    Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
+                });
+                if !same {
+                    let (framing, pool) = (&endpoint.framing, &self.core.pool);
+                    let chunk = Session::frame(framing, pool, data, Purpose::Send);
+                    framed = Some((endpoint.clone(), chunk));
+                }
+                match &mut framed.as_mut().ok_or(Error::Invalid)?.1 {
+                    Ok(chunk) => self.take(token, held, Outgoing::Framed(chunk.share())),
+                    Err(SendError::Memory) if taken > 0 => {
+                        let Endpoint { framing, limits, .. } = &***endpoint;
+                        let wire = Session::wire_bytes(framing, data)?;
+                        if wire > limits.outbox_max_bytes as usize {
+                            return Err(Error::TooBig);
+                        }
+                        self.refuse_for_memory(token, held, wire)
+                    }
+                    Err(SendError::Memory) => Err(Error::NoMemory),
+                    Err(error) => Err((*error).into()),
+                }
+            });
+            if answer == Err(Error::NoMemory) && taken == 0 {
+                return Err(Error::NoMemory);
+            }
+            taken += usize::from(answer.is_ok());
+            tell(at, answer);
+        }
+        Ok(taken)
+    }
+
+    /// Gives the same message in parts to many; copied once for neighbours of the same framing.
+    pub fn send_message(
+        &self,
+        count: usize,
+        conn: impl Fn(usize) -> u64,
+        message: &Message<'_>,
+        mut tell: impl FnMut(usize, Result<(), Error>),
+    ) -> Result<usize, Error> {
+        self.check_running()?;
+        let parts = Parts::new(message.parts, message.buffer).ok_or(Error::Invalid)?;
+        let key = message.key;
+        let gathers = count == 1 && key == 0 && parts.is_small(GATHER_MAX);
+        let mut sending = Sending { parts, key, gathers, framed: None };
+        let mut taken = 0;
+        for at in 0..count {
+            let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
+                match self.send_one(token, &mut sending, count - at) {
+                    Err(Error::NoMemory) if count == 1 || taken > 0 => {
+                        let mut held = self.hold_conn(token)?;
+                        let framing = &held.conn().ok_or(Error::Stale)?.endpoint.framing;
+                        let wire = sending.parts.wire_bytes(framing)?;
+                        self.refuse_for_memory(token, held, wire)
+                    }
+                    Err(Error::Stale) => self.send_datagram_of(token, message),
+                    answer => answer,
+                }
+            });
+            if answer == Err(Error::NoMemory) && taken == 0 {
+                return Err(Error::NoMemory);
+            }
+            taken += usize::from(answer.is_ok());
+            tell(at, answer);
+        }
+        Ok(taken)
+    }
+
+    /// Gives a message in parts to one connection; `left`: to how many, from this one on.
+    fn send_one(&self, token: Token, sending: &mut Sending, left: usize) -> Result<(), Error> {
+        let Sending { parts, key, gathers, framed } = sending;
+        let mut held = self.hold_conn(token)?;
+        let endpoint = &held.conn().ok_or(Error::Stale)?.endpoint;
+        let (framing, limits) = (&endpoint.framing, &endpoint.limits);
+        if *key != 0 && framing.kind == FramingKind::Raw {
+            return Err(Error::Invalid);
+        }
+        let wire = parts.wire_bytes(framing)?;
+        if wire > limits.outbox_max_bytes as usize {
+            return Err(Error::TooBig);
+        }
+        if *gathers && limits.overflow != Overflow::DropOldest {
+            return self.take_by(token, held, wire, |session, endpoint, memory| {
+                session.send_parts(&endpoint.framing, &endpoint.limits, memory, parts)
+            });
+        }
+        let same = |(known, _): &(Arc<Origin>, Framed)| {
+            Arc::ptr_eq(known, endpoint) || known.framing == *framing
+        };
+        if !framed.as_ref().is_some_and(same) {
+            let endpoint = endpoint.clone();
+            drop(held);
+            let fresh = parts.frame(&endpoint.framing, &self.core.pool, left, Purpose::Send);
+            let fresh = fresh.map_err(|error| match error {
+                SendError::Memory => Error::NoMemory,
+                error => error.into(),
+            })?;
+            *framed = Some((endpoint, fresh));
+            held = self.hold_conn(token)?;
+        }
+        let (_, framed) = framed.as_mut().ok_or(Error::Invalid)?;
+        self.take_by(token, held, wire, |session, endpoint, memory| {
+            session.send_framed(&endpoint.framing, &endpoint.limits, memory, framed, *key)
+        })
+    }
+}

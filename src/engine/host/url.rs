@@ -1,0 +1,308 @@
+//! URLs of endpoints: `tcp://host:port?frame=u32be&max=65536`, `unix:///run/game.sock`.
+
+use crate::engine::host::zone;
+use crate::engine::shared::config::Endpoint;
+use crate::engine::shared::error::{Error, Refusal};
+use crate::io::os::local;
+use crate::session::{Framing, FramingKind};
+use fluent_uri::{Uri, component::Host};
+use socket2::SockAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// Where a URL points.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// `tcp`: a host and its port; 0 lets the system choose, for listeners.
+    Internet(HostName, u16),
+    /// `udp`: the same, for datagrams.
+    Datagrams(HostName, u16),
+    /// `unix`: a path, or a name that begins with a zero byte (abstract).
+    Local(SockAddr),
+}
+
+/// Where to connect to.
+pub enum Dial {
+    /// To be tried one after the other.
+    Addresses(Vec<SockAddr>),
+    /// To be looked up first.
+    Name(String, u16),
+}
+
+/// The host part of a URL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HostName {
+    /// An address, or every address of a family.
+    Address(IpAddr),
+    /// A link-local address, and the number of the interface that it is meant on.
+    Zoned(Ipv6Addr, u32),
+    /// A name to be looked up.
+    Name(String),
+    /// `*`: every address of this machine.
+    Any,
+}
+
+fn invalid(words: impl Into<String>) -> Refusal {
+    Refusal::new(Error::Invalid, words)
+}
+
+/// Reads a URL; its query goes before the endpoint's framing.
+pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
+    let (cut, zone) = zone::cut(url).map_or((None, None), |(cut, zone)| (Some(cut), Some(zone)));
+    let uri = Uri::parse(cut.as_deref().unwrap_or(url))
+        .map_err(|error| invalid(format!("\"{url}\" is not a URL (tcp://host:port): {error}")))?;
+    let place = match uri.scheme().as_str() {
+        "tcp" => internet(&uri, zone, Place::Internet)?,
+        "udp" => internet(&uri, zone, Place::Datagrams)?,
+        "unix" => local_name(&uri)?,
+        scheme @ ("tls" | "ws" | "wss" | "quic") => {
+            let words = format!("scheme {scheme} is not in this version");
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
+        scheme => return Err(invalid(format!("scheme {scheme} is unknown (tcp://host:port)"))),
+    };
+    if let Some(query) = uri.query() {
+        presets(query.as_str(), endpoint)?;
+    }
+    Ok(place)
+}
+
+fn internet(
+    uri: &Uri<&str>,
+    zone: Option<&str>,
+    place: impl FnOnce(HostName, u16) -> Place,
+) -> Result<Place, Refusal> {
+    let authority =
+        uri.authority().ok_or_else(|| invalid("the URL has no host (tcp://host:port)"))?;
+    if authority.has_userinfo() || !matches!(uri.path().as_str(), "" | "/") || uri.has_fragment() {
+        return Err(invalid("only host, port and query may be in the URL (tcp://host:port?query)"));
+    }
+    let port = match authority.port().map(|port| port.as_str()) {
+        None | Some("") => return Err(invalid("the URL has no port (tcp://host:port)")),
+        Some(port) => {
+            port.parse().map_err(|_| invalid(format!("port {port} is not 0 to 65535")))?
+        }
+    };
+    let host = match authority.host_parsed() {
+        Host::Ipv4(address) => HostName::Address(IpAddr::V4(address)),
+        Host::Ipv6(address) => match zone {
+            Some(zone) => HostName::Zoned(address, zone::of_url(address, zone).map_err(invalid)?),
+            None => HostName::Address(IpAddr::V6(address)),
+        },
+        Host::RegName(name) if name.as_str() == "*" => HostName::Any,
+        Host::RegName(name) if name.as_str().is_empty() => {
+            return Err(invalid("the URL has no host"));
+        }
+        Host::RegName(name) => HostName::Name(name.as_str().to_owned()),
+        _ => return Err(invalid("the URL's host is neither a name nor an address")),
+    };
+    Ok(place(host, port))
+}
+
+/// `unix:///path` and `unix:/path`, or `unix:@name` for a name without a file: unix(7).
+fn local_name(uri: &Uri<&str>) -> Result<Place, Refusal> {
+    if uri.authority().is_some_and(|authority| !authority.as_str().is_empty()) {
+        return Err(invalid("a local socket has no host (unix:///path or unix:@name)"));
+    }
+    let path = uri.path().decode().to_bytes();
+    if uri.has_fragment() || path.contains(&0) {
+        return Err(invalid("only a path and a query may be in the URL (unix:///path?query)"));
+    }
+    let address = match path.split_first() {
+        Some((b'@', name)) if !name.is_empty() => local::unnamed(name),
+        Some((b'/', name)) if !name.is_empty() => local::named(&path),
+        _ => return Err(invalid("the URL has no path (unix:///path or unix:@name)")),
+    };
+    let address = address.map_err(|error| match error.kind() {
+        std::io::ErrorKind::Unsupported => {
+            Refusal::new(Error::Unsupported, "this system has no such local sockets")
+        }
+        _ => invalid("the path is longer than the system allows"),
+    })?;
+    Ok(Place::Local(address))
+}
+
+fn presets(query: &str, endpoint: &mut Endpoint) -> Result<(), Refusal> {
+    let (framing, socket) = (&mut endpoint.framing, &mut endpoint.socket);
+    for pair in query.split('&') {
+        match pair.split_once('=') {
+            Some(("frame", value)) => preset(value, framing)?,
+            Some(("max", value)) => {
+                framing.frame_max_bytes = value
+                    .parse()
+                    .map_err(|_| invalid(format!("max={value} is not a number of bytes")))?;
+            }
+            Some(("share", "0")) => socket.share = false,
+            Some(("share", "1")) => socket.share = true,
+            Some(("share", value)) => return Err(invalid(format!("share={value} is not 0 or 1"))),
+            _ => {
+                let words = format!("\"{pair}\" in the URL is none of frame=, max=, share=");
+                return Err(invalid(words));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn preset(value: &str, framing: &mut Framing) -> Result<(), Refusal> {
+    let (kind, bytes, little) = match value {
+        "raw" => (FramingKind::Raw, 4, false),
+        "varint" => (FramingKind::Varint, 4, false),
+        "u8" => (FramingKind::Length, 1, false),
+        "u16be" => (FramingKind::Length, 2, false),
+        "u16le" => (FramingKind::Length, 2, true),
+        "u24be" => (FramingKind::Length, 3, false),
+        "u24le" => (FramingKind::Length, 3, true),
+        "u32be" => (FramingKind::Length, 4, false),
+        "u32le" => (FramingKind::Length, 4, true),
+        "line" => {
+            let words = "frame=line is not in this version";
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
+        _ => {
+            return Err(invalid(format!("frame={value} is unknown (u32be, u16le, varint, raw …)")));
+        }
+    };
+    *framing = Framing {
+        kind,
+        length_bytes: bytes,
+        little_endian: little,
+        length_offset: 0,
+        length_adjustment: 0,
+        keep_header: false,
+        ..*framing
+    };
+    Ok(())
+}
+
+impl Place {
+    /// Whether it is for datagrams.
+    pub fn is_of_datagrams(&self) -> bool {
+        matches!(self, Place::Datagrams(..))
+    }
+
+    /// The address to listen on. Names are not looked up here, but for `localhost` and `*`.
+    pub fn into_listen(self) -> Result<SockAddr, Refusal> {
+        let (host, port) = match self {
+            Place::Local(address) => return Ok(address),
+            Place::Internet(host, port) | Place::Datagrams(host, port) => (host, port),
+        };
+        let ip = match host {
+            HostName::Address(ip) => ip,
+            HostName::Zoned(ip, zone) => return Ok(SocketAddrV6::new(ip, port, 0, zone).into()),
+            HostName::Any => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => {
+                IpAddr::V4(Ipv4Addr::LOCALHOST)
+            }
+            HostName::Name(name) => {
+                let words = format!("to listen, host must be a number, localhost or *: {name}");
+                return Err(invalid(words));
+            }
+        };
+        Ok(SocketAddr::new(ip, port).into())
+    }
+
+    /// The addresses to connect to, or the name to be looked up for them.
+    pub fn into_connect(self) -> Result<Dial, Refusal> {
+        let (host, port) = match self {
+            Place::Local(address) => return Ok(Dial::Addresses(vec![address])),
+            Place::Internet(_, 0) | Place::Datagrams(_, 0) => {
+                return Err(invalid("port 0 cannot be connected to"));
+            }
+            Place::Internet(host, port) | Place::Datagrams(host, port) => (host, port),
+        };
+        let all = match host {
+            HostName::Any => return Err(invalid("host * cannot be connected to")),
+            HostName::Address(address) => vec![address],
+            HostName::Zoned(ip, zone) => {
+                return Ok(Dial::Addresses(vec![SocketAddrV6::new(ip, port, 0, zone).into()]));
+            }
+            HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => {
+                vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+            }
+            HostName::Name(name) => return Ok(Dial::Name(name, port)),
+        };
+        Ok(Dial::Addresses(all.into_iter().map(|ip| SocketAddr::new(ip, port).into()).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str) -> Result<(Place, Framing), Error> {
+        let mut endpoint = Endpoint::default();
+        let place = parse(url, &mut endpoint).map_err(|refusal| refusal.error)?;
+        Ok((place, endpoint.framing))
+    }
+
+    #[test]
+    fn addresses_names_and_presets_are_read() {
+        let (place, framing) = read("tcp://0.0.0.0:7777?frame=u16le&max=65536").unwrap();
+        assert_eq!(bound(place), "0.0.0.0:7777");
+        assert_eq!((framing.length_bytes, framing.little_endian), (2, true));
+        assert_eq!(framing.frame_max_bytes, 65_536);
+        let (place, _) = read("tcp://[::1]:0").unwrap();
+        assert_eq!(bound(place), "[::1]:0");
+        assert_eq!(read("tcp://*:1").unwrap().0, Place::Internet(HostName::Any, 1));
+        let (place, _) = read("tcp://play.example.net:9").unwrap();
+        assert!(matches!(place.into_connect(), Ok(Dial::Name(_, 9))));
+        let (place, framing) = read("udp://[::]:9?max=1200").unwrap();
+        assert_eq!((place.is_of_datagrams(), framing.frame_max_bytes), (true, 1200));
+        assert_eq!(bound(place), "[::]:9");
+    }
+
+    fn bound(place: Place) -> String {
+        let address = place.into_listen().unwrap().as_socket();
+        address.expect("of the internet").to_string()
+    }
+
+    #[test]
+    fn local_sockets_have_a_path_or_a_name() {
+        let place = |url: &str| match read(url).unwrap().0 {
+            Place::Local(address) => address,
+            other => panic!("{other:?}"),
+        };
+        let path = std::path::Path::new("/run/a game.sock");
+        for url in ["unix:///run/a%20game.sock", "unix:/run/a%20game.sock?frame=u16le"] {
+            assert_eq!(place(url).as_pathname(), Some(path), "{url}");
+        }
+        assert_eq!(place("unix:@game").as_abstract_namespace(), Some(&b"game"[..]));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for url in [
+            "",
+            "127.0.0.1:80",
+            "tcp:127.0.0.1:80",
+            "tcp://",
+            "tcp://:80",
+            "tcp://h",
+            "tcp://h:",
+            "tcp://h:65536",
+            "tcp://h:-1",
+            "tcp://h:x",
+            "tcp://u@h:1",
+            "tcp://h:1/path",
+            "tcp://h:1#f",
+            "tcp://h:1?frame=u64be",
+            "tcp://h:1?max=x",
+            "tcp://h:1?colour=red",
+            "ftp://h:1",
+            "tcp://h h:1",
+            "tcp://[::1:1",
+            "unix:",
+            "unix:///",
+            "unix:@",
+            "unix:game.sock",
+            "unix://host/path",
+            "unix:///a%00b",
+            "unix:///a#f",
+        ] {
+            assert_eq!(read(url).err(), Some(Error::Invalid), "{url}");
+        }
+        for url in ["quic://h:1", "wss://h:1", "tcp://h:1?frame=line"] {
+            assert_eq!(read(url).err(), Some(Error::Unsupported), "{url}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What a net and its endpoints are made with.
+
+use crate::buf::CHUNK_BYTES;
+use crate::engine::shared::error::{Error, Refusal};
+use crate::io::{Model, Token};
+use crate::session::{Framing, FramingKind, Limits, Overflow};
+
+/// Who turns the workers. The numbers are those of the C ABI.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_drive` documents each")]
+pub enum Drive {
+    Pool = 0,
+    Lend = 1,
+    Host = 2,
+}
+
+impl Drive {
+    /// The drive with this number.
+    pub fn from_number(number: u32) -> Option<Drive> {
+        [Drive::Pool, Drive::Lend, Drive::Host].get(number as usize).copied()
+    }
+}
+
+/// When sends leave. The numbers are those of the C ABI.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_flush_mode` documents each")]
+pub enum Flush {
+    Auto = 0,
+    Manual = 1,
+}
+
+impl Flush {
+    /// The mode with this number.
+    pub fn from_number(number: u32) -> Option<Flush> {
+        [Flush::Auto, Flush::Manual].get(number as usize).copied()
+    }
+}
+
+/// How to close. The numbers are those of the C ABI.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_close_how` documents each")]
+pub enum CloseHow {
+    Graceful = 0,
+    Reset = 1,
+}
+
+impl CloseHow {
+    /// The way with this number.
+    pub fn from_number(number: u32) -> Option<CloseHow> {
+        [CloseHow::Graceful, CloseHow::Reset].get(number as usize).copied()
+    }
+}
+
+/// What a public handle names: its top four bits.
+#[repr(u64)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A connection.
+    Conn = 1,
+    /// A listener.
+    Listener = 2,
+}
+
+impl Kind {
+    /// The public handle: kind 4 | net tag 12 | generation 24 | index 24.
+    #[inline]
+    pub fn handle(self, tag: u16, token: Token) -> u64 {
+        (self as u64) << 60 | u64::from(tag) << 48 | token.0
+    }
+}
+
+const QUEUES_MAX: u32 = 64;
+/// Workers of a net, those that come and go included.
+pub const WORKERS_MAX: u32 = 64;
+/// A minute: more is an error, not a wish.
+const PAUSE_MAX_US: u32 = 60_000_000;
+
+/// What a net is made with, checked.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_config` documents each")]
+pub struct Config {
+    pub model: Model,
+    /// None: as many as fit the machine.
+    pub workers: Option<u32>,
+    pub queues: u32,
+    pub drive: Drive,
+    pub lease_us: u32,
+    pub flush: Flush,
+    pub connections_max: u32,
+    pub gather_us: u32,
+    pub spin_us: u32,
+    pub turn_messages: u32,
+    pub turn_bytes: u32,
+    pub memory_max_bytes: u64,
+    pub queue_max_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            model: Model::Auto,
+            workers: None,
+            queues: 1,
+            drive: Drive::Lend,
+            lease_us: 20_000,
+            flush: Flush::Auto,
+            connections_max: 65_536,
+            gather_us: 0,
+            spin_us: 0,
+            turn_messages: 1024,
+            turn_bytes: CHUNK_BYTES as u32,
+            memory_max_bytes: 1 << 30,
+            queue_max_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// Whether the numbers go together; the message names the field.
+    pub fn check(&self) -> Result<(), String> {
+        let within = |field: &str, value: u32, low: u32, high: u32| {
+            let inside = (low..=high).contains(&value);
+            let words = || format!("config.{field} is {value}, must be {low} to {high}");
+            inside.then_some(()).ok_or_else(words)
+        };
+        within("queues", self.queues, 1, QUEUES_MAX)?;
+        within("connections_max", self.connections_max, 1, (1 << Token::INDEX_BITS) - 1)?;
+        within("lease_us", self.lease_us, 100, 10_000_000)?;
+        within("gather_us", self.gather_us, 0, PAUSE_MAX_US)?;
+        within("spin_us", self.spin_us, 0, PAUSE_MAX_US)?;
+        within("turn_messages", self.turn_messages, 1, u32::MAX)?;
+        within("turn_bytes", self.turn_bytes, 1024, CHUNK_BYTES as u32)?;
+        if self.memory_max_bytes < 1 << 20 {
+            return Err("config.memory_max_bytes must be 1 MiB or more".into());
+        }
+        if self.queue_max_bytes < 64 << 10 {
+            return Err("config.queue_max_bytes must be 64 KiB or more".into());
+        }
+        match self.workers {
+            Some(0) if self.queues != 1 => Err("config.workers 0 needs queues 1".into()),
+            Some(0) if self.drive == Drive::Pool => {
+                Err("config.workers 0 has no pool: drive must be HOST or LEND".into())
+            }
+            Some(0) | None => Ok(()),
+            Some(workers) => within("workers", workers, self.queues, WORKERS_MAX),
+        }
+    }
+
+    /// Workers that run; one without a thread for 0.
+    pub fn workers_in_all(&self) -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+        self.workers.unwrap_or_else(|| self.queues.max((cores / 4).min(4))).max(1)
+    }
+}
+
+/// What the sockets of an endpoint are set to.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_endpoint` documents each")]
+pub struct SocketOptions {
+    pub backlog: u32,
+    pub nodelay: bool,
+    pub keepalive_s: u32,
+    pub recv_buffer_bytes: u32,
+    pub send_buffer_bytes: u32,
+    pub share: bool,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions {
+            backlog: 1024,
+            nodelay: true,
+            keepalive_s: 0,
+            recv_buffer_bytes: 0,
+            send_buffer_bytes: 0,
+            share: false,
+        }
+    }
+}
+
+/// What the connections of one listener, or one outgoing one, are made with.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// None: each new connection goes to the queue with the fewest.
+    pub queue: Option<u32>,
+    /// What a new connection's events carry.
+    pub user_data: u64,
+    /// How its stream is cut.
+    pub framing: Framing,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Its socket.
+    pub socket: SocketOptions,
+}
+
+impl Endpoint {
+    /// Puts numbers in the place of zeros that stand for a default, and says whether all go
+    /// together and this version can do it. `datagrams`: for those, not for a stream. `memory`:
+    /// what all outboxes may take.
+    pub fn settle(&mut self, queues: u32, datagrams: bool, memory: u64) -> Result<(), Refusal> {
+        self.limits.resolve(self.framing.frame_max_bytes);
+        if self.queue.is_some_and(|queue| queue >= queues) {
+            let words = format!("endpoint.queue: the net has {queues}");
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        if datagrams && self.framing.kind != FramingKind::Raw {
+            let words = "endpoint.framing: a datagram is a message as it is (RAW)";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        if self.socket.share && !datagrams {
+            let words = "share: two udp:// listeners may share an address, no others";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        if matches!(self.framing.kind, FramingKind::Delimiter | FramingKind::Fixed) {
+            let words = "framing kinds DELIMITER and FIXED are not in this version";
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
+        let raw = self.framing.kind == FramingKind::Raw && !datagrams;
+        if raw && self.limits.overflow == Overflow::DropOldest {
+            let words = "endpoint.overflow DROP_OLDEST needs framing: RAW has no messages to drop";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        let words = self.framing.check().and_then(|()| self.limits.check());
+        words.map_err(|words| Refusal::new(Error::Invalid, words))?;
+        self.limits.cap(memory);
+        Ok(())
+    }
+}

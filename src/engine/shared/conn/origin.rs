@@ -1,0 +1,92 @@
+//! What many connections share.
+
+use crate::engine::shared::config::{Endpoint, SocketOptions};
+use crate::io::Token;
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+/// What the connections of a listener share; one that was made by connect shares it with those
+/// that were made alike.
+#[derive(Default)]
+pub struct Origin {
+    endpoint: Endpoint,
+    /// Set before its worker hears of the listener; never for those that were made by connect.
+    listener: OnceLock<Token>,
+}
+
+impl Origin {
+    /// What connections to an endpoint begin with.
+    pub fn new(endpoint: Endpoint) -> Origin {
+        Origin { endpoint, listener: OnceLock::new() }
+    }
+
+    /// The connections come from this listener.
+    pub fn set_listener(&self, token: Token) {
+        let first = self.listener.set(token).is_ok();
+        debug_assert!(first, "a listener has one token");
+    }
+
+    /// The listener that they come from.
+    #[inline]
+    pub fn listener(&self) -> Option<Token> {
+        self.listener.get().copied()
+    }
+
+    /// Whether a connection that is made by connect can have it just as well.
+    pub fn serves(&self, endpoint: &Endpoint) -> bool {
+        let Endpoint { queue, user_data, framing, limits, socket } = endpoint;
+        let numbers = |socket: &SocketOptions| {
+            let SocketOptions {
+                backlog,
+                nodelay,
+                keepalive_s,
+                recv_buffer_bytes,
+                send_buffer_bytes,
+                // Of datagram sockets, which have no origin.
+                share: _,
+            } = *socket;
+            (backlog, nodelay, keepalive_s, recv_buffer_bytes, send_buffer_bytes)
+        };
+        self.listener().is_none()
+            && (self.queue, self.user_data) == (*queue, *user_data)
+            && (self.framing, self.limits) == (*framing, *limits)
+            && numbers(&self.socket) == numbers(socket)
+    }
+}
+
+impl Deref for Origin {
+    type Target = Endpoint;
+
+    #[inline]
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_serves_those_that_are_made_alike() {
+        let origin = Origin::new(Endpoint::default());
+        assert!(origin.serves(&Endpoint::default()));
+        let different: [fn(&mut Endpoint); 8] = [
+            |endpoint| endpoint.queue = Some(0),
+            |endpoint| endpoint.user_data = 1,
+            |endpoint| endpoint.framing.frame_max_bytes = 9,
+            |endpoint| endpoint.limits.linger_ms = 9,
+            |endpoint| endpoint.socket.nodelay = false,
+            |endpoint| endpoint.socket.keepalive_s = 9,
+            |endpoint| endpoint.socket.recv_buffer_bytes = 9,
+            |endpoint| endpoint.socket.send_buffer_bytes = 9,
+        ];
+        for change in different {
+            let mut endpoint = Endpoint::default();
+            change(&mut endpoint);
+            assert!(!origin.serves(&endpoint) && Origin::new(endpoint.clone()).serves(&endpoint));
+        }
+        origin.set_listener(Token::new(1, 1));
+        assert!(!origin.serves(&Endpoint::default()), "a listener's are its own");
+    }
+}

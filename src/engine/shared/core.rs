@@ -1,0 +1,263 @@
+//! What the host's calls and the workers share.
+
+use crate::buf::{Pool, Purpose};
+use crate::engine::shared::config::{Config, Flush, SocketOptions};
+use crate::engine::shared::conn;
+use crate::engine::shared::home::{self, Home};
+use crate::engine::shared::log;
+use crate::engine::shared::queue::Queue;
+use crate::engine::shared::resolve;
+use crate::engine::shared::table::{Entry, Held, Table};
+use crate::engine::shared::tags::Tag;
+use crate::engine::worker::crew::{self, Crew};
+use crate::engine::worker::memory;
+use crate::io::Token;
+use crate::io::os::sys;
+use crate::session::Millis;
+use parking_lot::{Condvar, Mutex};
+use socket2::{SockAddr, Socket, Type};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
+use std::sync::{OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+/// Calls are taken.
+pub const RUNNING: u8 = 0;
+/// Shutdown was called; workers close what is there.
+pub const STOPPING: u8 = 1;
+/// Workers leave.
+pub const ENDED: u8 = 2;
+/// They have left, and all is in the queues that will ever be.
+pub const OVER: u8 = 3;
+
+/// What the host's calls and the workers share. Lock order: baton, slot, then one of inbox, queue,
+/// pool and free list. Calls of the host only try a baton, shutdown excepted.
+pub struct Core {
+    pub config: Config,
+    pub table: Table,
+    pub queues: Box<[Queue]>,
+    /// One for each worker there may be.
+    pub homes: Box<[Home]>,
+    /// So many of the workers stay; others come and go.
+    pub base: usize,
+    /// Sockets that one of them can watch.
+    pub sockets_max: usize,
+    pub crew: OnceLock<Weak<Crew>>,
+    pub pool: Pool,
+    pub clock: Instant,
+    pub state: AtomicU8,
+    /// A worker had a fault.
+    pub panicked: AtomicBool,
+    /// Some connection has lived with a worker that does not serve its queue.
+    pub abroad: AtomicBool,
+    /// Workers reap from one place, and connections go with what is reaped.
+    pub roams: bool,
+    pub log: log::Log,
+    pub names: resolve::Resolver,
+    pub pressure: memory::Pressure,
+    /// Told when a socket is gone while the net stops.
+    pub gone: (Mutex<()>, Condvar),
+}
+
+impl Core {
+    pub fn new(
+        config: Config,
+        tag: Tag,
+        base: usize,
+        homes: usize,
+        sockets_max: Option<u32>,
+        roams: bool,
+    ) -> Core {
+        let queue = |home| Queue::new(home, config.queue_max_bytes, config.memory_max_bytes);
+        let pool = Pool::new(config.memory_max_bytes);
+        Core {
+            table: Table::new(config.connections_max, tag),
+            queues: (0..config.queues as usize).map(queue).collect(),
+            homes: crew::homes(&pool, base, homes),
+            base,
+            sockets_max: sockets_max.map_or(usize::MAX, |most| most as usize),
+            crew: OnceLock::new(),
+            pool,
+            clock: Instant::now(),
+            state: AtomicU8::new(RUNNING),
+            panicked: AtomicBool::new(false),
+            abroad: AtomicBool::new(roams),
+            roams,
+            log: log::Log::default(),
+            names: resolve::Resolver::default(),
+            pressure: memory::Pressure::default(),
+            gone: (Mutex::new(()), Condvar::new()),
+            config,
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.state.load(SeqCst) == RUNNING
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.state.load(SeqCst) >= ENDED
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.state.load(SeqCst) == OVER
+    }
+
+    pub fn is_manual(&self) -> bool {
+        self.config.flush == Flush::Manual
+    }
+
+    /// The net's clock, never 0.
+    pub fn now(&self) -> Millis {
+        #[cfg(test)]
+        if let Some(now) = crate::engine::tests::now() {
+            return now;
+        }
+        self.clock.elapsed().as_millis() as Millis + 1
+    }
+
+    pub fn nanos(&self) -> i64 {
+        self.clock.elapsed().as_nanos() as i64
+    }
+
+    pub fn lease_nanos(&self) -> i64 {
+        i64::from(self.config.lease_us) * 1000
+    }
+
+    pub fn gather(&self) -> Duration {
+        Duration::from_micros(u64::from(self.config.gather_us))
+    }
+
+    pub fn spin(&self) -> Duration {
+        Duration::from_micros(u64::from(self.config.spin_us))
+    }
+
+    /// Somebody waits for a queue, and has said so: its workers come back to their sockets.
+    pub fn nobody_rests(&self, queue: &Queue) {
+        if self.config.gather_us == 0 {
+            return;
+        }
+        for home in self.homes.iter().skip(queue.home).step_by(self.queues.len()) {
+            if home.owner.load(SeqCst) == home::RESTING {
+                home.call_backstop();
+            }
+        }
+    }
+
+    /// Puts something in the table that has its place with a worker. None: the table is full, and
+    /// the place is given back.
+    pub fn insert(&self, entry: Entry, user_data: u64, home: usize) -> Option<Token> {
+        let token = self.table.insert(entry, user_data);
+        if token.is_none() {
+            self.move_out(home);
+        }
+        token
+    }
+
+    /// A socket of this worker is closed.
+    pub fn gone(&self, home: usize) {
+        self.move_out(home);
+        if !self.is_running() && self.homes[home].population() == 0 {
+            let _held = self.gone.0.lock();
+            self.gone.1.notify_all();
+        }
+    }
+
+    /// Runs `work` with the socket of a connection or listener, if it has one.
+    pub fn with_socket<T>(&self, token: Token, work: impl FnOnce(&Socket) -> T) -> Option<T> {
+        let mut held = self.table.hold(token)?;
+        if let Some(listener) = held.listener() {
+            return listener.socket.as_ref().map(work);
+        }
+        if let Some(port) = held.port() {
+            return port.socket.as_ref().map(work);
+        }
+        held.conn()?.socket.as_ref().map(work)
+    }
+
+    /// The batch with a connection's CLOSED is over. Its slot is free when the socket is gone too.
+    pub fn conn_ended(&self, token: Token) {
+        let Some(mut held) = self.table.hold(token) else { return };
+        if held.port().is_some() {
+            return self.table.free(token, held);
+        }
+        let Some(conn) = held.conn() else { return };
+        conn.ended = true;
+        if conn.joined {
+            return self.table.free(token, held);
+        }
+        if conn.end == conn::End::Peer {
+            let home = usize::from(conn.home);
+            self.summon(token, held, home);
+        }
+    }
+
+    /// Another worker has told, or lost, a connection that this listener handed to it.
+    pub fn handed_told(&self, token: Token) {
+        let Some(mut held) = self.table.hold(token) else { return };
+        let Some(listener) = held.listener() else { return };
+        listener.handed -= 1;
+        if listener.handed == 0 && listener.closing.is_some() {
+            let home = usize::from(listener.home);
+            self.summon(token, held, home);
+        }
+    }
+
+    /// Has its worker look at a connection, a listener or a port.
+    pub fn summon(&self, token: Token, held: Held<'_>, home: usize) {
+        let needed = held.summon();
+        drop(held);
+        if needed {
+            self.homes[home].post(home::Command::Tend(token));
+        }
+    }
+
+    /// Has its worker look at it when there is memory again.
+    pub fn thirst(&self, token: Token, home: usize) {
+        if self.table.thirst(token) {
+            self.homes[home].thirst(token.index() as u32);
+        }
+    }
+
+    /// As `thirst`, for what was refused: so many bytes for a purpose. The caller tries once more
+    /// afterwards.
+    pub fn thirst_for(&self, token: Token, home: usize, bytes: usize, purpose: Purpose) {
+        self.thirst(token, home);
+        self.pool.thirst_for(bytes, purpose);
+    }
+
+    /// The batch with a listener's LISTENER_CLOSED is over; its socket was gone before.
+    pub fn listener_ended(&self, token: Token) {
+        if let Some(held) = self.table.hold(token) {
+            self.table.free(token, held);
+        }
+    }
+
+    /// A socket to connect with.
+    pub fn new_socket(
+        &self,
+        address: &SockAddr,
+        options: &SocketOptions,
+    ) -> std::io::Result<Socket> {
+        let socket = sys::socket(address.domain(), Type::STREAM)?;
+        self.set_options(&socket, options);
+        sys::prepare_connect(&socket, address);
+        Ok(socket)
+    }
+
+    /// Sets what can be set; a system that refuses one of them still has a socket that works.
+    pub fn set_options(&self, socket: &Socket, options: &SocketOptions) {
+        if options.nodelay {
+            let _ = socket.set_tcp_nodelay(true);
+        }
+        if options.keepalive_s > 0 {
+            let time = Duration::from_secs(u64::from(options.keepalive_s));
+            let _ = socket.set_tcp_keepalive(&sys::keepalive(time));
+        }
+        if options.recv_buffer_bytes > 0 {
+            let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
+        }
+        if options.send_buffer_bytes > 0 {
+            let _ = socket.set_send_buffer_size(options.send_buffer_bytes as usize);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Names, looked up on threads of their own: getaddrinfo(3) blocks, and cannot be interrupted.
+//!
+//! One look-up serves all who ask for the same name at a time. A connection that ends meanwhile
+//! forgets its name: a look-up that nobody waits for leaves the queue, or, where it runs already,
+//! gives its place to another thread, so that names which do not answer do not block those that
+//! do.
+
+use crate::engine::shared::core::Core;
+use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::home::Command;
+use crate::engine::shared::quiet::caught;
+use crate::io::Token;
+use crate::io::os::sys;
+use parking_lot::{Condvar, Mutex};
+use std::collections::{HashMap, VecDeque};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use std::{io, mem};
+
+/// Look-ups that somebody waits for and that run at a time.
+const WANTED_MAX: usize = 16;
+/// Threads, those included whose look-up nobody waits for any more.
+const THREADS_MAX: usize = 32;
+/// Names that wait for a thread.
+const QUEUE_MAX: usize = 1024;
+/// A thread without work ends after this time.
+const IDLE: Duration = Duration::from_secs(1);
+/// Modules of the name service are known to need more than a small stack.
+const STACK_BYTES: usize = 1024 * 1024;
+
+/// A host and a port.
+type Name = Arc<(String, u16)>;
+/// What getaddrinfo(3) answered, or an error of the system; 0 where it has its own.
+type Found = Result<Vec<SocketAddr>, i32>;
+/// Looks one up.
+type Find = Box<dyn Fn(&(String, u16)) -> Found + Send + Sync>;
+
+/// The names of one net. Its threads start with the first name; most servers never have one.
+pub struct Resolver(Arc<Office>);
+
+/// What its threads share. A look-up may outlive the net, so it holds nothing of it.
+struct Office {
+    book: Mutex<Book>,
+    /// There is something to look up, or the net ends.
+    called: Condvar,
+    find: Find,
+}
+
+#[derive(Default)]
+struct Book {
+    /// Who waits for each name that is queued or runs: connections, with their workers.
+    waiting: HashMap<Name, HashMap<Token, usize>>,
+    /// What each of them waits for.
+    names: HashMap<Token, Name>,
+    /// Names that no thread has taken as yet, in order.
+    queue: VecDeque<Name>,
+    /// Names that a thread looks up.
+    running: Vec<Name>,
+    clerks: Vec<Clerk>,
+    closed: bool,
+}
+
+/// A thread.
+struct Clerk {
+    number: u64,
+    does: Does,
+    handle: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Does {
+    /// It begins, or waits for a name.
+    Nothing,
+    /// It is inside getaddrinfo(3).
+    Looks,
+    /// It ends.
+    Leaves,
+}
+
+impl Default for Resolver {
+    fn default() -> Resolver {
+        Resolver::new(Box::new(find))
+    }
+}
+
+/// Asks the system.
+fn find(name: &(String, u16)) -> Found {
+    let found = (name.0.as_str(), name.1).to_socket_addrs();
+    found.map(Iterator::collect).map_err(|error| error.raw_os_error().unwrap_or(0))
+}
+
+impl Resolver {
+    fn new(find: Find) -> Resolver {
+        Resolver(Arc::new(Office { book: Mutex::default(), called: Condvar::new(), find }))
+    }
+
+    /// Looks a name up and posts the answer to the worker `home`.
+    pub fn start(
+        &self,
+        core: &Arc<Core>,
+        token: Token,
+        home: usize,
+        name: (String, u16),
+    ) -> Result<(), Refusal> {
+        let mut book = self.0.book.lock();
+        // One that runs for nobody any more serves too.
+        let mut asked = book.running.iter().chain(&book.queue);
+        let name = match asked.find(|asked| ***asked == name) {
+            Some(asked) => asked.clone(),
+            None => {
+                if book.queue.len() >= QUEUE_MAX {
+                    let words = format!("{QUEUE_MAX} names wait to be looked up");
+                    return Err(Refusal::new(Error::Limit, words));
+                }
+                let name = Arc::new(name);
+                book.queue.push_back(name.clone());
+                name
+            }
+        };
+        book.waiting.entry(name.clone()).or_default().insert(token, home);
+        book.names.insert(token, name);
+        self.hire(core, &mut book).map_err(|error| {
+            book.forget(token);
+            Refusal::system("a thread for names cannot be started", &error)
+        })
+    }
+
+    /// A connection does not wait for its name any more.
+    pub fn forget(&self, core: &Arc<Core>, token: Token) {
+        let mut book = self.0.book.lock();
+        if book.forget(token) {
+            // If there is no thread for the next name, one comes back some time.
+            let _ = self.hire(core, &mut book);
+        }
+    }
+
+    /// Has a thread take the next name, if it may be taken now. Fails when there is no thread at
+    /// all.
+    fn hire(&self, core: &Arc<Core>, book: &mut Book) -> io::Result<()> {
+        let free = book.clerks.iter().filter(|clerk| clerk.does == Does::Nothing).count();
+        self.0.called.notify_one();
+        if free >= book.queue.len().min(WANTED_MAX.saturating_sub(book.wanted())) {
+            return Ok(());
+        }
+        book.clerks.retain(|clerk| !clerk.handle.is_finished());
+        if book.clerks.len() >= THREADS_MAX {
+            return Ok(());
+        }
+        let number = book.clerks.iter().map(|clerk| clerk.number).max().unwrap_or(0) + 1;
+        let (office, core) = (self.0.clone(), Arc::downgrade(core));
+        let thread = thread::Builder::new().name("sockeye-names".into()).stack_size(STACK_BYTES);
+        let started = sys::without_signals(|| thread.spawn(move || office.work(number, &core)));
+        match started {
+            Ok(handle) => book.clerks.push(Clerk { number, does: Does::Nothing, handle }),
+            // Those that there are take it later.
+            Err(_) if book.clerks.iter().any(|clerk| clerk.does != Does::Leaves) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Ends the threads that have no look-up, and leaves the others behind, detached.
+    pub fn stop(&self) {
+        let clerks = {
+            let mut book = self.0.book.lock();
+            let clerks = mem::take(&mut book.clerks);
+            *book = Book { closed: true, ..Book::default() };
+            clerks
+        };
+        self.0.called.notify_all();
+        for clerk in clerks.into_iter().filter(|clerk| clerk.does != Does::Looks) {
+            let _ = clerk.handle.join();
+        }
+    }
+}
+
+impl Office {
+    /// The body of a thread.
+    fn work(&self, number: u64, core: &Weak<Core>) {
+        while let Some(name) = self.next(number) {
+            let found = caught(|| (self.find)(&name)).unwrap_or(Err(0));
+            let waiting = self.book.lock().finish(number, &name);
+            let Some(core) = core.upgrade() else { continue };
+            for (token, home) in waiting {
+                core.homes[home].post(Command::Resolved(token, found.clone()));
+            }
+        }
+    }
+
+    /// Waits for a name. None: the thread is not needed any more.
+    fn next(&self, number: u64) -> Option<Name> {
+        let mut book = self.book.lock();
+        loop {
+            if book.closed {
+                return None;
+            }
+            let has_place = book.wanted() < WANTED_MAX;
+            if has_place && let Some(name) = book.queue.pop_front() {
+                book.running.push(name.clone());
+                book.set(number, Does::Looks);
+                return Some(name);
+            }
+            let idle = self.called.wait_for(&mut book, IDLE).timed_out();
+            if idle && (book.queue.is_empty() || book.wanted() >= WANTED_MAX) {
+                book.set(number, Does::Leaves);
+                return None;
+            }
+        }
+    }
+}
+
+impl Book {
+    /// Look-ups that run and that somebody waits for.
+    fn wanted(&self) -> usize {
+        self.running.iter().filter(|name| self.waiting.contains_key(*name)).count()
+    }
+
+    /// What a thread does from now on.
+    fn set(&mut self, number: u64, does: Does) {
+        if let Some(clerk) = self.clerks.iter_mut().find(|clerk| clerk.number == number) {
+            clerk.does = does;
+        }
+    }
+
+    /// A thread has looked a name up. Who waits for it.
+    fn finish(&mut self, number: u64, name: &Name) -> HashMap<Token, usize> {
+        self.set(number, Does::Nothing);
+        self.running.retain(|it| it != name);
+        let waiting = self.waiting.remove(name).unwrap_or_default();
+        waiting.keys().for_each(|token| drop(self.names.remove(token)));
+        waiting
+    }
+
+    /// Takes back what a connection asked for. True: nobody else waits for that name.
+    fn forget(&mut self, token: Token) -> bool {
+        let Some(name) = self.names.remove(&token) else { return false };
+        let Some(waiting) = self.waiting.get_mut(&name) else { return false };
+        waiting.remove(&token);
+        let unwanted = waiting.is_empty();
+        if unwanted {
+            self.waiting.remove(&name);
+            self.queue.retain(|it| *it != name);
+        }
+        unwanted
+    }
+}
+
+#[cfg(test)]
+mod tests;

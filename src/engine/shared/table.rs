@@ -1,0 +1,341 @@
+//! The table of a net: one slot for each connection and listener, named by index and generation.
+
+use crate::buf::{Lock, LockGuard};
+use crate::engine::shared::config::Endpoint;
+use crate::engine::shared::conn::{Conn, Listener, Origin};
+use crate::engine::shared::datagrams::Port;
+use crate::engine::shared::tags::Tag;
+use crate::io::Token;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::{Arc, OnceLock};
+
+const PAGE_SLOTS: usize = 256;
+const GENERATION_MAX: u32 = Token::GENERATION_MAX;
+
+/// What a slot holds, in place: most are connections, and none is to cost an allocation.
+#[allow(clippy::large_enum_variant, reason = "as said above")]
+pub enum Entry {
+    Free,
+    Conn(Conn),
+    Listener(Listener),
+    /// Boxed: there are few, and each serves many peers.
+    Port(Box<Port>),
+}
+
+impl Entry {
+    /// Whether the host has it as a connection.
+    fn is_conn(&self) -> u64 {
+        u64::from(match self {
+            Entry::Conn(conn) => conn.main().is_none(),
+            Entry::Port(port) => port.connected,
+            Entry::Free | Entry::Listener(_) => false,
+        })
+    }
+}
+
+/// A slot. The numbers beside the lock are read by polls, which take no lock. Aligned to the lines
+/// of the processor's cache, so that it lies in no more of them than it must.
+#[repr(align(64))]
+pub struct Slot {
+    /// The generation of what is in it, or of what will be next. Changed under the lock.
+    generation: AtomicU32,
+    /// Its OPENED is in the batch that the host has: a poll ends its array before another event
+    /// of it.
+    pub opened: AtomicBool,
+    /// The host's number, stamped on events.
+    pub user_data: AtomicU64,
+    /// What its worker's model calls its socket; 0: the model does not have it. The worker's own.
+    lent: AtomicU64,
+    /// The host closed it: of what is queued only CLOSED is still told.
+    pub muted: AtomicBool,
+    /// A command to look at it is in the inbox of its worker. Changed under the lock.
+    summoned: AtomicBool,
+    /// The slot stands on a list of those that wait for memory, whoever is in it by now.
+    thirsty: AtomicBool,
+    entry: Lock<Entry>,
+}
+
+// Every connection has one, idle or not.
+const _: () = assert!(size_of::<Slot>() <= (size_of::<Conn>() + 32).next_multiple_of(64));
+
+/// A locked slot that holds what its token names.
+pub struct Held<'a> {
+    entry: LockGuard<'a, Entry>,
+    slot: &'a Slot,
+}
+
+/// Slots in pages that never move; a page is made when its first slot is.
+pub struct Table {
+    /// In every handle, so that one of another net is recognised.
+    tag: Tag,
+    pages: Box<[OnceLock<Box<[Slot]>>]>,
+    free: Mutex<Free>,
+    /// Of the last connection that was made by connect: the next one is mostly made alike.
+    origin: Mutex<Arc<Origin>>,
+    slots_max: u32,
+    conns: AtomicU64,
+}
+
+struct Free {
+    /// Slots used before. Last in, first out: their memory is warm.
+    again: Vec<u32>,
+    /// The first slot never used.
+    fresh: u32,
+    /// The highest generation of any slot.
+    highest: u32,
+}
+
+impl Slot {
+    fn new(first: u32) -> Slot {
+        Slot {
+            generation: AtomicU32::new(first),
+            opened: AtomicBool::new(false),
+            user_data: AtomicU64::new(0),
+            lent: AtomicU64::new(0),
+            muted: AtomicBool::new(false),
+            summoned: AtomicBool::new(false),
+            thirsty: AtomicBool::new(false),
+            entry: Lock::new(Entry::Free),
+        }
+    }
+}
+
+impl<'a> Held<'a> {
+    /// The connection in it, if it is one.
+    #[inline]
+    pub fn conn(&mut self) -> Option<&mut Conn> {
+        if let Entry::Conn(conn) = &mut *self.entry { Some(conn) } else { None }
+    }
+
+    /// The listener in it, if it is one.
+    pub fn listener(&mut self) -> Option<&mut Listener> {
+        if let Entry::Listener(listener) = &mut *self.entry { Some(listener) } else { None }
+    }
+
+    /// The datagram socket in it, if it is one.
+    pub fn port(&mut self) -> Option<&mut Port> {
+        if let Entry::Port(port) = &mut *self.entry { Some(port) } else { None }
+    }
+
+    /// Whether a command to look at it is needed: none is on its way. From then on one is.
+    pub fn summon(&self) -> bool {
+        let summoned = self.slot.summoned.load(Relaxed);
+        self.slot.summoned.store(true, Relaxed);
+        !summoned
+    }
+
+    /// The command has come.
+    pub fn came(&self) {
+        self.slot.summoned.store(false, Relaxed);
+    }
+
+    /// The numbers beside the lock.
+    pub fn slot(&self) -> &'a Slot {
+        self.slot
+    }
+}
+
+impl Table {
+    /// A table of at most `slots_max` slots.
+    pub fn new(slots_max: u32, tag: Tag) -> Table {
+        let pages = (slots_max as usize).div_ceil(PAGE_SLOTS);
+        Table {
+            pages: (0..pages).map(|_| OnceLock::new()).collect(),
+            free: Mutex::new(Free { again: Vec::new(), fresh: 0, highest: tag.first }),
+            origin: Mutex::default(),
+            slots_max,
+            conns: AtomicU64::new(0),
+            tag,
+        }
+    }
+
+    /// The net's, in every handle.
+    #[inline]
+    pub fn tag(&self) -> u16 {
+        self.tag.number
+    }
+
+    /// Connections in it.
+    pub fn conns(&self) -> u64 {
+        self.conns.load(Relaxed)
+    }
+
+    /// What a connection that is made by connect begins with, shared with the one before if that
+    /// was made alike.
+    pub fn origin(&self, endpoint: Endpoint) -> Arc<Origin> {
+        let mut last = self.origin.lock();
+        if !last.serves(&endpoint) {
+            *last = Arc::new(Origin::new(endpoint));
+        }
+        last.clone()
+    }
+
+    /// Puts `entry` in a free slot. None: all are in use.
+    pub fn insert(&self, entry: Entry, user_data: u64) -> Option<Token> {
+        let index = {
+            let mut free = self.free.lock();
+            match free.again.pop() {
+                Some(index) => index,
+                None if free.fresh < self.slots_max => {
+                    free.fresh += 1;
+                    free.fresh - 1
+                }
+                None => return None,
+            }
+        };
+        let page = self.pages[index as usize / PAGE_SLOTS]
+            .get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::new(self.tag.first)).collect());
+        let slot = &page[index as usize % PAGE_SLOTS];
+        let mut place = slot.entry.lock();
+        slot.user_data.store(user_data, Relaxed);
+        slot.opened.store(false, Relaxed);
+        slot.muted.store(false, Relaxed);
+        slot.summoned.store(false, Relaxed);
+        slot.lent.store(0, Relaxed);
+        self.conns.fetch_add(entry.is_conn(), Relaxed);
+        *place = entry;
+        Some(Token::new(index, slot.generation.load(Relaxed)))
+    }
+
+    /// The slot of a token, if its generation is the current one.
+    #[inline]
+    pub fn slot(&self, token: Token) -> Option<&Slot> {
+        let page = self.pages.get(token.index() / PAGE_SLOTS)?.get()?;
+        let slot = &page[token.index() % PAGE_SLOTS];
+        (slot.generation.load(Acquire) == token.generation()).then_some(slot)
+    }
+
+    /// What the model of its worker calls it, if that has it.
+    #[inline]
+    pub fn lent(&self, token: Token) -> Option<Token> {
+        let lent = self.slot(token)?.lent.load(Relaxed);
+        (lent != 0).then_some(Token(lent))
+    }
+
+    /// What the model of its worker calls it from now on.
+    pub fn lend(&self, token: Token, lent: Option<Token>) {
+        if let Some(slot) = self.slot(token) {
+            slot.lent.store(lent.map_or(0, |lent| lent.0), Relaxed);
+        }
+    }
+
+    /// Locks the slot of a token, if it holds what the token names.
+    #[inline]
+    pub fn hold(&self, token: Token) -> Option<Held<'_>> {
+        let slot = self.slot(token)?;
+        let entry = slot.entry.lock();
+        let same = slot.generation.load(Relaxed) == token.generation();
+        (same && !matches!(*entry, Entry::Free)).then_some(Held { entry, slot })
+    }
+
+    /// Whether a slot is to be put on a list of those that wait for memory: it is on none. From
+    /// then on it is.
+    pub fn thirst(&self, token: Token) -> bool {
+        self.slot(token).is_some_and(|slot| !slot.thirsty.swap(true, SeqCst))
+    }
+
+    /// A slot was taken from such a list. Who is in it now, and may have thirsted meanwhile.
+    pub fn quench(&self, index: u32) -> Option<Token> {
+        let slot = &self.pages[index as usize / PAGE_SLOTS].get()?[index as usize % PAGE_SLOTS];
+        slot.thirsty.store(false, SeqCst);
+        Some(Token::new(index, slot.generation.load(Acquire)))
+    }
+
+    /// Empties a slot for the next generation. A slot whose generations are used up is retired.
+    pub fn free(&self, token: Token, mut held: Held<'_>) {
+        let entry = std::mem::replace(&mut *held.entry, Entry::Free);
+        let next = token.generation() + 1;
+        held.slot.generation.store(next.min(GENERATION_MAX), Release);
+        drop(held);
+        self.conns.fetch_sub(entry.is_conn(), Relaxed);
+        drop(entry);
+        let mut free = self.free.lock();
+        free.highest = free.highest.max(next);
+        if next < GENERATION_MAX {
+            free.again.push(token.index() as u32);
+        }
+    }
+
+    /// Calls `look` with every connection, its slot locked. What comes or goes meanwhile may be
+    /// missed.
+    pub fn each_conn(&self, mut look: impl FnMut(Token, &Conn)) {
+        let used = self.free.lock().fresh as usize;
+        for index in 0..used {
+            let Some(page) = self.pages[index / PAGE_SLOTS].get() else { continue };
+            let slot = &page[index % PAGE_SLOTS];
+            if let Entry::Conn(conn) = &*slot.entry.lock() {
+                look(Token::new(index as u32, slot.generation.load(Relaxed)), conn);
+            }
+        }
+    }
+
+    /// Every slot in use, as tokens. What comes or goes meanwhile may be missed.
+    pub fn tokens(&self) -> Vec<Token> {
+        let used = self.free.lock().fresh as usize;
+        let token = |index: usize| {
+            let slot = &self.pages[index / PAGE_SLOTS].get()?[index % PAGE_SLOTS];
+            let free = matches!(*slot.entry.lock(), Entry::Free);
+            (!free).then(|| Token::new(index as u32, slot.generation.load(Relaxed)))
+        };
+        (0..used).filter_map(token).collect()
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.tag.give_back(self.free.get_mut().highest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::shared::conn::Listener;
+
+    fn table() -> Table {
+        Table::new(1, Tag::take().expect("few nets live"))
+    }
+
+    fn entry() -> Entry {
+        Entry::Listener(Listener::for_tests())
+    }
+
+    #[test]
+    fn a_token_of_a_former_generation_finds_nothing() {
+        let table = table();
+        let first = table.insert(entry(), 7).expect("one slot");
+        assert!(table.insert(entry(), 0).is_none(), "no second slot");
+        assert_eq!(table.slot(first).map(|slot| slot.user_data.load(Relaxed)), Some(7));
+        table.free(first, table.hold(first).expect("live"));
+        assert!(table.slot(first).is_none() && table.hold(first).is_none());
+        let second = table.insert(entry(), 0).expect("free again");
+        assert_eq!((second.index(), second.generation()), (first.index(), first.generation() + 1));
+        assert_eq!(table.tokens(), [second]);
+    }
+
+    #[test]
+    fn those_that_are_made_alike_share_their_origin() {
+        let table = table();
+        let slow = || {
+            let mut endpoint = Endpoint::default();
+            endpoint.limits.connect_timeout_ms = 1;
+            endpoint
+        };
+        let first = table.origin(slow());
+        assert!(Arc::ptr_eq(&first, &table.origin(slow())));
+        assert!(!Arc::ptr_eq(&first, &table.origin(Endpoint::default())));
+        assert_eq!(table.origin(slow()).limits, first.limits, "made anew");
+    }
+
+    #[test]
+    fn a_slot_whose_generations_are_used_up_is_retired() {
+        let table = table();
+        let first = table.insert(entry(), 0).expect("one slot");
+        table.slot(first).expect("live").generation.store(GENERATION_MAX - 1, Relaxed);
+        let last = Token::new(first.index() as u32, GENERATION_MAX - 1);
+        table.free(last, table.hold(last).expect("live"));
+        assert!(table.insert(entry(), 0).is_none(), "retired");
+        assert!(table.slot(last).is_none());
+    }
+}

@@ -1,0 +1,545 @@
+//! The baton: who turns a worker. A worker is an object; whoever holds its baton may turn it.
+//!
+//! * POOL: the worker's thread holds the baton for ever.
+//! * LEND: a poll that would sleep takes the baton and turns the worker itself. When it lays the
+//!   baton down it leaves a lease: the worker's own thread, the backstop, takes over only when that
+//!   has run out because the host is away, or for one turn when somebody else posts a command
+//!   meanwhile.
+//! * HOST: as LEND, but every poll turns the worker once.
+//! * No worker threads: as HOST, without a backstop.
+//!
+//! With `gather_us` a worker's thread rests while events wait that nobody collects: it lays the
+//! baton down with a lease that is nobody's, and whoever asks for something ends it.
+//!
+//! What keeps this from stalling, each proved by a stall without it: after the baton is down its
+//! layer looks once more at the bell (a command posted in between saw no owner) and at who is
+//! parked (they look once more at the baton after they registered).
+
+use crate::engine::shared::core::Core;
+use crate::engine::shared::home::{Command, OFFERED, RESTING, me};
+use crate::engine::shared::log::Level;
+use crate::engine::shared::queue::{NOBODY, PARKED, Queue, TURNING};
+use crate::engine::shared::quiet::caught;
+use crate::engine::worker::desk::Desk;
+use crate::engine::worker::stop::LOOK;
+use crate::engine::worker::turn::Worker;
+use crate::io::{Affinity, Proactor, Setup};
+use crate::session::Cause;
+use parking_lot::{Mutex, MutexGuard};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How far a poll turns the worker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// Until the queue has events, the time is past, or the net stops.
+    Wait(Option<Instant>),
+    /// One turn that does not wait.
+    Look,
+    /// Only what comes before the wait: the array will be full with what was received before.
+    /// Receiving ahead of the host would find each socket's memory cold again when it is sent to.
+    Send,
+}
+
+/// What became of an attempt to turn.
+#[derive(PartialEq, Eq)]
+pub enum Led {
+    /// The worker was turned, at least once.
+    Done,
+    /// Somebody else turns it, and lays the baton down soon.
+    Busy,
+    /// It is not the host's to turn.
+    Never,
+}
+
+/// A worker's place as polls see it: one dynamic call for a poll, none for an operation.
+pub trait Seat: Send + Sync {
+    /// Whether this thread may poll what the worker serves: one that is bound and has no thread of
+    /// its own belongs to the thread that polls first.
+    fn admits(&self) -> bool;
+    /// Turns the worker on this thread, unless somebody else does.
+    fn lead(&self, queue: &Queue, how: Lead) -> Led;
+    /// Has what was sent leave now, if the baton is free.
+    fn flush(&self) -> bool;
+    /// Has what the host sent leave, if the host holds the lease: nobody else would before its end.
+    fn settle(&self);
+    /// Ends a lease, so that the worker's own thread takes over for good.
+    fn recall(&self);
+    /// Turns the worker for a net that stops and has no thread for it, until `until`.
+    fn wind_down(&self, until: Instant);
+    /// The body of the worker's thread.
+    fn run(&self);
+    /// Opens the worker.
+    fn open(&self) -> io::Result<()>;
+    /// Closes it: nothing of the model is left. Nobody turns it any more.
+    fn close(&self);
+}
+
+/// `until` of a chair whose baton is in a host's hands.
+const HELD: i64 = i64::MAX;
+/// Turns in which a stopping worker publishes what it has, and how long one of them waits for a
+/// model to let go.
+const LAST_TURNS: usize = 1000;
+const LAST_WAIT: Duration = Duration::from_millis(1);
+
+/// A worker, its baton, and the lease.
+pub struct Chair<P: Proactor> {
+    /// None before `open`, and after a fault or `close`.
+    baton: Mutex<Option<Worker<P>>>,
+    core: Arc<Core>,
+    setup: Setup,
+    shared: P::Shared,
+    home: usize,
+    /// The host may turn it.
+    lends: bool,
+    /// The end of the lease, in nanoseconds of the net's clock; HELD while a host turns.
+    until: AtomicI64,
+    /// A host is back and the backstop has the baton: it is to be laid down.
+    asked: AtomicBool,
+    /// Counts polls, so that the backstop sees whether the host is lively.
+    moved: AtomicU64,
+    /// The backstop sleeps without limit: the host had been inside for a whole lease.
+    deep: AtomicBool,
+    /// The thread that a worker which is bound and lent belongs to; 0 before its first poll.
+    bound: AtomicU64,
+}
+
+type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
+
+impl<P: Proactor> Chair<P> {
+    pub fn new(
+        core: Arc<Core>,
+        setup: Setup,
+        shared: P::Shared,
+        home: usize,
+        lends: bool,
+    ) -> Chair<P> {
+        if lends {
+            core.homes[home].owner.store(OFFERED, SeqCst);
+        }
+        Chair {
+            baton: Mutex::new(None),
+            until: AtomicI64::new(core.nanos() + core.lease_nanos()),
+            core,
+            setup,
+            shared,
+            home,
+            lends,
+            asked: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            deep: AtomicBool::new(false),
+            bound: AtomicU64::new(0),
+        }
+    }
+
+    /// Where its events go.
+    fn queue(&self) -> &Queue {
+        &self.core.queues[self.home % self.core.queues.len()]
+    }
+
+    /// Whether another thread than this one may turn the worker, and this one not.
+    fn is_elsewhere(&self) -> bool {
+        let bound = P::AFFINITY == Affinity::Bound && self.lends;
+        bound && self.bound.load(SeqCst) != me()
+    }
+
+    fn lends(&self) -> bool {
+        self.lends && self.core.is_running() && !self.core.homes[self.home].pooled.load(SeqCst)
+    }
+
+    /// One turn; whether anything happened in it. None: the worker has ended. `hurried`: see
+    /// `Worker::turn`.
+    fn turn(
+        &self,
+        held: &mut Held<'_, P>,
+        timeout: Option<Duration>,
+        hurried: impl FnOnce() -> bool,
+    ) -> Option<bool> {
+        let mut happened = false;
+        let turn = |worker: &mut Worker<P>| worker.turn(timeout, hurried).map(|it| happened = it);
+        self.guard(held, turn).then_some(happened)
+    }
+
+    /// A turn that does not wait.
+    fn look(&self, held: &mut Held<'_, P>) -> Option<bool> {
+        self.turn(held, Some(Duration::ZERO), || true)
+    }
+
+    /// One turn of the worker's own thread, which waits for the sockets or, when events wait that
+    /// nobody collects, only looks; it may rest for so long when there was nothing.
+    fn turn_alone(&self, held: &mut Held<'_, P>) -> Option<Option<Duration>> {
+        let looks = self.may_rest(held).map(|_| Duration::ZERO);
+        let queue = self.queue();
+        let hurried =
+            || (self.asked.load(SeqCst) && self.lends()) || self.core.has_ended() || queue.calls();
+        let happened = self.turn(held, looks, hurried)?;
+        self.call_out(held, queue);
+        // Asked anew: a deadline may have begun in this turn.
+        Some(looks.filter(|_| !happened).and_then(|_| self.may_rest(held)))
+    }
+
+    /// Calls the host's functions for what the turn brought, with the baton down.
+    fn call_out(&self, held: &mut Held<'_, P>, queue: &Queue) {
+        if !queue.calls() && !self.core.log.waits() {
+            return;
+        }
+        MutexGuard::unlocked(held, || {
+            queue.call(&self.core);
+            self.core.log.tell_later();
+        });
+        // A host may have turned it meanwhile.
+        self.core.homes[self.home].owner.store(0, SeqCst);
+    }
+
+    fn may_rest(&self, held: &Held<'_, P>) -> Option<Duration> {
+        let core = &self.core;
+        if core.config.gather_us == 0 || !core.is_running() {
+            return None;
+        }
+        let queue = self.queue();
+        let uncollected = queue.is_ready() && queue.waiter.load(SeqCst) == NOBODY;
+        let worker = held.as_ref().filter(|worker| uncollected && worker.at_rest())?;
+        Some(worker.may_rest()).filter(|rest| !rest.is_zero())
+    }
+
+    /// The part of a turn that comes before the wait.
+    fn send_out(&self, held: &mut Held<'_, P>) {
+        self.guard(held, |worker| {
+            worker.send_out();
+            worker.begin();
+            Ok(())
+        });
+    }
+
+    /// Runs the worker. A panic or a broken model ends it, not the host. False: it has ended.
+    fn guard(
+        &self,
+        held: &mut Held<'_, P>,
+        work: impl FnOnce(&mut Worker<P>) -> io::Result<()>,
+    ) -> bool {
+        let Some(worker) = held.as_mut() else { return false };
+        let fault = match caught(|| work(worker)) {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => format!("cannot wait for its sockets any more: {error}"),
+            Err(words) => format!("had a fault: {words}"),
+        };
+        // Its state may be half changed; nothing of it is used again, and dropping it must not
+        // bring the panic back.
+        let worker = held.take();
+        let _ = caught(|| {
+            if let Some(mut worker) = worker {
+                worker.publish();
+            }
+        });
+        self.core.panicked.store(true, SeqCst);
+        self.core.log.note(Level::Error, || format!("worker {} {fault}", self.home));
+        Desk::gone(&self.core, Some(self.home), Cause::Internal);
+        self.core.everybody_stops();
+        false
+    }
+
+    /// The one way a baton is put down, with a new lease or what is left of the old one.
+    fn lay_down(&self, held: Held<'_, P>, owner: u64, lease: Option<i64>) {
+        let home = &self.core.homes[self.home];
+        if let Some(nanos) = lease {
+            self.until.store(self.core.nanos() + nanos, SeqCst);
+        }
+        home.owner.store(owner, SeqCst);
+        drop(held);
+        if home.rung() {
+            home.call_backstop();
+        }
+        for queue in self.core.queues.iter().filter(|queue| queue.home == self.home) {
+            if queue.waiter.load(SeqCst) == PARKED {
+                queue.unpark();
+            }
+        }
+        if self.deep.load(SeqCst) && self.deep.swap(false, SeqCst) {
+            self.unpark_backstop();
+        }
+    }
+
+    fn unpark_backstop(&self) {
+        self.core.homes[self.home].unpark_backstop();
+    }
+
+    /// POOL: turns until the net has ended, or an extra worker is not needed any more.
+    fn run_pool(&self) {
+        let mut held = self.baton.lock();
+        self.core.homes[self.home].owner.store(0, SeqCst);
+        while !self.core.has_ended()
+            && let Some(rest) = self.turn_alone(&mut held)
+        {
+            if held.as_ref().is_some_and(Worker::at_rest) && self.core.may_go(self.home) {
+                drop(held);
+                return self.close();
+            }
+            if let Some(rest) = rest {
+                held = self.rest(held, rest);
+            }
+        }
+        self.last_turns(&mut held);
+    }
+
+    /// Sleeps away from the sockets until somebody asks for something.
+    fn rest<'a>(&'a self, held: Held<'a, P>, time: Duration) -> Held<'a, P> {
+        let home = &self.core.homes[self.home];
+        let until = Instant::now() + time;
+        self.lay_down(held, RESTING, None);
+        // Whoever began to wait just before saw no rest to end.
+        let queue = self.queue();
+        let waited = || queue.waiter.load(SeqCst) != NOBODY;
+        while self.core.is_running() && !home.wanted.swap(false, SeqCst) && !waited() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
+        }
+        let held = self.baton.lock();
+        home.owner.store(0, SeqCst);
+        held
+    }
+
+    /// Closes and publishes what a stopping worker still has. On a busy machine it may hear only
+    /// now that it is to stop.
+    fn last_turns(&self, held: &mut Held<'_, P>) {
+        let home = &self.core.homes[self.home];
+        let mut wait = Duration::ZERO;
+        for _ in 0..LAST_TURNS {
+            let turned = self.turn(held, Some(wait), || false);
+            let rests = held.as_ref().is_none_or(Worker::at_rest);
+            let gone = if self.core.roams { self.core.left() } else { home.population() } == 0;
+            if turned.is_none() || (rests && gone) {
+                break;
+            }
+            wait = if rests { LAST_WAIT } else { Duration::ZERO };
+        }
+    }
+
+    /// LEND, HOST: turns only when the lease has run out, or once when somebody wants it.
+    fn run_backstop(&self) {
+        let (core, home) = (&self.core, &self.core.homes[self.home]);
+        let mut seen = 0;
+        'awake: while self.lends() {
+            let until = self.until.load(SeqCst);
+            let live = until > core.nanos();
+            if live && !home.wanted.swap(false, SeqCst) {
+                seen = self.doze(until, seen);
+                continue;
+            }
+            // Under a live lease only a free baton is taken: who holds it looks at the bell when
+            // laying it down.
+            let held = if live { self.baton.try_lock() } else { Some(self.baton.lock()) };
+            let Some(mut held) = held else { continue };
+            let owner = home.owner.swap(0, SeqCst);
+            // A rest ends, a lease goes on.
+            if owner != RESTING && self.until.load(SeqCst) > core.nanos() {
+                self.look(&mut held);
+                self.lay_down(held, owner, None);
+                core.log.tell_later();
+                continue;
+            }
+            while self.lends()
+                && let Some(rest) = self.turn_alone(&mut held)
+            {
+                if self.asked.swap(false, SeqCst) {
+                    break;
+                }
+                if let Some(rest) = rest {
+                    self.lay_down(held, RESTING, Some(rest.as_nanos() as i64));
+                    continue 'awake;
+                }
+            }
+            self.lay_down(held, OFFERED, Some(core.lease_nanos()));
+        }
+        self.run_pool();
+    }
+
+    /// Sleeps for the rest of the lease; without limit when the host has been inside one poll for
+    /// a whole lease, until it lays the baton down.
+    fn doze(&self, until: i64, seen: u64) -> u64 {
+        let moved = self.moved.load(SeqCst);
+        if until == HELD && moved == seen {
+            self.deep.store(true, SeqCst);
+            if self.until.load(SeqCst) == HELD && self.lends() {
+                thread::park();
+            }
+            self.deep.store(false, SeqCst);
+        } else if until == HELD {
+            thread::park_timeout(Duration::from_nanos(self.core.lease_nanos() as u64));
+        } else {
+            let left = (until - self.core.nanos()).max(0);
+            thread::park_timeout(Duration::from_nanos(left as u64));
+        }
+        moved
+    }
+}
+
+impl<P: Proactor> Seat for Chair<P> {
+    fn admits(&self) -> bool {
+        if P::AFFINITY == Affinity::Bound && self.lends {
+            let _ = self.bound.compare_exchange(0, me(), SeqCst, SeqCst);
+        }
+        !self.is_elsewhere()
+    }
+
+    fn lead(&self, queue: &Queue, how: Lead) -> Led {
+        if !self.lends() {
+            return Led::Never;
+        }
+        let Some(mut held) = self.baton.try_lock() else {
+            self.asked.store(true, SeqCst);
+            self.core.homes[self.home].ring();
+            return Led::Busy;
+        };
+        self.asked.store(false, SeqCst);
+        self.until.store(HELD, SeqCst);
+        if self.core.homes[self.home].owner.swap(0, SeqCst) == RESTING {
+            // It sleeps for as long as it wanted to rest, which may be more than a lease.
+            self.unpark_backstop();
+        }
+        // Only who holds the baton counts.
+        self.moved.store(self.moved.load(Relaxed) + 1, Relaxed);
+        queue.waiter.store(TURNING + self.home, SeqCst);
+        if matches!(how, Lead::Wait(_)) {
+            self.core.nobody_rests(queue);
+        }
+        let hurried = || queue.is_ready() || !self.lends();
+        loop {
+            let timeout = match how {
+                Lead::Send => {
+                    self.send_out(&mut held);
+                    break;
+                }
+                Lead::Wait(None) if !queue.is_ready() => None,
+                Lead::Wait(Some(until)) if !queue.is_ready() => {
+                    Some(until.saturating_duration_since(Instant::now()))
+                }
+                _ => Some(Duration::ZERO),
+            };
+            let turned = self.turn(&mut held, timeout, hurried);
+            let over = timeout == Some(Duration::ZERO) || turned.is_none() || !self.lends();
+            if over || queue.is_ready() || self.core.log.waits() {
+                break;
+            }
+        }
+        if how != Lead::Send && self.lends() && self.core.homes[self.home].rung() {
+            // Somebody rang for what is in the queue now, or asked for something: cheaper done
+            // here than by another thread.
+            self.look(&mut held);
+        }
+        queue.waiter.store(NOBODY, SeqCst);
+        self.lay_down(held, me(), Some(self.core.lease_nanos()));
+        Led::Done
+    }
+
+    fn flush(&self) -> bool {
+        if !self.lends() || self.is_elsewhere() {
+            return false;
+        }
+        if !self.core.homes[self.home].rung() {
+            return true;
+        }
+        let Some(mut held) = self.baton.try_lock() else { return false };
+        let owner = self.core.homes[self.home].owner.load(SeqCst);
+        let counted_later = P::AFFINITY == Affinity::Bound;
+        if !counted_later {
+            self.send_out(&mut held);
+        }
+        if counted_later || held.as_ref().is_some_and(|worker| !worker.at_rest()) {
+            // More follows from it, and nobody may turn before the lease ends.
+            self.look(&mut held);
+        }
+        self.lay_down(held, owner, None);
+        true
+    }
+
+    fn settle(&self) {
+        let home = &self.core.homes[self.home];
+        if home.rung() && home.owner.load(SeqCst) == me() {
+            self.flush();
+        }
+    }
+
+    fn recall(&self) {
+        self.until.store(0, SeqCst);
+        self.core.homes[self.home].ring();
+        self.unpark_backstop();
+    }
+
+    fn wind_down(&self, until: Instant) {
+        let home = &self.core.homes[self.home];
+        let Some(mut held) = self.baton.try_lock_until(until) else { return };
+        if !self.admits() {
+            // Only its thread could turn it, which may never poll again: it ends where it is, and
+            // its operations with it.
+            if let Some(worker) = held.take() {
+                drop(worker);
+                Desk::gone(&self.core, Some(self.home), Cause::Shutdown);
+            }
+            return;
+        }
+        let mut look = Instant::now() + LOOK;
+        loop {
+            // Before the wait: it may take what has to be closed, and be all.
+            self.send_out(&mut held);
+            let now = Instant::now();
+            let left = until.saturating_duration_since(now);
+            let rests = held.as_ref().is_none_or(Worker::at_rest);
+            let done = home.population() == 0 && rests;
+            // What completed in it is still to be looked at.
+            let wait =
+                if rests { left.min(look.saturating_duration_since(now)) } else { Duration::ZERO };
+            if done || left.is_zero() || self.turn(&mut held, Some(wait), || false).is_none() {
+                break;
+            }
+            if look <= Instant::now() {
+                look = Instant::now() + LOOK;
+                home.post(Command::Look);
+            }
+        }
+        self.last_turns(&mut held);
+    }
+
+    fn run(&self) {
+        let home = &self.core.homes[self.home];
+        let before = home.backstop.lock().replace(thread::current());
+        debug_assert!(before.is_none(), "a worker has one thread");
+        if self.lends {
+            self.run_backstop()
+        } else {
+            self.run_pool()
+        }
+        // What its last turns told, or its fault.
+        self.queue().call(&self.core);
+        self.core.log.tell_later();
+    }
+    fn open(&self) -> io::Result<()> {
+        let proactor = P::open(&self.setup, &self.shared)?;
+        let bell = proactor.bell();
+        *self.baton.lock() = Some(Worker::new(proactor, self.core.clone(), self.home));
+        // Known from here on.
+        self.core.homes[self.home].open(bell, &self.core.pool);
+        Ok(())
+    }
+
+    fn close(&self) {
+        let worker = self.baton.lock().take();
+        drop(worker);
+        let home = &self.core.homes[self.home];
+        home.close();
+        for token in home.take_thirsty().into_iter().filter_map(|it| self.core.table.quench(it)) {
+            // Who is in the slot by now is somebody of another worker.
+            let held = self.core.table.hold(token);
+            let other = held.and_then(|mut held| Some(usize::from(held.conn()?.home)));
+            if let Some(other) = other.filter(|&other| other != self.home) {
+                self.core.thirst(token, other);
+                self.core.homes[other].wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The desk of a worker: every decision of a turn. It knows no model; what it wants done it writes
+//! down as orders. `tend.rs` has what to do next with one connection, `doors.rs` how they begin.
+
+use crate::buf::{Chunk, Release, Slice, Train};
+use crate::engine::shared::conn::{End, Eof, LaneState};
+use crate::engine::shared::core::Core;
+use crate::engine::shared::home::{Command, count};
+use crate::engine::shared::log::Level;
+use crate::engine::shared::queue::{Event, Notice};
+use crate::engine::worker::memory::Watch;
+use crate::engine::worker::moves::Abroad;
+use crate::engine::worker::timers::{Due, Wheel};
+use crate::io::os::sys;
+use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
+use crate::session::{Cause, Millis};
+use socket2::Socket;
+use std::io;
+use std::mem;
+
+/// Warnings come no faster, so that a storm of peers does not become one of lines.
+const SAY_MS: Millis = 100;
+
+/// How often room that was not used since goes back, and how much of it never does.
+const SLIM: (Millis, usize) = (1000, 1024);
+
+/// What the desk wants done by the model.
+pub enum Order {
+    Adopt(Token, Role),
+    Submit(Token, Op),
+    Cancel(Token),
+    /// Look whether something waits that the model has not reported: else its peer is late.
+    Look(Token, Look),
+    Release(Token, Socket),
+    /// As Release, and the socket goes to the connection that this is an attempt for.
+    HandOver(Token, Socket),
+    /// There is no socket to release.
+    Join(Token),
+    /// To another worker, if the model lets go of it.
+    Move(Token),
+}
+
+/// See the module.
+pub struct Desk {
+    pub home: usize,
+    pub queue: usize,
+    /// Filled by the model, emptied by `apply`.
+    pub done: Vec<Completion>,
+    pub orders: Vec<Order>,
+    /// Events of this turn, not yet published.
+    pub batch: Vec<Event>,
+    /// Bytes they count for, and how many of them are messages.
+    pub batch_bytes: u64,
+    pub batch_messages: u64,
+    /// Connections with input left over from their budget.
+    pub hungry: Vec<Token>,
+    /// Connections and listeners that wait for the queue to be drained.
+    pub stalled: Vec<Token>,
+    /// Listeners of other workers whose connections this turn tells.
+    pub handed: Vec<Token>,
+    /// Connections whose end a shutdown waits to be acknowledged.
+    pub awaited: Vec<Token>,
+    /// Connections that this turn looked at, where another worker may reap for them.
+    pub settling: Vec<Token>,
+    /// Connections here whose events go to another queue.
+    pub abroad: Abroad,
+    commands: Vec<Command>,
+    pub timers: Wheel,
+    pub now: Millis,
+    /// A warning to be told, and when the last one was; 0: never.
+    words: Option<String>,
+    said: Millis,
+    /// When memory is looked at next.
+    pub watch: Watch,
+    /// The model is to give back what it does not need.
+    pub trims: bool,
+    /// The pool's `reliefs` when those who wait for memory were last looked at.
+    pub reliefs: u64,
+    /// The longest list of any turn since the last slimming, and when that was.
+    longest: usize,
+    slimmed: Millis,
+}
+
+impl Desk {
+    pub fn new(home: usize, queue: usize) -> Desk {
+        Desk {
+            home,
+            queue,
+            done: Vec::new(),
+            orders: Vec::new(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            batch_messages: 0,
+            hungry: Vec::new(),
+            stalled: Vec::new(),
+            handed: Vec::new(),
+            awaited: Vec::new(),
+            settling: Vec::new(),
+            abroad: Abroad::default(),
+            commands: Vec::new(),
+            timers: Wheel::default(),
+            now: 0,
+            words: None,
+            said: 0,
+            watch: Watch::default(),
+            trims: false,
+            reliefs: 0,
+            longest: 0,
+            slimmed: 0,
+        }
+    }
+
+    /// Whether nothing is left to do before the next wait.
+    pub fn at_rest(&self) -> bool {
+        self.done.is_empty()
+            && self.orders.is_empty()
+            && self.batch.is_empty()
+            && self.hungry.is_empty()
+            && self.handed.is_empty()
+    }
+
+    /// Has a warning told when no lock is held, at most one in `SAY_MS`.
+    pub fn say(&mut self, words: impl FnOnce() -> String) {
+        if self.said == 0 || self.said + SAY_MS <= self.now {
+            self.said = self.now;
+            self.words = Some(words());
+        }
+    }
+
+    /// When the next deadline is due.
+    pub fn next_timer(&self) -> Option<Millis> {
+        [self.timers.next(), self.watch.due()].into_iter().flatten().min()
+    }
+
+    #[inline(always)]
+    pub fn emit(&mut self, token: Token, notice: Notice) {
+        let event = Event { token, notice };
+        self.batch_bytes += event.cost();
+        self.batch.push(event);
+    }
+
+    /// Takes what others asked for. The first step of a turn.
+    pub fn take_commands(&mut self, core: &Core) {
+        let home = &core.homes[self.home];
+        let mut commands = mem::take(&mut self.commands);
+        home.take(&mut commands);
+        self.longest = self.longest.max(commands.len());
+        if !commands.is_empty() || !self.hungry.is_empty() {
+            self.now = core.now();
+        }
+        for command in commands.drain(..) {
+            match command {
+                Command::Adopt(token) => self.adopt(core, token),
+                Command::Tend(token) => self.tend_summoned(core, token, false),
+                Command::Flush(token) => self.tend_summoned(core, token, true),
+                Command::Move(token) => self.tend_moving(core, token),
+                Command::Resolved(token, found) => self.resolved(core, token, found),
+                Command::Attempt(token) => self.attempt(core, token),
+                Command::Attempted(token, attempt, answer) => {
+                    self.attempted(core, token, attempt, answer);
+                }
+                Command::CallOff(token) => self.called_off(core, token),
+                Command::Apply(one) => self.done.push(*one),
+                Command::Overdue(token) => self.overdue(core, token),
+                Command::Forget(token, timer) => self.timers.cancel(timer, Due::Conn(token)),
+                Command::Drained => {
+                    for token in mem::take(&mut self.stalled) {
+                        self.tend_stalled(core, token);
+                    }
+                }
+                Command::Stop { abrupt } => self.stop(core, abrupt),
+                Command::Look => self.tend_awaited(core),
+            }
+        }
+        self.commands = commands;
+        for token in mem::take(&mut self.hungry) {
+            self.tend_hungry(core, token);
+        }
+        if home.is_thirsty() {
+            self.relieve(core);
+        }
+    }
+
+    /// Applies what the model completed. What is to follow is written down as orders; they are
+    /// carried out when the events are published. `looked`: the sockets were looked at, so those
+    /// whose deadline is over come up.
+    pub fn apply(&mut self, core: &Core, looked: bool) {
+        let now = core.now();
+        self.now = now;
+        if core.roams {
+            self.claim(core);
+        }
+        let mut done = mem::take(&mut self.done);
+        self.longest = self.longest.max(done.len());
+        let mut release = Release::default();
+        for Completion { token, lane: _, outcome } in done.drain(..) {
+            match outcome {
+                Outcome::Accepted(all, error) => self.accepted(core, token, all, error),
+                Outcome::Received(answer, chunk) => self.received(core, token, answer, chunk),
+                Outcome::Connected(answer) => self.connected(core, token, answer),
+                Outcome::Sent(answer, train) => {
+                    self.sent(core, token, answer, train, &mut release);
+                }
+                Outcome::ReceivedFrom(answer) => self.received_from(core, token, answer),
+                Outcome::SentTo(answer, all) => {
+                    self.sent_to(core, token, answer, all, &mut release);
+                }
+            }
+        }
+        self.done = done;
+        if !looked {
+            return;
+        }
+        self.watch_memory(core);
+        self.fire_timers(core);
+        if now - self.slimmed >= SLIM.0 {
+            self.slim();
+        }
+    }
+
+    /// Gives room back that a burst needed and nobody since.
+    pub fn slim(&mut self) {
+        self.slimmed = self.now;
+        let room = SLIM.1.max(2 * mem::take(&mut self.longest));
+        self.commands.shrink_to(room);
+        self.done.shrink_to(room);
+        self.orders.shrink_to(room);
+        self.batch.shrink_to(room);
+    }
+
+    fn received(
+        &mut self,
+        core: &Core,
+        token: Token,
+        answer: io::Result<Slice>,
+        chunk: Option<Chunk>,
+    ) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        conn.lanes[Lane::In as usize] = LaneState::Idle;
+        match answer {
+            Ok(slice) if slice.is_empty() => {
+                conn.eof = Eof::Received;
+                if let Some(chunk) = chunk {
+                    conn.session.handle_returned(chunk);
+                }
+            }
+            Ok(slice) => {
+                conn.received_bytes += slice.len() as u64;
+                count(&core.homes[self.home].counters.received_bytes, slice.len() as u64);
+                if conn.end == End::Not {
+                    self.parse(core, token, conn, Some((slice, chunk)));
+                }
+            }
+            // It was cancelled, which says nothing of the peer.
+            Err(_) if conn.end == End::Abrupt => {}
+            Err(error) => {
+                let (cause, os_error) = breakage(&error);
+                conn.eof = Eof::Received;
+                conn.break_off(cause, os_error);
+            }
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    fn sent(
+        &mut self,
+        core: &Core,
+        token: Token,
+        answer: io::Result<usize>,
+        train: Train,
+        release: &mut Release,
+    ) {
+        let counters = &core.homes[self.home].counters;
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        conn.lanes[Lane::Out as usize] = LaneState::Idle;
+        match answer {
+            Ok(bytes) => {
+                conn.sent_bytes += bytes as u64;
+                count(&counters.sent_bytes, bytes as u64);
+                count(&counters.sent_batches, 1);
+                conn.session.handle_sent(bytes, train, release);
+                self.tell_writable(core, token, conn);
+                // The most frequent case: nothing follows.
+                if conn.end == End::Not
+                    && conn.eof == Eof::No
+                    && conn.session.outbox().bytes() == 0
+                    && !conn.endpoint.limits.gate_reads
+                {
+                    return;
+                }
+            }
+            Err(error) if conn.end != End::Abrupt => {
+                let (cause, os_error) = breakage(&error);
+                conn.session.handle_sent(0, train, release);
+                conn.give_up();
+                // What the peer sent before is still told; a paused connection has nothing to
+                // wait for.
+                conn.break_off(cause, os_error);
+                if conn.paused || conn.end != End::Not {
+                    conn.end_abruptly(cause, os_error);
+                }
+            }
+            Err(_) => conn.session.handle_sent(0, train, release),
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    /// Gives the turn's events to the queue.
+    pub fn publish(&mut self, core: &Core) {
+        if !self.batch.is_empty() {
+            let (mut bytes, messages) = (self.batch_bytes, self.batch_messages);
+            (self.batch_bytes, self.batch_messages) = (0, 0);
+            count(&core.homes[self.home].counters.received_messages, messages);
+            let queue = &core.queues[self.queue];
+            self.longest = self.longest.max(self.batch.len());
+            bytes -= self.publish_abroad(core);
+            if !self.batch.is_empty() {
+                queue.publish(core, &mut self.batch, bytes, Some(self.home));
+            }
+        }
+        for token in self.handed.drain(..) {
+            core.handed_told(token);
+        }
+        if let Some(words) = self.words.take() {
+            core.log.note(Level::Warning, || words);
+        }
+    }
+}
+
+/// Why a socket could not be made or watched.
+pub fn refusal(error: &io::Error) -> (Cause, i32) {
+    let cause = match error.kind() {
+        io::ErrorKind::QuotaExceeded => Cause::LimitModel,
+        _ if sys::out_of_descriptors(error) => Cause::LimitDescriptors,
+        _ => Cause::Reset,
+    };
+    (cause, error.raw_os_error().unwrap_or(0))
+}
+
+/// Why a connection broke.
+pub fn breakage(error: &io::Error) -> (Cause, i32) {
+    let cause = match sys::kind(error) {
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Cause::Unreachable,
+        _ => Cause::Reset,
+    };
+    (cause, error.raw_os_error().unwrap_or(0))
+}

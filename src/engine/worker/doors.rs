@@ -1,0 +1,330 @@
+//! How connections begin: accepted at a listener, or dialled.
+
+use crate::engine::shared::conn::{
+    ATTEMPT_DELAY_MS, Conn, End, LaneState, Listener, Phase, linger,
+};
+use crate::engine::shared::core::Core;
+use crate::engine::shared::home::{Command, count};
+use crate::engine::shared::queue::Notice;
+use crate::engine::shared::table::Entry;
+use crate::engine::worker::desk::{Desk, Order, refusal};
+use crate::io::os::sys;
+use crate::io::{Accepted, Lane, Op, Role, Token};
+use crate::session::{Cause, Millis, Session};
+use socket2::{Domain, SockAddr, Type};
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+
+/// The first wait after an accept that failed for want of something, and the longest.
+const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
+/// So many connections in a row that broke before they were accepted are no chance any more: a
+/// listener that fails so for ever is not asked without a pause.
+const LOST_MAX: u32 = 256;
+
+impl Desk {
+    /// Takes a socket: a listener's, or one accepted elsewhere.
+    pub fn adopt(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let port = held.port().is_some();
+        let role = match held.conn() {
+            None if port => Role::Datagram,
+            None => Role::Listener,
+            Some(conn) if conn.phase == Phase::Open => conn.role(),
+            Some(_) => Role::Connecting,
+        };
+        self.orders.push(Order::Adopt(token, role));
+    }
+
+    /// The model took the socket, or refused it.
+    pub fn adopted(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.adopted = answer.is_ok();
+            if let Err(error) = answer {
+                listener.closing = Some(refusal(&error));
+            }
+            return self.tend_listener(core, token, listener);
+        }
+        if let Some(port) = held.port() {
+            return self.port_adopted(core, token, port, answer);
+        }
+        let Some(conn) = held.conn() else { return };
+        conn.adopted = answer.is_ok();
+        let arrives = self.arrives(core, token, conn);
+        if mem::take(&mut conn.handed) {
+            self.handed.extend(conn.listener());
+        }
+        if let Err(error) = answer {
+            let (cause, os_error) = refusal(&error);
+            conn.end_abruptly(cause, os_error);
+        } else if !core.is_running() {
+            conn.end_abruptly(Cause::Shutdown, 0);
+        } else if conn.phase == Phase::Connecting {
+            self.start_connect(token, conn);
+        } else if conn.end == End::Not && !arrives {
+            conn.announced = true;
+            self.emit(token, Notice::Opened(conn.listener()));
+            self.tell_writable(core, token, conn);
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    pub fn accepted(
+        &mut self,
+        core: &Core,
+        token: Token,
+        all: Vec<Accepted>,
+        error: Option<io::Error>,
+    ) {
+        let counters = &core.homes[self.home].counters;
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(listener) = held.listener() else { return };
+        listener.lane = LaneState::Idle;
+        listener.accepted += all.len() as u64;
+        count(&counters.accepted, all.len() as u64);
+        if !all.is_empty() {
+            (listener.backoff_ms, listener.lost) = (0, 0);
+        }
+        if let Some(error) = error
+            && listener.closing.is_none()
+        {
+            self.not_accepted(core, token, listener, &error);
+        }
+        let endpoint = listener.endpoint.clone();
+        // Before any of them can be found: another worker may end one as soon as it has a slot.
+        let most = all.len() as u32;
+        listener.handed += most;
+        drop(held);
+        let mut handed = Vec::new();
+        for one in all {
+            let session = Session::new(self.now, core.is_manual());
+            let Some((queue, place)) = core.place(endpoint.queue) else {
+                self.turned_away(core, "no worker of this model has room");
+                continue;
+            };
+            let home = if core.roams { self.home } else { place };
+            let mut conn = Conn::new(endpoint.clone(), session, home, queue);
+            core.set_options(&one.socket, &endpoint.socket);
+            conn.set_peer(one.peer.as_socket());
+            conn.socket = Some(one.socket);
+            conn.phase = Phase::Open;
+            conn.handed = home != self.home;
+            let role = conn.role();
+            match core.insert(Entry::Conn(conn), endpoint.user_data, place) {
+                Some(fresh) if home == self.home => {
+                    self.orders.push(Order::Adopt(fresh, role));
+                }
+                Some(fresh) => handed.push((home, fresh)),
+                // The entry was dropped, which closed the socket: the peer is told by a reset
+                // or an end, and the host by this count.
+                None => self.turned_away(core, "connections_max is reached"),
+            }
+        }
+        // Behind the orders for what it accepted: nothing of it comes after its own end.
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.handed -= most - handed.len() as u32;
+            self.tend_listener(core, token, listener);
+        }
+        drop(held);
+        for (home, fresh) in handed {
+            core.homes[home].post(Command::Adopt(fresh));
+        }
+    }
+
+    /// The system refused to accept. Never a spin, never the end of the listener: wait, then ask
+    /// again.
+    fn not_accepted(
+        &mut self,
+        core: &Core,
+        token: Token,
+        listener: &mut Listener,
+        error: &io::Error,
+    ) {
+        count(&core.homes[self.home].counters.accept_failures, 1);
+        self.say(|| format!("a connection could not be accepted: {error}"));
+        listener.lost += 1;
+        if !sys::accept_goes_on(error) || listener.lost.is_multiple_of(LOST_MAX) {
+            let (first, longest) = ACCEPT_BACKOFF_MS;
+            listener.backoff_ms = (listener.backoff_ms * 2).clamp(first, longest);
+            listener.resume_at = self.now + listener.backoff_ms;
+            self.remind(core, token, &mut listener.reminder, listener.resume_at);
+        }
+    }
+
+    /// A connection that was accepted and is not kept.
+    fn turned_away(&mut self, core: &Core, why: &str) {
+        count(&core.homes[self.home].counters.accept_failures, 1);
+        self.say(|| format!("a connection was refused: {why}"));
+    }
+
+    /// What is to be done next with a listener.
+    pub fn tend_listener(&mut self, core: &Core, token: Token, listener: &mut Listener) {
+        if listener.closing.is_none() {
+            let late = listener.resume_at <= self.now;
+            if listener.adopted
+                && listener.lane == LaneState::Idle
+                && late
+                && !self.stall(core, token, self.queue, &mut listener.stalled)
+            {
+                listener.lane = LaneState::InFlight;
+                self.orders.push(Order::Submit(token, Op::Accept));
+            }
+        } else if listener.lane == LaneState::InFlight {
+            if !mem::replace(&mut listener.cancelled, true) {
+                self.orders.push(Order::Cancel(token));
+            }
+        } else if let Some(socket) = listener.socket.take() {
+            listener.file = None;
+            sys::end(&socket);
+            self.orders.push(Order::Release(token, socket));
+        } else if listener.joined && listener.handed == 0 && !listener.told {
+            listener.told = true;
+            let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
+            self.emit(token, Notice::ListenerClosed { cause, os_error });
+            // Only now: its worker was needed to tell it.
+            core.gone(self.home);
+        }
+    }
+
+    pub fn start_connect(&mut self, token: Token, conn: &mut Conn) {
+        if conn.end == End::Abrupt {
+            return;
+        }
+        let Some(address) = conn.take_dialled() else { return };
+        conn.lanes[Lane::Out as usize] = LaneState::InFlight;
+        self.orders.push(Order::Submit(token, Op::Connect(address)));
+    }
+
+    pub fn connected(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        conn.lanes[Lane::Out as usize] = LaneState::Idle;
+        match answer.and_then(|()| conn.is_another()) {
+            // Given up for the next address, or for an attempt that was faster.
+            Ok(()) if conn.end == End::Abrupt || conn.redial => {}
+            Ok(()) if conn.main().is_some() => {
+                let Some(socket) = conn.socket.take() else { return };
+                (conn.told, conn.ended, conn.cancelled) = (true, true, true);
+                conn.end = End::Abrupt;
+                return self.orders.push(Order::HandOver(token, socket));
+            }
+            Ok(()) => {
+                self.call_off(core, conn);
+                conn.phase = Phase::Open;
+                conn.begun();
+                if conn.end == End::Not {
+                    self.emit(token, Notice::Opened(None));
+                    self.tell_writable(core, token, conn);
+                } else {
+                    conn.set_deadline(Some(linger(conn, self.now)));
+                }
+            }
+            Err(error) => {
+                conn.note_failure(connect_failure(&error, conn.peer()), tells(&error));
+                let others = conn.has_addresses() || conn.is_racing();
+                if conn.end != End::Abrupt && others {
+                    conn.redial = true;
+                } else if let Some((cause, os_error)) = conn.failure() {
+                    conn.end_abruptly(cause, os_error);
+                }
+            }
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    /// A new session's first socket: dials the next address of a connection.
+    pub fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        conn.set_give_up_at(0);
+        if let Some((socket, address)) = conn.take_won() {
+            conn.set_peer(address.as_socket());
+            conn.phase = Phase::Open;
+            conn.socket = Some(socket);
+            conn.begun();
+            if conn.end != End::Not {
+                conn.set_deadline(Some(linger(conn, self.now)));
+            }
+            return self.orders.push(Order::Adopt(token, Role::Stream));
+        }
+        let Some(address) = conn.next_address() else {
+            if !conn.is_racing() {
+                conn.end_abruptly(Cause::Resolve, 0);
+            }
+            return;
+        };
+        conn.set_attempt_at(self.now + ATTEMPT_DELAY_MS);
+        conn.set_peer(address.as_socket());
+        conn.phase = Phase::Connecting;
+        match core.new_socket(&address, &conn.endpoint.socket) {
+            Ok(socket) => {
+                conn.socket = Some(socket);
+                conn.set_dialled(address);
+                self.orders.push(Order::Adopt(token, Role::Connecting));
+            }
+            Err(error) => {
+                conn.note_failure(refusal(&error), tells(&error));
+                let (cause, os_error) = conn.failure().unwrap_or_else(|| refusal(&error));
+                conn.end_abruptly(cause, os_error);
+            }
+        }
+    }
+
+    pub fn resolved(
+        &mut self,
+        core: &Core,
+        token: Token,
+        found: Result<Vec<std::net::SocketAddr>, i32>,
+    ) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(port) = held.port() {
+            return self.port_resolved(core, token, port, found);
+        }
+        let Some(conn) = held.conn() else { return };
+        if conn.end == End::Abrupt || conn.phase != Phase::Resolving {
+            return;
+        }
+        match found {
+            Ok(addresses) => {
+                conn.set_addresses(addresses.into_iter().map(SockAddr::from));
+                self.dial(core, token, conn);
+            }
+            Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
+        }
+        self.tend_conn(core, token, conn);
+    }
+}
+
+/// Whether a failure says something of the peer, not only that this machine has no such addresses
+/// or no way there.
+fn tells(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable, Unsupported};
+    let kind = sys::kind(error);
+    !matches!(kind, AddrNotAvailable | HostUnreachable | NetworkUnreachable | Unsupported)
+}
+
+/// Whether there is a way to an address, and an address of ours to go from.
+fn has_way(peer: Option<SocketAddr>) -> bool {
+    let Some(peer) = peer else { return false };
+    let probe = sys::socket(Domain::for_address(peer), Type::DGRAM);
+    probe.is_ok_and(|probe| probe.connect(&peer.into()).is_ok())
+}
+
+/// Why a connection was not made.
+fn connect_failure(error: &io::Error, peer: Option<SocketAddr>) -> (Cause, i32) {
+    let cause = match sys::kind(error) {
+        // Of a local socket: no such file, or not ours to use.
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied => Cause::Refused,
+        // No port of ours is left to go from: connect(2).
+        io::ErrorKind::AddrNotAvailable if has_way(peer) => Cause::LimitDescriptors,
+        // No address of ours is like that one, so nobody can be there.
+        io::ErrorKind::AddrNotAvailable => Cause::Refused,
+        io::ErrorKind::TimedOut => Cause::TimeoutConnect,
+        io::ErrorKind::ConnectionReset => Cause::Reset,
+        _ if sys::out_of_ports(error) || sys::out_of_descriptors(error) => Cause::LimitDescriptors,
+        _ => Cause::Unreachable,
+    };
+    (cause, error.raw_os_error().unwrap_or(0))
+}

@@ -1,0 +1,233 @@
+//! Deadlines: what is due of a connection or a datagram socket, and what happens then.
+//!
+//! A peer is late only if nothing of it waits. When a deadline is over, the worker asks the system
+//! and then the model for what came and was not yet reported (`Order::Look`), and closes only if
+//! there is nothing. So a process that was stopped, a host with a hitch or a long turn make no
+//! peer late: the look that counts begins after the gap.
+
+use crate::engine::shared::conn::{Conn, Eof, LaneState, Phase};
+use crate::engine::shared::core::Core;
+use crate::engine::shared::datagrams::Port;
+use crate::engine::shared::home::Command;
+use crate::engine::worker::desk::{Desk, Order, breakage};
+use crate::engine::worker::timers::{Due, FARTHEST_MS, Reminder, TURN_STEPS, Timer, coarse};
+use crate::io::os::sys;
+use crate::io::{Lane, Look, Token};
+use crate::session::{Cause, Millis};
+
+/// The next look at a peer of which something waits, or at a paused one that may be reset.
+const AGAIN_MS: Millis = 1000;
+
+impl Desk {
+    /// Has the worker look at a socket at `at`.
+    pub fn remind(&mut self, core: &Core, token: Token, reminder: &mut Reminder, at: Millis) {
+        let timer = self.timers.set(reminder.with(self.home), Due::Conn(token), at);
+        if let Some((home, timer)) = reminder.set(timer, at, self.home) {
+            core.homes[home].post(Command::Forget(token, timer));
+        }
+    }
+
+    /// Takes a socket's entry from the timers.
+    pub fn forget(&mut self, core: &Core, token: Token, reminder: &mut Reminder) {
+        match reminder.take() {
+            Some((home, timer)) if home == self.home => self.timers.cancel(timer, Due::Conn(token)),
+            Some((home, timer)) => core.homes[home].post(Command::Forget(token, timer)),
+            None => {}
+        }
+    }
+
+    /// When to look at what is due at `at`. What is over already waits for something that is on
+    /// its way.
+    #[inline]
+    fn look_at(&self, at: Millis) -> Millis {
+        let at = if at > self.now { coarse(at, self.now) } else { self.now + AGAIN_MS };
+        at.min(self.now + FARTHEST_MS)
+    }
+
+    /// Puts the next deadline among the worker's timers, or a look before it. What is due in less
+    /// than the shortest limit was due before, and is there since then.
+    #[inline]
+    pub fn schedule(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        let limit = conn.endpoint.limits.shortest_timeout();
+        let soonest = self.now + limit.unwrap_or(FARTHEST_MS).min(FARTHEST_MS);
+        if !conn.is_plain() || (limit.is_some() && !conn.reminder.precedes(soonest, self.now)) {
+            self.schedule_by(core, token, conn, soonest);
+        }
+    }
+
+    /// Puts the next deadline among the worker's timers, if it is not there; or a look at `most`,
+    /// if that is sooner.
+    fn schedule_by(&mut self, core: &Core, token: Token, conn: &mut Conn, most: Millis) {
+        let unheard = conn.is_unheard().then_some(self.now + AGAIN_MS);
+        let lanes = self.due(conn).map(|due| due.map(|(at, _)| self.look_at(at.min(most))));
+        let attempt = conn.attempt_at();
+        let Some(at) = lanes.into_iter().chain([unheard, attempt]).flatten().min() else { return };
+        if !conn.reminder.precedes(at, self.now) {
+            self.remind(core, token, &mut conn.reminder, at);
+        }
+    }
+
+    /// When the peer is late on each lane, and for what.
+    fn due(&self, conn: &Conn) -> [Option<(Millis, Cause)>; 2] {
+        let open = conn.is_open();
+        let busy = |lane: Lane| open && conn.lanes[lane as usize] == LaneState::InFlight;
+        let accepted = conn.listener().is_some();
+        let limits = &conn.endpoint.limits;
+        let inward = if busy(Lane::In) {
+            conn.session.poll_timeout(limits, accepted, true, false)
+        } else if open && conn.eof != Eof::Told {
+            conn.session.poll_idle(limits)
+        } else {
+            None
+        };
+        let stuck = conn.session.poll_timeout(limits, accepted, false, busy(Lane::Out));
+        let outward = match (conn.deadline(), stuck) {
+            (Some(end), Some(stuck)) if stuck.0 < end.0 => Some(stuck),
+            (end, stuck) => end.or(stuck),
+        };
+        // The clock counts whole milliseconds: one more, or it would be up to one early.
+        [inward, outward].map(|due| due.map(|(at, cause)| (at + 1, cause)))
+    }
+
+    /// Looks at those whose reminder is due, up to a turn's share; the others come in the next.
+    pub fn fire_timers(&mut self, core: &Core) {
+        let mut steps = TURN_STEPS;
+        while let Some((timer, due)) = self.timers.pop(self.now, &mut steps) {
+            if self.timers.is_empty() {
+                // Whoever sent something did so long ago.
+                core.pool.trim();
+            }
+            match due {
+                Due::Conn(token) => self.reminded(core, token, timer),
+                // Nobody sets these as yet.
+                Due::Host(_) | Due::Transport(_) => {}
+            }
+        }
+    }
+
+    fn reminded(&mut self, core: &Core, token: Token, timer: Timer) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            if listener.reminder.fired(timer, self.home) {
+                self.tend_listener(core, token, listener);
+            }
+            return;
+        }
+        if let Some(port) = held.port() {
+            if port.reminder.fired(timer, self.home) {
+                self.port_due(core, token, port);
+            }
+            return;
+        }
+        let Some(conn) = held.conn() else { return };
+        if !conn.reminder.fired(timer, self.home) {
+            return;
+        }
+        let home = usize::from(conn.home);
+        if home == self.home {
+            self.conn_due(core, token, conn);
+        } else if core.roams {
+            drop(held);
+            core.homes[home].post(Command::Overdue(token));
+        }
+    }
+
+    /// Closes a connection if it is late, asks whether it is, or watches its next deadline.
+    pub fn conn_due(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.is_unheard()
+            && let Some(error) = conn.socket.as_ref().and_then(sys::broken)
+        {
+            let (cause, os_error) = breakage(&error);
+            conn.end_abruptly(cause, os_error);
+            return self.tend_conn(core, token, conn);
+        }
+        if conn.attempt_at().is_some_and(|at| at <= self.now) {
+            conn.set_attempt_at(0);
+            core.homes[self.home].post(Command::Attempt(token));
+        }
+        let mut asked = false;
+        for (at, cause) in self.due(conn).into_iter().flatten() {
+            if at > self.now {
+                continue;
+            }
+            let reading = conn.lanes[Lane::In as usize] == LaneState::InFlight;
+            let look = match cause {
+                Cause::TimeoutLinger => return self.late(core, token, conn, cause),
+                // Its name is looked up, or only attempts beside its own are under way.
+                Cause::TimeoutConnect if conn.phase == Phase::Resolving || !conn.adopted => {
+                    return self.late(core, token, conn, cause);
+                }
+                Cause::TimeoutConnect | Cause::TimeoutSend => Look::Output,
+                _ if reading => Look::Input,
+                // It sent what the host does not take.
+                _ if conn.session.has_input() => continue,
+                _ => Look::Unread,
+            };
+            self.orders.push(Order::Look(token, look));
+            asked = true;
+        }
+        if !asked {
+            conn.relax();
+            self.schedule_by(core, token, conn, Millis::MAX);
+        }
+    }
+
+    /// Whether something of a peer that seemed late waits: `found`. Else it is late.
+    pub fn looked_at(&mut self, core: &Core, token: Token, look: Look, found: bool) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(port) = held.port() {
+            return self.port_looked_at(core, token, port, found);
+        }
+        let Some(conn) = held.conn() else { return };
+        let home = usize::from(conn.home);
+        if home != self.home {
+            drop(held);
+            return core.homes[home].post(Command::Overdue(token));
+        }
+        // A socket that was made since then is not yet the model's.
+        let late = !found && conn.adopted;
+        match self.due(conn)[look.lane() as usize] {
+            Some((at, cause)) if at <= self.now && late => self.late(core, token, conn, cause),
+            _ => self.schedule_by(core, token, conn, Millis::MAX),
+        }
+    }
+
+    fn late(&mut self, core: &Core, token: Token, conn: &mut Conn, cause: Cause) {
+        conn.set_deadline(None);
+        conn.end_abruptly(cause, 0);
+        self.tend_conn(core, token, conn);
+    }
+
+    /// Puts the next deadline of a datagram socket among the worker's timers, if it is not there.
+    pub fn schedule_port(&mut self, core: &Core, token: Token, port: &mut Port) {
+        let due = port.due().map(|(at, _)| self.look_at(at));
+        let resume = Some(port.resume_at).filter(|&at| at > self.now);
+        let Some(at) = [due, resume].into_iter().flatten().min() else { return };
+        if !port.reminder.precedes(at, self.now) {
+            self.remind(core, token, &mut port.reminder, at);
+        }
+    }
+
+    fn port_due(&mut self, core: &Core, token: Token, port: &mut Port) {
+        match port.due() {
+            Some((at, Cause::TimeoutIdle)) if at <= self.now && port.kept.is_empty() => {
+                self.orders.push(Order::Look(token, Look::Input));
+            }
+            Some((at, cause)) if at <= self.now && cause != Cause::TimeoutIdle => {
+                port.end_abruptly(cause, 0);
+            }
+            _ => {}
+        }
+        self.tend_port(core, token, port);
+    }
+
+    fn port_looked_at(&mut self, core: &Core, token: Token, port: &mut Port, found: bool) {
+        if !found
+            && let Some((at, cause)) = port.due()
+            && at <= self.now
+        {
+            port.end_abruptly(cause, 0);
+        }
+        self.tend_port(core, token, port);
+    }
+}

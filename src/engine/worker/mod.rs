@@ -1,0 +1,17 @@
+//! What a turn of a worker does. Read `turn.rs` first.
+
+pub mod baton;
+pub mod crew;
+pub mod datagrams;
+pub mod desk;
+pub mod doors;
+pub mod late;
+pub mod memory;
+pub mod moves;
+pub mod places;
+pub mod race;
+pub mod roam;
+pub mod stop;
+pub mod tend;
+pub mod timers;
+pub mod turn;

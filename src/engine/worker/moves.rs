@@ -1,0 +1,305 @@
+//! Moves: a connection changes its queue, and its worker where the model can let go of a socket
+//! that is in use.
+//!
+//! *Asked*: the host asked. Its worker tells MOVED on the old queue and is quiet from then on:
+//! nothing more is received or told, what is sent still leaves (*left*). When the batch with that
+//! MOVED is over it is *due*: the worker has the model let go (*leaving*) and hands it to a worker
+//! of the new queue (*arriving*), which tells MOVED there before anything else. Where the model
+//! cannot let go, or the connection ends, the socket stays: it lives *abroad*, with a worker that
+//! serves another queue, and its events are sorted out when they are published.
+
+use crate::buf::Release;
+use crate::engine::host::net::Net;
+use crate::engine::shared::conn::{Conn, End, LaneState, Phase};
+use crate::engine::shared::core::Core;
+use crate::engine::shared::error::Error;
+use crate::engine::shared::home::Command;
+use crate::engine::shared::queue::{Event, Notice};
+use crate::engine::worker::desk::{Desk, Order};
+use crate::io::{Op, Token};
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::atomic::Ordering::*;
+
+/// How far a move is; see the module.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug, Default)]
+pub enum Moving {
+    #[default]
+    No,
+    Asked,
+    Left,
+    Due,
+    Leaving,
+    Arriving,
+}
+
+/// Connections of a worker whose events go to another queue than its own.
+#[derive(Default)]
+pub struct Abroad {
+    /// Those whose socket lives here.
+    pub count: usize,
+    /// The turn's events may have some of theirs among them.
+    told: bool,
+}
+
+impl Moving {
+    /// Between the two MOVED: nothing may be told.
+    #[inline]
+    pub fn is_quiet(self) -> bool {
+        self > Moving::Asked
+    }
+}
+
+impl Conn {
+    /// Ends a move whose worker is gone. What is to be told on the new queue.
+    pub fn cut_move(&mut self) -> Option<Notice> {
+        if !self.moving.is_quiet() {
+            return None;
+        }
+        if self.moving != Moving::Arriving {
+            mem::swap(&mut self.queue, &mut self.other_queue);
+        }
+        self.moving = Moving::No;
+        Some(Notice::Moved { queue: self.other_queue, left: false })
+    }
+}
+
+impl Net {
+    /// Moves a connection to another queue; see the C ABI's `sockeye_conn_set_queue`.
+    pub fn conn_set_queue(&self, token: Token, queue: u32) -> Result<(), Error> {
+        self.check_running()?;
+        let known = self.core.queues.get(queue as usize).is_some();
+        let next = u8::try_from(queue).ok().filter(|_| known).ok_or(Error::Invalid)?;
+        let mut held = self.hold_conn(token)?;
+        let conn = held.conn().ok_or(Error::Stale)?;
+        if conn.end != End::Not {
+            return Err(Error::Closed);
+        }
+        if conn.moving != Moving::No {
+            return Err(Error::Busy);
+        }
+        if conn.queue == next {
+            return Ok(());
+        }
+        conn.moving = Moving::Asked;
+        conn.other_queue = next;
+        let home = usize::from(conn.home);
+        drop(held);
+        self.core.homes[home].post(Command::Move(token));
+        Ok(())
+    }
+}
+
+impl Core {
+    /// The batch with the MOVED of a connection's old queue is over.
+    pub fn conn_left(&self, token: Token) {
+        let Some(mut held) = self.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        if conn.moving == Moving::Left {
+            conn.moving = Moving::Due;
+            let home = usize::from(conn.home);
+            drop(held);
+            self.homes[home].post(Command::Move(token));
+        }
+    }
+
+    /// The home whose flush lets go of a connection's sends (MANUAL): a worker of its queue.
+    pub fn stage_home(&self, conn: &Conn) -> usize {
+        if conn.abroad || self.roams {
+            self.queues[usize::from(conn.queue)].home
+        } else {
+            conn.home.into()
+        }
+    }
+}
+
+impl Desk {
+    /// A command asked to look at a move. It stays with this worker until that was done.
+    pub fn tend_moving(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        let home = usize::from(conn.home);
+        if home == self.home {
+            return self.tend_conn(core, token, conn);
+        }
+        drop(held);
+        core.homes[home].post(Command::Move(token));
+    }
+
+    /// What a move asks for, before anything else is done with a connection. True: it is on its
+    /// way, and nothing else is to be done.
+    #[cold]
+    pub fn tend_move(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
+        match conn.moving {
+            Moving::No | Moving::Left => false,
+            Moving::Asked => {
+                let told = conn.phase == Phase::Open && conn.adopted && conn.announced;
+                if told && conn.end == End::Not && core.is_running() {
+                    conn.moving = Moving::Left;
+                    let queue = conn.other_queue;
+                    self.emit(token, Notice::Moved { queue, left: true });
+                }
+                false
+            }
+            Moving::Due if conn.end == End::Abrupt || !conn.adopted => {
+                self.stay(core, token, conn);
+                false
+            }
+            Moving::Due => {
+                conn.moving = Moving::Leaving;
+                self.orders.push(Order::Move(token));
+                true
+            }
+            Moving::Leaving | Moving::Arriving => true,
+        }
+    }
+
+    /// Hands a connection to a worker of its new queue, if the model lets go of it.
+    pub fn hand_over(
+        &mut self,
+        core: &Core,
+        token: Token,
+        detach: impl FnOnce() -> Option<[Option<Op>; 2]>,
+    ) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        if self.done.iter().any(|it| it.token == token) {
+            // Something of it just completed, and is to be looked at before.
+            conn.moving = Moving::Due;
+            return self.hungry.push(token);
+        }
+        // Asked under the lock: who ends the net, or a worker, finds it here or there.
+        let goes = core.is_running() && !core.panicked.load(SeqCst) && conn.end != End::Abrupt;
+        // There first, so that it is counted at any time.
+        let place = goes.then(|| core.move_in(Some(conn.other_queue.into()))).flatten();
+        let Some((home, ops)) = place.and_then(|home| {
+            let ops = detach();
+            if ops.is_none() {
+                core.move_out(home);
+            }
+            Some((home, ops?))
+        }) else {
+            self.stay(core, token, conn);
+            return self.tend_conn(core, token, conn);
+        };
+        let mut release = Release::default();
+        for op in ops.into_iter().flatten() {
+            conn.lanes[op.lane() as usize] = LaneState::Idle;
+            match op {
+                Op::Recv(Some(chunk)) => conn.session.handle_returned(chunk),
+                Op::Send(train) => conn.session.handle_sent(0, train, &mut release),
+                _ => {}
+            }
+        }
+        debug_assert!(conn.lanes == [LaneState::Idle; 2], "what completed was looked at before");
+        self.change_queue(core, token, conn, home);
+        conn.adopted = false;
+        conn.stalled = false;
+        conn.parse_later = false;
+        self.forget(core, token, &mut conn.reminder);
+        conn.moving = Moving::Arriving;
+        core.move_out(self.home);
+        core.homes[home].post(Command::Adopt(token));
+    }
+
+    /// Ends a move whose socket stays with this worker.
+    pub fn stay(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        self.change_queue(core, token, conn, self.home);
+        if conn.abroad {
+            core.abroad.store(true, SeqCst);
+            self.abroad.told = true;
+            self.abroad.count += usize::from(!conn.joined);
+        }
+        self.arrive(core, token, conn);
+    }
+
+    /// Whether a socket that this worker was given is that of a move; then it is over.
+    pub fn arrives(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
+        let arrives = conn.moving == Moving::Arriving;
+        if arrives {
+            self.arrive(core, token, conn);
+        }
+        arrives
+    }
+
+    /// Tells MOVED on the new queue; all else may follow.
+    fn arrive(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        conn.moving = Moving::No;
+        self.emit(token, Notice::Moved { queue: conn.other_queue, left: false });
+        self.tell_writable(core, token, conn);
+    }
+
+    /// From here on its events go to the other queue, and the sends that wait for a flush wait for
+    /// that queue's.
+    fn change_queue(&mut self, core: &Core, token: Token, conn: &mut Conn, home: usize) {
+        let before = core.stage_home(conn);
+        mem::swap(&mut conn.queue, &mut conn.other_queue);
+        if conn.abroad && !conn.joined {
+            self.abroad.count -= 1;
+        }
+        if core.roams && !conn.joined {
+            core.homes[usize::from(conn.queue)].squeeze_in();
+            core.move_out(conn.other_queue.into());
+        }
+        conn.home = home as u8;
+        conn.abroad = !core.roams && home % core.queues.len() != usize::from(conn.queue);
+        if core.is_manual() && conn.dirty && core.homes[before].unstage(token) {
+            core.homes[core.stage_home(conn)].stage(token);
+        }
+    }
+
+    /// Whether a connection lives with another worker by now. That one is given the command.
+    pub fn forward(&self, core: &Core, conn: &Conn, command: Command) -> bool {
+        let home = usize::from(conn.home);
+        if home != self.home {
+            core.homes[home].post(command);
+        }
+        home != self.home
+    }
+
+    /// Whether a connection or port lives with another worker by now, at `home`. That one looks at
+    /// it as one that waits for memory.
+    pub fn wait_elsewhere(&self, core: &Core, token: Token, home: usize) -> bool {
+        if home != self.home {
+            core.thirst(token, home);
+            core.pool.poke();
+            core.homes[home].wake();
+        }
+        home != self.home
+    }
+
+    /// Takes the events of those that live abroad out of the batch and gives them to their
+    /// queues. The bytes they count for.
+    pub fn publish_abroad(&mut self, core: &Core) -> u64 {
+        let sorted = self.abroad.told || (core.roams && core.queues.len() > 1);
+        if sorted { self.sort_abroad(core) } else { 0 }
+    }
+
+    #[cold]
+    fn sort_abroad(&mut self, core: &Core) -> u64 {
+        let mut abroad: BTreeMap<usize, Vec<Event>> = BTreeMap::new();
+        let mut last = (Token(0), self.queue);
+        for event in mem::take(&mut self.batch) {
+            if event.token != last.0 {
+                let queue = core
+                    .table
+                    .hold(event.token)
+                    .and_then(|mut held| held.conn().map(|conn| usize::from(conn.queue)));
+                last = (event.token, queue.unwrap_or(self.queue));
+            }
+            if last.1 == self.queue {
+                self.batch.push(event);
+            } else {
+                abroad.entry(last.1).or_default().push(event);
+            }
+        }
+        let mut bytes = 0;
+        for (queue, mut events) in abroad {
+            let of_it = events.iter().map(Event::cost).sum();
+            core.queues[queue].publish(core, &mut events, of_it, Some(self.home));
+            bytes += of_it;
+        }
+        self.abroad.told = self.abroad.count > 0;
+        bytes
+    }
+}

@@ -1,0 +1,495 @@
+//! The other half of the desk: what to do next with one connection or listener. Everything that
+//! happens to one ends in `tend_conn`, so each rule stands in one place.
+
+use crate::buf::{CHUNK_BYTES, Chunk, Purpose, Slice};
+use crate::engine::shared::conn::{Conn, End, Eof, Fin, LaneState, Phase, linger};
+use crate::engine::shared::core::Core;
+use crate::engine::shared::home::Command;
+use crate::engine::shared::queue::Notice;
+use crate::engine::worker::desk::{Desk, Order};
+use crate::engine::worker::moves::Moving;
+use crate::io::os::sys;
+use crate::io::{Lane, Op, Token};
+use crate::session::{Cause, Event, Want};
+use std::mem;
+
+impl Desk {
+    /// A command asked to look: a close, a resume, the end of a batch. `flushed`: what waited for
+    /// a flush may leave.
+    pub fn tend_summoned(&mut self, core: &Core, token: Token, flushed: bool) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let elsewhere = held.conn().is_some_and(|conn| {
+            let command = if flushed { Command::Flush(token) } else { Command::Tend(token) };
+            self.forward(core, conn, command)
+        });
+        if elsewhere {
+            return;
+        }
+        if !flushed {
+            held.came();
+        }
+        let Some(conn) = held.conn() else {
+            if let Some(port) = held.port() {
+                self.port_summoned(core, token, port, flushed);
+            } else if let Some(listener) = held.listener() {
+                self.tend_listener(core, token, listener);
+            }
+            return;
+        };
+        conn.dirty &= !flushed;
+        if flushed || conn.end != End::Not {
+            conn.session.flush();
+        }
+        let ready = conn.phase == Phase::Resolving && conn.has_addresses();
+        if ready && conn.end != End::Abrupt {
+            self.dial(core, token, conn);
+        }
+        self.tend_conn(core, token, conn);
+    }
+
+    /// Its budget of this turn is fresh, or there is memory again.
+    pub fn tend_hungry(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(port) = held.port() {
+            if !self.wait_elsewhere(core, token, port.home) {
+                self.port_writable(core, token, port);
+            }
+            return;
+        }
+        let Some(conn) = held.conn() else { return };
+        if self.wait_elsewhere(core, token, conn.home.into()) {
+            return;
+        }
+        conn.parse_later = false;
+        self.tell_writable(core, token, conn);
+        self.tend_conn(core, token, conn);
+    }
+
+    /// Looks at those that waited for memory, if there may be some: each time that what they wait
+    /// for came, and not at any other, as they may be many.
+    pub fn relieve(&mut self, core: &Core) {
+        if !core.pool.has_room(CHUNK_BYTES) {
+            // Thirst first: a block that comes back between the two rings the bell.
+            core.pool.thirst();
+            if !core.pool.has_room(CHUNK_BYTES) {
+                return;
+            }
+        }
+        let reliefs = core.pool.reliefs();
+        if mem::replace(&mut self.reliefs, reliefs) != reliefs {
+            for index in core.homes[self.home].take_thirsty() {
+                if let Some(token) = core.table.quench(index) {
+                    self.tend_hungry(core, token);
+                }
+            }
+        }
+    }
+
+    /// Tells that there is room again, if that is owed: the smallest message that was refused
+    /// would be taken.
+    #[inline]
+    pub fn tell_writable(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.end == End::Not
+            && conn.phase == Phase::Open
+            && !conn.moving.is_quiet()
+            && let Some(bytes) = conn.session.owed(&conn.endpoint.limits)
+            && self.has_memory(core, token, bytes, conn.session.outbox().bytes() > 0)
+            && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
+        {
+            self.emit(token, Notice::Writable { refused, listener: false });
+        }
+    }
+
+    /// Whether there is memory for so many bytes to be sent, behind others or not; if not, it is
+    /// looked at again when there is.
+    #[cold]
+    pub fn has_memory(&self, core: &Core, token: Token, bytes: usize, behind: bool) -> bool {
+        let purpose = if behind { Purpose::SendMore } else { Purpose::Send };
+        if core.pool.would_take(bytes, purpose) {
+            return true;
+        }
+        core.thirst_for(token, self.home, bytes, purpose);
+        // The last block may have come back before the line above.
+        core.pool.would_take(bytes, purpose)
+    }
+
+    /// The queue was drained.
+    pub fn tend_stalled(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.stalled = false;
+            self.tend_listener(core, token, listener);
+        } else if let Some(conn) = held.conn()
+            && (core.roams || usize::from(conn.home) == self.home)
+        {
+            conn.stalled = false;
+            if !self.wait_elsewhere(core, token, conn.home.into()) {
+                self.tend_conn(core, token, conn);
+            }
+        }
+    }
+
+    /// What is to be done next with a connection, both lanes and its end.
+    pub fn tend_conn(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        self.touch(core, token, conn);
+        if conn.moving != Moving::No && self.tend_move(core, token, conn) {
+            return;
+        }
+        if conn.redial && conn.end != End::Abrupt {
+            self.let_go(token, conn);
+            return self.schedule(core, token, conn);
+        }
+        if conn.end == End::Not && conn.phase == Phase::Open && conn.adopted {
+            self.read(core, token, conn);
+        }
+        if conn.end == End::Peer && !conn.told {
+            self.tell_closed(core, token, conn);
+        }
+        if conn.end != End::Abrupt && conn.phase == Phase::Open && conn.adopted {
+            self.write(token, conn);
+            self.wind_up(core, token, conn);
+        }
+        if conn.end == End::Abrupt {
+            return self.finish(core, token, conn);
+        }
+        self.schedule(core, token, conn);
+    }
+
+    /// Lane In: parses what is here, tells the peer's end, or asks for more.
+    #[inline]
+    fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.paused || conn.moving.is_quiet() || conn.parse_later {
+            if conn.paused
+                && let Some((cause, os_error)) = conn.broken()
+            {
+                conn.end_abruptly(cause, os_error);
+            }
+            return;
+        }
+        if conn.session.has_input() {
+            if self.is_stalled(core, token, conn) {
+                return;
+            }
+            self.parse(core, token, conn, None);
+            if conn.session.has_input() || conn.end != End::Not {
+                return;
+            }
+        }
+        if conn.eof != Eof::No {
+            match conn.broken() {
+                Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
+                // The send in flight fails at once, and its error says whether this was a reset.
+                None if conn.is_sending() && sys::hung_up(conn.socket.as_ref()) => {}
+                None if conn.session.partial_bytes() > 0 => {
+                    conn.end = End::Peer;
+                    conn.cause = Cause::Truncated;
+                }
+                None if conn.endpoint.limits.half_open => {
+                    if mem::replace(&mut conn.eof, Eof::Told) != Eof::Told {
+                        self.emit(token, Notice::Ended);
+                    }
+                }
+                None => {
+                    conn.end = End::Peer;
+                    conn.cause = Cause::Peer;
+                }
+            }
+            return;
+        }
+        let limits = &conn.endpoint.limits;
+        let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
+        if conn.lanes[Lane::In as usize] != LaneState::Idle
+            || gated
+            || self.is_stalled(core, token, conn)
+        {
+            return;
+        }
+        let chunk = match conn.session.poll_recv(self.now) {
+            Want::No => return,
+            Want::Fresh => None,
+            Want::Into(chunk) => Some(chunk),
+        };
+        conn.lanes[Lane::In as usize] = LaneState::InFlight;
+        self.orders.push(Order::Submit(token, Op::Recv(chunk)));
+    }
+
+    /// Turns input into messages, up to the budget of a turn: what arrived, or what was left.
+    #[inline]
+    pub fn parse(
+        &mut self,
+        core: &Core,
+        token: Token,
+        conn: &mut Conn,
+        arrived: Option<(Slice, Option<Chunk>)>,
+    ) {
+        let mut input = match arrived {
+            Some((slice, chunk)) => conn.session.handle_received(slice, chunk, self.now),
+            None => conn.session.input(),
+        };
+        if conn.paused || conn.moving.is_quiet() {
+            return;
+        }
+        let framing = &conn.endpoint.framing;
+        let mut again = false;
+        for _ in 0..core.config.turn_messages {
+            match input.poll_event(framing, &core.pool, self.now) {
+                None => return,
+                Some(Event::Message(data)) => {
+                    conn.received_messages += 1;
+                    self.batch_messages += 1;
+                    self.emit(token, Notice::Message(data));
+                }
+                Some(Event::Broken(cause)) => {
+                    drop(input);
+                    return conn.end_abruptly(cause, 0);
+                }
+                Some(Event::Starved(bytes)) => {
+                    conn.parse_later = true;
+                    core.thirst_for(token, self.home, bytes, Purpose::Frame);
+                    if core.pool.would_take(bytes, Purpose::Frame)
+                        && !mem::replace(&mut again, true)
+                    {
+                        // Memory came back meanwhile.
+                        continue;
+                    }
+                    return;
+                }
+            }
+        }
+        if !input.is_empty() {
+            conn.parse_later = true;
+            self.hungry.push(token);
+        }
+    }
+
+    /// Whether a connection is not to be read now: the queue is full, or this one has an eighth of
+    /// it by itself. Then it waits until enough of that is drained.
+    #[inline]
+    fn is_stalled(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
+        let (at, more) = (usize::from(conn.queue), self.batch_bytes);
+        let queue = &core.queues[at];
+        if !queue.is_crowded(more) {
+            return false;
+        }
+        if queue.is_full(more) || !queue.is_filled_by(token, 1) {
+            return self.stall(core, token, at, &mut conn.stalled);
+        }
+        if !mem::replace(&mut conn.stalled, true) {
+            self.stalled.push(token);
+        }
+        queue.crowd();
+        if !queue.is_filled_by(token, 1) {
+            // Drained in between: whoever drained it may not have seen the list.
+            core.homes[self.home].post(Command::Drained);
+        }
+        true
+    }
+
+    /// Whether the queue is full; then this one waits until it is drained.
+    pub fn stall(&mut self, core: &Core, token: Token, queue: usize, stalled: &mut bool) -> bool {
+        let (queue, more) = (&core.queues[queue], self.batch_bytes);
+        if !queue.is_full(more) {
+            return false;
+        }
+        if !mem::replace(stalled, true) {
+            self.stalled.push(token);
+        }
+        if queue.stall(more) {
+            return true;
+        }
+        // Drained in between: whoever drained it may not have seen the list.
+        core.homes[self.home].post(Command::Drained);
+        true
+    }
+
+    /// Lane Out: gives the model what may leave.
+    #[inline]
+    fn write(&mut self, token: Token, conn: &mut Conn) {
+        if conn.lanes[Lane::Out as usize] == LaneState::Idle
+            && conn.broken().is_none()
+            && let Some(train) = conn.session.poll_transmit(self.now)
+        {
+            conn.lanes[Lane::Out as usize] = LaneState::InFlight;
+            self.orders.push(Order::Submit(token, Op::Send(train)));
+        }
+    }
+
+    /// The orderly end: what waits is written, our side is ended, the peer's is awaited.
+    #[inline]
+    fn wind_up(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        let ending = match conn.end {
+            End::Graceful => true,
+            End::Peer => conn.ended || !core.is_running(),
+            End::Not | End::Abrupt => false,
+        };
+        if !ending {
+            return;
+        }
+        if conn.deadline().is_none() && conn.cause != Cause::Shutdown {
+            conn.set_deadline(Some(linger(conn, self.now)));
+        }
+        if conn.end == End::Graceful {
+            self.drain(token, conn);
+        }
+        if let Some((cause, os_error)) = conn.broken() {
+            if u64::from(conn.session.outbox().bytes()) + conn.unsent() > 0
+                && conn.cause == Cause::Host
+            {
+                conn.blame(cause, os_error);
+            }
+            conn.end = End::Abrupt;
+            return;
+        }
+        let written = conn.session.outbox().bytes() == 0;
+        if written && conn.lanes[Lane::Out as usize] == LaneState::Idle {
+            if conn.fin == Fin::No {
+                conn.fin = Fin::Sent;
+                if let Some(socket) = &conn.socket {
+                    // It fails when the peer has reset it, which the next receive tells.
+                    let _ = socket.shutdown(std::net::Shutdown::Write);
+                }
+            }
+            let over = if core.is_running() {
+                conn.eof != Eof::No || conn.endpoint.limits.linger_ms == 0
+            } else {
+                // A shutdown waits for what the peer's system has, not for what the peer does.
+                self.is_acknowledged(token, conn)
+            };
+            if over {
+                conn.end = End::Abrupt;
+            }
+        }
+    }
+
+    /// Whether the peer's system has all that was sent, where this one tells; if not, the
+    /// connection is looked at again.
+    fn is_acknowledged(&mut self, token: Token, conn: &mut Conn) -> bool {
+        let socket = conn.socket.as_ref().filter(|_| conn.peer().is_some());
+        let acknowledged = !socket.is_some_and(sys::has_unacknowledged);
+        if !acknowledged && conn.fin == Fin::Sent {
+            conn.fin = Fin::Awaited;
+            self.awaited.push(token);
+        }
+        acknowledged
+    }
+
+    /// Looks at those whose end was not acknowledged when a shutdown last looked.
+    pub fn tend_awaited(&mut self, core: &Core) {
+        for token in mem::take(&mut self.awaited) {
+            let Some(mut held) = core.table.hold(token) else { continue };
+            let Some(conn) = held.conn() else { continue };
+            conn.fin = Fin::Sent;
+            self.tend_conn(core, token, conn);
+        }
+    }
+
+    /// Reads and discards, so that unread input does not turn our end into a reset.
+    fn drain(&mut self, token: Token, conn: &mut Conn) {
+        conn.session.discard();
+        if conn.lanes[Lane::In as usize] == LaneState::Idle && conn.eof == Eof::No {
+            conn.lanes[Lane::In as usize] = LaneState::InFlight;
+            self.orders.push(Order::Submit(token, Op::Recv(None)));
+        }
+    }
+
+    fn tell_closed(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        conn.told = true;
+        if conn.announced {
+            let unsent = conn.unsent() + u64::from(conn.session.outbox().bytes());
+            let (cause, os_error) = (conn.cause, conn.os_error());
+            let code = if cause == Cause::Truncated { conn.session.partial_bytes() } else { 0 };
+            self.emit(token, Notice::Closed { cause, os_error, unsent, code });
+        } else {
+            // The host never heard of it, so no batch will end it.
+            conn.ended = true;
+            if let Some(main) = conn.main() {
+                let answer = Err((conn.cause, conn.os_error()));
+                core.homes[self.home].post(Command::Attempted(main, token, answer));
+            }
+        }
+    }
+
+    /// Tells CLOSED, and joins the two lanes.
+    fn finish(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if !conn.told && !conn.moving.is_quiet() {
+            self.tell_closed(core, token, conn);
+        }
+        if conn.joined {
+            return;
+        }
+        if mem::take(&mut conn.handed) {
+            // It ended before this worker was to tell of it: its listener waits no longer.
+            self.handed.extend(conn.listener());
+        }
+        // What was taken and is given up is lost, and a stream that was cut is not to look whole.
+        conn.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
+        conn.session.discard();
+        self.call_off(core, conn);
+        conn.end_race();
+        if conn.lanes.contains(&LaneState::InFlight) {
+            if !mem::replace(&mut conn.cancelled, true) {
+                if conn.reset && conn.lanes[Lane::Out as usize] == LaneState::InFlight {
+                    // Before the lane is cancelled, which the peer may take for an orderly end.
+                    conn.reset_now();
+                }
+                self.orders.push(Order::Cancel(token));
+            }
+            return;
+        }
+        conn.give_up();
+        conn.redial = false;
+        if conn.socket.is_some() {
+            self.let_go(token, conn);
+        } else if !mem::replace(&mut conn.cancelled, true) {
+            self.orders.push(Order::Join(token));
+        }
+    }
+
+    /// Has the model give the socket back, to be closed. `cancelled` keeps it from being joined
+    /// twice.
+    fn let_go(&mut self, token: Token, conn: &mut Conn) {
+        if conn.lanes != [LaneState::Idle; 2] {
+            return;
+        }
+        let Some(socket) = conn.take_socket() else { return };
+        if conn.reset {
+            sys::reset(&socket);
+        } else if conn.eof == Eof::No || conn.fin == Fin::No {
+            sys::end(&socket);
+        }
+        conn.adopted = false;
+        conn.cancelled = !conn.redial;
+        self.orders.push(Order::Release(token, socket));
+    }
+
+    /// The model has given a socket back and it is closed.
+    pub fn joined(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        if let Some(listener) = held.listener() {
+            listener.joined = true;
+            self.forget(core, token, &mut listener.reminder);
+            return self.tend_listener(core, token, listener);
+        }
+        if let Some(port) = held.port() {
+            port.joined = true;
+            self.forget(core, token, &mut port.reminder);
+            self.tend_port(core, token, port);
+            return core.gone(self.home);
+        }
+        let Some(conn) = held.conn() else { return };
+        if mem::replace(&mut conn.redial, false) {
+            self.dial(core, token, conn);
+            return self.tend_conn(core, token, conn);
+        }
+        if mem::replace(&mut conn.joined, true) {
+            return;
+        }
+        self.forget(core, token, &mut conn.reminder);
+        self.abroad.count -= usize::from(conn.abroad);
+        let free = conn.told && conn.ended;
+        core.gone(if core.roams { conn.queue.into() } else { self.home });
+        if free {
+            core.table.free(token, held);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! One turn of a worker: the page to read first.
+//!
+//! A worker is an object, not a thread: whoever holds its baton may turn it (`baton.rs`). The desk
+//! makes every decision and knows no model; the worker carries its orders to one model, as a type,
+//! so that there is no dynamic call for an operation.
+
+use crate::engine::shared::core::Core;
+use crate::engine::shared::home::count;
+use crate::engine::worker::desk::{Desk, Order};
+use crate::engine::worker::places::Places;
+use crate::io::os::sys;
+use crate::io::proactor::cancelled;
+use crate::io::{Bell, Completion, Look, Op, Proactor, Role, Token, Wait};
+use crate::session::Millis;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The first pause after a wait that the system refused, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+/// Warnings of refused waits come no faster.
+const SAY: Duration = Duration::from_secs(1);
+
+/// A model, and the desk that tells it what to do.
+pub struct Worker<P: Proactor> {
+    proactor: P,
+    desk: Desk,
+    core: Arc<Core>,
+    home: usize,
+    /// What the model calls its sockets; unused where workers reap from one place.
+    places: Places,
+    refused: Refused,
+}
+
+/// Waits that the system refused for want of something.
+struct Refused {
+    bell: Bell,
+    /// The last pause; zero while waits succeed.
+    pause: Duration,
+    said: Option<Instant>,
+}
+
+impl<P: Proactor> Worker<P> {
+    /// A worker of `home`, whose events go to the home's queue.
+    pub fn new(proactor: P, core: Arc<Core>, home: usize) -> Worker<P> {
+        let queue = home % core.queues.len();
+        let refused = Refused { bell: proactor.bell(), pause: Duration::ZERO, said: None };
+        let (desk, places) = (Desk::new(home, queue), Places::default());
+        Worker { proactor, desk, core, home, places, refused }
+    }
+
+    /// Takes what was asked for, sends, waits once for all sockets, applies what happened and
+    /// publishes it. `timeout`: None waits without limit, zero only looks. True: something
+    /// happened.
+    ///
+    /// `hurried` is asked after the commands were taken, which ends the bell's ring: who rang for
+    /// anything but a command has said before what it is. True: this turn only looks.
+    pub fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        hurried: impl FnOnce() -> bool,
+    ) -> io::Result<bool> {
+        self.send_out();
+        let looks = timeout == Some(Duration::ZERO) || !self.desk.at_rest() || hurried();
+        let timeout = if !looks {
+            let next = self.desk.next_timer().map(|at| self.until(at));
+            [timeout, next].into_iter().flatten().min()
+        } else {
+            Some(Duration::ZERO)
+        };
+        if !looks {
+            self.desk.settle(&self.core);
+        }
+        let left = if looks { timeout } else { self.spin(timeout)? };
+        // What a spin found is for this turn, and enough for it.
+        if looks || self.desk.done.is_empty() {
+            self.reap(left)?;
+        }
+        let mut happened = !self.desk.done.is_empty();
+        self.digest(true);
+        // Who was late is cancelled now, and that is told by the next turn.
+        happened |= !self.desk.orders.is_empty();
+        self.carry_out();
+        self.desk.settle(&self.core);
+        if std::mem::take(&mut self.desk.trims) {
+            self.proactor.trim();
+        }
+        let counters = &self.core.homes[self.home].counters;
+        count(&counters.turns, 1);
+        count(&counters.waits, u64::from(timeout != Some(Duration::ZERO)));
+        Ok(happened)
+    }
+
+    /// Looks again and again for up to `spin_us`, in place of blocking. What is left of the
+    /// timeout: nothing when there is something to do.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+        let spin = self.core.spin();
+        if spin.is_zero() {
+            return Ok(timeout);
+        }
+        let begun = Instant::now();
+        let most = timeout.map_or(spin, |timeout| timeout.min(spin));
+        loop {
+            self.reap(Some(Duration::ZERO))?;
+            if !self.desk.done.is_empty() || self.core.homes[self.home].rung() {
+                return Ok(Some(Duration::ZERO));
+            }
+            let spun = begun.elapsed();
+            if spun >= most {
+                return Ok(timeout.map(|timeout| timeout.saturating_sub(spun)));
+            }
+            // Whoever is to answer may need this processor.
+            thread::yield_now();
+        }
+    }
+
+    /// Has the model turn, once.
+    fn reap(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let before = self.desk.done.len();
+        let answer = self.proactor.turn(&mut self.desk.done, timeout);
+        self.name(before);
+        match answer {
+            Ok(()) => self.refused.pause = Duration::ZERO,
+            Err(error) => self.wait_out(error, timeout)?,
+        }
+        Ok(())
+    }
+
+    /// A wait failed. What passes is waited out, a while longer each time, at most for as long as
+    /// the turn may wait, and until the bell rings.
+    #[cold]
+    fn wait_out(&mut self, error: io::Error, timeout: Option<Duration>) -> io::Result<()> {
+        match sys::wait_failure(&error) {
+            Wait::Again => return Ok(()),
+            Wait::Passing => {}
+            Wait::Fatal => return Err(error),
+        }
+        let Refused { bell, pause, said } = &mut self.refused;
+        *pause = (*pause * 2).clamp(PAUSES.0, PAUSES.1);
+        let failures = &self.core.homes[self.home].counters.wait_failures;
+        count(failures, 1);
+        if said.is_none_or(|said| said.elapsed() >= SAY) {
+            *said = Some(Instant::now());
+            let (home, times) = (self.home, failures.load(Relaxed));
+            self.desk.say(|| format!("worker {home} cannot wait, {times} times so far: {error}"));
+        }
+        if self.desk.done.is_empty() {
+            bell.nap(timeout.map_or(*pause, |timeout| timeout.min(*pause)));
+        }
+        Ok(())
+    }
+
+    /// Puts the net's tokens in place of the model's, in what is done from `before` on.
+    #[inline]
+    fn name(&mut self, before: usize) {
+        if !P::DENSE {
+            return;
+        }
+        for completion in &mut self.desk.done[before..] {
+            let owner = self.places.owner(completion.token);
+            debug_assert!(owner.is_some(), "a socket is given back with both lanes idle");
+            completion.token = owner.unwrap_or(completion.token);
+        }
+    }
+
+    /// What the model calls a socket, if it has it.
+    #[inline]
+    fn lent(&self, token: Token) -> Option<Token> {
+        if P::DENSE { self.core.table.lent(token) } else { Some(token) }
+    }
+
+    /// The model has a socket no more.
+    fn give_back(core: &Core, places: &mut Places, token: Token, lent: Token) {
+        if P::DENSE {
+            core.table.lend(token, None);
+            places.give_back(lent);
+        }
+    }
+
+    /// All of a turn that comes before the wait; a flush by the host is this alone. Commands come
+    /// before the wait, or a send followed by a poll without limit would wait for ever.
+    pub fn send_out(&mut self) {
+        self.desk.take_commands(&self.core);
+        self.carry_out();
+        if !self.desk.done.is_empty() {
+            self.digest(false);
+            self.carry_out();
+        }
+    }
+
+    /// Has the model begin what it was given: no turn follows soon.
+    pub fn begin(&mut self) {
+        self.proactor.begin();
+    }
+
+    /// Publishes what was told before a fault.
+    pub fn publish(&mut self) {
+        self.desk.publish(&self.core);
+    }
+
+    /// Applies completions and publishes their events. What follows from them is carried out
+    /// afterwards: nothing can be received or told out of order. `looked`: the sockets were looked
+    /// at for it.
+    fn digest(&mut self, looked: bool) {
+        self.desk.apply(&self.core, looked);
+        self.desk.publish(&self.core);
+    }
+
+    /// Does what the desk wrote down. Doing it may make it write down more.
+    fn carry_out(&mut self) {
+        let mut orders = Vec::new();
+        while !self.desk.orders.is_empty() {
+            std::mem::swap(&mut orders, &mut self.desk.orders);
+            for order in orders.drain(..) {
+                self.carry(order);
+            }
+        }
+        self.desk.orders = orders;
+    }
+
+    fn carry(&mut self, order: Order) {
+        match order {
+            Order::Submit(token, op) => self.submit(token, op),
+            Order::Cancel(token) => {
+                if let Some(lent) = self.lent(token) {
+                    self.proactor.cancel(lent);
+                }
+            }
+            Order::Look(token, look) => {
+                let found = self.look(token, look);
+                self.desk.looked_at(&self.core, token, look, found);
+            }
+            Order::Adopt(token, role) => {
+                if let Some(answer) = self.adopt(token, role) {
+                    self.desk.adopted(&self.core, token, answer);
+                }
+            }
+            Order::Release(token, socket) => {
+                self.release(token);
+                drop(socket);
+                self.desk.joined(&self.core, token);
+            }
+            Order::HandOver(token, socket) => {
+                self.release(token);
+                self.desk.handed_over(&self.core, token, socket);
+            }
+            Order::Join(token) => {
+                self.core.names.forget(&self.core, token);
+                self.desk.joined(&self.core, token);
+            }
+            Order::Move(token) => {
+                let lent = self.lent(token);
+                let Worker { proactor, desk, core, places, .. } = self;
+                desk.hand_over(core, token, || {
+                    let (lent, ops) = (lent?, proactor.detach(lent?)?);
+                    Self::give_back(core, places, token, lent);
+                    Some(ops)
+                });
+            }
+        }
+    }
+
+    #[inline]
+    fn submit(&mut self, token: Token, op: Op) {
+        let before = self.desk.done.len();
+        let Some(lent) = self.lent(token) else {
+            // Not with this model, so nothing comes of it.
+            let (lane, outcome) = (op.lane(), op.fail(cancelled()));
+            return self.desk.done.push(Completion { token, lane, outcome });
+        };
+        self.proactor.submit(lent, op, &mut self.desk.done);
+        self.name(before);
+    }
+
+    /// Lends a socket to the model. None: there is none.
+    fn adopt(&mut self, token: Token, role: Role) -> Option<io::Result<()>> {
+        let Worker { proactor, core, places, .. } = self;
+        core.with_socket(token, |socket| {
+            let lent = if P::DENSE { places.lend(token)? } else { token };
+            let answer = proactor.adopt(lent, socket, role);
+            match &answer {
+                Ok(()) if P::DENSE => core.table.lend(token, Some(lent)),
+                Ok(()) => {}
+                Err(_) => Self::give_back(core, places, token, lent),
+            }
+            Some(answer)
+        })?
+    }
+
+    /// Takes a socket back from the model, if that has it.
+    fn release(&mut self, token: Token) {
+        if let Some(lent) = self.lent(token) {
+            self.proactor.release(lent);
+            Self::give_back(&self.core, &mut self.places, token, lent);
+        }
+    }
+
+    /// Whether something of this lane waits to be reported, in the system or on the way from there.
+    fn look(&mut self, token: Token, look: Look) -> bool {
+        let Some(lent) = self.lent(token) else { return false };
+        let proactor = &mut self.proactor;
+        let waits = |socket: &_| proactor.waits(lent, socket, look);
+        self.desk.done.iter().any(|it| it.token == token)
+            || self.core.with_socket(token, waits).unwrap_or(false)
+    }
+
+    /// Whether nothing is left to do before the next wait.
+    pub fn at_rest(&self) -> bool {
+        self.desk.at_rest()
+    }
+
+    /// How long it may stay away from its sockets: `gather_us`, or to its next deadline.
+    pub fn may_rest(&self) -> Duration {
+        let next = self.desk.next_timer().map(|at| self.until(at));
+        next.map_or(self.core.gather(), |next| next.min(self.core.gather()))
+    }
+
+    fn until(&self, at: Millis) -> Duration {
+        Duration::from_millis(at.saturating_sub(self.core.now()))
+    }
+}
