@@ -6,6 +6,7 @@
 //! are `host → shared ← worker`.
 
 mod host;
+mod open;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -16,15 +17,16 @@ pub use crate::io::model::{Model, probe};
 pub use crate::io::op::Token;
 pub use crate::io::os::sys::{process_ends, uncancelled};
 pub use crate::session::{Cause, Framing, FramingKind, Limits, Overflow};
-pub use host::facts::{ConnInfo, ConnStats, ListenerInfo, NetInfo, NetStats};
+pub use host::facts::{ConnInfo, ListenerInfo, NetInfo};
 pub use host::net::Net;
 pub use host::sends::Message;
 pub use host::zone::parse_address;
 pub use shared::callback::Receiver;
 pub use shared::config::{CloseHow, Config, Drive, Endpoint, Flush, Kind, SocketOptions};
+pub use shared::counters::{ConnStats, NetStats};
 pub use shared::datagrams::Target;
 pub use shared::error::{Error, Refusal};
+pub use shared::event::{Event, Handed, Notice};
 pub use shared::kept;
 pub use shared::log::{Level, Sink};
-pub use shared::queue::{Event, Handed, Notice};
 pub use worker::timers;

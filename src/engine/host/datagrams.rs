@@ -1,11 +1,12 @@
 //! What the host asks of a datagram socket.
 
 use crate::buf::{ARENA_BYTES, Purpose};
-use crate::engine::host::facts::{ConnInfo, ConnStats};
+use crate::engine::host::facts::ConnInfo;
 use crate::engine::host::net::Net;
 use crate::engine::host::sends::Message;
 use crate::engine::host::url::{Dial, Place};
 use crate::engine::shared::config::{CloseHow, Endpoint};
+use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::datagrams::{Port, Taken, Target, open};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;

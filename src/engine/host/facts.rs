@@ -2,12 +2,12 @@
 
 use crate::engine::host::net::Net;
 use crate::engine::shared::config::Drive;
+use crate::engine::shared::counters::{ConnStats, NetStats};
 use crate::engine::shared::error::Error;
 use crate::engine::shared::home::Home;
 use crate::io::os::local::Credentials;
 use crate::io::{Model, Token};
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::*;
 
 /// What a net runs with.
@@ -21,29 +21,6 @@ pub struct NetInfo {
     pub threads: u32,
     pub queues: u32,
     pub connections_max: u32,
-}
-
-/// What a net has counted.
-#[allow(missing_docs, reason = "the C ABI's `sockeye_net_stats` documents each")]
-pub struct NetStats {
-    pub connections: u64,
-    pub accepted: u64,
-    pub accept_failures: u64,
-    pub received_bytes: u64,
-    pub received_messages: u64,
-    pub sent_bytes: u64,
-    pub sent_batches: u64,
-    pub system_drops: u64,
-    pub queue_drops: u64,
-    pub send_failures: u64,
-    pub turns: u64,
-    pub waits: u64,
-    pub wakes: u64,
-    pub memory_bytes: u64,
-    pub queued_bytes: u64,
-    pub frame_bytes: u64,
-    pub send_bytes: u64,
-    pub memory_closes: u64,
 }
 
 /// Facts of a listener.
@@ -64,21 +41,6 @@ pub struct ConnInfo {
     pub user_data: u64,
 }
 
-/// What a connection, or a listener of datagrams, has counted.
-#[derive(Clone, Copy, Default)]
-#[allow(missing_docs, reason = "the C ABI's `sockeye_conn_stats` documents each")]
-pub struct ConnStats {
-    pub outbox_messages: u32,
-    pub outbox_bytes: u64,
-    pub received_bytes: u64,
-    pub received_messages: u64,
-    pub sent_bytes: u64,
-    pub dropped_messages: u64,
-    pub system_drops: u64,
-    pub queue_drops: u64,
-    pub send_failures: u64,
-}
-
 impl Net {
     /// What runs, and why.
     pub fn info(&self) -> NetInfo {
@@ -90,7 +52,7 @@ impl Net {
             drive,
             drive_reason,
             workers: self.core.workers().count() as u32,
-            threads: self.crew.threads.load(Relaxed),
+            threads: self.threads.load(Relaxed),
             queues: self.core.queues.len() as u32,
             connections_max: self.core.config.connections_max,
         }
@@ -98,29 +60,15 @@ impl Net {
 
     /// What was counted.
     pub fn stats(&self) -> NetStats {
-        let homes = &self.core.homes;
-        let sum = |counter: fn(&crate::engine::shared::home::Counters) -> &AtomicU64| {
-            homes.iter().map(|home| counter(&home.counters).load(Relaxed)).sum()
-        };
+        let core = &*self.core;
         NetStats {
-            connections: self.core.table.conns(),
-            accepted: sum(|counters| &counters.accepted),
-            accept_failures: sum(|counters| &counters.accept_failures),
-            received_bytes: sum(|counters| &counters.received_bytes),
-            received_messages: sum(|counters| &counters.received_messages),
-            sent_bytes: sum(|counters| &counters.sent_bytes),
-            sent_batches: sum(|counters| &counters.sent_batches),
-            system_drops: sum(|counters| &counters.system_drops),
-            queue_drops: sum(|counters| &counters.queue_drops),
-            send_failures: sum(|counters| &counters.send_failures),
-            turns: sum(|counters| &counters.turns),
-            waits: sum(|counters| &counters.waits),
-            wakes: homes.iter().map(Home::strikes).sum(),
-            memory_bytes: self.core.pool.bytes(),
-            frame_bytes: self.core.pool.frame_bytes(),
-            send_bytes: self.core.pool.send_bytes(),
-            memory_closes: sum(|counters| &counters.memory_closes),
-            queued_bytes: self.core.queues.iter().map(|queue| queue.bytes()).sum(),
+            connections: core.table.conns(),
+            wakes: core.homes.iter().map(Home::strikes).sum(),
+            memory_bytes: core.pool.bytes(),
+            frame_bytes: core.pool.frame_bytes(),
+            send_bytes: core.pool.send_bytes(),
+            queued_bytes: core.queues.iter().map(|queue| queue.bytes()).sum(),
+            ..NetStats::sum(core.homes.iter().map(|home| &home.counters))
         }
     }
 

@@ -1,9 +1,12 @@
 //! What the host's threads call.
 
+pub mod callback;
 pub mod calls;
 pub mod datagrams;
 pub mod facts;
+pub mod moves;
 pub mod net;
 pub mod sends;
+pub mod stop;
 pub mod url;
 pub mod zone;

@@ -2,24 +2,29 @@
 
 use crate::engine::shared::config::{Config, Drive};
 use crate::engine::shared::core::{Core, RUNNING};
+use crate::engine::shared::crew::{Baton, Crew, Lead, Led};
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::event::{Event, Handed, Notice};
 use crate::engine::shared::hook::Hook;
-use crate::engine::shared::queue::{Event, Handed, LOOKING, NOBODY, Notice, PARKED, Poller, Queue};
-use crate::engine::worker::baton::{Lead, Led};
-use crate::engine::worker::crew::{Crew, Open};
+use crate::engine::shared::queue::{LOOKING, NOBODY, PARKED, Poller, Queue};
+use crate::engine::shared::quiet;
 use crate::io::os::sys::{self, WaitPort};
 use crate::io::{Affinity, Model, Token, model};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// A net. All calls are safe from any thread.
 pub struct Net {
     pub(in crate::engine) core: Arc<Core>,
-    pub(in crate::engine) crew: Arc<Crew>,
+    /// Of each worker there may be.
+    pub(in crate::engine) batons: Box<[Arc<dyn Baton>]>,
+    /// Threads of workers and of the model, now.
+    pub(in crate::engine) threads: Arc<AtomicU32>,
+    pub(in crate::engine) crew: Arc<dyn Crew>,
     /// The drive that runs, and why.
     pub drive: (Drive, &'static str),
     pub(in crate::engine) next_listener: AtomicUsize,
@@ -32,6 +37,14 @@ pub struct Net {
     forks: u32,
     /// Last: nothing of the net needs it any more.
     _running: sys::Running,
+}
+
+/// Workers that are open, and whose threads are not yet started.
+pub struct Opened {
+    pub core: Arc<Core>,
+    pub batons: Box<[Arc<dyn Baton>]>,
+    pub threads: Arc<AtomicU32>,
+    pub crew: Arc<dyn Crew>,
 }
 
 /// The drive that runs for the one that was asked for.
@@ -68,27 +81,20 @@ fn resolve_drive(config: &Config) -> Result<(Drive, &'static str), Refusal> {
 }
 
 impl Net {
-    /// Makes a net and starts its threads.
-    pub fn open(config: Config) -> Result<Arc<Net>, Refusal> {
-        Net::open_with(config, model::pick)
-    }
-
-    /// `pick` chooses the type of the model: a test brings one of its own.
-    pub fn open_with(
+    /// Makes a net and starts its threads. `open` opens the workers, in the drive that runs.
+    pub(in crate::engine) fn start(
         config: Config,
-        pick: impl FnOnce(Model, Open) -> Result<Arc<Crew>, Refusal>,
+        open: impl FnOnce(Config, Drive) -> Result<Opened, Refusal>,
     ) -> Result<Arc<Net>, Refusal> {
-        crate::engine::shared::quiet::hush();
+        quiet::hush();
         let drive = resolve_drive(&config)?;
         let running = sys::start();
         let running = running.map_err(|error| Refusal::system("sockets cannot be had", &error))?;
-        let model = config.model;
-        let crew = pick(model, Open { config, drive: drive.0 }).map_err(|refusal| {
-            let words = format!("model {}: {}", model.resolve().name(), refusal.words);
-            Refusal::new(refusal.error, words)
-        })?;
+        let Opened { core, batons, threads, crew } = open(config, drive.0)?;
         let net = Arc::new(Net {
-            core: crew.core().clone(),
+            core,
+            batons,
+            threads,
             crew,
             drive,
             next_listener: AtomicUsize::new(0),
@@ -144,7 +150,7 @@ impl Net {
             return Err(Error::Busy);
         }
         self.poll_with(queue, &mut poller, cap, timeout, |poller| {
-            Some(queue.hand_out(&self.core, poller, cap, &mut write))
+            Some(self.core.hand_out(queue, poller, cap, &mut write))
         })
     }
 
@@ -158,11 +164,11 @@ impl Net {
         mut give: impl FnMut(&mut MutexGuard<'_, Poller>) -> Option<usize>,
     ) -> Result<usize, Error> {
         let core = &*self.core;
-        if core.is_running() && !self.crew.seats[queue.home].admits() {
+        if core.is_running() && !self.batons[queue.home].admits() {
             return Err(Error::Invalid);
         }
         let state = core.state.load(SeqCst);
-        queue.end_batch(core, poller);
+        core.end_batch(poller);
         self.let_leave(queue.home);
         let now = timeout == Some(Duration::ZERO);
         let until = timeout.filter(|_| !now).map(|timeout| Instant::now() + timeout);
@@ -225,15 +231,15 @@ impl Net {
 
     /// Turns the queue's home worker, where that is the host's to do.
     fn lead(&self, queue: &Queue, how: Lead) -> Led {
-        let seat = &self.crew.seats[queue.home];
+        let baton = &self.batons[queue.home];
         match (self.drive.0, how) {
             (Drive::Pool, _) => Led::Never,
             // It would not sleep, so it does not turn; its sends do not wait for that.
             (Drive::Lend, Lead::Look | Lead::Send) => {
-                seat.settle();
+                baton.settle();
                 Led::Done
             }
-            _ => seat.lead(queue, how),
+            _ => baton.lead(queue, how),
         }
     }
 
@@ -246,8 +252,8 @@ impl Net {
         }
         queue.waiter.store(PARKED, SeqCst);
         // Registered; look once more before sleeping.
-        let seat = &self.crew.seats[queue.home];
-        let lead = || self.drive.0 != Drive::Pool && seat.lead(queue, Lead::Look) == Led::Done;
+        let baton = &self.batons[queue.home];
+        let lead = || self.drive.0 != Drive::Pool && baton.lead(queue, Lead::Look) == Led::Done;
         if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
             queue.waiter.store(PARKED, SeqCst);
             if !queue.is_ready() && state == self.core.state.load(SeqCst) {
@@ -305,12 +311,12 @@ impl Net {
         };
         let homes = queues.flat_map(|queue| core.workers_of(queue));
         for home in homes {
-            let (seat, home) = (&self.crew.seats[home], &core.homes[home]);
+            let (baton, home) = (&self.batons[home], &core.homes[home]);
             let staged = core.is_manual() && home.flush();
             if staged {
                 home.ring();
             }
-            if !seat.flush() && staged {
+            if !baton.flush() && staged {
                 home.wake();
             }
         }
@@ -329,7 +335,7 @@ impl Net {
         }
         let event = Event { token: Token(0), notice: Notice::Posted { detail, user_data } };
         let bytes = event.cost();
-        queue.publish(&self.core, &mut vec![event], bytes, None);
+        self.core.publish(queue, &mut vec![event], bytes, None);
         Ok(())
     }
 
@@ -371,7 +377,7 @@ impl Net {
 
     fn waits_elsewhere(&self, queue: &Queue) {
         self.core.homes[queue.home].pooled.store(true, SeqCst);
-        self.crew.seats[queue.home].recall();
+        self.batons[queue.home].recall();
     }
 
     /// Has lines of up to `level` told to the host.

@@ -1,18 +1,20 @@
 //! What a slot holds: a connection is socket + session + two lanes, a listener socket + one lane.
 
+mod moving;
 mod origin;
 mod peer;
-mod race;
+pub mod race;
+mod racing;
 #[cfg(test)]
 mod tests;
 
+pub use moving::Moving;
 pub use origin::Origin;
 use peer::{Link, Peer};
-pub use race::ATTEMPT_DELAY_MS;
 use race::Race;
 
-use crate::engine::worker::moves::Moving;
-use crate::engine::worker::timers::Reminder;
+use crate::engine::shared::event::Notice;
+use crate::engine::shared::reminder::Reminder;
 use crate::io::os::local::{self, Credentials, SocketFile};
 use crate::io::os::sys;
 use crate::io::{Lane, Role, Token};
@@ -393,6 +395,18 @@ impl Conn {
         if self.more.is_some() || link != (0, 0) {
             self.more().link = link;
         }
+    }
+
+    /// Ends a move whose worker is gone. What is to be told on the new queue.
+    pub fn cut_move(&mut self) -> Option<Notice> {
+        if !self.moving.is_quiet() {
+            return None;
+        }
+        if self.moving != Moving::Arriving {
+            std::mem::swap(&mut self.queue, &mut self.other_queue);
+        }
+        self.moving = Moving::No;
+        Some(Notice::Moved { queue: self.other_queue, left: false })
     }
 
     fn more(&mut self) -> &mut More {

@@ -2,15 +2,15 @@
 
 use crate::buf::{Pool, Purpose};
 use crate::engine::shared::config::{Config, Flush, SocketOptions};
-use crate::engine::shared::conn;
-use crate::engine::shared::home::{self, Home};
+use crate::engine::shared::conn::{Conn, End, Moving};
+use crate::engine::shared::crew::Crew;
+use crate::engine::shared::home::{self, Command, Home, RESTING};
 use crate::engine::shared::log;
+use crate::engine::shared::pressure::Pressure;
 use crate::engine::shared::queue::Queue;
 use crate::engine::shared::resolve;
 use crate::engine::shared::table::{Entry, Held, Table};
 use crate::engine::shared::tags::Tag;
-use crate::engine::worker::crew::{self, Crew};
-use crate::engine::worker::memory;
 use crate::io::Token;
 use crate::io::os::sys;
 use crate::session::Millis;
@@ -19,6 +19,9 @@ use socket2::{SockAddr, Socket, Type};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
+
+/// Longest wait between two looks at what is left.
+pub const LOOK: Duration = Duration::from_millis(10);
 
 /// Calls are taken.
 pub const RUNNING: u8 = 0;
@@ -41,7 +44,7 @@ pub struct Core {
     pub base: usize,
     /// Sockets that one of them can watch.
     pub sockets_max: usize,
-    pub crew: OnceLock<Weak<Crew>>,
+    pub crew: OnceLock<Weak<dyn Crew>>,
     pub pool: Pool,
     pub clock: Instant,
     pub state: AtomicU8,
@@ -53,7 +56,7 @@ pub struct Core {
     pub roams: bool,
     pub log: log::Log,
     pub names: resolve::Resolver,
-    pub pressure: memory::Pressure,
+    pub pressure: Pressure,
     /// Told when a socket is gone while the net stops.
     pub gone: (Mutex<()>, Condvar),
 }
@@ -72,7 +75,7 @@ impl Core {
         Core {
             table: Table::new(config.connections_max, tag),
             queues: (0..config.queues as usize).map(queue).collect(),
-            homes: crew::homes(&pool, base, homes),
+            homes: home::homes(&pool, base, homes),
             base,
             sockets_max: sockets_max.map_or(usize::MAX, |most| most as usize),
             crew: OnceLock::new(),
@@ -84,7 +87,7 @@ impl Core {
             roams,
             log: log::Log::default(),
             names: resolve::Resolver::default(),
-            pressure: memory::Pressure::default(),
+            pressure: Pressure::default(),
             gone: (Mutex::new(()), Condvar::new()),
             config,
         }
@@ -137,7 +140,7 @@ impl Core {
             return;
         }
         for home in self.homes.iter().skip(queue.home).step_by(self.queues.len()) {
-            if home.owner.load(SeqCst) == home::RESTING {
+            if home.owner.load(SeqCst) == RESTING {
                 home.call_backstop();
             }
         }
@@ -185,9 +188,30 @@ impl Core {
         if conn.joined {
             return self.table.free(token, held);
         }
-        if conn.end == conn::End::Peer {
+        if conn.end == End::Peer {
             let home = usize::from(conn.home);
             self.summon(token, held, home);
+        }
+    }
+
+    /// The batch with the MOVED of a connection's old queue is over.
+    pub fn conn_left(&self, token: Token) {
+        let Some(mut held) = self.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        if conn.moving == Moving::Left {
+            conn.moving = Moving::Due;
+            let home = usize::from(conn.home);
+            drop(held);
+            self.homes[home].post(Command::Move(token));
+        }
+    }
+
+    /// The home whose flush lets go of a connection's sends (MANUAL): a worker of its queue.
+    pub fn stage_home(&self, conn: &Conn) -> usize {
+        if conn.abroad || self.roams {
+            self.queues[usize::from(conn.queue)].home
+        } else {
+            conn.home.into()
         }
     }
 
@@ -207,7 +231,7 @@ impl Core {
         let needed = held.summon();
         drop(held);
         if needed {
-            self.homes[home].post(home::Command::Tend(token));
+            self.homes[home].post(Command::Tend(token));
         }
     }
 
@@ -259,5 +283,11 @@ impl Core {
         if options.send_buffer_bytes > 0 {
             let _ = socket.set_send_buffer_size(options.send_buffer_bytes as usize);
         }
+    }
+}
+
+impl resolve::Answers for Core {
+    fn answer(&self, token: Token, home: usize, found: resolve::Found) {
+        self.homes[home].post(Command::Resolved(token, found));
     }
 }

@@ -3,11 +3,11 @@
 //! host asks of it, `tend.rs` what its worker does.
 
 use crate::buf::{ARENA_BYTES, Chunk, Pool, Purpose, Slice};
-use crate::engine::host::facts::ConnStats;
 use crate::engine::shared::config::{Endpoint, SocketOptions};
 use crate::engine::shared::conn::LaneState;
+use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::error::Error;
-use crate::engine::worker::timers::Reminder;
+use crate::engine::shared::reminder::Reminder;
 use crate::io::os::sys;
 use crate::io::{Arrival, Datagram, as_v6};
 use crate::session::{Cause, Limits, Millis, Overflow, Refused};

@@ -1,7 +1,8 @@
 //! Host to worker: what others ask of a worker, and the bell that wakes it.
 
 use crate::buf::{Arena, Lock, Pool};
-use crate::engine::worker::timers::Timer;
+use crate::engine::shared::counters::Counters;
+use crate::engine::shared::reminder::Timer;
 use crate::io::{Bell, Completion, Token};
 use parking_lot::{Mutex, RwLock};
 use std::net::SocketAddr;
@@ -35,7 +36,7 @@ pub enum Command {
     /// Begin the next attempt of a connection that connects.
     Attempt(Token),
     /// An attempt beside a connection's own has ended: the connection's token, then its own.
-    Attempted(Token, Token, crate::engine::worker::race::Attempted),
+    Attempted(Token, Token, crate::engine::shared::conn::race::Attempted),
     /// Nobody waits for this attempt any more.
     CallOff(Token),
     /// Apply what another worker reaped.
@@ -50,31 +51,6 @@ pub enum Command {
     Stop { abrupt: bool },
     /// Look whether the ends that a shutdown sent are acknowledged.
     Look,
-}
-
-/// What a worker counted, written by its turner.
-#[derive(Default)]
-#[allow(missing_docs, reason = "the C ABI's `sockeye_net_stats` documents each")]
-pub struct Counters {
-    pub accepted: AtomicU64,
-    pub accept_failures: AtomicU64,
-    pub received_bytes: AtomicU64,
-    pub received_messages: AtomicU64,
-    pub sent_bytes: AtomicU64,
-    pub sent_batches: AtomicU64,
-    pub system_drops: AtomicU64,
-    pub queue_drops: AtomicU64,
-    pub send_failures: AtomicU64,
-    pub memory_closes: AtomicU64,
-    pub turns: AtomicU64,
-    pub waits: AtomicU64,
-    /// Waits that the system refused for want of something.
-    pub wait_failures: AtomicU64,
-}
-
-/// Adds to a counter that only this thread writes.
-pub fn count(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Relaxed) + by, Relaxed);
 }
 
 /// A worker as others see it.
@@ -325,4 +301,10 @@ impl Home {
     pub fn is_thirsty(&self) -> bool {
         self.is_thirsty.load(SeqCst)
     }
+}
+
+/// Homes of a net: those that stay, and those of workers that come and go.
+pub fn homes(pool: &Pool, base: usize, count: usize) -> Box<[Home]> {
+    let home = |home| if home < base { Home::new(pool) } else { Home::extra(pool) };
+    (0..count).map(home).collect()
 }

@@ -1,21 +1,15 @@
 //! Worker to host: events, published once per turn, handed out in batches.
 
-use crate::buf::{Release, Slice};
+use crate::buf::Slice;
 use crate::engine::shared::callback::Callback;
-use crate::engine::shared::core::Core;
-use crate::engine::shared::home::Command;
-use crate::engine::shared::table::Slot;
-use crate::io::os::sys::{SLOT_BYTES, WaitObject, WaitPort};
+use crate::engine::shared::event::{Event, Notice};
+use crate::io::os::sys::{WaitObject, WaitPort};
 use crate::io::{ADDRESS_BYTES, Token};
-use crate::session::Cause;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::Instant;
-
-/// Bytes that an event counts for beside its payload.
-const EVENT_BYTES: u64 = 64;
 
 /// What is in a queue. While that is more than one connection may have, it is counted whose it is.
 #[derive(Default)]
@@ -28,89 +22,7 @@ struct Inside {
 }
 
 /// Room for so many events is kept between polls; that of a longer burst goes back.
-const KEEP_EVENTS: usize = 16 * 1024;
-
-/// One thing that happened.
-pub struct Event {
-    /// The connection or listener it happened to.
-    pub token: Token,
-    /// What happened.
-    pub notice: Notice,
-}
-
-/// What an event tells. The C ABI's `sockeye_event_kind` documents each.
-#[allow(missing_docs, reason = "the C ABI documents each")]
-pub enum Notice {
-    Opened(Option<Token>),
-    Message(Slice),
-    /// The sender's address, then the payload.
-    Datagram {
-        data: Slice,
-        truncated: bool,
-        connected: bool,
-    },
-    Writable {
-        refused: u32,
-        /// Of a listener of datagrams.
-        listener: bool,
-    },
-    /// The other queue, and whether this one is left.
-    Moved {
-        queue: u8,
-        left: bool,
-    },
-    Closed {
-        cause: Cause,
-        os_error: i32,
-        unsent: u64,
-        /// Bytes of a partial frame.
-        code: u32,
-    },
-    /// The peer ended its side, and the connection stays.
-    Ended,
-    ListenerClosed {
-        cause: Cause,
-        os_error: i32,
-    },
-    Posted {
-        detail: u64,
-        user_data: u64,
-    },
-    /// Handed out, and its batch is over.
-    Gone,
-}
-
-impl Event {
-    /// Bytes it counts for while it waits.
-    #[inline(always)]
-    pub fn cost(&self) -> u64 {
-        match &self.notice {
-            Notice::Message(data) => EVENT_BYTES + data.len() as u64,
-            // What it keeps from being used again.
-            Notice::Datagram { data, .. } => EVENT_BYTES + data.len().max(SLOT_BYTES) as u64,
-            _ => EVENT_BYTES,
-        }
-    }
-
-    /// Of them, those that are counted for its connection too: of messages.
-    #[inline(always)]
-    pub fn own_cost(&self) -> u64 {
-        match &self.notice {
-            Notice::Message(_) | Notice::Datagram { .. } => self.cost(),
-            _ => 0,
-        }
-    }
-}
-
-/// An event on its way to the host.
-pub struct Handed<'a> {
-    /// The event.
-    pub event: &'a Event,
-    /// The host's number for its connection or listener, as it is now.
-    pub user_data: u64,
-    /// Its number among all events that queues gave out, for `hold`.
-    pub number: u64,
-}
+pub const KEEP_EVENTS: usize = 16 * 1024;
 
 /// An event's number is its queue and, in so many bits, how many came before it there.
 const NUMBER_BITS: u32 = 56;
@@ -165,11 +77,11 @@ pub struct Queue {
 /// What the polling thread has: events taken from the queue, in order. Those before `from` are
 /// gone, those up to `next` are the current batch, the others are still to be handed out.
 pub struct Poller {
-    events: Vec<Event>,
+    pub events: Vec<Event>,
     /// The number of the first of them.
-    first: u64,
-    from: usize,
-    next: usize,
+    pub first: u64,
+    pub from: usize,
+    pub next: usize,
     /// Its thread is inside a function of the host's: the lock is down, and still nobody comes in.
     away: bool,
     /// Bytes handed out since those that have too much here were last looked at.
@@ -241,39 +153,27 @@ impl Queue {
         }
     }
 
-    /// Puts a turn's events of `bytes` in, and wakes who waits for them. `turner`: the home that
-    /// the calling thread turns, if it turns one.
-    pub fn publish(&self, core: &Core, batch: &mut Vec<Event>, bytes: u64, turner: Option<usize>) {
+    /// Puts a turn's events of `bytes` in. Whoever waits for them is still to be woken.
+    pub fn put(&self, batch: &mut Vec<Event>, bytes: u64) {
+        let mut inside = self.inside.lock();
+        let all = self.bytes.fetch_add(bytes, SeqCst) + bytes;
+        if all >= self.own_max {
+            self.tally(&mut inside, batch);
+        }
+        let events = &mut inside.events;
+        let before = events.len();
+        if before == 0 {
+            std::mem::swap(events, batch);
+        } else {
+            events.append(batch);
+        }
+        self.count.store(events.len(), SeqCst);
+        if before == 0
+            && let Some(signal) = self.signal.get()
         {
-            let mut inside = self.inside.lock();
-            let all = self.bytes.fetch_add(bytes, SeqCst) + bytes;
-            if all >= self.own_max {
-                self.tally(&mut inside, batch);
-            }
-            let events = &mut inside.events;
-            let before = events.len();
-            if before == 0 {
-                std::mem::swap(events, batch);
-            } else {
-                events.append(batch);
-            }
-            self.count.store(events.len(), SeqCst);
-            if before == 0
-                && let Some(signal) = self.signal.get()
-            {
-                signal.set();
-            }
-            self.tell_port(WaitPort::set);
+            signal.set();
         }
-        match self.waiter.load(SeqCst) {
-            NOBODY | LOOKING => {}
-            PARKED => self.unpark(),
-            // A worker of this queue calls it when its turn ends.
-            CALLED if turner.is_some_and(|home| home % core.queues.len() == self.home) => {}
-            CALLED => core.homes[self.home].wake(),
-            turning if Some(turning - TURNING) == turner => {}
-            turning => core.homes[turning - TURNING].ring(),
-        }
+        self.tell_port(WaitPort::set);
     }
 
     /// Whether events wait.
@@ -330,94 +230,8 @@ impl Queue {
         self.crowded.store(true, SeqCst);
     }
 
-    /// Ends the batch before: payloads go back, slots of closed connections are free again.
-    pub fn end_batch(&self, core: &Core, poller: &mut Poller) {
-        let mut release = Release::default();
-        for event in &mut poller.events[poller.from..poller.next] {
-            match std::mem::replace(&mut event.notice, Notice::Gone) {
-                Notice::Message(data) | Notice::Datagram { data, .. } => release.add(data),
-                Notice::Opened(_) => {
-                    if let Some(slot) = core.table.slot(event.token) {
-                        slot.opened.store(false, Relaxed);
-                    }
-                }
-                Notice::Closed { .. } => core.conn_ended(event.token),
-                Notice::Moved { left: true, .. } => core.conn_left(event.token),
-                Notice::ListenerClosed { .. } => core.listener_ended(event.token),
-                _ => {}
-            }
-        }
-        poller.from = poller.next;
-        if poller.pending() == 0 && poller.events.capacity() > KEEP_EVENTS {
-            // Now: after a burst nothing may come for long.
-            poller.events = Vec::new();
-            (poller.from, poller.next) = (0, 0);
-        }
-    }
-
-    /// Hands out up to `cap` events. Ends early behind an OPENED, so that what the host sets for
-    /// a connection there is on every later event.
-    #[inline]
-    pub fn hand_out(
-        &self,
-        core: &Core,
-        poller: &mut Poller,
-        cap: usize,
-        mut write: impl FnMut(usize, Handed),
-    ) -> usize {
-        if poller.pending() == 0 {
-            if !self.is_ready() {
-                return 0;
-            }
-            self.refill(poller);
-        }
-        let (mut count, mut bytes) = (0, 0);
-        let mut last: Option<(Token, Option<&Slot>)> = None;
-        while count < cap
-            && let Some(event) = poller.events.get_mut(poller.next)
-        {
-            let slot = match last {
-                Some((token, slot)) if token == event.token => slot,
-                _ => core.table.slot(event.token),
-            };
-            last = Some((event.token, slot));
-            let mut user_data = 0;
-            if let Some(slot) = slot {
-                user_data = slot.user_data.load(Acquire);
-                if slot.opened.load(Relaxed) {
-                    break;
-                }
-                if slot.muted.load(Acquire) && !matches!(event.notice, Notice::Closed { .. }) {
-                    bytes += event.cost();
-                    poller.next += 1;
-                    let left = matches!(event.notice, Notice::Moved { left: true, .. });
-                    if left && count > 0 {
-                        // Told by nobody, and looked at when the batch is over.
-                        continue;
-                    }
-                    event.notice = Notice::Gone;
-                    if left {
-                        core.conn_left(event.token);
-                    }
-                    continue;
-                }
-                if matches!(event.notice, Notice::Opened(_)) {
-                    slot.opened.store(true, Relaxed);
-                }
-            }
-            bytes += event.cost();
-            let number = poller.first + poller.next as u64;
-            write(count, Handed { event, user_data, number });
-            count += 1;
-            poller.next += 1;
-        }
-        self.drained(core, poller, bytes);
-        self.hush(poller);
-        count
-    }
-
     /// Ends the signal when nothing waits any more, and sees to it that there is one if not.
-    fn hush(&self, poller: &Poller) {
+    pub fn hush(&self, poller: &Poller) {
         if self.signal.get().is_none() && self.port.get().is_none() {
             return;
         }
@@ -443,7 +257,7 @@ impl Queue {
     }
 
     /// Takes everything from the queue. All that was taken before is gone.
-    fn refill(&self, poller: &mut Poller) {
+    pub fn refill(&self, poller: &mut Poller) {
         poller.first += poller.events.len() as u64;
         poller.events.clear();
         if poller.events.capacity() > KEEP_EVENTS {
@@ -483,8 +297,8 @@ impl Queue {
         }
     }
 
-    /// Counts what was handed out, and has the connections read again that waited for it.
-    fn drained(&self, core: &Core, poller: &mut Poller, bytes: u64) {
+    /// Counts what was handed out. True: connections wait for it, and are to be read again.
+    pub fn drained(&self, poller: &mut Poller, bytes: u64) -> bool {
         let left = self.bytes.fetch_sub(bytes, SeqCst) - bytes;
         let mut again = left <= self.bytes_max / 2 && self.stalled.swap(false, SeqCst);
         poller.handed += bytes;
@@ -496,14 +310,12 @@ impl Queue {
             poller.handed = 0;
             again |= self.crowded.swap(false, SeqCst);
         }
-        if again {
-            let away = core.abroad.load(SeqCst);
-            for home in core.workers() {
-                if away || home % core.queues.len() == self.home {
-                    core.homes[home].post(Command::Drained);
-                }
-            }
-        }
+        again
+    }
+
+    /// Whether a worker's thread has something to give to the callback, and nobody does.
+    pub fn calls(&self) -> bool {
+        self.waiter.load(SeqCst) == CALLED && self.is_ready() && !self.callback.is_taken()
     }
 
     /// Wakes a parked poller.

@@ -5,9 +5,7 @@
 //! gives its place to another thread, so that names which do not answer do not block those that
 //! do.
 
-use crate::engine::shared::core::Core;
 use crate::engine::shared::error::{Error, Refusal};
-use crate::engine::shared::home::Command;
 use crate::engine::shared::quiet::caught;
 use crate::io::Token;
 use crate::io::os::sys;
@@ -33,7 +31,7 @@ const STACK_BYTES: usize = 1024 * 1024;
 /// A host and a port.
 type Name = Arc<(String, u16)>;
 /// What getaddrinfo(3) answered, or an error of the system; 0 where it has its own.
-type Found = Result<Vec<SocketAddr>, i32>;
+pub type Found = Result<Vec<SocketAddr>, i32>;
 /// Looks one up.
 type Find = Box<dyn Fn(&(String, u16)) -> Found + Send + Sync>;
 
@@ -91,15 +89,21 @@ fn find(name: &(String, u16)) -> Found {
     found.map(Iterator::collect).map_err(|error| error.raw_os_error().unwrap_or(0))
 }
 
+/// Where the answers go.
+pub trait Answers: Send + Sync + 'static {
+    /// What was found for a connection of the worker `home`.
+    fn answer(&self, token: Token, home: usize, found: Found);
+}
+
 impl Resolver {
     fn new(find: Find) -> Resolver {
         Resolver(Arc::new(Office { book: Mutex::default(), called: Condvar::new(), find }))
     }
 
-    /// Looks a name up and posts the answer to the worker `home`.
+    /// Looks a name up and has the answer given to the worker `home`.
     pub fn start(
         &self,
-        core: &Arc<Core>,
+        to: &Arc<impl Answers>,
         token: Token,
         home: usize,
         name: (String, u16),
@@ -121,24 +125,24 @@ impl Resolver {
         };
         book.waiting.entry(name.clone()).or_default().insert(token, home);
         book.names.insert(token, name);
-        self.hire(core, &mut book).map_err(|error| {
+        self.hire(to, &mut book).map_err(|error| {
             book.forget(token);
             Refusal::system("a thread for names cannot be started", &error)
         })
     }
 
     /// A connection does not wait for its name any more.
-    pub fn forget(&self, core: &Arc<Core>, token: Token) {
+    pub fn forget(&self, to: &Arc<impl Answers>, token: Token) {
         let mut book = self.0.book.lock();
         if book.forget(token) {
             // If there is no thread for the next name, one comes back some time.
-            let _ = self.hire(core, &mut book);
+            let _ = self.hire(to, &mut book);
         }
     }
 
     /// Has a thread take the next name, if it may be taken now. Fails when there is no thread at
     /// all.
-    fn hire(&self, core: &Arc<Core>, book: &mut Book) -> io::Result<()> {
+    fn hire(&self, to: &Arc<impl Answers>, book: &mut Book) -> io::Result<()> {
         let free = book.clerks.iter().filter(|clerk| clerk.does == Does::Nothing).count();
         self.0.called.notify_one();
         if free >= book.queue.len().min(WANTED_MAX.saturating_sub(book.wanted())) {
@@ -149,9 +153,9 @@ impl Resolver {
             return Ok(());
         }
         let number = book.clerks.iter().map(|clerk| clerk.number).max().unwrap_or(0) + 1;
-        let (office, core) = (self.0.clone(), Arc::downgrade(core));
+        let (office, to) = (self.0.clone(), Arc::downgrade(to));
         let thread = thread::Builder::new().name("sockeye-names".into()).stack_size(STACK_BYTES);
-        let started = sys::without_signals(|| thread.spawn(move || office.work(number, &core)));
+        let started = sys::without_signals(|| thread.spawn(move || office.work(number, &to)));
         match started {
             Ok(handle) => book.clerks.push(Clerk { number, does: Does::Nothing, handle }),
             // Those that there are take it later.
@@ -178,13 +182,13 @@ impl Resolver {
 
 impl Office {
     /// The body of a thread.
-    fn work(&self, number: u64, core: &Weak<Core>) {
+    fn work(&self, number: u64, to: &Weak<impl Answers>) {
         while let Some(name) = self.next(number) {
             let found = caught(|| (self.find)(&name)).unwrap_or(Err(0));
             let waiting = self.book.lock().finish(number, &name);
-            let Some(core) = core.upgrade() else { continue };
+            let Some(to) = to.upgrade() else { continue };
             for (token, home) in waiting {
-                core.homes[home].post(Command::Resolved(token, found.clone()));
+                to.answer(token, home, found.clone());
             }
         }
     }

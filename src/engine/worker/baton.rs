@@ -16,12 +16,12 @@
 //! parked (they look once more at the baton after they registered).
 
 use crate::engine::shared::core::Core;
+use crate::engine::shared::core::LOOK;
+use crate::engine::shared::crew::{Baton, Lead, Led};
 use crate::engine::shared::home::{Command, OFFERED, RESTING, me};
 use crate::engine::shared::log::Level;
 use crate::engine::shared::queue::{NOBODY, PARKED, Queue, TURNING};
 use crate::engine::shared::quiet::caught;
-use crate::engine::worker::desk::Desk;
-use crate::engine::worker::stop::LOOK;
 use crate::engine::worker::turn::Worker;
 use crate::io::{Affinity, Proactor, Setup};
 use crate::session::Cause;
@@ -32,53 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How far a poll turns the worker.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Lead {
-    /// Until the queue has events, the time is past, or the net stops.
-    Wait(Option<Instant>),
-    /// One turn that does not wait.
-    Look,
-    /// Only what comes before the wait: the array will be full with what was received before.
-    /// Receiving ahead of the host would find each socket's memory cold again when it is sent to.
-    Send,
-}
-
-/// What became of an attempt to turn.
-#[derive(PartialEq, Eq)]
-pub enum Led {
-    /// The worker was turned, at least once.
-    Done,
-    /// Somebody else turns it, and lays the baton down soon.
-    Busy,
-    /// It is not the host's to turn.
-    Never,
-}
-
-/// A worker's place as polls see it: one dynamic call for a poll, none for an operation.
-pub trait Seat: Send + Sync {
-    /// Whether this thread may poll what the worker serves: one that is bound and has no thread of
-    /// its own belongs to the thread that polls first.
-    fn admits(&self) -> bool;
-    /// Turns the worker on this thread, unless somebody else does.
-    fn lead(&self, queue: &Queue, how: Lead) -> Led;
-    /// Has what was sent leave now, if the baton is free.
-    fn flush(&self) -> bool;
-    /// Has what the host sent leave, if the host holds the lease: nobody else would before its end.
-    fn settle(&self);
-    /// Ends a lease, so that the worker's own thread takes over for good.
-    fn recall(&self);
-    /// Turns the worker for a net that stops and has no thread for it, until `until`.
-    fn wind_down(&self, until: Instant);
-    /// The body of the worker's thread.
-    fn run(&self);
-    /// Opens the worker.
-    fn open(&self) -> io::Result<()>;
-    /// Closes it: nothing of the model is left. Nobody turns it any more.
-    fn close(&self);
-}
-
-/// `until` of a chair whose baton is in a host's hands.
+/// `until` of a baton that is in a host's hands.
 const HELD: i64 = i64::MAX;
 /// Turns in which a stopping worker publishes what it has, and how long one of them waits for a
 /// model to let go.
@@ -86,7 +40,7 @@ const LAST_TURNS: usize = 1000;
 const LAST_WAIT: Duration = Duration::from_millis(1);
 
 /// A worker, its baton, and the lease.
-pub struct Chair<P: Proactor> {
+pub struct WorkerBaton<P: Proactor> {
     /// None before `open`, and after a fault or `close`.
     baton: Mutex<Option<Worker<P>>>,
     core: Arc<Core>,
@@ -109,18 +63,18 @@ pub struct Chair<P: Proactor> {
 
 type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
 
-impl<P: Proactor> Chair<P> {
+impl<P: Proactor> WorkerBaton<P> {
     pub fn new(
         core: Arc<Core>,
         setup: Setup,
         shared: P::Shared,
         home: usize,
         lends: bool,
-    ) -> Chair<P> {
+    ) -> WorkerBaton<P> {
         if lends {
             core.homes[home].owner.store(OFFERED, SeqCst);
         }
-        Chair {
+        WorkerBaton {
             baton: Mutex::new(None),
             until: AtomicI64::new(core.nanos() + core.lease_nanos()),
             core,
@@ -187,7 +141,7 @@ impl<P: Proactor> Chair<P> {
             return;
         }
         MutexGuard::unlocked(held, || {
-            queue.call(&self.core);
+            self.core.call(queue);
             self.core.log.tell_later();
         });
         // A host may have turned it meanwhile.
@@ -236,7 +190,7 @@ impl<P: Proactor> Chair<P> {
         });
         self.core.panicked.store(true, SeqCst);
         self.core.log.note(Level::Error, || format!("worker {} {fault}", self.home));
-        Desk::gone(&self.core, Some(self.home), Cause::Internal);
+        self.core.report_lost(Some(self.home), Cause::Internal);
         self.core.everybody_stops();
         false
     }
@@ -379,7 +333,7 @@ impl<P: Proactor> Chair<P> {
     }
 }
 
-impl<P: Proactor> Seat for Chair<P> {
+impl<P: Proactor> Baton for WorkerBaton<P> {
     fn admits(&self) -> bool {
         if P::AFFINITY == Affinity::Bound && self.lends {
             let _ = self.bound.compare_exchange(0, me(), SeqCst, SeqCst);
@@ -479,7 +433,7 @@ impl<P: Proactor> Seat for Chair<P> {
             // its operations with it.
             if let Some(worker) = held.take() {
                 drop(worker);
-                Desk::gone(&self.core, Some(self.home), Cause::Shutdown);
+                self.core.report_lost(Some(self.home), Cause::Shutdown);
             }
             return;
         }
@@ -515,7 +469,7 @@ impl<P: Proactor> Seat for Chair<P> {
             self.run_pool()
         }
         // What its last turns told, or its fault.
-        self.queue().call(&self.core);
+        self.core.call(self.queue());
         self.core.log.tell_later();
     }
     fn open(&self) -> io::Result<()> {

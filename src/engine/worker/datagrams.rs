@@ -4,9 +4,9 @@
 use crate::buf::Release;
 use crate::engine::shared::conn::LaneState;
 use crate::engine::shared::core::Core;
+use crate::engine::shared::counters::count;
 use crate::engine::shared::datagrams::{Port, open};
-use crate::engine::shared::home::count;
-use crate::engine::shared::queue::{Event, Notice};
+use crate::engine::shared::event::{Event, Notice};
 use crate::engine::worker::desk::{Desk, Order, refusal};
 use crate::io::os::sys;
 use crate::io::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram, Lane, Op, Role, Token};

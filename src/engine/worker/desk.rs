@@ -4,12 +4,14 @@
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::engine::shared::conn::{End, Eof, LaneState};
 use crate::engine::shared::core::Core;
-use crate::engine::shared::home::{Command, count};
+use crate::engine::shared::counters::count;
+use crate::engine::shared::event::{Event, Notice};
+use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
-use crate::engine::shared::queue::{Event, Notice};
+use crate::engine::shared::reminder::Due;
 use crate::engine::worker::memory::Watch;
 use crate::engine::worker::moves::Abroad;
-use crate::engine::worker::timers::{Due, Wheel};
+use crate::engine::worker::timers::Wheel;
 use crate::io::os::sys;
 use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
 use crate::session::{Cause, Millis};
@@ -316,7 +318,7 @@ impl Desk {
             self.longest = self.longest.max(self.batch.len());
             bytes -= self.publish_abroad(core);
             if !self.batch.is_empty() {
-                queue.publish(core, &mut self.batch, bytes, Some(self.home));
+                core.publish(queue, &mut self.batch, bytes, Some(self.home));
             }
         }
         for token in self.handed.drain(..) {

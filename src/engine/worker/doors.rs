@@ -1,11 +1,11 @@
 //! How connections begin: accepted at a listener, or dialled.
 
-use crate::engine::shared::conn::{
-    ATTEMPT_DELAY_MS, Conn, End, LaneState, Listener, Phase, linger,
-};
+use crate::engine::shared::conn::race::ATTEMPT_DELAY_MS;
+use crate::engine::shared::conn::{Conn, End, LaneState, Listener, Phase, linger};
 use crate::engine::shared::core::Core;
-use crate::engine::shared::home::{Command, count};
-use crate::engine::shared::queue::Notice;
+use crate::engine::shared::counters::count;
+use crate::engine::shared::event::Notice;
+use crate::engine::shared::home::Command;
 use crate::engine::shared::table::Entry;
 use crate::engine::worker::desk::{Desk, Order, refusal};
 use crate::io::os::sys;

@@ -9,29 +9,15 @@
 //! serves another queue, and its events are sorted out when they are published.
 
 use crate::buf::Release;
-use crate::engine::host::net::Net;
-use crate::engine::shared::conn::{Conn, End, LaneState, Phase};
+use crate::engine::shared::conn::{Conn, End, LaneState, Moving, Phase};
 use crate::engine::shared::core::Core;
-use crate::engine::shared::error::Error;
+use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::home::Command;
-use crate::engine::shared::queue::{Event, Notice};
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{Op, Token};
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::Ordering::*;
-
-/// How far a move is; see the module.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug, Default)]
-pub enum Moving {
-    #[default]
-    No,
-    Asked,
-    Left,
-    Due,
-    Leaving,
-    Arriving,
-}
 
 /// Connections of a worker whose events go to another queue than its own.
 #[derive(Default)]
@@ -40,77 +26,6 @@ pub struct Abroad {
     pub count: usize,
     /// The turn's events may have some of theirs among them.
     told: bool,
-}
-
-impl Moving {
-    /// Between the two MOVED: nothing may be told.
-    #[inline]
-    pub fn is_quiet(self) -> bool {
-        self > Moving::Asked
-    }
-}
-
-impl Conn {
-    /// Ends a move whose worker is gone. What is to be told on the new queue.
-    pub fn cut_move(&mut self) -> Option<Notice> {
-        if !self.moving.is_quiet() {
-            return None;
-        }
-        if self.moving != Moving::Arriving {
-            mem::swap(&mut self.queue, &mut self.other_queue);
-        }
-        self.moving = Moving::No;
-        Some(Notice::Moved { queue: self.other_queue, left: false })
-    }
-}
-
-impl Net {
-    /// Moves a connection to another queue; see the C ABI's `sockeye_conn_set_queue`.
-    pub fn conn_set_queue(&self, token: Token, queue: u32) -> Result<(), Error> {
-        self.check_running()?;
-        let known = self.core.queues.get(queue as usize).is_some();
-        let next = u8::try_from(queue).ok().filter(|_| known).ok_or(Error::Invalid)?;
-        let mut held = self.hold_conn(token)?;
-        let conn = held.conn().ok_or(Error::Stale)?;
-        if conn.end != End::Not {
-            return Err(Error::Closed);
-        }
-        if conn.moving != Moving::No {
-            return Err(Error::Busy);
-        }
-        if conn.queue == next {
-            return Ok(());
-        }
-        conn.moving = Moving::Asked;
-        conn.other_queue = next;
-        let home = usize::from(conn.home);
-        drop(held);
-        self.core.homes[home].post(Command::Move(token));
-        Ok(())
-    }
-}
-
-impl Core {
-    /// The batch with the MOVED of a connection's old queue is over.
-    pub fn conn_left(&self, token: Token) {
-        let Some(mut held) = self.table.hold(token) else { return };
-        let Some(conn) = held.conn() else { return };
-        if conn.moving == Moving::Left {
-            conn.moving = Moving::Due;
-            let home = usize::from(conn.home);
-            drop(held);
-            self.homes[home].post(Command::Move(token));
-        }
-    }
-
-    /// The home whose flush lets go of a connection's sends (MANUAL): a worker of its queue.
-    pub fn stage_home(&self, conn: &Conn) -> usize {
-        if conn.abroad || self.roams {
-            self.queues[usize::from(conn.queue)].home
-        } else {
-            conn.home.into()
-        }
-    }
 }
 
 impl Desk {
@@ -296,7 +211,7 @@ impl Desk {
         let mut bytes = 0;
         for (queue, mut events) in abroad {
             let of_it = events.iter().map(Event::cost).sum();
-            core.queues[queue].publish(core, &mut events, of_it, Some(self.home));
+            core.publish(&core.queues[queue], &mut events, of_it, Some(self.home));
             bytes += of_it;
         }
         self.abroad.told = self.abroad.count > 0;

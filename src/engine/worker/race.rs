@@ -7,7 +7,8 @@
 //! there is no room for one (slots, sockets, descriptors), the connection gives up its own attempt
 //! after a share of the time that is left.
 
-use crate::engine::shared::conn::{ATTEMPT_DELAY_MS, Conn, End, LaneState, Phase};
+use crate::engine::shared::conn::race::{ATTEMPT_DELAY_MS, Attempted};
+use crate::engine::shared::conn::{Conn, End, LaneState, Phase};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::table::Entry;
@@ -16,9 +17,6 @@ use crate::io::{Lane, Role, Token};
 use crate::session::{Cause, Millis, Session};
 use socket2::{SockAddr, Socket};
 use std::mem;
-
-/// How an attempt ended: with a socket, or a cause and the system's error.
-pub type Attempted = Result<(Socket, SockAddr), (Cause, i32)>;
 
 /// The least time of an attempt that is given up for the next.
 const SHARE_MS: Millis = 1000;

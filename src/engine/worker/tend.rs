@@ -2,12 +2,12 @@
 //! happens to one ends in `tend_conn`, so each rule stands in one place.
 
 use crate::buf::{CHUNK_BYTES, Chunk, Purpose, Slice};
+use crate::engine::shared::conn::Moving;
 use crate::engine::shared::conn::{Conn, End, Eof, Fin, LaneState, Phase, linger};
 use crate::engine::shared::core::Core;
+use crate::engine::shared::event::Notice;
 use crate::engine::shared::home::Command;
-use crate::engine::shared::queue::Notice;
 use crate::engine::worker::desk::{Desk, Order};
-use crate::engine::worker::moves::Moving;
 use crate::io::os::sys;
 use crate::io::{Lane, Op, Token};
 use crate::session::{Cause, Event, Want};

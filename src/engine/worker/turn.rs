@@ -5,7 +5,7 @@
 //! so that there is no dynamic call for an operation.
 
 use crate::engine::shared::core::Core;
-use crate::engine::shared::home::count;
+use crate::engine::shared::counters::count;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::engine::worker::places::Places;
 use crate::io::os::sys;

@@ -35,6 +35,9 @@ impl Graph {
             if source.in_test(path.at) {
                 continue;
             }
+            if path.names.len() == 1 {
+                continue;
+            }
             let here = source.module_of(path.at);
             let full = below_root(&here, &path.names).map_or_else(
                 // A child module, or nothing of ours: then it leads back to this file.

@@ -1,6 +1,8 @@
 //! Names, with a look-up that the test holds back: who waits for what, and on how many threads.
 
 use super::*;
+use crate::engine::shared::core::Core;
+use crate::engine::shared::home::Command;
 use crate::engine::tests::{open, threadless};
 use crate::io::sim::{Faults, World};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

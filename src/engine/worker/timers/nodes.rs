@@ -1,9 +1,8 @@
 //! Where the entries of a wheel live: pages that never move and are freed when nothing is in them.
 
-use super::Due;
+use crate::engine::shared::reminder::{Due, Timer};
 use crate::io::Token;
 use crate::session::Moment;
-use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
 /// Entries of a page.
@@ -11,25 +10,10 @@ const PAGE: usize = 64;
 /// Bits of a node's place that say in which slot of which level it is. Above them: its kind.
 const LIST_BITS: u16 = 9;
 
-/// The name of an entry. It may be used again once that has fired or was cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Timer(NonZeroU32);
-
-impl Timer {
-    /// The entry that links call so; 0: none.
-    pub fn named(name: u32) -> Option<Timer> {
-        NonZeroU32::new(name).map(Timer)
-    }
-
-    /// What links call it.
-    pub fn name(self) -> u32 {
-        self.0.get()
-    }
-
-    fn place(self) -> (usize, usize) {
-        let at = self.0.get() as usize - 1;
-        (at / PAGE, at % PAGE)
-    }
+/// The page of an entry, and where it lies there.
+fn place(timer: Timer) -> (usize, usize) {
+    let at = timer.name() as usize - 1;
+    (at / PAGE, at % PAGE)
 }
 
 /// An entry, or room for one.
@@ -104,7 +88,7 @@ pub struct Nodes {
 impl Nodes {
     /// Whether an entry is there, and this one's.
     pub fn has(&self, timer: Timer, due: Due) -> bool {
-        let (page, at) = timer.place();
+        let (page, at) = place(timer);
         let page = self.pages.get(page).and_then(Option::as_ref);
         page.is_some_and(|page| page.nodes[at].due() == Some(due))
     }
@@ -128,7 +112,7 @@ impl Nodes {
 
     /// Ends an entry. Whose it was.
     pub fn give_back(&mut self, timer: Timer) -> Due {
-        let (number, at) = timer.place();
+        let (number, at) = place(timer);
         let page = self.pages[number].as_mut().expect("it has the entry");
         let due = page.nodes[at].due().expect("it is in use");
         page.nodes[at] = Node { next: page.free, ..Node::default() };
@@ -161,7 +145,7 @@ impl Index<Timer> for Nodes {
 
     #[inline]
     fn index(&self, timer: Timer) -> &Node {
-        let (page, at) = timer.place();
+        let (page, at) = place(timer);
         &self.pages[page].as_ref().expect("it has the entry").nodes[at]
     }
 }
@@ -169,7 +153,7 @@ impl Index<Timer> for Nodes {
 impl IndexMut<Timer> for Nodes {
     #[inline]
     fn index_mut(&mut self, timer: Timer) -> &mut Node {
-        let (page, at) = timer.place();
+        let (page, at) = place(timer);
         &mut self.pages[page].as_mut().expect("it has the entry").nodes[at]
     }
 }

@@ -1,6 +1,8 @@
 //! The wheel against a sorted map, and what a turn of it costs.
 
 use super::*;
+use crate::engine::shared::reminder::{Reminder, coarse};
+use crate::io::Token;
 use std::collections::BTreeMap;
 
 const ALL: u32 = u32::MAX;
@@ -190,28 +192,6 @@ fn one_long_deadline_keeps_no_room_of_others() {
 }
 
 #[test]
-fn a_coarse_deadline_is_never_early_and_hardly_late() {
-    for now in [0, 1, 999, 1_000_003] {
-        for wait in (0..2000).chain([15_999, 16_000, 16_001, 30_000, 86_400_000]) {
-            let at = now + wait;
-            let coarse = coarse(at, now);
-            assert!(coarse >= at, "{at} at {now}");
-            assert!(coarse - at <= (wait / 16).min(63), "{at} at {now}: {coarse}");
-        }
-    }
-    assert_eq!((coarse(100, 100), coarse(7, 1_000_000)), (100, 7), "over");
-    assert_eq!(coarse(131, 100), 131, "31 ms are met to the millisecond");
-}
-
-#[test]
-fn deadlines_share_wake_ups_but_not_too_many_one() {
-    let mut wakes: Vec<Millis> = (0..10_000).map(|at| coarse(at + 30_000, at)).collect();
-    wakes.dedup();
-    assert!(wakes.is_sorted());
-    assert!((150..=160).contains(&wakes.len()), "{} for ten seconds of deadlines", wakes.len());
-}
-
-#[test]
 fn a_reminder_knows_its_entry() {
     let (mut here, mut there) = (Wheel::default(), Wheel::default());
     let due = Due::Conn(Token::new(1, 1));
@@ -225,20 +205,4 @@ fn a_reminder_knows_its_entry() {
     assert_eq!(reminder.set(second, 4, 0), Some((63, first)), "to be cancelled there");
     assert!(!reminder.fired(first, 63) && reminder.fired(second, 0) && !reminder.fired(second, 0));
     assert_eq!(reminder.take(), None);
-}
-
-#[test]
-fn a_reminder_knows_whether_it_is_early_enough() {
-    let timer = Timer::named((1 << NAME_BITS) - 1).expect("the last name");
-    let mut reminder = Reminder::default();
-    for now in [1, 63, 64, 8_000_000, 8_388_600, 1 << 24, 3 << 40] {
-        for wait in [0, 10, 100, 30_000, FARTHEST_MS] {
-            reminder.set(timer, now + wait, 63);
-            assert!(reminder.precedes(now + wait + 64, now), "{wait} at {now}");
-            assert!(!reminder.precedes(now + wait, now), "{wait} at {now}");
-            assert!(!reminder.precedes((now + wait).saturating_sub(64), now), "{wait} at {now}");
-            let late = now + wait + 30_000;
-            assert!(reminder.precedes(late + 64, late), "it is overdue");
-        }
-    }
 }

@@ -1,0 +1,134 @@
+//! Events on their way from a worker to the host: published once a turn, handed out in batches.
+
+use crate::buf::Release;
+use crate::engine::shared::core::Core;
+use crate::engine::shared::event::{Event, Handed, Notice};
+use crate::engine::shared::home::Command;
+use crate::engine::shared::queue::{
+    CALLED, KEEP_EVENTS, LOOKING, NOBODY, PARKED, Poller, Queue, TURNING,
+};
+use crate::engine::shared::table::Slot;
+use crate::io::Token;
+use std::sync::atomic::Ordering::*;
+
+impl Core {
+    /// Puts a turn's events of `bytes` in a queue, and wakes who waits for them. `turner`: the home
+    /// that the calling thread turns, if it turns one.
+    pub fn publish(
+        &self,
+        queue: &Queue,
+        batch: &mut Vec<Event>,
+        bytes: u64,
+        turner: Option<usize>,
+    ) {
+        queue.put(batch, bytes);
+        match queue.waiter.load(SeqCst) {
+            NOBODY | LOOKING => {}
+            PARKED => queue.unpark(),
+            // A worker of this queue calls it when its turn ends.
+            CALLED if turner.is_some_and(|home| home % self.queues.len() == queue.home) => {}
+            CALLED => self.homes[queue.home].wake(),
+            turning if Some(turning - TURNING) == turner => {}
+            turning => self.homes[turning - TURNING].ring(),
+        }
+    }
+
+    /// Ends the batch before: payloads go back, slots of closed connections are free again.
+    pub fn end_batch(&self, poller: &mut Poller) {
+        let mut release = Release::default();
+        for event in &mut poller.events[poller.from..poller.next] {
+            match std::mem::replace(&mut event.notice, Notice::Gone) {
+                Notice::Message(data) | Notice::Datagram { data, .. } => release.add(data),
+                Notice::Opened(_) => {
+                    if let Some(slot) = self.table.slot(event.token) {
+                        slot.opened.store(false, Relaxed);
+                    }
+                }
+                Notice::Closed { .. } => self.conn_ended(event.token),
+                Notice::Moved { left: true, .. } => self.conn_left(event.token),
+                Notice::ListenerClosed { .. } => self.listener_ended(event.token),
+                _ => {}
+            }
+        }
+        poller.from = poller.next;
+        if poller.pending() == 0 && poller.events.capacity() > KEEP_EVENTS {
+            // Now: after a burst nothing may come for long.
+            poller.events = Vec::new();
+            (poller.from, poller.next) = (0, 0);
+        }
+    }
+
+    /// Hands out up to `cap` events. Ends early behind an OPENED, so that what the host sets for
+    /// a connection there is on every later event.
+    #[inline]
+    pub fn hand_out(
+        &self,
+        queue: &Queue,
+        poller: &mut Poller,
+        cap: usize,
+        mut write: impl FnMut(usize, Handed),
+    ) -> usize {
+        if poller.pending() == 0 {
+            if !queue.is_ready() {
+                return 0;
+            }
+            queue.refill(poller);
+        }
+        let (mut count, mut bytes) = (0, 0);
+        let mut last: Option<(Token, Option<&Slot>)> = None;
+        while count < cap
+            && let Some(event) = poller.events.get_mut(poller.next)
+        {
+            let slot = match last {
+                Some((token, slot)) if token == event.token => slot,
+                _ => self.table.slot(event.token),
+            };
+            last = Some((event.token, slot));
+            let mut user_data = 0;
+            if let Some(slot) = slot {
+                user_data = slot.user_data.load(Acquire);
+                if slot.opened.load(Relaxed) {
+                    break;
+                }
+                if slot.muted.load(Acquire) && !matches!(event.notice, Notice::Closed { .. }) {
+                    bytes += event.cost();
+                    poller.next += 1;
+                    let left = matches!(event.notice, Notice::Moved { left: true, .. });
+                    if left && count > 0 {
+                        // Told by nobody, and looked at when the batch is over.
+                        continue;
+                    }
+                    event.notice = Notice::Gone;
+                    if left {
+                        self.conn_left(event.token);
+                    }
+                    continue;
+                }
+                if matches!(event.notice, Notice::Opened(_)) {
+                    slot.opened.store(true, Relaxed);
+                }
+            }
+            bytes += event.cost();
+            let number = poller.first + poller.next as u64;
+            write(count, Handed { event, user_data, number });
+            count += 1;
+            poller.next += 1;
+        }
+        if queue.drained(poller, bytes) {
+            self.read_again(queue);
+        }
+        queue.hush(poller);
+        count
+    }
+
+    /// The queue was drained: its workers look at the connections that waited for it.
+    #[cold]
+    fn read_again(&self, queue: &Queue) {
+        let away = self.abroad.load(SeqCst);
+        for home in self.workers() {
+            if away || home % self.queues.len() == queue.home {
+                self.homes[home].post(Command::Drained);
+            }
+        }
+    }
+}

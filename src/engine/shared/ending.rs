@@ -1,0 +1,96 @@
+//! The end of a net: what is told to all workers, and what is told of connections whose worker
+//! tells nothing any more.
+
+use crate::engine::shared::core::{Core, RUNNING, STOPPING};
+use crate::engine::shared::event::{Event, Notice};
+use crate::engine::shared::home::{Command, Home};
+use crate::engine::shared::queue::Queue;
+use crate::io::os::sys;
+use crate::session::Cause;
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::atomic::Ordering::*;
+
+impl Core {
+    /// A worker had a fault: the others close what they have, and pollers look.
+    pub fn everybody_stops(&self) {
+        if self.state.compare_exchange(RUNNING, STOPPING, SeqCst, SeqCst).is_ok() {
+            self.tell_all(true);
+        }
+        self.queues.iter().for_each(Queue::unpark);
+    }
+
+    /// Has every worker look whether the ends that it sent are acknowledged.
+    pub fn look(&self) {
+        for home in self.workers() {
+            self.homes[home].post(Command::Look);
+        }
+    }
+
+    pub fn tell_all(&self, abrupt: bool) {
+        for home in self.workers() {
+            self.homes[home].post(Command::Stop { abrupt });
+        }
+    }
+
+    pub fn left(&self) -> usize {
+        self.homes.iter().map(Home::population).sum()
+    }
+
+    /// Tells of all whose worker tells nothing any more: it had a fault, or is gone itself. None:
+    /// of every worker, whatever is left.
+    pub fn report_lost(&self, home: Option<usize>, cause: Cause) {
+        let is_gone = |of: usize| home.is_none_or(|home| home == of);
+        let (mut batches, mut handed) = (BTreeMap::<usize, Vec<Event>>::new(), Vec::new());
+        for token in self.table.tokens() {
+            let Some(mut held) = self.table.hold(token) else { continue };
+            if let Some(listener) = held.listener()
+                && is_gone(listener.home.into())
+                && !mem::replace(&mut listener.told, true)
+            {
+                if let Some(socket) = listener.socket.take() {
+                    sys::end(&socket);
+                }
+                listener.file = None;
+                let (cause, os_error) = listener.closing.unwrap_or((cause, 0));
+                let notice = Notice::ListenerClosed { cause, os_error };
+                let queue = usize::from(listener.home) % self.queues.len();
+                batches.entry(queue).or_default().push(Event { token, notice });
+            } else if let Some(port) = held.port().filter(|port| is_gone(port.home)) {
+                let queue = port.queue;
+                batches.entry(queue).or_default().extend(port.fault(token, cause));
+            } else if let Some(conn) = held.conn()
+                && is_gone(conn.home.into())
+            {
+                let moved = conn.cut_move();
+                if mem::replace(&mut conn.joined, true) && moved.is_none() {
+                    continue;
+                }
+                conn.end_abruptly(cause, 0);
+                conn.give_up();
+                if let Some(socket) = conn.socket.take() {
+                    match cause == Cause::Shutdown || conn.reset || conn.unsent() > 0 {
+                        true => sys::reset(&socket),
+                        false => sys::end(&socket),
+                    }
+                }
+                handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
+                if conn.announced && !mem::replace(&mut conn.told, true) {
+                    let (cause, os_error, unsent) = (conn.cause, conn.os_error(), conn.unsent());
+                    let closed = Notice::Closed { cause, os_error, unsent, code: 0 };
+                    let notices = moved.into_iter().chain([closed]);
+                    let events = notices.map(|notice| Event { token, notice });
+                    batches.entry(conn.queue.into()).or_default().extend(events);
+                }
+            }
+        }
+        handed.into_iter().for_each(|token| self.handed_told(token));
+        if let Some(home) = home {
+            self.homes[home].clear();
+        }
+        for (queue, mut batch) in batches {
+            let bytes = batch.iter().map(Event::cost).sum();
+            self.publish(&self.queues[queue], &mut batch, bytes, None);
+        }
+    }
+}

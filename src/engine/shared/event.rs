@@ -1,0 +1,91 @@
+//! What happens to connections and listeners, as the host is to be told of it.
+
+use crate::buf::Slice;
+use crate::io::Token;
+use crate::io::os::sys::SLOT_BYTES;
+use crate::session::Cause;
+
+/// Bytes that an event counts for beside its payload.
+const EVENT_BYTES: u64 = 64;
+
+/// One thing that happened.
+pub struct Event {
+    /// The connection or listener it happened to.
+    pub token: Token,
+    /// What happened.
+    pub notice: Notice,
+}
+
+/// What an event tells. The C ABI's `sockeye_event_kind` documents each.
+#[allow(missing_docs, reason = "the C ABI documents each")]
+pub enum Notice {
+    Opened(Option<Token>),
+    Message(Slice),
+    /// The sender's address, then the payload.
+    Datagram {
+        data: Slice,
+        truncated: bool,
+        connected: bool,
+    },
+    Writable {
+        refused: u32,
+        /// Of a listener of datagrams.
+        listener: bool,
+    },
+    /// The other queue, and whether this one is left.
+    Moved {
+        queue: u8,
+        left: bool,
+    },
+    Closed {
+        cause: Cause,
+        os_error: i32,
+        unsent: u64,
+        /// Bytes of a partial frame.
+        code: u32,
+    },
+    /// The peer ended its side, and the connection stays.
+    Ended,
+    ListenerClosed {
+        cause: Cause,
+        os_error: i32,
+    },
+    Posted {
+        detail: u64,
+        user_data: u64,
+    },
+    /// Handed out, and its batch is over.
+    Gone,
+}
+
+impl Event {
+    /// Bytes it counts for while it waits.
+    #[inline(always)]
+    pub fn cost(&self) -> u64 {
+        match &self.notice {
+            Notice::Message(data) => EVENT_BYTES + data.len() as u64,
+            // What it keeps from being used again.
+            Notice::Datagram { data, .. } => EVENT_BYTES + data.len().max(SLOT_BYTES) as u64,
+            _ => EVENT_BYTES,
+        }
+    }
+
+    /// Of them, those that are counted for its connection too: of messages.
+    #[inline(always)]
+    pub fn own_cost(&self) -> u64 {
+        match &self.notice {
+            Notice::Message(_) | Notice::Datagram { .. } => self.cost(),
+            _ => 0,
+        }
+    }
+}
+
+/// An event on its way to the host.
+pub struct Handed<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The host's number for its connection or listener, as it is now.
+    pub user_data: u64,
+    /// Its number among all events that queues gave out, for `hold`.
+    pub number: u64,
+}
