@@ -5,11 +5,12 @@ use super::chunk::Chunk;
 use super::lock::Lock;
 use super::part::Part;
 use super::pool::{ARENA_BYTES, Pool, Purpose};
+use super::rank;
 
 /// A chunk that is given away part by part.
 pub struct Arena {
     pool: Pool,
-    chunk: Lock<Option<Chunk>>,
+    chunk: Lock<rank::Arena, Option<Chunk>>,
 }
 
 impl Arena {

@@ -8,13 +8,14 @@ mod chunk;
 mod lock;
 mod part;
 mod pool;
+pub mod rank;
 #[cfg(test)]
 mod tests;
 mod train;
 
 pub use arena::Arena;
 pub use chunk::{Chunk, Reader, Release, Slice, Source};
-pub use lock::{Lock, LockGuard};
+pub use lock::{Condvar, Lock, LockGuard, Mutex, MutexGuard, RwLock};
 pub use part::Part;
 pub use pool::{ARENA_BYTES, CHUNK_BYTES, Pool, Purpose};
 pub use train::{TRAIN_MAX, Train};

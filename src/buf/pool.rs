@@ -7,8 +7,9 @@ pub use share::Purpose;
 
 use super::block::{Block, HEADER, UNPOOLED};
 use super::chunk::{CHUNK_REFS, Chunk};
+use super::lock::Mutex;
 use super::part::Part;
-use parking_lot::Mutex;
+use super::rank;
 use share::Share;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -50,14 +51,14 @@ pub struct Shared {
     bytes: AtomicU64,
     /// Of them, those of frames and those of sends.
     shares: [Share; 2],
-    free: [Mutex<Vec<FreeBlock>>; CLASSES.len()],
+    free: [Mutex<rank::FreeBlocks, Vec<FreeBlock>>; CLASSES.len()],
     /// The net is gone: blocks that come back go to the system.
     closed: AtomicBool,
     /// What those who were refused wait for: bits of `Thirst`.
     thirsty: AtomicU8,
     /// How often some of it came.
     reliefs: AtomicU64,
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Mutex<rank::Wakers, Vec<Waker>>,
 }
 
 /// A block in a free list: nobody has a reference.

@@ -3,8 +3,8 @@
 use super::boundary::{self, enter_shared, fail, guard, read_sized};
 use super::config::sockeye_config;
 use super::status::sockeye_status;
+use crate::buf::{Mutex, rank};
 use crate::engine::{Error, Net, process_ends};
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering::*};
@@ -18,7 +18,7 @@ pub struct sockeye_net {
 
 /// Where nets were that are freed, the oldest first. Their memory stays, so that a call on one of
 /// them finds that it is freed; the oldest is used again when there are more than `FREED_MIN`.
-static FREED: Mutex<VecDeque<&'static sockeye_net>> = Mutex::new(VecDeque::new());
+static FREED: Mutex<rank::Freed, VecDeque<&'static sockeye_net>> = Mutex::new(VecDeque::new());
 const FREED_MIN: usize = 256;
 
 impl sockeye_net {

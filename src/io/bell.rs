@@ -4,7 +4,7 @@
 //! model whose bell that can happen to sleeps in rounds, so that its turner finds out by itself.
 
 use super::os::sys::uncancelled;
-use parking_lot::Mutex;
+use crate::buf::{Mutex, rank};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
@@ -34,7 +34,7 @@ struct Inner {
     /// The longest kernel wait: None where no strike fails.
     round: Option<Duration>,
     /// Who naps, or did last.
-    napper: Mutex<Option<Thread>>,
+    napper: Mutex<rank::Napper, Option<Thread>>,
 }
 
 impl Bell {

@@ -9,7 +9,7 @@ use super::op::{LANES, Lane, Token};
 use super::os::sys::{self, Watch};
 use super::pages::Pages;
 use super::readiness::{Readiness, Ready};
-use parking_lot::Mutex;
+use crate::buf::{Mutex, rank};
 use socket2::Socket;
 use std::future::poll_fn;
 use std::io;
@@ -47,7 +47,7 @@ struct Entry {
 
 /// What ends a wait.
 #[derive(Default)]
-struct News(Mutex<Inner>);
+struct News(Mutex<rank::News, Inner>);
 
 #[derive(Default)]
 struct Inner {

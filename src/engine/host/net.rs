@@ -1,5 +1,6 @@
 //! A net: made, polled, flushed. `calls.rs` has what is asked of one connection, `stop.rs` the end.
 
+use crate::buf::{Mutex, MutexGuard, RwLock, rank};
 use crate::engine::shared::config::{Config, Drive};
 use crate::engine::shared::core::{Core, RUNNING};
 use crate::engine::shared::crew::{Baton, Crew, Lead, Led};
@@ -10,7 +11,6 @@ use crate::engine::shared::queue::{LOOKING, NOBODY, PARKED, Poller, Queue};
 use crate::engine::shared::quiet;
 use crate::io::os::sys::{self, WaitPort};
 use crate::io::{Affinity, Model, Token, model};
-use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
@@ -28,12 +28,12 @@ pub struct Net {
     /// The drive that runs, and why.
     pub drive: (Drive, &'static str),
     pub(in crate::engine) next_listener: AtomicUsize,
-    pub(in crate::engine) stopped: Mutex<Option<Result<(), Error>>>,
+    pub(in crate::engine) stopped: Mutex<rank::Stopped, Option<Result<(), Error>>>,
     /// The thread that ends the net.
     pub ending: Arc<Hook>,
     /// Shared while something is opened or posted: a shutdown waits for it, so that all of it is
     /// told before the end is.
-    pub opening: RwLock<()>,
+    pub opening: RwLock<rank::Opening, ()>,
     forks: u32,
     /// Last: nothing of the net needs it any more.
     _running: sys::Running,
@@ -158,10 +158,10 @@ impl Net {
     pub fn poll_with(
         &self,
         queue: &Queue,
-        poller: &mut MutexGuard<'_, Poller>,
+        poller: &mut MutexGuard<'_, rank::Poller, Poller>,
         cap: usize,
         timeout: Option<Duration>,
-        mut give: impl FnMut(&mut MutexGuard<'_, Poller>) -> Option<usize>,
+        mut give: impl FnMut(&mut MutexGuard<'_, rank::Poller, Poller>) -> Option<usize>,
     ) -> Result<usize, Error> {
         let core = &*self.core;
         if core.is_running() && !self.batons[queue.home].admits() {
@@ -200,7 +200,9 @@ impl Net {
             }
             if core.panicked.load(SeqCst) && !core.has_ended() {
                 // What is left of the net ends here, so that nobody waits for it.
-                let _ = self.shutdown(Duration::ZERO);
+                Queue::step_out(poller, || {
+                    let _ = self.shutdown(Duration::ZERO);
+                });
                 continue;
             }
             if over {
@@ -404,7 +406,7 @@ impl Net {
         }
         let pollers = self.core.queues.iter().map(Queue::enter);
         let inside: Option<Vec<_>> = pollers.collect();
-        inside.ok_or(Error::Busy)?.into_iter().for_each(std::mem::forget);
+        inside.ok_or(Error::Busy)?.into_iter().for_each(MutexGuard::forget);
         self.core.pool.close();
         Ok(())
     }

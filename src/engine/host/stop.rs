@@ -10,7 +10,6 @@ use crate::engine::shared::queue::Queue;
 use crate::io::Token;
 use crate::io::os::sys;
 use crate::session::Cause;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::thread;
@@ -103,7 +102,7 @@ impl Net {
             // Nobody waits for this thread, so nothing refuses it. A poll that is about to call
             // finds that it may not, and leaves.
             let _ = queue.callback.shut();
-            mem::forget(queue.poller.lock());
+            queue.shut_out();
         }
         self.core.pool.close();
     }
@@ -120,7 +119,7 @@ impl Net {
                 return;
             }
             let look = until.min(Instant::now() + LOOK);
-            let late = core.gone.1.wait_until(&mut held, look).timed_out();
+            let late = core.gone.1.wait_until(&mut held, look);
             drop(held);
             if late {
                 core.look();

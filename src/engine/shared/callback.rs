@@ -5,10 +5,10 @@
 //! receiver out of its place, and the hook keeps others from it. What is published while a
 //! receiver runs is looked at by who ran it: it looks once more after it has put it back.
 
+use crate::buf::{Mutex, rank};
 use crate::engine::shared::error::Error;
 use crate::engine::shared::event::Handed;
 use crate::engine::shared::hook::{Hook, Inside};
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 
@@ -26,7 +26,7 @@ pub trait Receiver: Send {
 #[derive(Default)]
 pub struct Callback {
     /// Empty also while somebody has taken it, who is inside the hook.
-    receiver: Mutex<Option<Box<dyn Receiver>>>,
+    receiver: Mutex<rank::Receiver, Option<Box<dyn Receiver>>>,
     /// The thread that calls it, or changes it: one at a time.
     hook: Arc<Hook>,
     /// True exactly when there is one, told without the lock.
@@ -34,7 +34,7 @@ pub struct Callback {
     /// Threads that are about to change it; nobody calls it before they have.
     pub wanted: AtomicUsize,
     /// Set from inside it: takes its place when that returns.
-    pub next: Mutex<Option<Option<Box<dyn Receiver>>>>,
+    pub next: Mutex<rank::Next, Option<Option<Box<dyn Receiver>>>>,
 }
 
 /// A receiver out of its place; nobody else calls or changes it before this is dropped.

@@ -1,9 +1,9 @@
 //! Gives the events of a queue to its callback; see `callback.rs`.
 
+use crate::buf::{MutexGuard, rank};
 use crate::engine::shared::callback::Taken;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::queue::{CALLED, NOBODY, Poller, Queue};
-use parking_lot::MutexGuard;
 use std::sync::atomic::Ordering::*;
 
 impl Core {
@@ -38,7 +38,7 @@ impl Core {
         &self,
         queue: &Queue,
         taken: &mut Taken<'_>,
-        poller: &mut MutexGuard<'_, Poller>,
+        poller: &mut MutexGuard<'_, rank::Poller, Poller>,
     ) -> usize {
         let mut told = 0;
         while let Some(it) = &mut taken.receiver {
@@ -48,7 +48,10 @@ impl Core {
                 break;
             }
             told += count;
-            Queue::step_out(poller, || it.call(count));
+            Queue::step_out(poller, || {
+                rank::may_call_out();
+                it.call(count);
+            });
             self.end_batch(poller);
             let next = queue.callback.next.lock().take();
             if let Some(next) = next {

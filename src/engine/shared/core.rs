@@ -1,6 +1,6 @@
 //! What the host's calls and the workers share.
 
-use crate::buf::{Pool, Purpose};
+use crate::buf::{Condvar, Mutex, Pool, Purpose, rank};
 use crate::engine::shared::config::{Config, Flush, SocketOptions};
 use crate::engine::shared::conn::{Conn, End, Moving};
 use crate::engine::shared::crew::Crew;
@@ -14,7 +14,6 @@ use crate::engine::shared::tags::Tag;
 use crate::io::Token;
 use crate::io::os::sys;
 use crate::session::Millis;
-use parking_lot::{Condvar, Mutex};
 use socket2::{SockAddr, Socket, Type};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 use std::sync::{OnceLock, Weak};
@@ -32,8 +31,8 @@ pub const ENDED: u8 = 2;
 /// They have left, and all is in the queues that will ever be.
 pub const OVER: u8 = 3;
 
-/// What the host's calls and the workers share. Lock order: baton, slot, then one of inbox, queue,
-/// pool and free list. Calls of the host only try a baton, shutdown excepted.
+/// What the host's calls and the workers share. The order of its locks is that of `buf::rank`; calls
+/// of the host only try a baton, shutdown excepted.
 pub struct Core {
     pub config: Config,
     pub table: Table,
@@ -58,7 +57,7 @@ pub struct Core {
     pub names: resolve::Resolver,
     pub pressure: Pressure,
     /// Told when a socket is gone while the net stops.
-    pub gone: (Mutex<()>, Condvar),
+    pub gone: (Mutex<rank::Gone, ()>, Condvar),
 }
 
 impl Core {

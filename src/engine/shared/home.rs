@@ -1,10 +1,9 @@
 //! Host to worker: what others ask of a worker, and the bell that wakes it.
 
-use crate::buf::{Arena, Lock, Pool};
+use crate::buf::{Arena, Lock, Mutex, Pool, RwLock, rank};
 use crate::engine::shared::counters::Counters;
 use crate::engine::shared::reminder::Timer;
 use crate::io::{Bell, Completion, Token};
-use parking_lot::{Mutex, RwLock};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, OnceLock};
@@ -55,17 +54,17 @@ pub enum Command {
 
 /// A worker as others see it.
 pub struct Home {
-    inbox: Mutex<Vec<Command>>,
+    inbox: Mutex<rank::Inbox, Vec<Command>>,
     /// Connections with sends that wait for a flush (MANUAL).
-    staged: Lock<Vec<Token>>,
+    staged: Lock<rank::Staged, Vec<Token>>,
     /// Slots of those that wait for memory: to be sent to, or to be read. Each is on one list.
-    thirsty: Mutex<Vec<u32>>,
+    thirsty: Mutex<rank::Thirsty, Vec<u32>>,
     /// True exactly when that list is not empty.
     is_thirsty: AtomicBool,
     /// Of a worker that stays.
     bell: OnceLock<Bell>,
     /// Of a worker that comes and goes, while it is there.
-    extra_bell: Arc<RwLock<Option<Bell>>>,
+    extra_bell: Arc<RwLock<rank::ExtraBell, Option<Bell>>>,
     /// Strikes of the bells of those that went.
     struck: AtomicU64,
     /// The thread that left with a live lease; 0 while somebody turns or nobody did.
@@ -73,7 +72,7 @@ pub struct Home {
     /// A command came while the owner was away: the backstop turns once.
     pub wanted: AtomicBool,
     /// The worker's own thread.
-    pub backstop: Mutex<Option<Thread>>,
+    pub backstop: Mutex<rank::Backstop, Option<Thread>>,
     /// Driven as in POOL from now on: the host waits elsewhere.
     pub pooled: AtomicBool,
     /// Connections and listeners that live here, or are on their way.
@@ -144,7 +143,8 @@ impl Home {
 
     /// An extra worker is gone. What is in its inbox names connections that are gone too.
     pub fn close(&self) {
-        if let Some(bell) = self.extra_bell.write().take() {
+        let bell = self.extra_bell.write().take();
+        if let Some(bell) = bell {
             self.struck.fetch_add(bell.strikes(), SeqCst);
             *self.backstop.lock() = None;
             self.staged.lock().clear();

@@ -4,16 +4,16 @@
 //! waits for the count. Two functions that take each other away would wait for ever: whoever waits
 //! is written down in one list for all nets, and who would close a circle is refused instead.
 
+use crate::buf::{Condvar, Mutex, rank};
 use crate::engine::shared::error::Error;
 use crate::engine::shared::home::me;
-use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 /// The threads that are inside of one function, or of the one that took its place.
 #[derive(Default)]
 pub struct Hook {
-    state: Mutex<State>,
+    state: Mutex<rank::Hooked, State>,
     /// How many are inside, told without the lock.
     count: AtomicUsize,
     left: Condvar,
@@ -34,7 +34,7 @@ pub struct Inside<'a>(&'a Hook, u64);
 pub struct Waiting(Arc<Hook>);
 
 /// Threads that wait, and for whom. Taken only by those that wait.
-static WAITS: Mutex<Vec<(u64, Arc<Hook>)>> = Mutex::new(Vec::new());
+static WAITS: Mutex<rank::Waits, Vec<(u64, Arc<Hook>)>> = Mutex::new(Vec::new());
 
 impl Hook {
     /// This thread goes in.

@@ -1,10 +1,9 @@
 //! Buffers that the host keeps: named by numbers, as connections are, so that a buffer that was
 //! given back is recognised as such. Of the process and not of a net, which buffers outlive.
 
-use crate::buf::Slice;
+use crate::buf::{Mutex, Slice, rank};
 use crate::engine::shared::error::Error;
 use crate::io::os::sys;
-use parking_lot::Mutex;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::*};
 
@@ -31,7 +30,7 @@ struct Slot {
 
 /// Some of the slots, under a lock of their own.
 #[repr(align(64))]
-struct Shelf(Mutex<Slots>);
+struct Shelf(Mutex<rank::Shelf, Slots>);
 
 struct Slots {
     slots: Vec<Slot>,
@@ -147,7 +146,7 @@ impl Shelves {
         }
     }
 
-    fn of(&self, name: Name) -> &Mutex<Slots> {
+    fn of(&self, name: Name) -> &Mutex<rank::Shelf, Slots> {
         &self.shelves[name.shelf].0
     }
 }

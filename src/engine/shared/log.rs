@@ -1,9 +1,9 @@
 //! The log hook: words for the host's own log. There is no logger of ours, and no lock of ours is
 //! held while the host's function runs: what is found under one waits until it is down.
 
+use crate::buf::{Mutex, rank};
 use crate::engine::shared::home::me;
 use crate::engine::shared::hook::Hook;
-use parking_lot::Mutex;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
@@ -29,12 +29,12 @@ const LATER_MAX: usize = 64;
 pub struct Log {
     /// Lines above it are not even written.
     level: AtomicU32,
-    sink: Mutex<Option<Sink>>,
+    sink: Mutex<rank::Sink, Option<Sink>>,
     hook: Arc<Hook>,
     /// The thread that changed the function from inside, until it has left; 0: none.
     changer: AtomicU64,
     /// Lines that wait until no lock is held.
-    later: Mutex<Vec<(Level, String)>>,
+    later: Mutex<rank::Later, Vec<(Level, String)>>,
     /// True exactly when there are some.
     waits: AtomicBool,
 }
@@ -51,7 +51,9 @@ impl Log {
             let Some(sink) = sink.clone() else { return };
             (sink, self.hook.enter())
         };
-        sink(level, words());
+        let words = words();
+        rank::may_call_out();
+        sink(level, words);
         drop(inside);
         if self.changer.compare_exchange(me(), 0, SeqCst, SeqCst).is_ok() {
             // Others that are inside may wait for this thread; then it does not wait for them.

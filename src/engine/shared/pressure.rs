@@ -1,10 +1,10 @@
 //! Who holds memory that others need: what a look at all connections finds, and whom it names.
 //! `worker/memory.rs` closes them.
 
+use crate::buf::{Mutex, rank};
 use crate::engine::shared::conn::{Conn, LaneState};
 use crate::io::{Lane, Token};
 use crate::session::Millis;
-use parking_lot::Mutex;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -21,7 +21,7 @@ pub struct Pressure {
     /// When the next look may be.
     pub next: AtomicU64,
     /// What those that held something had done at the looks before.
-    pub seen: Mutex<Seen>,
+    pub seen: Mutex<rank::Seen, Seen>,
     /// When memory went back to the system last.
     pub trimmed: AtomicU64,
 }

@@ -1,11 +1,10 @@
 //! Worker to host: events, published once per turn, handed out in batches.
 
-use crate::buf::Slice;
+use crate::buf::{Condvar, Mutex, MutexGuard, Slice, rank};
 use crate::engine::shared::callback::Callback;
 use crate::engine::shared::event::{Event, Notice};
 use crate::io::os::sys::{WaitObject, WaitPort};
 use crate::io::{ADDRESS_BYTES, Token};
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
@@ -50,7 +49,7 @@ pub struct Queue {
     bytes_max: u64,
     /// Bytes of messages that one connection may have here before it alone is not read.
     own_max: u64,
-    inside: Mutex<Inside>,
+    inside: Mutex<rank::Events, Inside>,
     /// Events published and not handed out, told without the lock.
     count: AtomicUsize,
     /// Bytes of them.
@@ -65,13 +64,13 @@ pub struct Queue {
     /// In place of polls.
     pub callback: Callback,
     /// The poller's own: one at a time.
-    pub poller: Mutex<Poller>,
+    pub poller: Mutex<rank::Poller, Poller>,
     /// Held by a thread that looks at the poller's own for a moment, beside no poller.
-    visit: Mutex<()>,
-    gate: Mutex<bool>,
+    visit: Mutex<rank::Visit, ()>,
+    gate: Mutex<rank::Gate, bool>,
     opened: Condvar,
     signal: OnceLock<WaitObject>,
-    port: OnceLock<Mutex<Option<WaitPort>>>,
+    port: OnceLock<Mutex<rank::Port, Option<WaitPort>>>,
 }
 
 /// What the polling thread has: events taken from the queue, in order. Those before `from` are
@@ -121,7 +120,7 @@ impl Queue {
     }
 
     /// Makes the calling thread the poller. None: another thread is inside.
-    pub fn enter(&self) -> Option<MutexGuard<'_, Poller>> {
+    pub fn enter(&self) -> Option<MutexGuard<'_, rank::Poller, Poller>> {
         // Whoever only visits is out soon.
         let poller = self.poller.try_lock().or_else(|| {
             let _visit = self.visit.lock();
@@ -130,11 +129,24 @@ impl Queue {
         poller.filter(|poller| !poller.away)
     }
 
-    /// Calls a function of the host's from the middle of a poll, without the lock.
-    pub fn step_out(poller: &mut MutexGuard<'_, Poller>, call: impl FnOnce()) {
+    /// Calls what may call a function of the host's from the middle of a poll, without the lock.
+    pub fn step_out(poller: &mut MutexGuard<'_, rank::Poller, Poller>, call: impl FnOnce()) {
         poller.away = true;
         MutexGuard::unlocked(poller, call);
         poller.away = false;
+    }
+
+    /// Lets no poller in any more, once the one that is inside has left.
+    pub fn shut_out(&self) {
+        loop {
+            let poller = self.poller.lock();
+            if !poller.away {
+                return MutexGuard::forget(poller);
+            }
+            // Its function has returned, or is about to.
+            drop(poller);
+            std::thread::yield_now();
+        }
     }
 
     /// Looks at what the poller has, behind other visitors. None: a poller is inside.
@@ -331,7 +343,7 @@ impl Queue {
             match until {
                 None => self.opened.wait(&mut open),
                 Some(until) => {
-                    if self.opened.wait_until(&mut open, until).timed_out() {
+                    if self.opened.wait_until(&mut open, until) {
                         break;
                     }
                 }

@@ -5,11 +5,11 @@
 //! gives its place to another thread, so that names which do not answer do not block those that
 //! do.
 
+use crate::buf::{Condvar, Mutex, rank};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::quiet::caught;
 use crate::io::Token;
 use crate::io::os::sys;
-use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, VecDeque};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Weak};
@@ -40,7 +40,7 @@ pub struct Resolver(Arc<Office>);
 
 /// What its threads share. A look-up may outlive the net, so it holds nothing of it.
 struct Office {
-    book: Mutex<Book>,
+    book: Mutex<rank::Names, Book>,
     /// There is something to look up, or the net ends.
     called: Condvar,
     find: Find,
@@ -206,7 +206,7 @@ impl Office {
                 book.set(number, Does::Looks);
                 return Some(name);
             }
-            let idle = self.called.wait_for(&mut book, IDLE).timed_out();
+            let idle = self.called.wait_for(&mut book, IDLE);
             if idle && (book.queue.is_empty() || book.wanted() >= WANTED_MAX) {
                 book.set(number, Does::Leaves);
                 return None;

@@ -1,12 +1,11 @@
 //! The table of a net: one slot for each connection and listener, named by index and generation.
 
-use crate::buf::{Lock, LockGuard};
+use crate::buf::{Lock, LockGuard, Mutex, rank};
 use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::conn::{Conn, Listener, Origin};
 use crate::engine::shared::datagrams::Port;
 use crate::engine::shared::tags::Tag;
 use crate::io::Token;
-use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, OnceLock};
 
@@ -53,7 +52,7 @@ pub struct Slot {
     summoned: AtomicBool,
     /// The slot stands on a list of those that wait for memory, whoever is in it by now.
     thirsty: AtomicBool,
-    entry: Lock<Entry>,
+    entry: Lock<rank::Slot, Entry>,
 }
 
 // Every connection has one, idle or not.
@@ -61,7 +60,7 @@ const _: () = assert!(size_of::<Slot>() <= (size_of::<Conn>() + 32).next_multipl
 
 /// A locked slot that holds what its token names.
 pub struct Held<'a> {
-    entry: LockGuard<'a, Entry>,
+    entry: LockGuard<'a, rank::Slot, Entry>,
     slot: &'a Slot,
 }
 
@@ -70,9 +69,9 @@ pub struct Table {
     /// In every handle, so that one of another net is recognised.
     tag: Tag,
     pages: Box<[OnceLock<Box<[Slot]>>]>,
-    free: Mutex<Free>,
+    free: Mutex<rank::FreeSlots, Free>,
     /// Of the last connection that was made by connect: the next one is mostly made alike.
-    origin: Mutex<Arc<Origin>>,
+    origin: Mutex<rank::Origin, Arc<Origin>>,
     slots_max: u32,
     conns: AtomicU64,
 }

@@ -4,8 +4,8 @@
 //! highest that it had, so a handle is of one net for as long as the process lives. A tag with few
 //! generations left is not given out again.
 
+use crate::buf::{Mutex, rank};
 use crate::io::Token;
-use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -14,7 +14,7 @@ pub const NETS_MAX: u16 = (1 << 12) - 1;
 /// A tag comes back while each slot has so many generations left.
 const LEFT_MIN: u32 = 1 << 20;
 
-static TAGS: Mutex<Tags> = Mutex::new(Tags::new());
+static TAGS: Mutex<rank::Tags, Tags> = Mutex::new(Tags::new());
 
 /// What a net has for as long as it lives.
 #[derive(Debug, PartialEq, Eq)]

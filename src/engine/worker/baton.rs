@@ -15,8 +15,8 @@
 //! layer looks once more at the bell (a command posted in between saw no owner) and at who is
 //! parked (they look once more at the baton after they registered).
 
-use crate::engine::shared::core::Core;
-use crate::engine::shared::core::LOOK;
+use crate::buf::{Mutex, MutexGuard, rank};
+use crate::engine::shared::core::{Core, LOOK};
 use crate::engine::shared::crew::{Baton, Lead, Led};
 use crate::engine::shared::home::{Command, OFFERED, RESTING, me};
 use crate::engine::shared::log::Level;
@@ -25,7 +25,6 @@ use crate::engine::shared::quiet::caught;
 use crate::engine::worker::turn::Worker;
 use crate::io::{Affinity, Proactor, Setup};
 use crate::session::Cause;
-use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
@@ -42,7 +41,7 @@ const LAST_WAIT: Duration = Duration::from_millis(1);
 /// A worker, its baton, and the lease.
 pub struct WorkerBaton<P: Proactor> {
     /// None before `open`, and after a fault or `close`.
-    baton: Mutex<Option<Worker<P>>>,
+    baton: Mutex<rank::Baton, Option<Worker<P>>>,
     core: Arc<Core>,
     setup: Setup,
     shared: P::Shared,
@@ -61,7 +60,7 @@ pub struct WorkerBaton<P: Proactor> {
     bound: AtomicU64,
 }
 
-type Held<'a, P> = MutexGuard<'a, Option<Worker<P>>>;
+type Held<'a, P> = MutexGuard<'a, rank::Baton, Option<Worker<P>>>;
 
 impl<P: Proactor> WorkerBaton<P> {
     pub fn new(
@@ -475,14 +474,20 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
     fn open(&self) -> io::Result<()> {
         let proactor = P::open(&self.setup, &self.shared)?;
         let bell = proactor.bell();
-        *self.baton.lock() = Some(Worker::new(proactor, self.core.clone(), self.home));
+        let worker = Worker::new(proactor, self.core.clone(), self.home);
+        // Not waited for: the caller may hold the lock of the threads, which turners wait for.
+        let free = self.baton.try_lock();
+        *free.expect("nobody turns a worker that is not there") = Some(worker);
         // Known from here on.
         self.core.homes[self.home].open(bell, &self.core.pool);
         Ok(())
     }
 
     fn close(&self) {
-        let worker = self.baton.lock().take();
+        // Not waited for where the worker was never turned, with the lock of the threads held.
+        let mut held = self.baton.try_lock().unwrap_or_else(|| self.baton.lock());
+        let worker = held.take();
+        drop(held);
         drop(worker);
         let home = &self.core.homes[self.home];
         home.close();

@@ -6,6 +6,7 @@
 //! what comes and goes is the worker in the baton, with its thread and what the model has in the
 //! system. Extra workers are driven as in POOL.
 
+use crate::buf::{Mutex, rank};
 use crate::engine::shared::config::{Config, Drive, WORKERS_MAX};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::crew::{Baton, Crew};
@@ -15,7 +16,6 @@ use crate::engine::shared::tags::{NETS_MAX, Tag};
 use crate::engine::worker::baton::WorkerBaton;
 use crate::io::os::sys;
 use crate::io::{Affinity, Proactor, Setup, Visit};
-use parking_lot::Mutex;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -30,7 +30,7 @@ pub struct Workers {
     /// Of workers and of the model, now.
     pub threads: Arc<AtomicU32>,
     /// The workers' threads. Whoever has the lock may start one.
-    handles: Mutex<Vec<JoinHandle<()>>>,
+    handles: Mutex<rank::Threads, Vec<JoinHandle<()>>>,
 }
 
 /// Opens the workers of any model, so that the rest of the net need not know which.

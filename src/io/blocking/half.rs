@@ -1,6 +1,6 @@
 //! One lane of a socket, as its thread and the turner of its worker share it.
 
-use crate::buf::{CHUNK_BYTES, Chunk, Slice, Train};
+use crate::buf::{CHUNK_BYTES, Chunk, Condvar, Mutex, Slice, Train, rank};
 use crate::io::bell::Bell;
 use crate::io::datagram::Datagram;
 use crate::io::emulated::Tried;
@@ -8,7 +8,6 @@ use crate::io::emulated::datagrams::Datagrams;
 use crate::io::op::{Accepted, Completion, Lane, Op, Outcome, Token};
 use crate::io::os::sys;
 use crate::io::proactor::{Setup, cancelled};
-use parking_lot::{Condvar, Mutex};
 use socket2::{SockAddr, Socket};
 use std::io;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
@@ -32,15 +31,15 @@ const LATER: Duration = Duration::from_millis(10);
 pub struct Shared {
     setup: Setup,
     /// What the next turn collects.
-    done: Mutex<Vec<Completion>>,
+    done: Mutex<rank::News, Vec<Completion>>,
     /// Told when there is something in it, and by the bell.
     waiter: Condvar,
     /// Those that wait for the pool to have room.
-    starved: Mutex<Vec<Arc<Half>>>,
+    starved: Mutex<rank::Starved, Vec<Arc<Half>>>,
     /// Chunks that were received into, with room left.
-    spares: Mutex<Vec<Chunk>>,
+    spares: Mutex<rank::Spares, Vec<Chunk>>,
     /// What receives of datagrams need; made with the first.
-    datagrams: Mutex<Option<Box<Datagrams>>>,
+    datagrams: Mutex<rank::Datagrams, Option<Box<Datagrams>>>,
 }
 
 enum State {
@@ -62,7 +61,7 @@ pub struct Half {
     /// both lanes are idle.
     socket: ManuallyDrop<Socket>,
     shared: Arc<Shared>,
-    state: Mutex<State>,
+    state: Mutex<rank::Lane, State>,
     changed: Condvar,
     /// The thread saw something to receive and has not told it. Set before it takes it from the
     /// system.
@@ -111,7 +110,7 @@ impl Shared {
             while told.is_empty() && !bell.rung() && !late {
                 match until {
                     None => self.waiter.wait(&mut told),
-                    Some(until) => late = self.waiter.wait_until(&mut told, until).timed_out(),
+                    Some(until) => late = self.waiter.wait_until(&mut told, until),
                 }
             }
             bell.rouse();

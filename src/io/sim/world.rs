@@ -5,8 +5,7 @@ use super::super::proactor::ACCEPT_MAX;
 use super::dice::Dice;
 use super::link::{End, Link};
 use super::peer::Peer;
-use crate::buf::Train;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use crate::buf::{Condvar, Mutex, MutexGuard, Train, rank};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How unkind a network is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -135,7 +134,7 @@ pub struct State {
 /// Wakes a worker that sleeps in `turn`.
 #[derive(Default)]
 pub struct Alarm {
-    count: Mutex<u64>,
+    count: Mutex<rank::News, u64>,
     struck: Condvar,
 }
 
@@ -153,11 +152,12 @@ impl Alarm {
     /// Sleeps until it is struck once more than `seen` times.
     pub fn wait(&self, seen: u64, timeout: Option<Duration>) {
         let mut count = self.count.lock();
-        let sleeps = |count: &mut u64| *count == seen;
-        match timeout {
-            None => self.struck.wait_while(&mut count, sleeps),
-            Some(timeout) => {
-                let _woken = self.struck.wait_while_for(&mut count, sleeps, timeout);
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let mut late = false;
+        while *count == seen && !late {
+            match until {
+                None => self.struck.wait(&mut count),
+                Some(until) => late = self.struck.wait_until(&mut count, until),
             }
         }
     }
@@ -169,9 +169,9 @@ thread_local! {
 
 /// A handle to one simulated network; clones are the same network.
 #[derive(Clone)]
-pub struct World(Arc<(Mutex<State>, Alarms)>);
+pub struct World(Arc<(Mutex<rank::World, State>, Alarms)>);
 
-type Alarms = Mutex<Vec<Arc<Alarm>>>;
+type Alarms = Mutex<rank::Alarms, Vec<Arc<Alarm>>>;
 
 impl World {
     /// A network without anybody in it.
@@ -201,7 +201,7 @@ impl World {
         WORLD.with(|world| world.borrow().clone())
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, rank::World, State> {
         self.0.0.lock()
     }
 

@@ -5,6 +5,7 @@ use crate::engine::shared::core::Core;
 use crate::engine::shared::home::Command;
 use crate::engine::tests::{open, threadless};
 use crate::io::sim::{Faults, World};
+use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 

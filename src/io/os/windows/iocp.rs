@@ -6,10 +6,10 @@
 
 use super::overlapped::{Operation, Reaper, Wish, limit};
 use super::sys;
+use crate::buf::{Mutex, rank};
 use crate::io::bell::Bell;
 use crate::io::op::Token;
 use crate::io::proactor::Affinity;
-use parking_lot::Mutex;
 use socket2::Socket;
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -71,7 +71,7 @@ impl Port {
 }
 
 /// The thread that turns a worker: its number, and a handle to wake it by.
-type Turner = Arc<Mutex<Option<(u32, OwnedHandle)>>>;
+type Turner = Arc<Mutex<rank::News, Option<(u32, OwnedHandle)>>>;
 
 /// One worker at a port.
 pub struct Iocp {

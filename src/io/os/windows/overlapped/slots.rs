@@ -3,11 +3,10 @@
 
 use super::doors::Doors;
 use super::outward::Outward;
-use crate::buf::Chunk;
+use crate::buf::{Chunk, Mutex, MutexGuard, rank};
 use crate::io::op::{Lane, Op, Token};
 use crate::io::os::windows::pktinfo::Incoming;
 use crate::io::os::windows::sys;
-use parking_lot::{Mutex, MutexGuard};
 use socket2::Socket;
 use std::cell::UnsafeCell;
 use std::io;
@@ -162,13 +161,13 @@ impl Entry {
 /// The place of one socket. Its operations may be reaped by any worker that shares the slots.
 pub struct Slot {
     pub operations: [Operation; 2],
-    entry: Mutex<Option<Entry>>,
+    entry: Mutex<rank::OverlappedSlot, Option<Entry>>,
 }
 
 /// A slot with the entry in it.
 pub struct Held<'a> {
     pub slot: &'a Slot,
-    entry: MutexGuard<'a, Option<Entry>>,
+    entry: MutexGuard<'a, rank::OverlappedSlot, Option<Entry>>,
 }
 
 impl Held<'_> {
