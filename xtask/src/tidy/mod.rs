@@ -3,6 +3,7 @@
 mod c_code;
 mod c_docs;
 mod graph;
+mod locks;
 mod rooms;
 mod safety;
 mod shape;
@@ -93,6 +94,7 @@ fn check(path: &str, text: &str, findings: &mut Vec<Finding>) {
         Err((line, error)) => return tell(line, format!("not Rust: {error}")),
     };
     shape::functions(&source, &mut tell);
+    locks::check(&source, &mut tell);
     rooms::check(&source, &mut tell);
     words::check(&source, &mut tell);
     safety::check(&source, &mut tell);
