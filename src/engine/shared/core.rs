@@ -31,8 +31,8 @@ pub const ENDED: u8 = 2;
 /// They have left, and all is in the queues that will ever be.
 pub const OVER: u8 = 3;
 
-/// What the host's calls and the workers share. The order of its locks is that of `buf::rank`; calls
-/// of the host only try a baton, shutdown excepted.
+/// What the host's calls and the workers share. The order of its locks is that of `buf::rank`;
+/// calls of the host only try a baton, shutdown excepted.
 pub struct Core {
     pub config: Config,
     pub table: Table,

@@ -132,3 +132,19 @@ impl Log {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg_attr(debug_assertions, should_panic = "calls the host while it holds Slot")]
+    fn no_lock_is_held_while_the_function_runs() {
+        let log = Log::default();
+        assert!(log.set(Some(Arc::new(|_, _| {})), Level::Info as u32).is_ok());
+        log.tell(Level::Info, || "with nothing held".into());
+        let lock = Mutex::<rank::Slot, ()>::default();
+        let _held = lock.lock();
+        log.tell(Level::Info, || "with a lock held".into());
+    }
+}
