@@ -7,6 +7,8 @@
    broadcast is one call for all connections. Reads are gated, so that a peer that does not read
    its echoes is not read either; one that overflows its outbox all the same is reset.
 
+   --plain: the endpoint is as the library makes it; --idle-timeout-ms: with that deadline.
+
    --clocks: the game thread measures its own CPU in the library; `report` on stdin prints the
    sums since the last one, and forgets them. Each is for a whole batch, less what it costs to
    read the clock. A poll is measured that does not wait and hands something out, or that ends
@@ -36,8 +38,9 @@ struct sums {
 static struct options options;
 static sockeye_config config;
 static sockeye_net *net;
-/* raw: no framing. polls_sockets: the drive that runs does its I/O in polls. */
-static bool raw, polls_sockets;
+/* raw: no framing. plain: nothing of the endpoint is set. polls_sockets: the drive that runs does its I/O in polls. */
+static bool raw, plain, polls_sockets;
+static uint32_t idle_timeout_ms;
 
 /* The connections, in no order; by sockeye_conn_index: their place, and the tick, counted from 1,
    in which they were last heard. */
@@ -61,7 +64,7 @@ static void explain(const char *why)
             "sockeye_peer: %s\n"
             "sockeye_peer [--drive pool|lend|host] [--workers N] [--model NAME]\n"
             "    [--flush auto|manual] [--framing u32be|raw] [--gather-us N] [--spin-us N]\n"
-            "    [--clocks] [--job echo|tick|broadcast|udp]\n"
+            "    [--clocks] [--plain] [--idle-timeout-ms N] [--job echo|tick|broadcast|udp]\n"
             "    [--period-ms N] [--size N] [--burst N]\n",
             why);
     exit(2);
@@ -108,6 +111,8 @@ static void own_option(const char *name, const char *value)
         config.gather_us = number(value);
     } else if (!strcmp(name, "--spin-us")) {
         config.spin_us = number(value);
+    } else if (!strcmp(name, "--idle-timeout-ms")) {
+        idle_timeout_ms = number(value);
     } else {
         explain(name);
     }
@@ -121,6 +126,10 @@ static void read_options(int argc, char **argv)
         int words = option_take(&options, argv[i], value);
         if (!words && !strcmp(argv[i], "--clocks")) {
             clocks = true;
+            words = 1;
+        }
+        if (!words && !strcmp(argv[i], "--plain")) {
+            plain = true;
             words = 1;
         }
         if (!words) {
@@ -326,9 +335,12 @@ static void open_door(void)
     sockeye_listener_info at;
     sockeye_net_info info;
     demand("defaults", sockeye_endpoint_init(&endpoint, sizeof endpoint));
-    endpoint.backlog = PEER_BACKLOG;
-    endpoint.gate_reads = options.job != JOB_BROADCAST;
-    endpoint.outbox_max_bytes = ECHO_OUTBOX;
+    endpoint.idle_timeout_ms = idle_timeout_ms;
+    if (!plain) {
+        endpoint.backlog = PEER_BACKLOG;
+        endpoint.gate_reads = options.job != JOB_BROADCAST;
+        endpoint.outbox_max_bytes = ECHO_OUTBOX;
+    }
     if (options.job == JOB_BROADCAST)
         endpoint.outbox_max_bytes = options.size > UNWRITTEN_MOST ? options.size : UNWRITTEN_MOST;
     if (options.job == JOB_UDP) {

@@ -2,10 +2,11 @@
 //!
 //! - `pattern`: the messages, and the verifier that every byte of an echo passes.
 //! - `load`: a load generator, a process of its own, one thread; `hold`: one that only holds
-//!   connections.
+//!   connections, `crowd`: strangers that hold unfinished frames.
 //! - `process`, `procfs`: child processes on one processor, their clocks, stopping and going on.
 //! - `peers`, `workloads`: the servers that are compared, and what they are loaded with.
-//! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`: what needs no turns.
+//! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`: what needs no
+//!   turns.
 //! - `figures`, `stats`: what is made of it; `report`, `table`, `charts`, `docs`: how it is told.
 //! - `run`: all of this in one go; `sanitize`: the servers under the sanitizers.
 //!
@@ -19,6 +20,7 @@
 pub mod charts;
 pub mod clocks;
 pub mod counter;
+pub mod crowd;
 pub mod docs;
 pub mod figures;
 pub mod hold;
@@ -36,5 +38,6 @@ pub mod run;
 pub mod sanitize;
 pub mod slices;
 pub mod stats;
+pub mod strangers;
 pub mod table;
 pub mod workloads;

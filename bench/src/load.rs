@@ -80,8 +80,8 @@ pub fn run(options: Options) -> Result<()> {
             let work = closed::Closed::connect(&common, Pattern::new(size), in_flight, active)?;
             drive(&mut common, work, limit)
         }
-        Mode::Open { rate, size } => {
-            let work = open::Open::connect(&common, Pattern::new(size), rate)?;
+        Mode::Open { rate, size, asleep } => {
+            let work = open::Open::connect(&common, Pattern::new(size), rate, asleep)?;
             drive(&mut common, work, limit)
         }
         Mode::Reader { slow } => {

@@ -104,6 +104,10 @@ impl Poller {
         self.control(libc::EPOLL_CTL_ADD, fd, number, interest)
     }
 
+    pub fn change(&self, fd: RawFd, number: u32, interest: c_int) -> Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, number, interest)
+    }
+
     pub fn remove(&self, fd: RawFd) -> Result<()> {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
     }

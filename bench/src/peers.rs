@@ -107,6 +107,18 @@ pub fn host() -> Peer {
     sockeye(HOST, "host", "1")
 }
 
+/// A net and an endpoint with all defaults, with each model.
+pub fn plain(models: &[(&'static str, u32)]) -> Vec<Peer> {
+    let names = std::iter::once("epoll").chain(models.iter().map(|(model, _)| *model));
+    let plain = |model: &str| Peer {
+        name: format!("Sockeye, {model}"),
+        family: Family::Sockeye,
+        args: ["--plain", "--model", model].map(str::to_owned).into(),
+        folder: None,
+    };
+    names.map(plain).collect()
+}
+
 pub fn host_alone() -> Peer {
     sockeye(HOST_ALONE, "host", "0")
 }

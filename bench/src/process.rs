@@ -229,6 +229,16 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// This process runs only while nobody else on its processor wants to.
+pub fn give_way() -> Result<()> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `parameters` lives through the call.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &parameters) } < 0 {
+        return Err(io::Error::last_os_error()).context("sched_setscheduler");
+    }
+    Ok(())
+}
+
 /// Gives what is started from here on its addresses without chance: the thread sanitizer needs them
 /// where it expects them.
 pub fn fix_addresses() -> Result<()> {

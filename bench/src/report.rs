@@ -5,7 +5,7 @@ use crate::peers::{self, Peer};
 use crate::stats::Quartiles;
 use crate::table::Table;
 use crate::workloads::{Extra, Group, grouped};
-use crate::{clocks, idle, memory};
+use crate::{clocks, idle, memory, strangers};
 
 /// All that a run found.
 pub struct Report {
@@ -16,6 +16,7 @@ pub struct Report {
     pub memory: (u32, Vec<memory::Row>),
     pub idle: Vec<idle::Row>,
     pub clocks: Vec<clocks::Row>,
+    pub strangers: Vec<strangers::Row>,
     pub failures: Vec<Failure>,
 }
 
@@ -150,6 +151,19 @@ impl Report {
             out.push_str("## What the calls cost the host\n\n");
             out.push_str("CPU of the game's thread in `POOL`, by its own clock.\n\n");
             out.push_str(&format!("{}\n", clocks::table(&self.clocks).text()));
+        }
+        if !self.strangers.is_empty() {
+            let (crowd, players) = (grouped(strangers::STRANGERS.into()), strangers::PLAYERS);
+            let (rate, seconds) = (grouped(strangers::RATE.into()), strangers::WATCHED.as_secs());
+            out.push_str("## Strangers\n\n");
+            out.push_str(&format!(
+                "{players} players with {rate} echoes of 64 B a second, on a net with all \
+                 defaults, {seconds} s without and {seconds} s with {crowd} strangers, each of \
+                 which claims a frame of 1 MiB, sends as much of it as is taken but never its \
+                 end, and comes again when it is closed. The last columns are what the strangers \
+                 had closed and taken.\n\n"
+            ));
+            out.push_str(&format!("{}\n", strangers::table(&self.strangers).text()));
         }
         let programs = programs(&self.measured);
         if !programs.is_empty() {
@@ -298,7 +312,8 @@ mod tests {
         let machine = vec![("kernel", "Linux 6".to_owned())];
         let failures = vec![Failure { place: "churn: x".into(), why: "it\nended".into() }];
         let measured = vec![measured()];
-        Report { machine, quick: false, measured, memory, idle, clocks, failures }
+        let strangers = Vec::new();
+        Report { machine, quick: false, measured, memory, idle, clocks, strangers, failures }
     }
 
     #[test]

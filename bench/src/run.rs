@@ -4,7 +4,7 @@ use crate::figures::Failure;
 use crate::peers::{self, Family, Peer};
 use crate::report::Report;
 use crate::workloads::{self, Group, Models, Workload};
-use crate::{clocks, docs, idle, machine, memory, process, slices};
+use crate::{clocks, docs, idle, machine, memory, process, slices, strangers};
 use anyhow::{Context, Result, bail};
 use std::mem;
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ pub struct Options {
 const MEMORY: &str = "idle memory";
 const WAKES: &str = "idle wake-ups";
 const CALLS: &str = "host costs";
+const STRANGERS: &str = "strangers";
 
 /// Measures, prints the report, writes it if asked to, and fails if anything did.
 pub fn run(options: &Options) -> Result<()> {
@@ -44,6 +45,7 @@ pub fn run(options: &Options) -> Result<()> {
         memory: (0, Vec::new()),
         idle: Vec::new(),
         clocks: Vec::new(),
+        strangers: Vec::new(),
         failures: Vec::new(),
     };
     for workload in &workloads {
@@ -52,7 +54,7 @@ pub fn run(options: &Options) -> Result<()> {
         eprintln!("{seconds:4} s  {}: {count} servers, {rounds} rounds", workload.name);
         report.measured.push(slices::measure(&options.peers, workload, &mut report.failures));
     }
-    unpaired(options, &mut report);
+    unpaired(options, &models, &mut report);
     if report.measured.is_empty() && !UNPAIRED.iter().any(|name| wanted(options, name)) {
         bail!("no workload has '{}' in its name", options.workload);
     }
@@ -64,10 +66,10 @@ pub fn run(options: &Options) -> Result<()> {
     told(&report.failures)
 }
 
-const UNPAIRED: [&str; 3] = [MEMORY, WAKES, CALLS];
+const UNPAIRED: [&str; 4] = [MEMORY, WAKES, CALLS, STRANGERS];
 
 /// What is measured without turns.
-fn unpaired(options: &Options, report: &mut Report) {
+fn unpaired(options: &Options, models: &Models, report: &mut Report) {
     let (folder, failures) = (&*options.peers, &mut report.failures);
     let mut all = vec![peers::epoll()];
     all.extend(peers::drives().into_iter().chain(peers::loops()).chain(peers::hosts()));
@@ -85,6 +87,13 @@ fn unpaired(options: &Options, report: &mut Report) {
     if wanted(options, CALLS) {
         eprintln!("{CALLS}");
         report.clocks = clocks::measure(folder, failures);
+    }
+    if wanted(options, STRANGERS) && !options.quick {
+        eprintln!("{STRANGERS}");
+        let mut all = peers::plain(models);
+        all.retain(|peer| has(&peer.name, &options.only));
+        let all = with_before(options, all);
+        report.strangers = strangers::measure(folder, &all, strangers::ROUNDS, failures);
     }
 }
 

@@ -7,9 +7,9 @@ use super::{Common, Work, clock};
 use crate::pattern::Pattern;
 use anyhow::Result;
 
-/// From this long before a message has to leave, it is waited for without sleep: waking may take
-/// hundreds of microseconds. And a server then does not pay for waking its client, which in other
-/// places is another machine.
+/// From this long before a message has to leave, it is waited for without sleep, unless sleep is
+/// asked for: waking may take hundreds of microseconds. And a server then does not pay for waking
+/// its client, which in other places is another machine.
 const AWAKE_NS: u64 = 1_000_000;
 /// Messages that are sent before answers are looked for, if all are late.
 const BURST: u32 = 16;
@@ -18,6 +18,8 @@ pub struct Open {
     pattern: Pattern,
     links: Vec<Link>,
     schedule: Schedule,
+    /// From this long before a message has to leave, it is waited for without sleep.
+    awake_ns: u64,
     out: Vec<u8>,
 }
 
@@ -52,11 +54,12 @@ impl Schedule {
 }
 
 impl Open {
-    pub fn connect(common: &Common, pattern: Pattern, rate: u32) -> Result<Self> {
+    pub fn connect(common: &Common, pattern: Pattern, rate: u32, asleep: bool) -> Result<Self> {
         clock::wake_sharply()?;
         let links = Link::connect(common)?;
         let schedule = Schedule { rate: rate.into(), next: 0, first: 0, start: 0 };
-        Ok(Self { pattern, links, schedule, out: Vec::new() })
+        let awake_ns = if asleep { 0 } else { AWAKE_NS };
+        Ok(Self { pattern, links, schedule, awake_ns, out: Vec::new() })
     }
 
     /// Sends what is due, but some only; gives how long it is until the next message is.
@@ -86,7 +89,7 @@ impl Work for Open {
     }
 
     fn due(&mut self, _common: &mut Common) -> Result<u64> {
-        Ok(self.send_due()?.saturating_sub(AWAKE_NS))
+        Ok(self.send_due()?.saturating_sub(self.awake_ns))
     }
 
     fn turn(&mut self, common: &mut Common, n: u32, ready: u32) -> Result<()> {

@@ -27,7 +27,8 @@ pub enum Mode {
     /// So many messages in flight on each of the first `active` connections.
     Closed { in_flight: u32, size: usize, active: u32 },
     /// So many messages a second over all connections in turn.
-    Open { rate: u32, size: usize },
+    /// `asleep`: it sleeps until the next is due.
+    Open { rate: u32, size: usize, asleep: bool },
     /// Takes broadcasts; of a thousand connections, `slow` never read.
     Reader { slow: u32 },
     /// Connects, has one echo, closes, and again.
@@ -44,6 +45,7 @@ struct Found {
     active: Option<u32>,
     rate: Option<u32>,
     slow: Option<u32>,
+    asleep: bool,
 }
 
 /// Takes all arguments that are left.
@@ -62,6 +64,7 @@ pub fn options(parser: &mut Parser) -> Result<Options> {
             Long("size") => found.size = Some(parser.value()?.parse()?),
             Long("active") => found.active = Some(parser.value()?.parse()?),
             Long("rate") => found.rate = Some(parser.value()?.parse()?),
+            Long("asleep") => found.asleep = true,
             Long("slow") => found.slow = Some(parser.value()?.parse()?),
             other => return Err(other.unexpected().into()),
         }
@@ -93,7 +96,8 @@ impl Found {
                 Mode::Closed { in_flight, size: self.size()?, active }
             }
             "open" => {
-                Mode::Open { rate: positive(self.rate.take(), "--rate")?, size: self.size()? }
+                let asleep = std::mem::take(&mut self.asleep);
+                Mode::Open { rate: positive(self.rate.take(), "--rate")?, size: self.size()?, asleep }
             }
             "reader" => match self.slow.take().unwrap_or(0) {
                 slow @ 0..=1000 => Mode::Reader { slow },
@@ -115,6 +119,7 @@ impl Found {
             ("--active", self.active.is_some()),
             ("--rate", self.rate.is_some()),
             ("--slow", self.slow.is_some()),
+            ("--asleep", self.asleep),
         ];
         match left.iter().find(|(_, given)| *given) {
             Some((option, _)) => bail!("{option} is not for the mode {name}"),
@@ -154,7 +159,9 @@ mod tests {
         let closed = |in_flight, active| Ok(Mode::Closed { in_flight, size: 64, active });
         assert_eq!(mode("--in-flight 3 --size 64"), closed(3, 8));
         assert_eq!(mode("--mode closed --in-flight 1 --size 64 --active 2"), closed(1, 2));
-        assert_eq!(mode("--mode open --rate 5 --size 16"), Ok(Mode::Open { rate: 5, size: 16 }));
+        let open = |asleep| Ok(Mode::Open { rate: 5, size: 16, asleep });
+        assert_eq!(mode("--mode open --rate 5 --size 16"), open(false));
+        assert_eq!(mode("--mode open --asleep --rate 5 --size 16"), open(true));
         assert_eq!(mode("--mode reader"), Ok(Mode::Reader { slow: 0 }));
         assert_eq!(mode("--mode reader --slow 10"), Ok(Mode::Reader { slow: 10 }));
         assert_eq!(mode("--mode churn --size 64"), Ok(Mode::Churn { size: 64 }));
@@ -173,6 +180,7 @@ mod tests {
             ("--in-flight 1 --size 64 --active 9", "--active has to be at most 8"),
             ("--mode open --size 64", "--rate is missing"),
             ("--mode reader --size 64", "--size is not for the mode reader"),
+            ("--mode reader --asleep", "--asleep is not for the mode reader"),
             ("--mode reader --slow 1001", "--slow has to be"),
             ("--mode churn --size 64 --in-flight 2", "--in-flight is not for"),
             ("--mode udp --size 64", "--in-flight is missing"),

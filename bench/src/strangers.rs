@@ -1,0 +1,157 @@
+//! What strangers cost those who behave: the latency of players on a net that is as the library
+//! makes it, without strangers and with a crowd that holds unfinished frames, in turns.
+
+use crate::counter::Counter;
+use crate::figures::Failure;
+use crate::peers::Peer;
+use crate::process::{LOAD_CPU, Process};
+use crate::procfs::{self, Latency};
+use crate::slices;
+use crate::stats::Quartiles;
+use crate::table::Table;
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use std::{env, thread};
+
+pub const STRANGERS: u32 = 1100;
+pub const PLAYERS: u32 = 50;
+/// Messages of all players in a second.
+pub const RATE: u32 = 1000;
+pub const ROUNDS: usize = 5;
+/// How long the latencies of one kind are watched in a round.
+pub const WATCHED: Duration = Duration::from_secs(3);
+/// From when the strangers stand, or are gone.
+const SETTLES: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After this a load generator that was forgotten ends by itself.
+const LIMIT_S: u64 = 600;
+const MEBIBYTE: f64 = 1_048_576.0;
+
+/// What was seen of one model.
+pub struct Row {
+    pub server: String,
+    rounds: Vec<Round>,
+}
+
+/// Latencies in a second without strangers and with them, and what the strangers did in a second.
+struct Round {
+    without: Latency,
+    with: Latency,
+    closed: f64,
+    taken: f64,
+}
+
+/// Measures each by itself.
+pub fn measure(
+    folder: &Path,
+    peers: &[Peer],
+    rounds: usize,
+    failures: &mut Vec<Failure>,
+) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for peer in peers {
+        eprintln!("  {}: {rounds} rounds", peer.name);
+        match one(folder, peer, rounds) {
+            Ok(rounds) => rows.push(Row { server: peer.name.clone(), rounds }),
+            Err(error) => {
+                let place = format!("strangers: {}", peer.name);
+                failures.push(Failure { place, why: format!("{error:#}") });
+            }
+        }
+    }
+    rows
+}
+
+fn one(folder: &Path, peer: &Peer, rounds: usize) -> Result<Vec<Round>> {
+    let mut server = peer.start(folder, &[])?;
+    let path = env::temp_dir().join(format!("sockeye-bench-{}-strangers", std::process::id()));
+    let _counter = Counter::make(&path)?;
+    let mut command = slices::load(server.port, PLAYERS, &path, LIMIT_S)?;
+    command.args(["--mode", "open", "--asleep", "--size", "64", "--rate", &RATE.to_string()]);
+    let mut players = Process::start("the players", &mut command, LOAD_CPU)?;
+    players.line(PATIENCE)?;
+    let mut all = Vec::new();
+    for _ in 0..rounds {
+        let round = round(server.port, &mut players);
+        all.push(round.map_err(|error| server.process.or_ended(players.or_ended(error)))?);
+    }
+    Ok(all)
+}
+
+fn round(port: u16, players: &mut Process) -> Result<Round> {
+    thread::sleep(SETTLES);
+    let without = watch(players)?;
+    let mut command = Command::new(env::current_exe().context("who am I")?);
+    command.arg("crowd").args(["--port", &port.to_string(), "--conns", &STRANGERS.to_string()]);
+    let mut strangers = Process::start("the strangers", &mut command, LOAD_CPU)?;
+    strangers.line(PATIENCE)?;
+    thread::sleep(SETTLES);
+    strangers.ask("report", PATIENCE)?;
+    let with = watch(players)?;
+    let deeds = strangers.ask("report", PATIENCE)?;
+    let each = |name: &str| {
+        let number = procfs::number(&deeds, name).context("a strange report");
+        number.map(|number| number as f64 / WATCHED.as_secs_f64())
+    };
+    Ok(Round { without, with, closed: each("closed")?, taken: each("sent")? / MEBIBYTE })
+}
+
+/// The players' latencies from now on.
+fn watch(players: &mut Process) -> Result<Latency> {
+    players.ask("report", PATIENCE)?;
+    thread::sleep(WATCHED);
+    procfs::latency(&players.ask("report", PATIENCE)?)?.context("no message came back")
+}
+
+pub fn table(rows: &[Row]) -> Table {
+    let heads = ["p50", "p99", "p50 with strangers", "p99 with strangers"];
+    let more = ["ratio of p99", "closed a second", "MiB a second"];
+    let mut table = Table::new(["server"].into_iter().chain(heads).chain(more));
+    for Row { server, rounds } in rows {
+        let of = |figure: fn(&Round) -> f64| {
+            let values: Vec<f64> = rounds.iter().map(figure).collect();
+            Quartiles::of(&values)
+        };
+        let told = |found: Option<Quartiles>, unit: f64, digits: usize| {
+            found.map_or("–".into(), |found| format!("{:.digits$}", found.median / unit))
+        };
+        let ratio = of(|round| round.with.p99 / round.without.p99);
+        let ratio = ratio.map_or("–".into(), |Quartiles { low, median, high }| {
+            format!("{median:.2} [{low:.2}–{high:.2}]")
+        });
+        let time = |figure| format!("{} µs", told(of(figure), 1e3, 0));
+        table.row(vec![
+            server.clone(),
+            time(|round| round.without.p50),
+            time(|round| round.without.p99),
+            time(|round| round.with.p50),
+            time(|round| round.with.p99),
+            ratio,
+            told(of(|round| round.closed), 1.0, 0),
+            told(of(|round| round.taken), 1.0, 0),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_is_formed_inside_a_round() {
+        let latency = |p99| Latency { count: 9, p50: 2e5, p99, p999: 9e6 };
+        let round = |without, with| {
+            let (without, with) = (latency(without), latency(with));
+            Round { without, with, closed: 200.0, taken: 190.4 }
+        };
+        let rounds = vec![round(1e6, 2e6), round(3e6, 6e6)];
+        let text = table(&[Row { server: "x".into(), rounds }]).text();
+        let cells: Vec<&str> = text.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        let times = ["200 µs", "2000 µs", "200 µs", "4000 µs"];
+        assert_eq!(cells[2..6], times);
+        assert_eq!(cells[6..9], ["2.00 [2.00–2.00]", "200", "190"]);
+    }
+}
