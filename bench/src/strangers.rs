@@ -75,7 +75,10 @@ fn one(folder: &Path, peer: &Peer, rounds: usize) -> Result<Vec<Round>> {
     let mut all = Vec::new();
     for _ in 0..rounds {
         let round = round(server.port, &mut players);
-        all.push(round.map_err(|error| server.process.or_ended(players.or_ended(error)))?);
+        let round = round.map_err(|error| server.process.or_ended(players.or_ended(error)))?;
+        let (without, with) = (round.without.p99 / 1e3, round.with.p99 / 1e3);
+        eprintln!("    p99 {without:.0} µs without, {with:.0} µs with strangers");
+        all.push(round);
     }
     Ok(all)
 }

@@ -97,7 +97,11 @@ impl Found {
             }
             "open" => {
                 let asleep = std::mem::take(&mut self.asleep);
-                Mode::Open { rate: positive(self.rate.take(), "--rate")?, size: self.size()?, asleep }
+                Mode::Open {
+                    rate: positive(self.rate.take(), "--rate")?,
+                    size: self.size()?,
+                    asleep,
+                }
             }
             "reader" => match self.slow.take().unwrap_or(0) {
                 slow @ 0..=1000 => Mode::Reader { slow },

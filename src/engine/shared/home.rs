@@ -4,6 +4,7 @@ use crate::buf::{Arena, Lock, Mutex, Pool, RwLock, rank};
 use crate::engine::shared::counters::Counters;
 use crate::engine::shared::reminder::Timer;
 use crate::io::{Bell, Completion, Token};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, OnceLock};
@@ -58,7 +59,7 @@ pub struct Home {
     /// Connections with sends that wait for a flush (MANUAL).
     staged: Lock<rank::Staged, Vec<Token>>,
     /// Slots of those that wait for memory: to be sent to, or to be read. Each is on one list.
-    thirsty: Mutex<rank::Thirsty, Vec<u32>>,
+    thirsty: Mutex<rank::Thirsty, VecDeque<u32>>,
     /// True exactly when that list is not empty.
     is_thirsty: AtomicBool,
     /// Of a worker that stays.
@@ -279,7 +280,7 @@ impl Home {
     /// Has the worker look at a slot when there is memory again.
     pub fn thirst(&self, index: u32) {
         let mut thirsty = self.thirsty.lock();
-        thirsty.push(index);
+        thirsty.push_back(index);
         self.is_thirsty.store(true, SeqCst);
     }
 
@@ -290,11 +291,18 @@ impl Home {
         }
     }
 
-    /// The turner takes those that waited for memory.
-    pub fn take_thirsty(&self) -> Vec<u32> {
+    /// The turner takes the first of those that waited for memory, `most` of them.
+    pub fn take_thirsty(&self, most: usize) -> Vec<u32> {
         let mut thirsty = self.thirsty.lock();
-        self.is_thirsty.store(false, SeqCst);
-        std::mem::take(&mut *thirsty)
+        let count = thirsty.len().min(most);
+        let first = thirsty.drain(..count).collect();
+        self.is_thirsty.store(!thirsty.is_empty(), SeqCst);
+        first
+    }
+
+    /// How many wait for memory.
+    pub fn thirsty(&self) -> usize {
+        self.thirsty.lock().len()
     }
 
     /// Whether anybody waits for memory.

@@ -491,7 +491,8 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         drop(worker);
         let home = &self.core.homes[self.home];
         home.close();
-        for token in home.take_thirsty().into_iter().filter_map(|it| self.core.table.quench(it)) {
+        let thirsty = home.take_thirsty(usize::MAX).into_iter();
+        for token in thirsty.filter_map(|it| self.core.table.quench(it)) {
             // Who is in the slot by now is somebody of another worker.
             let held = self.core.table.hold(token);
             let other = held.and_then(|mut held| Some(usize::from(held.conn()?.home)));

@@ -77,6 +77,10 @@ pub struct Desk {
     pub trims: bool,
     /// The pool's `reliefs` when those who wait for memory were last looked at.
     pub reliefs: u64,
+    /// So many of them are still to be looked at, in the turns that follow.
+    pub relieving: usize,
+    /// Connections that are closed for what they hold, some in each turn.
+    pub doomed: Vec<Token>,
     /// The longest list of any turn since the last slimming, and when that was.
     longest: usize,
     slimmed: Millis,
@@ -106,6 +110,8 @@ impl Desk {
             watch: Watch::default(),
             trims: false,
             reliefs: 0,
+            relieving: 0,
+            doomed: Vec::new(),
             longest: 0,
             slimmed: 0,
         }
@@ -118,6 +124,8 @@ impl Desk {
             && self.batch.is_empty()
             && self.hungry.is_empty()
             && self.handed.is_empty()
+            && self.relieving == 0
+            && self.doomed.is_empty()
     }
 
     /// Has a warning told when no lock is held, at most one in `SAY_MS`.
@@ -179,6 +187,8 @@ impl Desk {
         }
         if home.is_thirsty() {
             self.relieve(core);
+        } else {
+            self.relieving = 0;
         }
     }
 

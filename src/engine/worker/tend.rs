@@ -13,6 +13,9 @@ use crate::io::{Lane, Op, Token};
 use crate::session::{Cause, Event, Want};
 use std::mem;
 
+/// Of those that waited for memory, so many are looked at in a turn.
+const RELIEVED_MOST: usize = 16;
+
 impl Desk {
     /// A command asked to look: a close, a resume, the end of a batch. `flushed`: what waited for
     /// a flush may leave.
@@ -66,8 +69,11 @@ impl Desk {
     }
 
     /// Looks at those that waited for memory, if there may be some: each time that what they wait
-    /// for came, and not at any other, as they may be many.
+    /// for came, and not at any other, as they may be many. A turn looks at some, for each may
+    /// take what was received of its frame to a larger block, and the others are not to wait.
     pub fn relieve(&mut self, core: &Core) {
+        let home = &core.homes[self.home];
+        let left = mem::take(&mut self.relieving);
         if !core.pool.has_room(CHUNK_BYTES) {
             // Thirst first: a block that comes back between the two rings the bell.
             core.pool.thirst();
@@ -76,11 +82,13 @@ impl Desk {
             }
         }
         let reliefs = core.pool.reliefs();
-        if mem::replace(&mut self.reliefs, reliefs) != reliefs {
-            for index in core.homes[self.home].take_thirsty() {
-                if let Some(token) = core.table.quench(index) {
-                    self.tend_hungry(core, token);
-                }
+        let again = mem::replace(&mut self.reliefs, reliefs) != reliefs;
+        // Who is refused once more comes behind those of this round.
+        let all = if again { home.thirsty() } else { left };
+        self.relieving = all.saturating_sub(RELIEVED_MOST);
+        for index in home.take_thirsty(all.min(RELIEVED_MOST)) {
+            if let Some(token) = core.table.quench(index) {
+                self.tend_hungry(core, token);
             }
         }
     }
