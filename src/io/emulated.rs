@@ -10,6 +10,7 @@ use super::proactor::{ACCEPT_MAX, Affinity, Proactor, Setup, cancelled};
 use super::readiness::{Readiness, Ready};
 use crate::buf::{CHUNK_BYTES, Chunk, Slice, Train};
 use socket2::{SockAddr, Socket};
+use std::collections::VecDeque;
 use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::time::Duration;
@@ -20,6 +21,11 @@ const SPARE_MIN: usize = 16 * 1024;
 /// Received in one turn, or little more: what the host copies and the next turn sends is to be in
 /// the processor's cache still.
 pub const TURN_BYTES: usize = 4 * CHUNK_BYTES;
+/// A receive into a frame's own memory with so much room is one of many of a long frame. It comes
+/// behind all others, so that nobody's short messages wait for the long ones of many.
+pub const LONG_ROOM: usize = CHUNK_BYTES / 2;
+/// Received in one turn of long frames, or little more; but one receive at least.
+pub const LONG_BYTES: usize = CHUNK_BYTES;
 /// When the system was short of buffers, the next try.
 pub const LATER: Duration = Duration::from_millis(10);
 
@@ -99,6 +105,8 @@ pub struct Emulated<R: Readiness> {
     count: u32,
     /// Operations on ready lanes, to be tried in the next turn.
     runnable: Vec<(Token, Lane)>,
+    /// The same for receives of long frames.
+    long: VecDeque<Token>,
     /// Receives that wait for the pool to have room.
     starved: Vec<Token>,
     /// Operations to be tried again after `LATER` at most.
@@ -153,6 +161,12 @@ impl Entry {
             Lane::In => self.inward != Inward::Nothing,
             Lane::Out => self.kept.as_ref().is_some_and(|kept| kept.outward.is_some()),
         }
+    }
+
+    /// Whether what waits on lane In is a receive of a long frame.
+    fn is_long(&self) -> bool {
+        let chunk = self.kept.as_ref().and_then(|kept| kept.chunk.as_ref());
+        self.inward == Inward::Recv && chunk.is_some_and(|chunk| chunk.room() >= LONG_ROOM)
     }
 
     fn try_accept(&self) -> Tried {
@@ -276,6 +290,16 @@ impl<R: Readiness> Emulated<R> {
         (entry.generation == token.generation()).then_some(entry)
     }
 
+    /// The next turns try the operation that waits on this lane.
+    #[inline(always)]
+    fn run(&mut self, token: Token, lane: Lane) {
+        if lane == Lane::In && self.entry(token).is_some_and(|entry| entry.is_long()) {
+            self.long.push_back(token);
+        } else {
+            self.runnable.push((token, lane));
+        }
+    }
+
     /// One try of the operation that waits on this lane.
     fn attempt(&mut self, token: Token, lane: Lane, done: &mut Vec<Completion>) {
         if let Some(op) = self.entry(token).and_then(|entry| entry.take(lane)) {
@@ -342,6 +366,20 @@ impl<R: Readiness> Emulated<R> {
         }
     }
 
+    /// Receives of long frames, when all others of a turn brought so many bytes.
+    fn receive_long(&mut self, mut bytes: usize, done: &mut Vec<Completion>) {
+        let most = TURN_BYTES.min(bytes + LONG_BYTES);
+        for _ in 0..self.long.len() {
+            let Some(token) = self.long.pop_front() else { return };
+            let before = done.len();
+            self.attempt(token, Lane::In, done);
+            bytes += done[before..].iter().map(received).sum::<usize>();
+            if bytes >= most {
+                return;
+            }
+        }
+    }
+
     /// Receives that waited for memory may be tried again when there is some.
     fn revive(&mut self) {
         if self.starved.is_empty() {
@@ -379,6 +417,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
             entries: Pages::default(),
             count: 0,
             runnable: Vec::new(),
+            long: VecDeque::new(),
             starved: Vec::new(),
             later: Vec::new(),
             cancelled: Vec::new(),
@@ -440,7 +479,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
         }
         entry.put(op);
         if entry.ready[lane as usize] {
-            self.runnable.push((token, lane));
+            self.run(token, lane);
         } else if let Err(error) = self.poller.arm(token, lane) {
             self.fail(token, lane, error, done);
         }
@@ -475,7 +514,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
         mut timeout: Option<Duration>,
     ) -> io::Result<()> {
         self.revive();
-        if !self.runnable.is_empty() || !self.cancelled.is_empty() {
+        if !self.runnable.is_empty() || !self.long.is_empty() || !self.cancelled.is_empty() {
             timeout = Some(Duration::ZERO);
         } else if !self.later.is_empty() {
             timeout = Some(timeout.unwrap_or(LATER).min(LATER));
@@ -494,7 +533,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
                 entry.short = Short::Nothing;
             }
             if !was && entry.waits(lane) {
-                self.runnable.push((token, lane));
+                self.run(token, lane);
             }
         }
         self.ready = ready;
@@ -520,6 +559,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
         // A try never makes another lane runnable. Those that are left come first in the next turn.
         runnable.drain(..tried);
         self.runnable = runnable;
+        self.receive_long(bytes, done);
         waited
     }
 }

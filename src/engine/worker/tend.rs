@@ -13,8 +13,10 @@ use crate::io::{Lane, Op, Token};
 use crate::session::{Cause, Event, Want};
 use std::mem;
 
-/// Of those that waited for memory, so many are looked at in a turn.
+/// Of those that waited for memory, so many are looked at in a turn, or as many as have this many
+/// bytes of their frames.
 const RELIEVED_MOST: usize = 16;
+const RELIEVED_BYTES: usize = 1 << 18;
 
 impl Desk {
     /// A command asked to look: a close, a resume, the end of a batch. `flushed`: what waited for
@@ -85,9 +87,19 @@ impl Desk {
         let again = mem::replace(&mut self.reliefs, reliefs) != reliefs;
         // Who is refused once more comes behind those of this round.
         let all = if again { home.thirsty() } else { left };
-        self.relieving = all.saturating_sub(RELIEVED_MOST);
-        for index in home.take_thirsty(all.min(RELIEVED_MOST)) {
+        self.relieving = all;
+        let mut bytes = 0;
+        while self.relieving > 0
+            && bytes < RELIEVED_BYTES
+            && let Some(index) = home.take_thirsty(1).first().copied()
+        {
+            self.relieving -= 1;
+            bytes += RELIEVED_BYTES / RELIEVED_MOST;
             if let Some(token) = core.table.quench(index) {
+                let mut held = core.table.hold(token);
+                let conn = held.as_mut().and_then(|held| held.conn());
+                bytes += conn.map_or(0, |conn| conn.session.held_bytes());
+                drop(held);
                 self.tend_hungry(core, token);
             }
         }
