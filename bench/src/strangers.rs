@@ -19,9 +19,9 @@ pub const STRANGERS: u32 = 1100;
 pub const PLAYERS: u32 = 50;
 /// Messages of all players in a second.
 pub const RATE: u32 = 1000;
-pub const ROUNDS: usize = 5;
+pub const ROUNDS: usize = 4;
 /// How long the latencies of one kind are watched in a round.
-pub const WATCHED: Duration = Duration::from_secs(3);
+pub const WATCHED: Duration = Duration::from_secs(2);
 /// From when the strangers stand, or are gone.
 const SETTLES: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -16,7 +16,7 @@ use std::mem;
 /// Of those that waited for memory, so many are looked at in a turn, or as many as have this many
 /// bytes of their frames.
 const RELIEVED_MOST: usize = 16;
-const RELIEVED_BYTES: usize = 1 << 18;
+const RELIEVED_BYTES: usize = 1 << 17;
 
 impl Desk {
     /// A command asked to look: a close, a resume, the end of a batch. `flushed`: what waited for
