@@ -49,7 +49,9 @@ pub struct Shared {
     bytes_max: u64,
     /// Bytes of blocks that are out, headers included. Invariant: at most `bytes_max`.
     bytes: AtomicU64,
-    /// Of them, those of frames and those of sends.
+    /// The most that were out since `take_peak`.
+    peak: AtomicU64,
+    /// Of those that are out, those of frames and those of sends.
     shares: [Share; 2],
     free: [Mutex<rank::FreeBlocks, Vec<FreeBlock>>; CLASSES.len()],
     /// The net is gone: blocks that come back go to the system.
@@ -73,6 +75,7 @@ impl Pool {
         Pool(Arc::new(Shared {
             bytes_max,
             bytes: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
             shares: Default::default(),
             free: Default::default(),
             closed: AtomicBool::new(false),
@@ -189,6 +192,16 @@ impl Pool {
     /// Bytes that are out now.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were out at any time since `take_peak`, by whichever thread.
+    pub fn peak(&self) -> u64 {
+        self.0.peak.load(Ordering::Relaxed)
+    }
+
+    /// As `peak`, which from now on counts anew.
+    pub fn take_peak(&self) -> u64 {
+        self.0.peak.swap(self.bytes(), Ordering::Relaxed)
     }
 
     /// Calls `waker` when a block comes back after `thirst`, on the thread that gave it back.

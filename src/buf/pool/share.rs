@@ -97,12 +97,20 @@ impl Shared {
                 return false;
             }
         }
-        let taken = self.bytes.fetch_update(SeqCst, SeqCst, under(self.bytes_max)).is_ok();
-        if !taken && let Some(at) = purpose.share() {
-            self.shares[at].0.fetch_sub(bytes, SeqCst);
-            self.wake_thirsty();
+        let taken = self.bytes.fetch_update(SeqCst, SeqCst, under(self.bytes_max));
+        match taken {
+            Ok(before) if before + bytes > self.peak.load(Relaxed) => {
+                self.peak.fetch_max(before + bytes, Relaxed);
+            }
+            Ok(_) => {}
+            Err(_) => {
+                if let Some(at) = purpose.share() {
+                    self.shares[at].0.fetch_sub(bytes, SeqCst);
+                    self.wake_thirsty();
+                }
+            }
         }
-        taken
+        taken.is_ok()
     }
 
     /// Counts `bytes` less for a purpose.

@@ -86,6 +86,7 @@ impl<P: Proactor> Worker<P> {
         self.desk.settle(&self.core);
         if std::mem::take(&mut self.desk.trims) {
             self.proactor.trim();
+            self.desk.give_back(&self.core);
         }
         let counters = &self.core.homes[self.home].counters;
         count(&counters.turns, 1);
