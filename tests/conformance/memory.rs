@@ -4,13 +4,15 @@
 use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
 use crate::common::peer::Peer;
+use crate::common::process::resident_bytes;
 use crate::common::words::*;
 use crate::common::{Setup, frame, suite, wait_for};
 use sockeye::capi::conn::sockeye_conn;
 
 suite! {
     each: unfinished_frames_silence_nobody, unread_answers_silence_nobody,
-        what_never_fits_is_refused, a_partial_frame_costs_twice_its_bytes, a_burst_goes_back;
+        what_never_fits_is_refused, a_partial_frame_costs_twice_its_bytes, a_burst_goes_back,
+        a_burst_leaves_the_process;
     threaded: a_flooder_leaves_room_in_the_queue;
 }
 
@@ -131,6 +133,33 @@ pub fn a_burst_goes_back(setup: Setup) {
     peers.into_iter().for_each(|(peer, _)| peer.reset());
     host.log.iter_mut().for_each(|event| event.data = Vec::new());
     host.until("memory that goes back", |host| host.net.stats().memory_bytes < MIB);
+    host.finish();
+}
+
+/// A burst of sends that the system takes as soon as it is asked to: no look at memory between two
+/// turns meets it. The second one is of memory that the allocator knows and would keep.
+pub fn a_burst_leaves_the_process(setup: Setup) {
+    const PEERS: usize = 150;
+    let mut host = setup.host();
+    let door = host.door("?frame=u32be");
+    let message = vec![6; 200_000];
+    let before = resident_bytes();
+    for round in 1..=3 {
+        let peers: Vec<_> = (0..PEERS).map(|_| host.meet(door)).collect();
+        for (_, conn) in &peers {
+            assert_eq!(host.net.send(*conn, &message), OK);
+        }
+        let all = round * PEERS as u64 * (message.len() as u64 + 4);
+        host.until("messages that are sent", |host| host.net.stats().sent_bytes == all);
+        let gone = host.count(Kind::Closed) + PEERS;
+        peers.into_iter().for_each(|(peer, _)| peer.reset());
+        host.until("connections that are over", |host| host.count(Kind::Closed) == gone);
+        host.until("memory that leaves the process", |host| {
+            host.log.shrink_to_fit();
+            // The allocator of Windows sees to that by itself, when it likes.
+            cfg!(windows) || resident_bytes() < before + 10 * MIB
+        });
+    }
     host.finish();
 }
 
