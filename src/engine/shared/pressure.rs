@@ -1,7 +1,7 @@
 //! Who holds memory that others need: what a look at all connections finds, and whom it names.
 //! `worker/memory.rs` closes them.
 
-use crate::buf::{Mutex, rank};
+use crate::buf::{Mutex, Pool, rank};
 use crate::engine::shared::conn::{Conn, LaneState};
 use crate::io::{Lane, Token};
 use crate::session::Millis;
@@ -15,6 +15,9 @@ const PACE: u64 = 8 << 10;
 /// From one look at all connections to the next, if that one closed some, and if it did not.
 pub const LOOKS_MS: (Millis, Millis) = (100, 500);
 
+/// How often the pool's peak is counted anew.
+const PEAK_MS: Millis = 250;
+
 /// What the workers of a net share.
 #[derive(Default)]
 pub struct Pressure {
@@ -24,6 +27,8 @@ pub struct Pressure {
     pub seen: Mutex<rank::Seen, Seen>,
     /// When memory went back to the system last.
     pub trimmed: AtomicU64,
+    /// When the pool's peak is counted anew.
+    pub peak: AtomicU64,
 }
 
 #[derive(Default)]
@@ -36,9 +41,9 @@ pub struct Seen {
 #[derive(Clone, Copy)]
 pub struct Progress {
     pub at: Millis,
-    received: u64,
-    messages: u64,
-    sent: u64,
+    pub received: u64,
+    pub messages: u64,
+    pub sent: u64,
     /// It was below `PACE`, of receiving and of sending.
     pub slow: [bool; 2],
 }
@@ -156,6 +161,16 @@ impl Pressure {
     pub fn claim(&self, now: Millis) -> bool {
         let due = |next: u64| (next <= now).then_some(now + LOOKS_MS.0);
         self.next.fetch_update(SeqCst, SeqCst, due).is_ok()
+    }
+
+    /// The most that was out since this was last asked, by any worker. A burst may begin and end
+    /// between two looks of them: the host sends, and the turn that would see it sends all of it.
+    pub fn peak(&self, pool: &Pool, now: Millis) -> u64 {
+        let due = |next: u64| (next <= now).then_some(now + PEAK_MS);
+        match self.peak.fetch_update(SeqCst, SeqCst, due) {
+            Ok(_) => pool.take_peak(),
+            Err(_) => pool.peak(),
+        }
     }
 }
 

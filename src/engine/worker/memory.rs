@@ -13,6 +13,7 @@ use crate::engine::shared::counters::count;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::pressure::{Holder, LOOKS_MS, Progress, STILL_MS, Seen, name, victims};
 use crate::engine::worker::desk::Desk;
+use crate::engine::worker::watch::CALM_MS;
 use crate::io::os::sys;
 use crate::io::{Lane, Token};
 use crate::session::{Cause, Millis};
@@ -20,64 +21,12 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::Ordering::*;
 
-/// So much that was in use and is not any more is a burst, and goes back to the system.
-const BURST_BYTES: u64 = 4 << 20;
-/// How long it is not needed before that.
-const CALM_MS: Millis = 1000;
+/// So many are closed in a turn, for the system takes long to take back a block and what a socket
+/// has received, and others wait meanwhile.
+const CLOSED_MOST: usize = 2;
 
-/// A worker's own: when it looks at memory next.
-#[derive(Default)]
-pub struct Watch {
-    /// 0: when something changes.
-    pressed: Millis,
-    calm: Millis,
-    /// The most that was out since memory last went back, and since the last look.
-    high: u64,
-    recent: u64,
-    /// The wait after a look that found nothing to give back.
-    wait: Millis,
-}
-
-impl Watch {
-    /// When to look.
-    pub fn due(&self) -> Option<Millis> {
-        [self.pressed, self.calm].into_iter().filter(|&at| at > 0).min()
-    }
-
-    /// Notes how much is out. True: memory is to go back to the system.
-    fn note(&mut self, bytes: u64, now: Millis) -> bool {
-        self.recent = self.recent.max(bytes);
-        if self.high.max(self.recent) - bytes >= BURST_BYTES {
-            // Somebody gave some up: no longer a wait than at first.
-            (self.wait, self.calm) = (CALM_MS, self.calm.min(now + CALM_MS));
-        }
-        if self.calm == 0 || self.recent >= self.high + BURST_BYTES {
-            if self.recent < BURST_BYTES.max(self.high) {
-                return false;
-            }
-            self.high = self.high.max(self.recent);
-            (self.wait, self.calm) = (CALM_MS, now + CALM_MS);
-        }
-        if now < self.calm {
-            return false;
-        }
-        let unused = self.high - self.recent.min(self.high);
-        let falls = self.recent - bytes >= BURST_BYTES;
-        let gives_back = unused >= BURST_BYTES;
-        if gives_back || falls {
-            self.wait = CALM_MS;
-        } else {
-            // The host keeps it: one more look after twice the time, so that there are few in all.
-            self.wait *= 2;
-        }
-        if gives_back {
-            self.high = self.recent;
-        }
-        self.recent = bytes;
-        self.calm = if self.high >= BURST_BYTES { now + self.wait } else { 0 };
-        gives_back
-    }
-}
+/// What a connection has of the allocator's beside its slot, about.
+const CONN_BYTES: u64 = 512;
 
 /// Every connection that holds something.
 fn holders(core: &Core, now: Millis) -> Vec<Holder> {
@@ -120,22 +69,44 @@ impl Desk {
     pub fn watch_memory(&mut self, core: &Core) {
         self.watch.pressed = 0;
         if core.pool.is_pressed() {
-            if core.pressure.claim(self.now) {
+            if self.doomed.is_empty() && core.pressure.claim(self.now) {
                 self.press(core);
             }
+            self.close_doomed(core);
             let next = core.pressure.next.load(SeqCst);
             self.watch.pressed = next.max(self.now + 1);
+        } else {
+            self.doomed = Vec::new();
         }
-        if self.watch.note(core.pool.bytes(), self.now) {
-            self.give_back(core);
+        let bytes = core.pool.bytes();
+        let mut peak = core.pressure.peak(&core.pool, self.now);
+        if mem::replace(&mut self.watch.peak, peak) == peak {
+            peak = bytes;
+        }
+        // What is not of the pool, but goes with what happens: events and connections.
+        let queued = core.queues[self.queue].bytes() + self.batch_bytes;
+        let beside = queued + core.table.conns() * CONN_BYTES;
+        if self.watch.note(bytes + beside, peak + beside, self.now) {
+            self.slim();
+            self.trims = true;
         }
     }
 
-    /// Closes those that hold what others need and make no progress.
+    /// Closes some of those that are to be.
+    fn close_doomed(&mut self, core: &Core) {
+        let mut closed = 0;
+        while closed < CLOSED_MOST
+            && let Some(token) = self.doomed.pop()
+        {
+            closed += usize::from(starve(core, token));
+        }
+        count(&core.homes[self.home].counters.memory_closes, closed as u64);
+    }
+
+    /// Finds those that hold what others need and make no progress.
     #[cold]
     fn press(&mut self, core: &Core) {
         let holders = holders(core, self.now);
-        let mut closed = 0;
         for kind in 0..2 {
             let sum: u64 = holders.iter().map(|holder| holder.held[kind]).sum();
             let (what, out) = match kind {
@@ -146,66 +117,34 @@ impl Desk {
             // Without memory to receive into nobody is served: no second is waited then.
             let urgent = out > half && !core.pool.has_room(CHUNK_BYTES);
             let excess = if urgent { out } else { out.saturating_sub(half) };
-            let mut all = victims(&holders, kind, excess, urgent);
-            all.retain(|holder| starve(core, holder.token));
+            let all = victims(&holders, kind, excess, urgent);
+            self.doomed.extend(all.iter().rev().map(|holder| holder.token));
             if let Some(first) = all.first() {
                 let (ones, from) = (all.len(), name(first.source));
                 self.say(|| {
                     format!(
-                        "{ones} connections were closed (LIMIT_MEMORY), most of {from}: {what} \
-                         take {out} bytes of memory_max_bytes {}",
+                        "up to {ones} connections are closed (LIMIT_MEMORY), most of {from}: \
+                         {what} take {out} bytes of memory_max_bytes {}",
                         core.config.memory_max_bytes
                     )
                 });
             }
-            closed += all.len();
         }
-        count(&core.homes[self.home].counters.memory_closes, closed as u64);
-        if closed == 0 {
+        if self.doomed.is_empty() {
             core.pressure.next.store(self.now + LOOKS_MS.1, SeqCst);
         }
     }
 
-    /// Has what a burst took go back to the system.
+    /// Has what a burst took go back to the system. The model has given up its own.
     #[cold]
-    fn give_back(&mut self, core: &Core) {
-        self.slim();
-        self.trims = true;
+    pub fn give_back(&mut self, core: &Core) {
         core.pool.trim();
         // The allocator's own is gone through once for all workers.
         let due = |last: u64| (last == 0 || last + CALM_MS / 2 <= self.now).then_some(self.now);
         if core.pressure.trimmed.fetch_update(SeqCst, SeqCst, due).is_ok() {
             sys::trim_heap();
+        } else {
+            self.watch.owe(self.now);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_goes_back_when_it_is_over_and_looks_become_rare() {
-        let mut watch = Watch::default();
-        assert!(!watch.note(BURST_BYTES - 1, 1) && watch.due().is_none(), "no burst");
-        assert!(!watch.note(20 * BURST_BYTES, 10));
-        let (mut now, mut looks, mut given) = (10, 0, 0);
-        while let Some(due) = watch.due() {
-            now = due;
-            looks += 1;
-            given += u32::from(watch.note(100, now));
-            assert!(looks < 5, "it ends");
-        }
-        assert_eq!((given, now <= 10 + 3 * CALM_MS), (1, true));
-        // The host keeps it for a day.
-        assert!(!watch.note(20 * BURST_BYTES, now));
-        let day = now + 86_400_000;
-        looks = 0;
-        while watch.due().is_some_and(|due| due < day) {
-            now = watch.due().expect("as asked");
-            assert!(!watch.note(20 * BURST_BYTES, now));
-            looks += 1;
-        }
-        assert!(looks < 20, "{looks} looks in a day");
     }
 }

@@ -1,5 +1,6 @@
 //! What a turn of a worker does. Read `turn.rs` first.
 
+pub mod abroad;
 pub mod baton;
 pub mod crew;
 pub mod datagrams;
@@ -15,3 +16,4 @@ pub mod stop;
 pub mod tend;
 pub mod timers;
 pub mod turn;
+pub mod watch;

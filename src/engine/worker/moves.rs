@@ -19,15 +19,6 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::Ordering::*;
 
-/// Connections of a worker whose events go to another queue than its own.
-#[derive(Default)]
-pub struct Abroad {
-    /// Those whose socket lives here.
-    pub count: usize,
-    /// The turn's events may have some of theirs among them.
-    told: bool,
-}
-
 impl Desk {
     /// A command asked to look at a move. It stays with this worker until that was done.
     pub fn tend_moving(&mut self, core: &Core, token: Token) {
