@@ -36,20 +36,20 @@ impl<R: Rank, T> Mutex<R, T> {
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, R, T> {
         may_wait::<R>();
-        MutexGuard { guard: self.lock.lock(), hold: Hold::new() }
+        MutexGuard { guard: self.lock.lock(), hold: Hold::taken() }
     }
 
     /// None: another thread holds it.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, R, T>> {
-        self.lock.try_lock().map(|guard| MutexGuard { guard, hold: Hold::new() })
+        self.lock.try_lock().map(|guard| MutexGuard { guard, hold: Hold::taken() })
     }
 
     /// None: another thread holds it until `until`.
     pub fn try_lock_until(&self, until: Instant) -> Option<MutexGuard<'_, R, T>> {
         may_wait::<R>();
         let guard = self.lock.try_lock_until(until)?;
-        Some(MutexGuard { guard, hold: Hold::new() })
+        Some(MutexGuard { guard, hold: Hold::taken() })
     }
 
     /// What is in it, without the lock: nobody else has it.
@@ -176,13 +176,13 @@ impl<R: Rank, T> RwLock<R, T> {
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, R, T> {
         may_wait::<R>();
-        ReadGuard { guard: self.lock.read(), _hold: Hold::new() }
+        ReadGuard { guard: self.lock.read(), _hold: Hold::taken() }
     }
 
     /// Waits until nobody holds it.
     pub fn write(&self) -> WriteGuard<'_, R, T> {
         may_wait::<R>();
-        WriteGuard { guard: self.lock.write(), _hold: Hold::new() }
+        WriteGuard { guard: self.lock.write(), _hold: Hold::taken() }
     }
 }
 
@@ -236,7 +236,7 @@ impl<R: Rank, T> Lock<R, T> {
     #[inline(always)]
     pub fn lock(&self) -> LockGuard<'_, R, T> {
         may_wait::<R>();
-        LockGuard { guard: self.lock.lock(), _hold: Hold::new() }
+        LockGuard { guard: self.lock.lock(), _hold: Hold::taken() }
     }
 }
 

@@ -132,7 +132,7 @@ pub struct Hold<R: Rank> {
 impl<R: Rank> Hold<R> {
     /// The lock was just taken.
     #[inline(always)]
-    pub fn new() -> Hold<R> {
+    pub fn taken() -> Hold<R> {
         #[cfg(debug_assertions)]
         held::add(R::AT);
         Hold { _thread: PhantomData }
