@@ -4,9 +4,10 @@ use crate::buf::Slice;
 use crate::engine::host::net::Net;
 use crate::engine::host::url::{self, Dial};
 use crate::engine::shared::config::{CloseHow, Endpoint, Kind, SocketOptions};
-use crate::engine::shared::conn::{Conn, End, Listener, Origin, Phase, linger};
+use crate::engine::shared::conn::{Conn, End, Origin, Phase, Report, linger};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;
+use crate::engine::shared::listener::Listener;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::queue::queue_of;
 use crate::engine::shared::table::{Entry, Held};
@@ -57,7 +58,7 @@ impl Net {
     pub fn hold_conn(&self, token: Token) -> Result<Held<'_>, Error> {
         let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
         match held.conn() {
-            Some(conn) if !conn.ended && conn.announced => Ok(held),
+            Some(conn) if matches!(conn.life.report, Report::Known | Report::Closed) => Ok(held),
             _ => Err(Error::Stale),
         }
     }
@@ -183,7 +184,7 @@ impl Net {
         endpoint.queue = None;
         let session = Session::new(now, core.is_manual());
         let mut conn = Conn::new(core.table.origin(endpoint), session, home, queue);
-        conn.announced = true;
+        conn.life.report = Report::Known;
         let deadline = (now + u64::from(timeout), Cause::TimeoutConnect);
         conn.set_deadline((timeout > 0).then_some(deadline));
         let name = match dial {
@@ -222,7 +223,7 @@ impl Net {
         };
         let slot = held.slot();
         let conn = held.conn().ok_or(Error::Stale)?;
-        match (conn.end, how) {
+        match (conn.life.end, how) {
             (End::Not, CloseHow::Graceful) => {
                 if let Some(last) = last {
                     let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
@@ -235,16 +236,16 @@ impl Net {
                     })?;
                 }
                 let waits = conn.session.outbox().bytes() > 0;
-                if conn.phase == Phase::Open || waits {
-                    conn.end = End::Graceful;
-                    conn.cause = Cause::Host;
+                if conn.life.phase == Phase::Open || waits {
+                    conn.life.end = End::Graceful;
+                    conn.life.cause = Cause::Host;
                     conn.set_deadline(Some(linger(conn, self.core.now())));
                 } else {
                     conn.end_abruptly(Cause::Host, 0);
                 }
             }
             (End::Not | End::Graceful, CloseHow::Reset) => {
-                conn.reset = true;
+                conn.life.reset = true;
                 conn.end_abruptly(Cause::Host, 0);
             }
             _ => return Err(Error::Closed),
@@ -262,10 +263,10 @@ impl Net {
             return self.pause_port(token, paused);
         };
         let conn = held.conn().ok_or(Error::Stale)?;
-        if conn.end != End::Not {
+        if conn.life.end != End::Not {
             return Err(Error::Closed);
         }
-        conn.paused = paused;
+        conn.marks.paused = paused;
         let home = usize::from(conn.home);
         if !paused {
             self.core.summon(token, held, home);

@@ -46,7 +46,9 @@ impl Port {
     }
 
     fn change_membership(&self, group: IpAddr, interface: u32, join: bool) -> io::Result<()> {
-        let Some(socket) = &self.socket else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(socket) = &self.link.socket else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         let index = InterfaceIndexOrAddress::Index(interface);
         match (group, join) {
             (IpAddr::V4(group), true) => socket.join_multicast_v4_n(&group, &index),

@@ -14,17 +14,17 @@ impl Net {
         let next = u8::try_from(queue).ok().filter(|_| known).ok_or(Error::Invalid)?;
         let mut held = self.hold_conn(token)?;
         let conn = held.conn().ok_or(Error::Stale)?;
-        if conn.end != End::Not {
+        if conn.life.end != End::Not {
             return Err(Error::Closed);
         }
-        if conn.moving != Moving::No {
+        if conn.moving.stage != Moving::No {
             return Err(Error::Busy);
         }
         if conn.queue == next {
             return Ok(());
         }
-        conn.moving = Moving::Asked;
-        conn.other_queue = next;
+        conn.moving.stage = Moving::Asked;
+        conn.moving.other_queue = next;
         let home = usize::from(conn.home);
         drop(held);
         self.core.homes[home].post(Command::Move(token));

@@ -93,7 +93,7 @@ impl Net {
     ) -> Result<(), Error> {
         let conn = held.conn().ok_or(Error::Stale)?;
         if !conn.takes_sends() {
-            if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.end) {
+            if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.life.end) {
                 // A paused connection broke: the send that fails lets it be told.
                 conn.end_abruptly(cause, os_error);
                 let home = usize::from(conn.home);
@@ -103,7 +103,7 @@ impl Net {
         }
         let home = usize::from(conn.home);
         match send(&mut conn.session, &conn.endpoint, self.memory(home)) {
-            Ok(()) if std::mem::replace(&mut conn.dirty, true) => Ok(()),
+            Ok(()) if std::mem::replace(&mut conn.marks.dirty, true) => Ok(()),
             Ok(()) => {
                 if self.core.is_manual() {
                     // Under the lock: who finds it dirty may rely on the next flush.

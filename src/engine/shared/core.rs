@@ -2,7 +2,7 @@
 
 use crate::buf::{Condvar, Mutex, Pool, Purpose, rank};
 use crate::engine::shared::config::{Config, Flush, SocketOptions};
-use crate::engine::shared::conn::{Conn, End, Moving};
+use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
 use crate::engine::shared::home::{self, Command, Home, RESTING};
 use crate::engine::shared::log;
@@ -168,12 +168,12 @@ impl Core {
     pub fn with_socket<T>(&self, token: Token, work: impl FnOnce(&Socket) -> T) -> Option<T> {
         let mut held = self.table.hold(token)?;
         if let Some(listener) = held.listener() {
-            return listener.socket.as_ref().map(work);
+            return listener.link.socket.as_ref().map(work);
         }
         if let Some(port) = held.port() {
-            return port.socket.as_ref().map(work);
+            return port.link.socket.as_ref().map(work);
         }
-        held.conn()?.socket.as_ref().map(work)
+        held.conn()?.link.socket.as_ref().map(work)
     }
 
     /// The batch with a connection's CLOSED is over. Its slot is free when the socket is gone too.
@@ -183,11 +183,11 @@ impl Core {
             return self.table.free(token, held);
         }
         let Some(conn) = held.conn() else { return };
-        conn.ended = true;
-        if conn.joined {
+        conn.life.report = Report::Over;
+        if conn.link.is_joined() {
             return self.table.free(token, held);
         }
-        if conn.end == End::Peer {
+        if conn.life.end == End::Peer {
             let home = usize::from(conn.home);
             self.summon(token, held, home);
         }
@@ -197,8 +197,8 @@ impl Core {
     pub fn conn_left(&self, token: Token) {
         let Some(mut held) = self.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        if conn.moving == Moving::Left {
-            conn.moving = Moving::Due;
+        if conn.moving.stage == Moving::Left {
+            conn.moving.stage = Moving::Due;
             let home = usize::from(conn.home);
             drop(held);
             self.homes[home].post(Command::Move(token));
@@ -207,7 +207,7 @@ impl Core {
 
     /// The home whose flush lets go of a connection's sends (MANUAL): a worker of its queue.
     pub fn stage_home(&self, conn: &Conn) -> usize {
-        if conn.abroad || self.roams {
+        if conn.moving.abroad || self.roams {
             self.queues[usize::from(conn.queue)].home
         } else {
             conn.home.into()

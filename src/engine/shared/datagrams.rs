@@ -4,7 +4,7 @@
 
 use crate::buf::{ARENA_BYTES, Chunk, Pool, Purpose, Slice};
 use crate::engine::shared::config::{Endpoint, SocketOptions};
-use crate::engine::shared::conn::LaneState;
+use crate::engine::shared::conn::Link;
 use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::error::Error;
 use crate::engine::shared::reminder::Reminder;
@@ -33,24 +33,15 @@ pub struct Port {
     pub connected: bool,
     pub home: usize,
     pub queue: usize,
-    /// None before a connection's name is looked up, and when it goes.
-    pub socket: Option<Socket>,
+    pub link: Link,
     pub local: Option<SocketAddr>,
     pub peer: Option<SocketAddr>,
     /// Addresses of the peer still to be tried.
     pub addresses: VecDeque<SocketAddr>,
-    pub lanes: [LaneState; 2],
-    /// True exactly when the model knows the socket.
-    pub adopted: bool,
     /// Why it ends, once it does.
     pub closing: Option<(Cause, i32)>,
     /// It ends without what waits to be sent.
     pub abrupt: bool,
-    /// True exactly when the operations in flight were told to end.
-    pub cancelled: bool,
-    /// True exactly when the model was asked to give the socket back.
-    pub leaving: bool,
-    pub joined: bool,
     pub told: bool,
     pub paused: bool,
     /// A command to look at it is on its way.
@@ -192,17 +183,12 @@ impl Port {
             connected,
             home,
             queue,
-            socket: None,
+            link: Link::new(None),
             local: None,
             peer: None,
             addresses: VecDeque::new(),
-            lanes: [LaneState::Idle; 2],
-            adopted: false,
             closing: None,
             abrupt: false,
-            cancelled: false,
-            leaving: false,
-            joined: false,
             told: false,
             paused: false,
             dirty: false,
@@ -221,7 +207,7 @@ impl Port {
     /// Gives it its socket.
     pub fn set_socket(&mut self, socket: Socket) {
         self.local = socket.local_addr().ok().and_then(|address| address.as_socket());
-        self.socket = Some(socket);
+        self.link.socket = Some(socket);
     }
 
     /// Ends it without what waits to be sent, unless that is so already.
@@ -245,7 +231,8 @@ impl Port {
     /// The next time at which it is late, and with what.
     pub fn due(&self) -> Option<(Millis, Cause)> {
         let idle = Millis::from(self.endpoint.limits.idle_timeout_ms);
-        let listens = self.connected && self.adopted && idle > 0 && self.closing.is_none();
+        let listens =
+            self.connected && self.link.is_adopted() && idle > 0 && self.closing.is_none();
         let late = listens.then(|| (self.heard + idle, Cause::TimeoutIdle));
         // The clock counts whole milliseconds: one more, or it would be up to one early.
         self.deadline.or(late).map(|(at, cause)| (at + 1, cause))

@@ -1,6 +1,7 @@
 //! The end of a net: what is told to all workers, and what is told of connections whose worker
 //! tells nothing any more.
 
+use crate::engine::shared::conn::Report;
 use crate::engine::shared::core::{Core, RUNNING, STOPPING};
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::home::{Command, Home};
@@ -48,7 +49,7 @@ impl Core {
                 && is_gone(listener.home.into())
                 && !mem::replace(&mut listener.told, true)
             {
-                if let Some(socket) = listener.socket.take() {
+                if let Some(socket) = listener.link.socket.take() {
                     sys::end(&socket);
                 }
                 listener.file = None;
@@ -63,20 +64,22 @@ impl Core {
                 && is_gone(conn.home.into())
             {
                 let moved = conn.cut_move();
-                if mem::replace(&mut conn.joined, true) && moved.is_none() {
+                if conn.link.join() && moved.is_none() {
                     continue;
                 }
                 conn.end_abruptly(cause, 0);
                 conn.give_up();
-                if let Some(socket) = conn.socket.take() {
-                    match cause == Cause::Shutdown || conn.reset || conn.unsent() > 0 {
+                if let Some(socket) = conn.link.socket.take() {
+                    match cause == Cause::Shutdown || conn.life.reset || conn.unsent() > 0 {
                         true => sys::reset(&socket),
                         false => sys::end(&socket),
                     }
                 }
-                handed.extend(conn.listener().filter(|_| mem::take(&mut conn.handed)));
-                if conn.announced && !mem::replace(&mut conn.told, true) {
-                    let (cause, os_error, unsent) = (conn.cause, conn.os_error(), conn.unsent());
+                handed.extend(conn.listener().filter(|_| mem::take(&mut conn.marks.handed)));
+                if conn.life.report == Report::Known {
+                    conn.life.report = Report::Closed;
+                    let (cause, os_error, unsent) =
+                        (conn.life.cause, conn.os_error(), conn.unsent());
                     let closed = Notice::Closed { cause, os_error, unsent, code: 0 };
                     let notices = moved.into_iter().chain([closed]);
                     let events = notices.map(|notice| Event { token, notice });

@@ -15,6 +15,7 @@ pub mod event;
 pub mod home;
 pub mod hook;
 pub mod kept;
+pub mod listener;
 pub mod log;
 pub mod placing;
 pub mod pressure;

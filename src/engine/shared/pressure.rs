@@ -2,7 +2,7 @@
 //! `worker/memory.rs` closes them.
 
 use crate::buf::{Mutex, Pool, rank};
-use crate::engine::shared::conn::{Conn, LaneState};
+use crate::engine::shared::conn::Conn;
 use crate::io::{Lane, Token};
 use crate::session::Millis;
 use std::collections::{BinaryHeap, HashMap};
@@ -88,10 +88,11 @@ impl Holder {
             return None;
         }
         let since = |since: Millis| now.saturating_sub(since) >= STILL_MS;
-        let busy = |lane: Lane| conn.lanes[lane as usize] == LaneState::InFlight;
-        let starved = conn.parse_later && conn.session.has_input();
+        let busy = |lane: Lane| conn.link.is_busy(lane);
+        let starved = conn.marks.hungry && conn.session.has_input();
         // Nobody is slow that is not listened to.
-        let read = (busy(Lane::In) || starved) && !conn.paused && !conn.moving.is_quiet();
+        let read =
+            (busy(Lane::In) || starved) && !conn.marks.paused && !conn.moving.stage.is_quiet();
         let still = [
             read && since(conn.session.quiet_since()),
             busy(Lane::Out) && since(conn.session.send_since()),

@@ -2,8 +2,9 @@
 
 use crate::buf::{Lock, LockGuard, Mutex, rank};
 use crate::engine::shared::config::Endpoint;
-use crate::engine::shared::conn::{Conn, Listener, Origin};
+use crate::engine::shared::conn::{Conn, Origin};
 use crate::engine::shared::datagrams::Port;
+use crate::engine::shared::listener::Listener;
 use crate::engine::shared::tags::Tag;
 use crate::io::Token;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
@@ -290,7 +291,7 @@ impl Drop for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::shared::conn::Listener;
+    use crate::engine::shared::listener::Listener;
 
     fn table() -> Table {
         Table::new(1, Tag::take().expect("few nets live"))

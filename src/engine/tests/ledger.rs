@@ -384,9 +384,9 @@ fn population(net: &Net) -> usize {
     let lives = |token: &Token| {
         let Some(mut held) = net.core.table.hold(*token) else { return false };
         if let Some(listener) = held.listener() {
-            return listener.socket.is_some();
+            return listener.link.socket.is_some();
         }
-        held.conn().is_some_and(|conn| !conn.joined)
+        held.conn().is_some_and(|conn| !conn.link.is_joined())
     };
     net.core.table.tokens().iter().filter(|token| lives(token)).count()
 }
@@ -396,20 +396,22 @@ fn describe(net: &Net, token: Token) -> String {
     let Some(mut held) = net.core.table.hold(token) else { return " (gone)".into() };
     let Some(conn) = held.conn() else { return " (no connection)".into() };
     let flags = [
-        (conn.paused, "paused"),
-        (conn.stalled, "stalled"),
-        (conn.parse_later, "parse_later"),
-        (conn.dirty, "dirty"),
-        (conn.eof != Eof::No, "eof"),
-        (conn.fin != Fin::No, "fin"),
-        (conn.cancelled, "cancelled"),
-        (conn.told, "told"),
+        (conn.marks.paused, "paused"),
+        (conn.marks.stalled, "stalled"),
+        (conn.marks.hungry, "parse_later"),
+        (conn.marks.dirty, "dirty"),
+        (conn.life.eof != Eof::No, "eof"),
+        (conn.life.fin != Fin::No, "fin"),
         (conn.session.has_input(), "input"),
     ];
     let flags: Vec<&str> = flags.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
-    let (end, lanes, out) = (conn.end, conn.lanes, conn.session.outbox().bytes());
+    let (end, lanes, out) = (conn.life.end, conn.link.lanes, conn.session.outbox().bytes());
+    let (report, tie) = (conn.life.report, conn.link.tie);
     let memory = net.core.pool.bytes();
-    format!(" | {:?} {end:?} {lanes:?} {flags:?} outbox {out} memory {memory}", conn.phase)
+    format!(
+        " | {:?} {end:?} {report:?} {tie:?} {lanes:?} {flags:?} outbox {out} memory {memory}",
+        conn.life.phase
+    )
 }
 
 /// Sends a message in two parts to one connection.

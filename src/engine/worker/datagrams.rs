@@ -2,7 +2,7 @@
 //! `tend_port`.
 
 use crate::buf::Release;
-use crate::engine::shared::conn::LaneState;
+use crate::engine::shared::conn::{LaneState, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::datagrams::{Port, open};
@@ -38,18 +38,21 @@ impl Desk {
     /// What is to be done next with a socket, both lanes and its end.
     pub(in crate::engine) fn tend_port(&mut self, core: &Core, token: Token, port: &mut Port) {
         let waits = port.outbox.messages > 0 && !port.abrupt;
-        if (port.closing.is_none() || waits) && port.socket.is_none() && !port.leaving {
+        if (port.closing.is_none() || waits)
+            && port.link.socket.is_none()
+            && port.link.tie == Tie::Loose
+        {
             self.dial_port(token, port);
         }
-        if port.adopted && port.closing.is_none() {
+        if port.link.is_adopted() && port.closing.is_none() {
             self.receive(core, token, port);
         }
-        if port.adopted
+        if port.link.is_adopted()
             && !port.abrupt
-            && port.lanes[Lane::Out as usize] == LaneState::Idle
+            && !port.link.is_busy(Lane::Out)
             && let Some(batch) = port.outbox.transmit(DATAGRAMS_MAX)
         {
-            port.lanes[Lane::Out as usize] = LaneState::InFlight;
+            port.link.lanes[Lane::Out as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::SendTo(batch)));
         }
         if port.closing.is_some() && (port.abrupt || port.outbox.messages == 0) {
@@ -69,8 +72,8 @@ impl Desk {
         for arrival in mem::take(&mut port.kept) {
             self.arrived(core, token, port, arrival);
         }
-        if port.lanes[Lane::In as usize] == LaneState::Idle && port.resume_at <= self.now {
-            port.lanes[Lane::In as usize] = LaneState::InFlight;
+        if !port.link.is_busy(Lane::In) && port.resume_at <= self.now {
+            port.link.lanes[Lane::In as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::RecvFrom));
         }
     }
@@ -83,7 +86,7 @@ impl Desk {
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(port) = held.port() else { return };
-        port.lanes[Lane::In as usize] = LaneState::Idle;
+        port.link.lanes[Lane::In as usize] = LaneState::Idle;
         match answer {
             Ok(all) => {
                 port.errors = 0;
@@ -157,7 +160,7 @@ impl Desk {
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(port) = held.port() else { return };
-        port.lanes[Lane::Out as usize] = LaneState::Idle;
+        port.link.lanes[Lane::Out as usize] = LaneState::Idle;
         let counters = &core.homes[self.home].counters;
         let done = match answer {
             Ok(done) => {
@@ -195,7 +198,7 @@ impl Desk {
     /// Tells that there is room again, if that is owed.
     pub(in crate::engine) fn port_writable(&mut self, core: &Core, token: Token, port: &mut Port) {
         if port.closing.is_none()
-            && port.adopted
+            && port.link.is_adopted()
             && let Some(bytes) = port.outbox.owed(&port.endpoint.limits)
             && self.has_memory(core, token, bytes, port.outbox.messages > 0)
         {
@@ -250,7 +253,7 @@ impl Desk {
         port: &mut Port,
         answer: io::Result<()>,
     ) {
-        port.adopted = answer.is_ok();
+        port.link.adopted(answer.is_ok());
         if let Err(error) = answer {
             let (cause, os_error) = refusal(&error);
             port.end_abruptly(cause, os_error);
@@ -267,19 +270,18 @@ impl Desk {
 
     /// Has the model give the socket back, and tells the end when it is closed.
     fn finish_port(&mut self, token: Token, port: &mut Port) {
-        if port.lanes.contains(&LaneState::InFlight) {
-            if !mem::replace(&mut port.cancelled, true) {
+        if !port.link.is_idle() {
+            if port.link.cancel() {
                 self.orders.push(Order::Cancel(token));
             }
             return;
         }
-        if !mem::replace(&mut port.leaving, true) {
-            port.adopted = false;
-            self.orders.push(match port.socket.take() {
+        if port.link.release() {
+            self.orders.push(match port.link.socket.take() {
                 Some(socket) => Order::Release(token, socket),
                 None => Order::Join(token),
             });
-        } else if port.joined && !mem::replace(&mut port.told, true) {
+        } else if port.link.is_joined() && !mem::replace(&mut port.told, true) {
             self.emit(token, port.end_notice());
         }
     }
@@ -295,7 +297,7 @@ impl Desk {
         if port.home != self.home {
             return;
         }
-        if abrupt || port.socket.is_none() {
+        if abrupt || port.link.socket.is_none() {
             port.end_abruptly(Cause::Shutdown, 0);
         } else {
             port.end(Cause::Shutdown, self.now);
@@ -319,8 +321,8 @@ impl Port {
 
     /// Its worker had a fault: the last event, if it was not told.
     pub fn fault(&mut self, token: Token, cause: Cause) -> Option<Event> {
-        self.socket = None;
-        self.joined = true;
+        self.link.socket = None;
+        self.link.join();
         self.end_abruptly(cause, 0);
         (!mem::replace(&mut self.told, true)).then(|| Event { token, notice: self.end_notice() })
     }

@@ -248,10 +248,10 @@ impl Desk {
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.lanes[Lane::In as usize] = LaneState::Idle;
+        conn.link.lanes[Lane::In as usize] = LaneState::Idle;
         match answer {
             Ok(slice) if slice.is_empty() => {
-                conn.eof = Eof::Received;
+                conn.life.eof = Eof::Received;
                 if let Some(chunk) = chunk {
                     conn.session.handle_returned(chunk);
                 }
@@ -259,15 +259,15 @@ impl Desk {
             Ok(slice) => {
                 conn.received_bytes += slice.len() as u64;
                 count(&core.homes[self.home].counters.received_bytes, slice.len() as u64);
-                if conn.end == End::Not {
+                if conn.life.end == End::Not {
                     self.parse(core, token, conn, Some((slice, chunk)));
                 }
             }
             // It was cancelled, which says nothing of the peer.
-            Err(_) if conn.end == End::Abrupt => {}
+            Err(_) if conn.life.end == End::Abrupt => {}
             Err(error) => {
                 let (cause, os_error) = breakage(&error);
-                conn.eof = Eof::Received;
+                conn.life.eof = Eof::Received;
                 conn.break_off(cause, os_error);
             }
         }
@@ -285,7 +285,7 @@ impl Desk {
         let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.lanes[Lane::Out as usize] = LaneState::Idle;
+        conn.link.lanes[Lane::Out as usize] = LaneState::Idle;
         match answer {
             Ok(bytes) => {
                 conn.sent_bytes += bytes as u64;
@@ -294,22 +294,22 @@ impl Desk {
                 conn.session.handle_sent(bytes, train, release);
                 self.tell_writable(core, token, conn);
                 // The most frequent case: nothing follows.
-                if conn.end == End::Not
-                    && conn.eof == Eof::No
+                if conn.life.end == End::Not
+                    && conn.life.eof == Eof::No
                     && conn.session.outbox().bytes() == 0
                     && !conn.endpoint.limits.gate_reads
                 {
                     return;
                 }
             }
-            Err(error) if conn.end != End::Abrupt => {
+            Err(error) if conn.life.end != End::Abrupt => {
                 let (cause, os_error) = breakage(&error);
                 conn.session.handle_sent(0, train, release);
                 conn.give_up();
                 // What the peer sent before is still told; a paused connection has nothing to
                 // wait for.
                 conn.break_off(cause, os_error);
-                if conn.paused || conn.end != End::Not {
+                if conn.marks.paused || conn.life.end != End::Not {
                     conn.end_abruptly(cause, os_error);
                 }
             }

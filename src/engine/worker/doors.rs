@@ -1,11 +1,12 @@
 //! How connections begin: accepted at a listener, or dialled.
 
 use crate::engine::shared::conn::race::ATTEMPT_DELAY_MS;
-use crate::engine::shared::conn::{Conn, End, LaneState, Listener, Phase, linger};
+use crate::engine::shared::conn::{Conn, End, LaneState, Phase, Report, linger};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::event::Notice;
 use crate::engine::shared::home::Command;
+use crate::engine::shared::listener::Listener;
 use crate::engine::shared::table::Entry;
 use crate::engine::worker::desk::{Desk, Order, refusal};
 use crate::io::os::sys;
@@ -30,7 +31,7 @@ impl Desk {
         let role = match held.conn() {
             None if port => Role::Datagram,
             None => Role::Listener,
-            Some(conn) if conn.phase == Phase::Open => conn.role(),
+            Some(conn) if conn.life.phase == Phase::Open => conn.role(),
             Some(_) => Role::Connecting,
         };
         self.orders.push(Order::Adopt(token, role));
@@ -40,7 +41,7 @@ impl Desk {
     pub fn adopted(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(listener) = held.listener() {
-            listener.adopted = answer.is_ok();
+            listener.link.adopted(answer.is_ok());
             if let Err(error) = answer {
                 listener.closing = Some(refusal(&error));
             }
@@ -50,9 +51,9 @@ impl Desk {
             return self.port_adopted(core, token, port, answer);
         }
         let Some(conn) = held.conn() else { return };
-        conn.adopted = answer.is_ok();
+        conn.link.adopted(answer.is_ok());
         let arrives = self.arrives(core, token, conn);
-        if mem::take(&mut conn.handed) {
+        if mem::take(&mut conn.marks.handed) {
             self.handed.extend(conn.listener());
         }
         if let Err(error) = answer {
@@ -60,10 +61,10 @@ impl Desk {
             conn.end_abruptly(cause, os_error);
         } else if !core.is_running() {
             conn.end_abruptly(Cause::Shutdown, 0);
-        } else if conn.phase == Phase::Connecting {
+        } else if conn.life.phase == Phase::Connecting {
             self.start_connect(token, conn);
-        } else if conn.end == End::Not && !arrives {
-            conn.announced = true;
+        } else if conn.life.end == End::Not && !arrives {
+            conn.life.report = Report::Known;
             self.emit(token, Notice::Opened(conn.listener()));
             self.tell_writable(core, token, conn);
         }
@@ -80,7 +81,7 @@ impl Desk {
         let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(listener) = held.listener() else { return };
-        listener.lane = LaneState::Idle;
+        listener.link.lanes[Lane::In as usize] = LaneState::Idle;
         listener.accepted += all.len() as u64;
         count(&counters.accepted, all.len() as u64);
         if !all.is_empty() {
@@ -107,9 +108,9 @@ impl Desk {
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
             core.set_options(&one.socket, &endpoint.socket);
             conn.set_peer(one.peer.as_socket());
-            conn.socket = Some(one.socket);
-            conn.phase = Phase::Open;
-            conn.handed = home != self.home;
+            conn.link.socket = Some(one.socket);
+            conn.life.phase = Phase::Open;
+            conn.marks.handed = home != self.home;
             let role = conn.role();
             match core.insert(Entry::Conn(conn), endpoint.user_data, place) {
                 Some(fresh) if home == self.home => {
@@ -163,23 +164,23 @@ impl Desk {
     pub fn tend_listener(&mut self, core: &Core, token: Token, listener: &mut Listener) {
         if listener.closing.is_none() {
             let late = listener.resume_at <= self.now;
-            if listener.adopted
-                && listener.lane == LaneState::Idle
+            if listener.link.is_adopted()
+                && !listener.link.is_busy(Lane::In)
                 && late
                 && !self.stall(core, token, self.queue, &mut listener.stalled)
             {
-                listener.lane = LaneState::InFlight;
+                listener.link.lanes[Lane::In as usize] = LaneState::InFlight;
                 self.orders.push(Order::Submit(token, Op::Accept));
             }
-        } else if listener.lane == LaneState::InFlight {
-            if !mem::replace(&mut listener.cancelled, true) {
+        } else if listener.link.is_busy(Lane::In) {
+            if listener.link.cancel() {
                 self.orders.push(Order::Cancel(token));
             }
-        } else if let Some(socket) = listener.socket.take() {
+        } else if let Some(socket) = listener.link.socket.take() {
             listener.file = None;
             sys::end(&socket);
             self.orders.push(Order::Release(token, socket));
-        } else if listener.joined && listener.handed == 0 && !listener.told {
+        } else if listener.link.is_joined() && listener.handed == 0 && !listener.told {
             listener.told = true;
             let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
             self.emit(token, Notice::ListenerClosed { cause, os_error });
@@ -189,32 +190,33 @@ impl Desk {
     }
 
     pub fn start_connect(&mut self, token: Token, conn: &mut Conn) {
-        if conn.end == End::Abrupt {
+        if conn.life.end == End::Abrupt {
             return;
         }
         let Some(address) = conn.take_dialled() else { return };
-        conn.lanes[Lane::Out as usize] = LaneState::InFlight;
+        conn.link.lanes[Lane::Out as usize] = LaneState::InFlight;
         self.orders.push(Order::Submit(token, Op::Connect(address)));
     }
 
     pub fn connected(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.lanes[Lane::Out as usize] = LaneState::Idle;
+        conn.link.lanes[Lane::Out as usize] = LaneState::Idle;
         match answer.and_then(|()| conn.is_another()) {
             // Given up for the next address, or for an attempt that was faster.
-            Ok(()) if conn.end == End::Abrupt || conn.redial => {}
+            Ok(()) if conn.life.end == End::Abrupt || conn.marks.redial => {}
             Ok(()) if conn.main().is_some() => {
-                let Some(socket) = conn.socket.take() else { return };
-                (conn.told, conn.ended, conn.cancelled) = (true, true, true);
-                conn.end = End::Abrupt;
+                let Some(socket) = conn.link.socket.take() else { return };
+                conn.life.report = Report::Over;
+                conn.link.release();
+                conn.life.end = End::Abrupt;
                 return self.orders.push(Order::HandOver(token, socket));
             }
             Ok(()) => {
                 self.call_off(core, conn);
-                conn.phase = Phase::Open;
+                conn.life.phase = Phase::Open;
                 conn.begun();
-                if conn.end == End::Not {
+                if conn.life.end == End::Not {
                     self.emit(token, Notice::Opened(None));
                     self.tell_writable(core, token, conn);
                 } else {
@@ -224,8 +226,8 @@ impl Desk {
             Err(error) => {
                 conn.note_failure(connect_failure(&error, conn.peer()), tells(&error));
                 let others = conn.has_addresses() || conn.is_racing();
-                if conn.end != End::Abrupt && others {
-                    conn.redial = true;
+                if conn.life.end != End::Abrupt && others {
+                    conn.marks.redial = true;
                 } else if let Some((cause, os_error)) = conn.failure() {
                     conn.end_abruptly(cause, os_error);
                 }
@@ -239,10 +241,10 @@ impl Desk {
         conn.set_give_up_at(0);
         if let Some((socket, address)) = conn.take_won() {
             conn.set_peer(address.as_socket());
-            conn.phase = Phase::Open;
-            conn.socket = Some(socket);
+            conn.life.phase = Phase::Open;
+            conn.link.socket = Some(socket);
             conn.begun();
-            if conn.end != End::Not {
+            if conn.life.end != End::Not {
                 conn.set_deadline(Some(linger(conn, self.now)));
             }
             return self.orders.push(Order::Adopt(token, Role::Stream));
@@ -255,10 +257,10 @@ impl Desk {
         };
         conn.set_attempt_at(self.now + ATTEMPT_DELAY_MS);
         conn.set_peer(address.as_socket());
-        conn.phase = Phase::Connecting;
+        conn.life.phase = Phase::Connecting;
         match core.new_socket(&address, &conn.endpoint.socket) {
             Ok(socket) => {
-                conn.socket = Some(socket);
+                conn.link.socket = Some(socket);
                 conn.set_dialled(address);
                 self.orders.push(Order::Adopt(token, Role::Connecting));
             }
@@ -281,7 +283,7 @@ impl Desk {
             return self.port_resolved(core, token, port, found);
         }
         let Some(conn) = held.conn() else { return };
-        if conn.end == End::Abrupt || conn.phase != Phase::Resolving {
+        if conn.life.end == End::Abrupt || conn.life.phase != Phase::Resolving {
             return;
         }
         match found {

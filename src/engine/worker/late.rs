@@ -5,7 +5,7 @@
 //! there is nothing. So a process that was stopped, a host with a hitch or a long turn make no
 //! peer late: the look that counts begins after the gap.
 
-use crate::engine::shared::conn::{Conn, Eof, LaneState, Phase};
+use crate::engine::shared::conn::{Conn, Eof, Phase};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::datagrams::Port;
 use crate::engine::shared::home::Command;
@@ -71,12 +71,12 @@ impl Desk {
     /// When the peer is late on each lane, and for what.
     fn due(&self, conn: &Conn) -> [Option<(Millis, Cause)>; 2] {
         let open = conn.is_open();
-        let busy = |lane: Lane| open && conn.lanes[lane as usize] == LaneState::InFlight;
+        let busy = |lane: Lane| open && conn.link.is_busy(lane);
         let accepted = conn.listener().is_some();
         let limits = &conn.endpoint.limits;
         let inward = if busy(Lane::In) {
             conn.session.poll_timeout(limits, accepted, true, false)
-        } else if open && conn.eof != Eof::Told {
+        } else if open && conn.life.eof != Eof::Told {
             conn.session.poll_idle(limits)
         } else {
             None
@@ -136,7 +136,7 @@ impl Desk {
     /// Closes a connection if it is late, asks whether it is, or watches its next deadline.
     pub fn conn_due(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.is_unheard()
-            && let Some(error) = conn.socket.as_ref().and_then(sys::broken)
+            && let Some(error) = conn.link.socket.as_ref().and_then(sys::broken)
         {
             let (cause, os_error) = breakage(&error);
             conn.end_abruptly(cause, os_error);
@@ -151,11 +151,13 @@ impl Desk {
             if at > self.now {
                 continue;
             }
-            let reading = conn.lanes[Lane::In as usize] == LaneState::InFlight;
+            let reading = conn.link.is_busy(Lane::In);
             let look = match cause {
                 Cause::TimeoutLinger => return self.late(core, token, conn, cause),
                 // Its name is looked up, or only attempts beside its own are under way.
-                Cause::TimeoutConnect if conn.phase == Phase::Resolving || !conn.adopted => {
+                Cause::TimeoutConnect
+                    if conn.life.phase == Phase::Resolving || !conn.link.is_adopted() =>
+                {
                     return self.late(core, token, conn, cause);
                 }
                 Cause::TimeoutConnect | Cause::TimeoutSend => Look::Output,
@@ -186,7 +188,7 @@ impl Desk {
             return core.homes[home].post(Command::Overdue(token));
         }
         // A socket that was made since then is not yet the model's.
-        let late = !found && conn.adopted;
+        let late = !found && conn.link.is_adopted();
         match self.due(conn)[look.lane() as usize] {
             Some((at, cause)) if at <= self.now && late => self.late(core, token, conn, cause),
             _ => self.schedule_by(core, token, conn, Millis::MAX),

@@ -7,7 +7,7 @@
 //! an address, or the /64 of an IPv6 one. Nothing is counted for that while there is no pressure.
 
 use crate::buf::CHUNK_BYTES;
-use crate::engine::shared::conn::{End, LaneState};
+use crate::engine::shared::conn::End;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::home::Command;
@@ -41,10 +41,9 @@ fn holders(core: &Core, now: Millis) -> Vec<Holder> {
             Some(progress) => progress.next(conn, now),
             None => Progress::new(conn, now),
         };
-        let read = conn.lanes[Lane::In as usize] == LaneState::InFlight || holder.starved;
-        holder.still[0] |= progress.slow[0] && read && !conn.paused;
-        holder.still[1] |=
-            progress.slow[1] && conn.lanes[Lane::Out as usize] == LaneState::InFlight;
+        let read = conn.link.is_busy(Lane::In) || holder.starved;
+        holder.still[0] |= progress.slow[0] && read && !conn.marks.paused;
+        holder.still[1] |= progress.slow[1] && conn.link.is_busy(Lane::Out);
         by.insert(token, progress);
         holders.push(holder);
     });
@@ -55,8 +54,8 @@ fn holders(core: &Core, now: Millis) -> Vec<Holder> {
 /// Closes a connection for what it holds.
 fn starve(core: &Core, token: Token) -> bool {
     let Some(mut held) = core.table.hold(token) else { return false };
-    let Some(conn) = held.conn().filter(|conn| conn.end != End::Abrupt) else { return false };
-    conn.reset = true;
+    let Some(conn) = held.conn().filter(|conn| conn.life.end != End::Abrupt) else { return false };
+    conn.life.reset = true;
     conn.end_abruptly(Cause::LimitMemory, 0);
     let home = usize::from(conn.home);
     drop(held);

@@ -9,7 +9,7 @@
 //! serves another queue, and its events are sorted out when they are published.
 
 use crate::buf::Release;
-use crate::engine::shared::conn::{Conn, End, LaneState, Moving, Phase};
+use crate::engine::shared::conn::{Conn, End, LaneState, Moving, Phase, Report, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::home::Command;
@@ -36,23 +36,25 @@ impl Desk {
     /// way, and nothing else is to be done.
     #[cold]
     pub fn tend_move(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
-        match conn.moving {
+        match conn.moving.stage {
             Moving::No | Moving::Left => false,
             Moving::Asked => {
-                let told = conn.phase == Phase::Open && conn.adopted && conn.announced;
-                if told && conn.end == End::Not && core.is_running() {
-                    conn.moving = Moving::Left;
-                    let queue = conn.other_queue;
+                let told = conn.life.phase == Phase::Open
+                    && conn.link.is_adopted()
+                    && conn.life.report != Report::Hidden;
+                if told && conn.life.end == End::Not && core.is_running() {
+                    conn.moving.stage = Moving::Left;
+                    let queue = conn.moving.other_queue;
                     self.emit(token, Notice::Moved { queue, left: true });
                 }
                 false
             }
-            Moving::Due if conn.end == End::Abrupt || !conn.adopted => {
+            Moving::Due if conn.life.end == End::Abrupt || !conn.link.is_adopted() => {
                 self.stay(core, token, conn);
                 false
             }
             Moving::Due => {
-                conn.moving = Moving::Leaving;
+                conn.moving.stage = Moving::Leaving;
                 self.orders.push(Order::Move(token));
                 true
             }
@@ -71,13 +73,13 @@ impl Desk {
         let Some(conn) = held.conn() else { return };
         if self.done.iter().any(|it| it.token == token) {
             // Something of it just completed, and is to be looked at before.
-            conn.moving = Moving::Due;
+            conn.moving.stage = Moving::Due;
             return self.hungry.push(token);
         }
         // Asked under the lock: who ends the net, or a worker, finds it here or there.
-        let goes = core.is_running() && !core.panicked.load(SeqCst) && conn.end != End::Abrupt;
+        let goes = core.is_running() && !core.panicked.load(SeqCst) && conn.life.end != End::Abrupt;
         // There first, so that it is counted at any time.
-        let place = goes.then(|| core.move_in(Some(conn.other_queue.into()))).flatten();
+        let place = goes.then(|| core.move_in(Some(conn.moving.other_queue.into()))).flatten();
         let Some((home, ops)) = place.and_then(|home| {
             let ops = detach();
             if ops.is_none() {
@@ -90,20 +92,20 @@ impl Desk {
         };
         let mut release = Release::default();
         for op in ops.into_iter().flatten() {
-            conn.lanes[op.lane() as usize] = LaneState::Idle;
+            conn.link.lanes[op.lane() as usize] = LaneState::Idle;
             match op {
                 Op::Recv(Some(chunk)) => conn.session.handle_returned(chunk),
                 Op::Send(train) => conn.session.handle_sent(0, train, &mut release),
                 _ => {}
             }
         }
-        debug_assert!(conn.lanes == [LaneState::Idle; 2], "what completed was looked at before");
+        debug_assert!(conn.link.is_idle(), "what completed was looked at before");
         self.change_queue(core, token, conn, home);
-        conn.adopted = false;
-        conn.stalled = false;
-        conn.parse_later = false;
+        conn.link.tie = Tie::Loose;
+        conn.marks.stalled = false;
+        conn.marks.hungry = false;
         self.forget(core, token, &mut conn.reminder);
-        conn.moving = Moving::Arriving;
+        conn.moving.stage = Moving::Arriving;
         core.move_out(self.home);
         core.homes[home].post(Command::Adopt(token));
     }
@@ -111,17 +113,17 @@ impl Desk {
     /// Ends a move whose socket stays with this worker.
     pub fn stay(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         self.change_queue(core, token, conn, self.home);
-        if conn.abroad {
+        if conn.moving.abroad {
             core.abroad.store(true, SeqCst);
             self.abroad.told = true;
-            self.abroad.count += usize::from(!conn.joined);
+            self.abroad.count += usize::from(!conn.link.is_joined());
         }
         self.arrive(core, token, conn);
     }
 
     /// Whether a socket that this worker was given is that of a move; then it is over.
     pub fn arrives(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
-        let arrives = conn.moving == Moving::Arriving;
+        let arrives = conn.moving.stage == Moving::Arriving;
         if arrives {
             self.arrive(core, token, conn);
         }
@@ -130,8 +132,8 @@ impl Desk {
 
     /// Tells MOVED on the new queue; all else may follow.
     fn arrive(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        conn.moving = Moving::No;
-        self.emit(token, Notice::Moved { queue: conn.other_queue, left: false });
+        conn.moving.stage = Moving::No;
+        self.emit(token, Notice::Moved { queue: conn.moving.other_queue, left: false });
         self.tell_writable(core, token, conn);
     }
 
@@ -139,17 +141,17 @@ impl Desk {
     /// that queue's.
     fn change_queue(&mut self, core: &Core, token: Token, conn: &mut Conn, home: usize) {
         let before = core.stage_home(conn);
-        mem::swap(&mut conn.queue, &mut conn.other_queue);
-        if conn.abroad && !conn.joined {
+        mem::swap(&mut conn.queue, &mut conn.moving.other_queue);
+        if conn.moving.abroad && !conn.link.is_joined() {
             self.abroad.count -= 1;
         }
-        if core.roams && !conn.joined {
+        if core.roams && !conn.link.is_joined() {
             core.homes[usize::from(conn.queue)].squeeze_in();
-            core.move_out(conn.other_queue.into());
+            core.move_out(conn.moving.other_queue.into());
         }
         conn.home = home as u8;
-        conn.abroad = !core.roams && home % core.queues.len() != usize::from(conn.queue);
-        if core.is_manual() && conn.dirty && core.homes[before].unstage(token) {
+        conn.moving.abroad = !core.roams && home % core.queues.len() != usize::from(conn.queue);
+        if core.is_manual() && conn.marks.dirty && core.homes[before].unstage(token) {
             core.homes[core.stage_home(conn)].stage(token);
         }
     }

@@ -8,7 +8,7 @@
 //! after a share of the time that is left.
 
 use crate::engine::shared::conn::race::{ATTEMPT_DELAY_MS, Attempted};
-use crate::engine::shared::conn::{Conn, End, LaneState, Phase};
+use crate::engine::shared::conn::{Conn, End, Phase};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::table::Entry;
@@ -16,7 +16,6 @@ use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{Lane, Role, Token};
 use crate::session::{Cause, Millis, Session};
 use socket2::{SockAddr, Socket};
-use std::mem;
 
 /// The least time of an attempt that is given up for the next.
 const SHARE_MS: Millis = 1000;
@@ -27,13 +26,13 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
         if self.forward_attempt(core, conn, Command::Attempt(token))
-            || conn.phase != Phase::Connecting
-            || conn.end == End::Abrupt
-            || conn.redial
+            || conn.life.phase != Phase::Connecting
+            || conn.life.end == End::Abrupt
+            || conn.marks.redial
         {
             return;
         }
-        if conn.socket.is_none() {
+        if conn.link.socket.is_none() {
             self.dial(core, token, conn);
             return self.tend_conn(core, token, conn);
         }
@@ -76,8 +75,8 @@ impl Desk {
         }
         conn.set_main(main);
         conn.set_peer(address.as_socket());
-        conn.phase = Phase::Connecting;
-        conn.socket = Some(socket);
+        conn.life.phase = Phase::Connecting;
+        conn.link.socket = Some(socket);
         conn.set_dialled(address.clone());
         let attempt = core.insert(Entry::Conn(conn), 0, place)?;
         self.orders.push(Order::Adopt(attempt, Role::Connecting));
@@ -101,10 +100,8 @@ impl Desk {
 
     /// Has the model let go of its own attempt.
     fn leave_own(&mut self, token: Token, conn: &mut Conn) {
-        conn.redial = true;
-        if conn.lanes[Lane::Out as usize] == LaneState::InFlight
-            && !mem::replace(&mut conn.cancelled, true)
-        {
+        conn.marks.redial = true;
+        if conn.link.is_busy(Lane::Out) && conn.link.cancel() {
             self.orders.push(Order::Cancel(token));
         }
     }
@@ -118,7 +115,9 @@ impl Desk {
             return core.homes[home].post(Command::Attempted(token, attempt, answer));
         }
         // One that was called off meanwhile is nobody's: its socket is closed here.
-        if !conn.drop_attempt(attempt) || conn.phase != Phase::Connecting || conn.end == End::Abrupt
+        if !conn.drop_attempt(attempt)
+            || conn.life.phase != Phase::Connecting
+            || conn.life.end == End::Abrupt
         {
             return;
         }
@@ -127,7 +126,7 @@ impl Desk {
                 self.call_off(core, conn);
                 conn.end_race();
                 conn.set_won(socket, address);
-                if conn.socket.is_some() {
+                if conn.link.socket.is_some() {
                     self.leave_own(token, conn);
                 } else {
                     self.dial(core, token, conn);
@@ -137,7 +136,7 @@ impl Desk {
                 if conn.has_addresses() {
                     return core.homes[self.home].post(Command::Attempt(token));
                 }
-                if conn.socket.is_none() && !conn.redial && !conn.is_racing() {
+                if conn.link.socket.is_none() && !conn.marks.redial && !conn.is_racing() {
                     conn.end_abruptly(cause, os_error);
                 }
             }

@@ -27,11 +27,11 @@ impl Desk {
     fn claim_one(&mut self, core: &Core, one: Completion) -> Option<Completion> {
         let mut held = core.table.hold(one.token)?;
         let home = if let Some(conn) = held.conn() {
-            if conn.joined {
+            if conn.link.is_joined() {
                 // Its worker had a fault.
                 return None;
             }
-            if usize::from(conn.home) != self.home && !conn.settling && core.is_running() {
+            if usize::from(conn.home) != self.home && !conn.marks.settling && core.is_running() {
                 // The lists of the other one keep it, its timers included: that one passes on what
                 // comes of them.
                 conn.home = self.home as u8;
@@ -56,7 +56,7 @@ impl Desk {
     /// Begins to settle.
     #[inline]
     pub fn touch(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if core.roams && !mem::replace(&mut conn.settling, true) {
+        if core.roams && !mem::replace(&mut conn.marks.settling, true) {
             self.settling.push(token);
         }
     }
@@ -71,7 +71,7 @@ impl Desk {
             if let Some(mut held) = core.table.hold(token)
                 && let Some(conn) = held.conn()
             {
-                conn.settling = false;
+                conn.marks.settling = false;
             }
         }
     }

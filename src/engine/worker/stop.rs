@@ -28,17 +28,17 @@ impl Desk {
                 continue;
             }
             conn.session.flush();
-            if matches!(conn.moving, Moving::Left | Moving::Due) {
+            if matches!(conn.moving.stage, Moving::Left | Moving::Due) {
                 // Nobody may poll the old queue again before the end.
                 self.stay(core, token, conn);
             }
-            if abrupt || conn.phase != Phase::Open {
+            if abrupt || conn.life.phase != Phase::Open {
                 // One that is about to end in order does.
-                conn.reset |= abrupt && conn.end != End::Abrupt;
+                conn.life.reset |= abrupt && conn.life.end != End::Abrupt;
                 conn.end_abruptly(Cause::Shutdown, 0);
-            } else if conn.end == End::Not {
-                conn.end = End::Graceful;
-                conn.cause = Cause::Shutdown;
+            } else if conn.life.end == End::Not {
+                conn.life.end = End::Graceful;
+                conn.life.cause = Cause::Shutdown;
             }
             self.tend_conn(core, token, conn);
         }

@@ -2,8 +2,8 @@
 //! happens to one ends in `tend_conn`, so each rule stands in one place.
 
 use crate::buf::{CHUNK_BYTES, Chunk, Purpose, Slice};
-use crate::engine::shared::conn::Moving;
 use crate::engine::shared::conn::{Conn, End, Eof, Fin, LaneState, Phase, linger};
+use crate::engine::shared::conn::{Moving, Report, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::Notice;
 use crate::engine::shared::home::Command;
@@ -41,12 +41,12 @@ impl Desk {
             }
             return;
         };
-        conn.dirty &= !flushed;
-        if flushed || conn.end != End::Not {
+        conn.marks.dirty &= !flushed;
+        if flushed || conn.life.end != End::Not {
             conn.session.flush();
         }
-        let ready = conn.phase == Phase::Resolving && conn.has_addresses();
-        if ready && conn.end != End::Abrupt {
+        let ready = conn.life.phase == Phase::Resolving && conn.has_addresses();
+        if ready && conn.life.end != End::Abrupt {
             self.dial(core, token, conn);
         }
         self.tend_conn(core, token, conn);
@@ -65,7 +65,7 @@ impl Desk {
         if self.wait_elsewhere(core, token, conn.home.into()) {
             return;
         }
-        conn.parse_later = false;
+        conn.marks.hungry = false;
         self.tell_writable(core, token, conn);
         self.tend_conn(core, token, conn);
     }
@@ -109,9 +109,9 @@ impl Desk {
     /// would be taken.
     #[inline]
     pub fn tell_writable(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if conn.end == End::Not
-            && conn.phase == Phase::Open
-            && !conn.moving.is_quiet()
+        if conn.life.end == End::Not
+            && conn.life.phase == Phase::Open
+            && !conn.moving.stage.is_quiet()
             && let Some(bytes) = conn.session.owed(&conn.endpoint.limits)
             && self.has_memory(core, token, bytes, conn.session.outbox().bytes() > 0)
             && let Some(refused) = conn.session.poll_writable(&conn.endpoint.limits)
@@ -142,7 +142,7 @@ impl Desk {
         } else if let Some(conn) = held.conn()
             && (core.roams || usize::from(conn.home) == self.home)
         {
-            conn.stalled = false;
+            conn.marks.stalled = false;
             if !self.wait_elsewhere(core, token, conn.home.into()) {
                 self.tend_conn(core, token, conn);
             }
@@ -151,25 +151,27 @@ impl Desk {
 
     /// What is to be done next with a connection, both lanes and its end.
     pub fn tend_conn(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        conn.assert_valid();
         self.touch(core, token, conn);
-        if conn.moving != Moving::No && self.tend_move(core, token, conn) {
+        if conn.moving.stage != Moving::No && self.tend_move(core, token, conn) {
             return;
         }
-        if conn.redial && conn.end != End::Abrupt {
+        if conn.marks.redial && conn.life.end != End::Abrupt {
             self.let_go(token, conn);
             return self.schedule(core, token, conn);
         }
-        if conn.end == End::Not && conn.phase == Phase::Open && conn.adopted {
+        if conn.life.end == End::Not && conn.life.phase == Phase::Open && conn.link.is_adopted() {
             self.read(core, token, conn);
         }
-        if conn.end == End::Peer && !conn.told {
+        if conn.life.end == End::Peer && conn.life.report < Report::Closed {
             self.tell_closed(core, token, conn);
         }
-        if conn.end != End::Abrupt && conn.phase == Phase::Open && conn.adopted {
+        if conn.life.end != End::Abrupt && conn.life.phase == Phase::Open && conn.link.is_adopted()
+        {
             self.write(token, conn);
             self.wind_up(core, token, conn);
         }
-        if conn.end == End::Abrupt {
+        if conn.life.end == End::Abrupt {
             return self.finish(core, token, conn);
         }
         self.schedule(core, token, conn);
@@ -178,8 +180,8 @@ impl Desk {
     /// Lane In: parses what is here, tells the peer's end, or asks for more.
     #[inline]
     fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if conn.paused || conn.moving.is_quiet() || conn.parse_later {
-            if conn.paused
+        if conn.marks.paused || conn.moving.stage.is_quiet() || conn.marks.hungry {
+            if conn.marks.paused
                 && let Some((cause, os_error)) = conn.broken()
             {
                 conn.end_abruptly(cause, os_error);
@@ -191,37 +193,34 @@ impl Desk {
                 return;
             }
             self.parse(core, token, conn, None);
-            if conn.session.has_input() || conn.end != End::Not {
+            if conn.session.has_input() || conn.life.end != End::Not {
                 return;
             }
         }
-        if conn.eof != Eof::No {
+        if conn.life.eof != Eof::No {
             match conn.broken() {
                 Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
                 // The send in flight fails at once, and its error says whether this was a reset.
-                None if conn.is_sending() && sys::hung_up(conn.socket.as_ref()) => {}
+                None if conn.is_sending() && sys::hung_up(conn.link.socket.as_ref()) => {}
                 None if conn.session.partial_bytes() > 0 => {
-                    conn.end = End::Peer;
-                    conn.cause = Cause::Truncated;
+                    conn.life.end = End::Peer;
+                    conn.life.cause = Cause::Truncated;
                 }
                 None if conn.endpoint.limits.half_open => {
-                    if mem::replace(&mut conn.eof, Eof::Told) != Eof::Told {
+                    if mem::replace(&mut conn.life.eof, Eof::Told) != Eof::Told {
                         self.emit(token, Notice::Ended);
                     }
                 }
                 None => {
-                    conn.end = End::Peer;
-                    conn.cause = Cause::Peer;
+                    conn.life.end = End::Peer;
+                    conn.life.cause = Cause::Peer;
                 }
             }
             return;
         }
         let limits = &conn.endpoint.limits;
         let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
-        if conn.lanes[Lane::In as usize] != LaneState::Idle
-            || gated
-            || self.is_stalled(core, token, conn)
-        {
+        if conn.link.is_busy(Lane::In) || gated || self.is_stalled(core, token, conn) {
             return;
         }
         let chunk = match conn.session.poll_recv(self.now) {
@@ -229,7 +228,7 @@ impl Desk {
             Want::Fresh => None,
             Want::Into(chunk) => Some(chunk),
         };
-        conn.lanes[Lane::In as usize] = LaneState::InFlight;
+        conn.link.lanes[Lane::In as usize] = LaneState::InFlight;
         self.orders.push(Order::Submit(token, Op::Recv(chunk)));
     }
 
@@ -246,7 +245,7 @@ impl Desk {
             Some((slice, chunk)) => conn.session.handle_received(slice, chunk, self.now),
             None => conn.session.input(),
         };
-        if conn.paused || conn.moving.is_quiet() {
+        if conn.marks.paused || conn.moving.stage.is_quiet() {
             return;
         }
         let framing = &conn.endpoint.framing;
@@ -264,7 +263,7 @@ impl Desk {
                     return conn.end_abruptly(cause, 0);
                 }
                 Some(Event::Starved(bytes)) => {
-                    conn.parse_later = true;
+                    conn.marks.hungry = true;
                     core.thirst_for(token, self.home, bytes, Purpose::Frame);
                     if core.pool.would_take(bytes, Purpose::Frame)
                         && !mem::replace(&mut again, true)
@@ -277,7 +276,7 @@ impl Desk {
             }
         }
         if !input.is_empty() {
-            conn.parse_later = true;
+            conn.marks.hungry = true;
             self.hungry.push(token);
         }
     }
@@ -292,9 +291,9 @@ impl Desk {
             return false;
         }
         if queue.is_full(more) || !queue.is_filled_by(token, 1) {
-            return self.stall(core, token, at, &mut conn.stalled);
+            return self.stall(core, token, at, &mut conn.marks.stalled);
         }
-        if !mem::replace(&mut conn.stalled, true) {
+        if !mem::replace(&mut conn.marks.stalled, true) {
             self.stalled.push(token);
         }
         queue.crowd();
@@ -325,11 +324,11 @@ impl Desk {
     /// Lane Out: gives the model what may leave.
     #[inline]
     fn write(&mut self, token: Token, conn: &mut Conn) {
-        if conn.lanes[Lane::Out as usize] == LaneState::Idle
+        if !conn.link.is_busy(Lane::Out)
             && conn.broken().is_none()
             && let Some(train) = conn.session.poll_transmit(self.now)
         {
-            conn.lanes[Lane::Out as usize] = LaneState::InFlight;
+            conn.link.lanes[Lane::Out as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::Send(train)));
         }
     }
@@ -337,46 +336,46 @@ impl Desk {
     /// The orderly end: what waits is written, our side is ended, the peer's is awaited.
     #[inline]
     fn wind_up(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        let ending = match conn.end {
+        let ending = match conn.life.end {
             End::Graceful => true,
-            End::Peer => conn.ended || !core.is_running(),
+            End::Peer => conn.life.report == Report::Over || !core.is_running(),
             End::Not | End::Abrupt => false,
         };
         if !ending {
             return;
         }
-        if conn.deadline().is_none() && conn.cause != Cause::Shutdown {
+        if conn.deadline().is_none() && conn.life.cause != Cause::Shutdown {
             conn.set_deadline(Some(linger(conn, self.now)));
         }
-        if conn.end == End::Graceful {
+        if conn.life.end == End::Graceful {
             self.drain(token, conn);
         }
         if let Some((cause, os_error)) = conn.broken() {
             if u64::from(conn.session.outbox().bytes()) + conn.unsent() > 0
-                && conn.cause == Cause::Host
+                && conn.life.cause == Cause::Host
             {
                 conn.blame(cause, os_error);
             }
-            conn.end = End::Abrupt;
+            conn.life.end = End::Abrupt;
             return;
         }
         let written = conn.session.outbox().bytes() == 0;
-        if written && conn.lanes[Lane::Out as usize] == LaneState::Idle {
-            if conn.fin == Fin::No {
-                conn.fin = Fin::Sent;
-                if let Some(socket) = &conn.socket {
+        if written && !conn.link.is_busy(Lane::Out) {
+            if conn.life.fin == Fin::No {
+                conn.life.fin = Fin::Sent;
+                if let Some(socket) = &conn.link.socket {
                     // It fails when the peer has reset it, which the next receive tells.
                     let _ = socket.shutdown(std::net::Shutdown::Write);
                 }
             }
             let over = if core.is_running() {
-                conn.eof != Eof::No || conn.endpoint.limits.linger_ms == 0
+                conn.life.eof != Eof::No || conn.endpoint.limits.linger_ms == 0
             } else {
                 // A shutdown waits for what the peer's system has, not for what the peer does.
                 self.is_acknowledged(token, conn)
             };
             if over {
-                conn.end = End::Abrupt;
+                conn.life.end = End::Abrupt;
             }
         }
     }
@@ -384,10 +383,10 @@ impl Desk {
     /// Whether the peer's system has all that was sent, where this one tells; if not, the
     /// connection is looked at again.
     fn is_acknowledged(&mut self, token: Token, conn: &mut Conn) -> bool {
-        let socket = conn.socket.as_ref().filter(|_| conn.peer().is_some());
+        let socket = conn.link.socket.as_ref().filter(|_| conn.peer().is_some());
         let acknowledged = !socket.is_some_and(sys::has_unacknowledged);
-        if !acknowledged && conn.fin == Fin::Sent {
-            conn.fin = Fin::Awaited;
+        if !acknowledged && conn.life.fin == Fin::Sent {
+            conn.life.fin = Fin::Awaited;
             self.awaited.push(token);
         }
         acknowledged
@@ -398,7 +397,7 @@ impl Desk {
         for token in mem::take(&mut self.awaited) {
             let Some(mut held) = core.table.hold(token) else { continue };
             let Some(conn) = held.conn() else { continue };
-            conn.fin = Fin::Sent;
+            conn.life.fin = Fin::Sent;
             self.tend_conn(core, token, conn);
         }
     }
@@ -406,24 +405,24 @@ impl Desk {
     /// Reads and discards, so that unread input does not turn our end into a reset.
     fn drain(&mut self, token: Token, conn: &mut Conn) {
         conn.session.discard();
-        if conn.lanes[Lane::In as usize] == LaneState::Idle && conn.eof == Eof::No {
-            conn.lanes[Lane::In as usize] = LaneState::InFlight;
+        if !conn.link.is_busy(Lane::In) && conn.life.eof == Eof::No {
+            conn.link.lanes[Lane::In as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::Recv(None)));
         }
     }
 
     fn tell_closed(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        conn.told = true;
-        if conn.announced {
+        if conn.life.report == Report::Known {
+            conn.life.report = Report::Closed;
             let unsent = conn.unsent() + u64::from(conn.session.outbox().bytes());
-            let (cause, os_error) = (conn.cause, conn.os_error());
+            let (cause, os_error) = (conn.life.cause, conn.os_error());
             let code = if cause == Cause::Truncated { conn.session.partial_bytes() } else { 0 };
             self.emit(token, Notice::Closed { cause, os_error, unsent, code });
         } else {
             // The host never heard of it, so no batch will end it.
-            conn.ended = true;
+            conn.life.report = Report::Over;
             if let Some(main) = conn.main() {
-                let answer = Err((conn.cause, conn.os_error()));
+                let answer = Err((conn.life.cause, conn.os_error()));
                 core.homes[self.home].post(Command::Attempted(main, token, answer));
             }
         }
@@ -431,24 +430,24 @@ impl Desk {
 
     /// Tells CLOSED, and joins the two lanes.
     fn finish(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if !conn.told && !conn.moving.is_quiet() {
+        if conn.life.report < Report::Closed && !conn.moving.stage.is_quiet() {
             self.tell_closed(core, token, conn);
         }
-        if conn.joined {
+        if conn.link.is_joined() {
             return;
         }
-        if mem::take(&mut conn.handed) {
+        if mem::take(&mut conn.marks.handed) {
             // It ended before this worker was to tell of it: its listener waits no longer.
             self.handed.extend(conn.listener());
         }
         // What was taken and is given up is lost, and a stream that was cut is not to look whole.
-        conn.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
+        conn.life.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
         conn.session.discard();
         self.call_off(core, conn);
         conn.end_race();
-        if conn.lanes.contains(&LaneState::InFlight) {
-            if !mem::replace(&mut conn.cancelled, true) {
-                if conn.reset && conn.lanes[Lane::Out as usize] == LaneState::InFlight {
+        if !conn.link.is_idle() {
+            if conn.link.cancel() {
+                if conn.life.reset && conn.link.is_busy(Lane::Out) {
                     // Before the lane is cancelled, which the peer may take for an orderly end.
                     conn.reset_now();
                 }
@@ -457,28 +456,26 @@ impl Desk {
             return;
         }
         conn.give_up();
-        conn.redial = false;
-        if conn.socket.is_some() {
+        conn.marks.redial = false;
+        if conn.link.socket.is_some() {
             self.let_go(token, conn);
-        } else if !mem::replace(&mut conn.cancelled, true) {
+        } else if conn.link.release() {
             self.orders.push(Order::Join(token));
         }
     }
 
-    /// Has the model give the socket back, to be closed. `cancelled` keeps it from being joined
-    /// twice.
+    /// Has the model give the socket back, to be closed.
     fn let_go(&mut self, token: Token, conn: &mut Conn) {
-        if conn.lanes != [LaneState::Idle; 2] {
+        if !conn.link.is_idle() {
             return;
         }
         let Some(socket) = conn.take_socket() else { return };
-        if conn.reset {
+        if conn.life.reset {
             sys::reset(&socket);
-        } else if conn.eof == Eof::No || conn.fin == Fin::No {
+        } else if conn.life.eof == Eof::No || conn.life.fin == Fin::No {
             sys::end(&socket);
         }
-        conn.adopted = false;
-        conn.cancelled = !conn.redial;
+        conn.link.tie = if conn.marks.redial { Tie::Loose } else { Tie::Released };
         self.orders.push(Order::Release(token, socket));
     }
 
@@ -486,27 +483,27 @@ impl Desk {
     pub fn joined(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(listener) = held.listener() {
-            listener.joined = true;
+            listener.link.join();
             self.forget(core, token, &mut listener.reminder);
             return self.tend_listener(core, token, listener);
         }
         if let Some(port) = held.port() {
-            port.joined = true;
+            port.link.join();
             self.forget(core, token, &mut port.reminder);
             self.tend_port(core, token, port);
             return core.gone(self.home);
         }
         let Some(conn) = held.conn() else { return };
-        if mem::replace(&mut conn.redial, false) {
+        if mem::replace(&mut conn.marks.redial, false) {
             self.dial(core, token, conn);
             return self.tend_conn(core, token, conn);
         }
-        if mem::replace(&mut conn.joined, true) {
+        if conn.link.join() {
             return;
         }
         self.forget(core, token, &mut conn.reminder);
-        self.abroad.count -= usize::from(conn.abroad);
-        let free = conn.told && conn.ended;
+        self.abroad.count -= usize::from(conn.moving.abroad);
+        let free = conn.life.report == Report::Over;
         core.gone(if core.roams { conn.queue.into() } else { self.home });
         if free {
             core.table.free(token, held);

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 
 /// Flow and scope of an address, which are 0 but for neighbours on a link.
-pub type Link = (u32, u32);
+pub type Scope = (u32, u32);
 
-/// An address without its `Link`.
+/// An address without its `Scope`.
 #[derive(Clone, Copy)]
 pub struct Peer {
     ip: [u8; 16],
@@ -25,7 +25,7 @@ impl Peer {
     pub const UNKNOWN: Peer = Peer { ip: [0; 16], port: 0, family: Family::Unknown };
 
     /// An address in its two parts.
-    pub fn new(address: SocketAddr) -> (Peer, Link) {
+    pub fn new(address: SocketAddr) -> (Peer, Scope) {
         let port = address.port();
         match address {
             SocketAddr::V4(address) => {
@@ -41,7 +41,7 @@ impl Peer {
     }
 
     /// The whole address, if it is known.
-    pub fn address(self, (flow, scope): Link) -> Option<SocketAddr> {
+    pub fn address(self, (flow, scope): Scope) -> Option<SocketAddr> {
         let [a, b, c, d, ..] = self.ip;
         match self.family {
             Family::Unknown => None,

@@ -49,7 +49,7 @@ fn the_first_failure_counts_and_the_last_blame() {
     assert_eq!((conn.broken(), conn.takes_sends()), (Some((Cause::Reset, 104)), false));
     conn.end_abruptly(Cause::Reset, 104);
     conn.end_abruptly(Cause::Host, 0);
-    assert_eq!((conn.cause, conn.os_error()), (Cause::Reset, 104));
+    assert_eq!((conn.life.cause, conn.os_error()), (Cause::Reset, 104));
     conn.blame(Cause::Host, 0);
-    assert_eq!((conn.cause, conn.os_error()), (Cause::Host, 0));
+    assert_eq!((conn.life.cause, conn.os_error()), (Cause::Host, 0));
 }

@@ -1,0 +1,75 @@
+//! A listener: a socket that brings connections.
+
+use crate::engine::shared::conn::{Link, Origin};
+use crate::engine::shared::reminder::Reminder;
+use crate::io::os::local::SocketFile;
+use crate::session::{Cause, Millis};
+use socket2::Socket;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A listener.
+pub struct Listener {
+    /// One lane, In, is used.
+    pub link: Link,
+    /// Of a local socket; goes with it.
+    pub file: Option<SocketFile>,
+    pub endpoint: Arc<Origin>,
+    pub local: Option<SocketAddr>,
+    pub home: u16,
+    /// Why it ends, once it does.
+    pub closing: Option<(Cause, i32)>,
+    /// LISTENER_CLOSED was emitted.
+    pub told: bool,
+    pub stalled: bool,
+    /// Connections that other workers were given and have not yet told. LISTENER_CLOSED waits for
+    /// them: no OPENED comes after it.
+    pub handed: u32,
+    /// When it accepts again after the system ran out of something; 0: now.
+    pub resume_at: Millis,
+    /// The wait after the next such failure.
+    pub backoff_ms: Millis,
+    /// Accepts in a row that brought nobody and failed for the one connection.
+    pub lost: u32,
+    /// Of `resume_at`.
+    pub reminder: Reminder,
+    pub accepted: u64,
+}
+
+impl Listener {
+    /// A listener whose socket listens.
+    pub fn new(
+        socket: Socket,
+        file: Option<SocketFile>,
+        endpoint: Arc<Origin>,
+        home: usize,
+    ) -> Listener {
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        Listener { local, file, ..Listener::bare(Some(socket), endpoint, home) }
+    }
+
+    fn bare(socket: Option<Socket>, endpoint: Arc<Origin>, home: usize) -> Listener {
+        Listener {
+            link: Link::new(socket),
+            file: None,
+            endpoint,
+            local: None,
+            home: home as u16,
+            closing: None,
+            told: false,
+            stalled: false,
+            handed: 0,
+            resume_at: 0,
+            backoff_ms: 0,
+            lost: 0,
+            reminder: Reminder::default(),
+            accepted: 0,
+        }
+    }
+
+    /// A listener without a socket.
+    #[cfg(test)]
+    pub fn for_tests() -> Listener {
+        Listener::bare(None, Arc::default(), 0)
+    }
+}
