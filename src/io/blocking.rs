@@ -9,6 +9,9 @@
 //! a trace on the wire. Ending the sending side tells the peer of an orderly end, which may not be
 //! what the engine is about to do: so a send is first given the time that it takes if it does not
 //! block.
+//!
+//! When the system gives no thread for a send, whoever turns the worker tries it without blocking,
+//! until it is done or there is a thread: the receiving threads of many do not silence the others.
 
 mod half;
 #[cfg(test)]
@@ -31,6 +34,8 @@ use std::time::{Duration, Instant};
 const SOCKETS: u32 = 1024;
 /// Between two looks at threads that are to come out of a call, or to end.
 const AGAIN: Duration = Duration::from_millis(2);
+/// The next try of a send without a thread.
+const ALONE: Duration = Duration::from_millis(10);
 
 /// A socket that the engine lent.
 struct Entry {
@@ -54,6 +59,8 @@ pub struct Blocking {
     ending: Vec<Arc<Half>>,
     /// When these are interrupted again.
     again: Instant,
+    /// Sends without a thread.
+    alone: Vec<(Token, Op)>,
     /// Threads that have nothing to do any more and end, to be joined.
     leaving: Vec<JoinHandle<()>>,
 }
@@ -91,6 +98,27 @@ impl Blocking {
     }
 }
 
+impl Blocking {
+    /// Tries the sends that have no thread.
+    fn send_alone(&mut self, done: &mut Vec<Completion>) {
+        for (token, op) in mem::take(&mut self.alone) {
+            let lane = op.lane();
+            let Some(entry) = self.entries.get_mut(&token) else {
+                done.push(Completion { token, lane, outcome: op.fail(cancelled()) });
+                continue;
+            };
+            if let Ok(half) = entry.half(token, lane, &self.shared) {
+                half.ask(op);
+                continue;
+            }
+            match half::send_now(&entry.socket, op) {
+                Ok(outcome) => done.push(Completion { token, lane, outcome }),
+                Err(op) => self.alone.push((token, op)),
+            }
+        }
+    }
+}
+
 impl Proactor for Blocking {
     const AFFINITY: Affinity = Affinity::Free;
     const SOCKETS_MAX: Option<u32> = Some(SOCKETS);
@@ -110,6 +138,7 @@ impl Proactor for Blocking {
             entries: HashMap::new(),
             ending: Vec::new(),
             again: Instant::now(),
+            alone: Vec::new(),
             leaving: Vec::new(),
         })
     }
@@ -151,6 +180,10 @@ impl Proactor for Blocking {
         };
         match half {
             Ok(half) => half.ask(op),
+            Err(_) if matches!(op, Op::Send(_) | Op::SendTo(_)) => {
+                self.alone.push((token, op));
+                self.send_alone(done);
+            }
             Err(error) => done.push(Completion { token, lane, outcome: op.fail(error) }),
         }
     }
@@ -167,6 +200,11 @@ impl Proactor for Blocking {
     }
 
     fn cancel(&mut self, token: Token) {
+        if let Some(at) = self.alone.iter().position(|it| it.0 == token) {
+            let (_, op) = self.alone.swap_remove(at);
+            let (lane, outcome) = (op.lane(), op.fail(cancelled()));
+            self.shared.tell(Completion { token, lane, outcome }, false);
+        }
         let Some(entry) = self.entries.get(&token) else { return };
         for Thread { half, .. } in entry.halves.iter().flatten() {
             if half.cancel() && (half.lane == Lane::Out || half.interrupt()) {
@@ -191,6 +229,12 @@ impl Proactor for Blocking {
         self.join();
         if !self.ending.is_empty() || !self.leaving.is_empty() {
             timeout = Some(timeout.map_or(AGAIN, |timeout| timeout.min(AGAIN)));
+        }
+        self.send_alone(done);
+        if !done.is_empty() {
+            timeout = Some(Duration::ZERO);
+        } else if !self.alone.is_empty() {
+            timeout = Some(timeout.map_or(ALONE, |timeout| timeout.min(ALONE)));
         }
         self.shared.collect(done, timeout, &self.bell);
         let begun = Instant::now();

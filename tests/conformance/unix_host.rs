@@ -3,14 +3,43 @@
 
 use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
+#[cfg(target_os = "linux")]
+use crate::common::process::refuse_calls;
 use crate::common::words::*;
 use crate::common::{DEADLINE, Setup, child, suite};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 suite! {
-    each: no_signal, forked_child;
+    each: no_signal, forked_child, no_thread_for_a_send;
 }
+
+/// The threads that receive take the last ones there are: those peers are answered all the same,
+/// and one that does not read has its answers later.
+#[cfg(target_os = "linux")]
+pub fn no_thread_for_a_send(setup: Setup) {
+    const LARGE: usize = 900_000;
+    child::alone(setup, || {
+        let mut host = setup.host();
+        let door = host.door("?frame=u32be");
+        let mut peers: Vec<_> = (0..4).map(|_| host.meet(door)).collect();
+        if !refuse_calls(&[libc::SYS_clone, libc::SYS_clone3], libc::EAGAIN) {
+            return;
+        }
+        for (peer, conn) in &mut peers {
+            host.turn_over_behind(peer, *conn, &1u32.to_be_bytes());
+        }
+        let (mut peer, conn) = peers.pop().expect("one of them");
+        (0..4).for_each(|_| assert_eq!(host.net.send(conn, &vec![5; LARGE / 4]), OK));
+        let got = host.read(&mut peer, LARGE + 16);
+        assert_eq!(got.iter().filter(|&&it| it == 5).count(), LARGE);
+        assert!(!host.is_closed(conn));
+        host.finish();
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn no_thread_for_a_send(_: Setup) {}
 
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 

@@ -89,7 +89,7 @@ impl Shared {
     }
 
     /// Has the turner collect it. `urgent`: soon, whoever leads the worker.
-    fn tell(&self, completion: Completion, urgent: bool) {
+    pub fn tell(&self, completion: Completion, urgent: bool) {
         let mut done = self.done.lock();
         done.push(completion);
         if done.len() == 1 {
@@ -196,6 +196,29 @@ impl Shared {
         let _ = handle.join();
         self.setup.threads.fetch_sub(1, Relaxed);
     }
+}
+
+/// One try of a send, which does not block. It comes back if it would.
+pub fn send_now(socket: &Socket, op: Op) -> Result<Outcome, Op> {
+    if socket.set_nonblocking(true).is_err() {
+        return Err(op);
+    }
+    // The other lane's thread may find that its call would block meanwhile: it repeats that.
+    let later = |error: &io::Error| sys::would_block(error) || sys::no_buffers(error);
+    let tried = match op {
+        Op::Send(train) => match sys::send_up_to(socket, &train, SEND_MAX) {
+            Err(error) if later(&error) => Err(Op::Send(train)),
+            answer => Ok(Outcome::Sent(answer, train)),
+        },
+        Op::SendTo(all) => match sys::send_batch(socket, &all) {
+            Err(error) if later(&error) => Err(Op::SendTo(all)),
+            answer => Ok(Outcome::SentTo(answer, all)),
+        },
+        other => Err(other),
+    };
+    // It was blocking before, so it can be.
+    let _ = socket.set_nonblocking(false);
+    tried
 }
 
 impl Half {
