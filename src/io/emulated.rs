@@ -284,6 +284,23 @@ pub fn with_room<'a>(shared: &'a mut Option<Chunk>, setup: &Setup) -> Option<&'a
 }
 
 impl<R: Readiness> Emulated<R> {
+    /// Gives a socket back. `removed`: the poller needs not be told.
+    fn part(&mut self, token: Token, removed: bool) {
+        let Some(entry) = self.entries.remove(token.index()) else { return };
+        debug_assert!(entry.generation == token.generation(), "nobody else's");
+        debug_assert!(!LANES.iter().any(|&lane| entry.waits(lane)), "both lanes are idle");
+        if entry.added && !removed {
+            self.poller.remove(token, &entry.socket);
+        }
+        self.count -= 1;
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.forget(token);
+        }
+        if entry.starved {
+            self.starved.retain(|it| *it != token);
+        }
+    }
+
     #[inline(always)]
     fn entry(&mut self, token: Token) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(token.index())?;
@@ -453,19 +470,11 @@ impl<R: Readiness> Proactor for Emulated<R> {
     }
 
     fn release(&mut self, token: Token) {
-        let Some(entry) = self.entries.remove(token.index()) else { return };
-        debug_assert!(entry.generation == token.generation(), "nobody else's");
-        debug_assert!(!LANES.iter().any(|&lane| entry.waits(lane)), "both lanes are idle");
-        if entry.added {
-            self.poller.remove(token, &entry.socket);
-        }
-        self.count -= 1;
-        if let Some(datagrams) = &mut self.datagrams {
-            datagrams.forget(token);
-        }
-        if entry.starved {
-            self.starved.retain(|it| *it != token);
-        }
+        self.part(token, false);
+    }
+
+    fn release_to_close(&mut self, token: Token) {
+        self.part(token, R::CLOSE_REMOVES && !sys::has_forked());
     }
 
     fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {

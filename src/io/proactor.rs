@@ -128,6 +128,11 @@ pub trait Proactor: Send + Sized + 'static {
     /// Takes the socket back. Both lanes are idle.
     fn release(&mut self, token: Token);
 
+    /// As `release`, of a socket that is closed next.
+    fn release_to_close(&mut self, token: Token) {
+        self.release(token);
+    }
+
     /// Starts an operation.
     fn submit(&mut self, token: Token, op: Op, done: &mut Vec<Completion>);
 

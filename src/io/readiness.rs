@@ -30,6 +30,9 @@ pub trait Readiness: Send + Sized + 'static {
     /// A send that was taken in part counts as one that blocked: room is told of all the same.
     const PART_BLOCKS: bool = true;
 
+    /// A close of a socket that no other process has is as good as `remove`.
+    const CLOSE_REMOVES: bool = false;
+
     /// A poller that watches nothing but its bell.
     fn open() -> io::Result<(Self, Bell)>;
 

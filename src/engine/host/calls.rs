@@ -98,7 +98,8 @@ impl Net {
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         let doubts = self.doubts(&endpoint);
         let user_data = endpoint.user_data;
-        let origin = Arc::new(Origin::new(endpoint));
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        let origin = Arc::new(Origin::bound(endpoint, local));
         let listener = Listener::new(socket, file, origin.clone(), home);
         let bound = listener.local.map_or_else(|| url.to_owned(), |local| local.to_string());
         let listener = Entry::Listener(listener);

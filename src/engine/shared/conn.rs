@@ -258,6 +258,9 @@ impl Conn {
 
     /// The socket goes. Its address stays known.
     pub fn take_socket(&mut self) -> Option<Socket> {
+        if self.endpoint.local().is_some() {
+            return self.link.socket.take();
+        }
         let (local, credentials) = (self.local(), self.credentials());
         let socket = self.link.socket.take()?;
         let more = self.more();
@@ -267,8 +270,10 @@ impl Conn {
 
     /// The address at this end, also when the socket is gone.
     pub fn local(&self) -> Option<SocketAddr> {
-        let now =
-            self.link.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
+        if let Some(local) = self.endpoint.local() {
+            return Some(local);
+        }
+        let now = self.link.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
         // One that was reset has none any more.
         let known = now.filter(|local| !local.ip().is_unspecified());
         known.or_else(|| self.more.as_ref()?.local).or(now)

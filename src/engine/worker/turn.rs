@@ -239,12 +239,12 @@ impl<P: Proactor> Worker<P> {
                 }
             }
             Order::Release(token, socket) => {
-                self.release(token);
+                self.release(token, true);
                 drop(socket);
                 self.desk.joined(&self.core, token);
             }
             Order::HandOver(token, socket) => {
-                self.release(token);
+                self.release(token, false);
                 self.desk.handed_over(&self.core, token, socket);
             }
             Order::Join(token) => {
@@ -290,10 +290,13 @@ impl<P: Proactor> Worker<P> {
         })?
     }
 
-    /// Takes a socket back from the model, if that has it.
-    fn release(&mut self, token: Token) {
+    /// Takes a socket back from the model, if that has it. `closes`: it is closed next.
+    fn release(&mut self, token: Token, closes: bool) {
         if let Some(lent) = self.lent(token) {
-            self.proactor.release(lent);
+            match closes {
+                true => self.proactor.release_to_close(lent),
+                false => self.proactor.release(lent),
+            }
             Self::give_back(&self.core, &mut self.places, token, lent);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::engine::shared::config::{Endpoint, SocketOptions};
 use crate::io::Token;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
@@ -12,12 +13,25 @@ pub struct Origin {
     endpoint: Endpoint,
     /// Set before its worker hears of the listener; never for those that were made by connect.
     listener: OnceLock<Token>,
+    /// The address of the listener, where all its connections have that.
+    local: Option<SocketAddr>,
 }
 
 impl Origin {
     /// What connections to an endpoint begin with.
     pub fn new(endpoint: Endpoint) -> Origin {
-        Origin { endpoint, listener: OnceLock::new() }
+        Origin { endpoint, listener: OnceLock::new(), local: None }
+    }
+
+    /// As `new`, of a listener that is bound to this address.
+    pub fn bound(endpoint: Endpoint, local: Option<SocketAddr>) -> Origin {
+        let local = local.filter(|local| !local.ip().is_unspecified());
+        Origin { local, ..Origin::new(endpoint) }
+    }
+
+    /// The address at this end, if it is the same for all.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     /// The connections come from this listener.

@@ -10,8 +10,10 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// Reports taken by one wait; more stay in the kernel for the next.
-const REPORTS_MAX: usize = 256;
+/// Reports taken by one wait at first, and at most; more stay in the kernel for the next. Each wait
+/// that brings as many as it can has the next one take twice as many: most of many workers never
+/// need the memory.
+const REPORTS: (usize, usize) = (32, 256);
 /// The data of the doorbell; no token has all bits set.
 const BELL: u64 = u64::MAX;
 /// Urgent data (PRI) is among them: a receive stops at its mark with more behind it.
@@ -35,12 +37,14 @@ impl Epoll {
 }
 
 impl Readiness for Epoll {
+    const CLOSE_REMOVES: bool = true;
+
     fn open() -> io::Result<(Self, Bell)> {
         // SAFETY: no pointers.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: fresh and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let epoll = Epoll { fd, reports: Vec::with_capacity(REPORTS_MAX) };
+        let epoll = Epoll { fd, reports: Vec::with_capacity(REPORTS.0) };
         let door = EventFd::new()?;
         // Edge-triggered, so its counter is never read: each write is a new edge.
         epoll.control(libc::EPOLL_CTL_ADD, door.fd(), libc::EPOLLIN | libc::EPOLLET, BELL)?;
@@ -70,9 +74,10 @@ impl Readiness for Epoll {
     ) -> io::Result<()> {
         let look = timeout == Some(Duration::ZERO);
         let timeout = if look || !bell.doze() { 0 } else { millis(timeout) };
+        let most = self.reports.capacity().min(REPORTS.1);
         let (fd, reports) = (self.fd.as_raw_fd(), self.reports.as_mut_ptr());
-        // SAFETY: room for REPORTS_MAX events.
-        let told = check(unsafe { libc::epoll_wait(fd, reports, REPORTS_MAX as i32, timeout) });
+        // SAFETY: room for `most` events.
+        let told = check(unsafe { libc::epoll_wait(fd, reports, most as i32, timeout) });
         if !look {
             bell.rouse();
         }
@@ -94,6 +99,10 @@ impl Readiness for Epoll {
             if flags & libc::EPOLLOUT != 0 || ended {
                 ready.push(Ready { token, lane: Lane::Out, ended });
             }
+        }
+        if told == most && most < REPORTS.1 {
+            self.reports.clear();
+            self.reports.reserve_exact(2 * most);
         }
         Ok(())
     }

@@ -494,7 +494,8 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 /// close is between the two; what spawns a program does not come by, and closes them.
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-fn has_forked() -> bool {
+/// Whether this process has forked: a child may have its descriptors.
+pub fn has_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 

@@ -467,3 +467,8 @@ pub fn forks_now() -> u32 {
 
 /// Has the allocator give the system back what is free: that of this system does so by itself.
 pub fn trim_heap() {}
+
+/// Nothing here is inherited by a process that forks.
+pub fn has_forked() -> bool {
+    false
+}
