@@ -553,6 +553,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.rewind();
         }
+        let fresh = self.chunk.is_none();
         let mut runnable = mem::take(&mut self.runnable);
         runnable.append(&mut self.later);
         let (mut tried, mut bytes) = (0, 0);
@@ -569,6 +570,9 @@ impl<R: Readiness> Proactor for Emulated<R> {
         runnable.drain(..tried);
         self.runnable = runnable;
         self.receive_long(bytes, done);
+        // Those that were just adopted have nothing to receive yet: each worker of many would keep
+        // a chunk for them.
+        self.chunk.take_if(|chunk| fresh && chunk.room() == chunk.capacity());
         waited
     }
 }

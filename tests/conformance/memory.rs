@@ -8,11 +8,12 @@ use crate::common::process::resident_bytes;
 use crate::common::words::*;
 use crate::common::{Setup, frame, suite, wait_for};
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::model::sockeye_model;
 
 suite! {
     each: unfinished_frames_silence_nobody, unread_answers_silence_nobody,
         what_never_fits_is_refused, a_partial_frame_costs_twice_its_bytes, a_burst_goes_back,
-        a_burst_leaves_the_process;
+        a_burst_leaves_the_process, who_sends_nothing_costs_no_chunk;
     threaded: a_flooder_leaves_room_in_the_queue;
 }
 
@@ -160,6 +161,17 @@ pub fn a_burst_leaves_the_process(setup: Setup) {
             cfg!(windows) || resident_bytes() < before + 10 * MIB
         });
     }
+    host.finish();
+}
+
+/// With many workers each would keep a chunk for peers that have sent nothing as yet.
+pub fn who_sends_nothing_costs_no_chunk(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("?frame=u32be");
+    let _peers: Vec<_> = (0..8).map(|_| host.meet(door)).collect();
+    // A completion model lends the system its buffers ahead.
+    let lends = setup.model == sockeye_model::SOCKEYE_MODEL_IO_URING as u32 || cfg!(windows);
+    host.until("no memory", |host| lends || host.net.stats().memory_bytes == 0);
     host.finish();
 }
 
