@@ -36,7 +36,7 @@ pub enum Command {
     /// Begin the next attempt of a connection that connects.
     Attempt(Token),
     /// An attempt beside a connection's own has ended: the connection's token, then its own.
-    Attempted(Token, Token, crate::engine::shared::conn::race::Attempted),
+    Attempted(Token, Token, Box<crate::engine::shared::conn::race::Attempted>),
     /// Nobody waits for this attempt any more.
     CallOff(Token),
     /// Apply what another worker reaped.
@@ -52,6 +52,9 @@ pub enum Command {
     /// Look whether the ends that a shutdown sent are acknowledged.
     Look,
 }
+
+// Every worker has room for many.
+const _: () = assert!(size_of::<Command>() <= 40);
 
 /// A worker as others see it.
 pub struct Home {

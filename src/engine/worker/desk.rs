@@ -166,7 +166,7 @@ impl Desk {
                 Command::Resolved(token, found) => self.resolved(core, token, found),
                 Command::Attempt(token) => self.attempt(core, token),
                 Command::Attempted(token, attempt, answer) => {
-                    self.attempted(core, token, attempt, answer);
+                    self.attempted(core, token, attempt, *answer);
                 }
                 Command::CallOff(token) => self.called_off(core, token),
                 Command::Apply(one) => self.done.push(*one),

@@ -112,7 +112,7 @@ impl Desk {
         let Some(conn) = held.conn() else { return };
         if usize::from(conn.home) != self.home {
             let home = usize::from(conn.home);
-            return core.homes[home].post(Command::Attempted(token, attempt, answer));
+            return core.homes[home].post(Command::Attempted(token, attempt, Box::new(answer)));
         }
         // One that was called off meanwhile is nobody's: its socket is closed here.
         if !conn.drop_attempt(attempt)
@@ -181,10 +181,10 @@ impl Desk {
         let address = socket.peer_addr();
         if let (Some(main), Ok(address)) = (main, address) {
             let answer = Ok((socket, address));
-            core.homes[self.home].post(Command::Attempted(main, token, answer));
+            core.homes[self.home].post(Command::Attempted(main, token, Box::new(answer)));
         } else if let Some(main) = main {
             let answer = Err((Cause::Reset, 0));
-            core.homes[self.home].post(Command::Attempted(main, token, answer));
+            core.homes[self.home].post(Command::Attempted(main, token, Box::new(answer)));
         }
         self.joined(core, token);
     }

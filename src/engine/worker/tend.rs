@@ -423,7 +423,7 @@ impl Desk {
             conn.life.report = Report::Over;
             if let Some(main) = conn.main() {
                 let answer = Err((conn.life.cause, conn.os_error()));
-                core.homes[self.home].post(Command::Attempted(main, token, answer));
+                core.homes[self.home].post(Command::Attempted(main, token, Box::new(answer)));
             }
         }
     }
