@@ -122,6 +122,12 @@ pub trait Proactor: Send + Sized + 'static {
     /// Ends a kernel wait of `turn`, from any thread.
     fn bell(&self) -> Bell;
 
+    /// What the net calls the socket that is lent next by a dense number. For tests.
+    fn name(&mut self, _lent: Token, _token: Token) {}
+
+    /// A socket of the net's is closed that was not lent. For tests, too.
+    fn pass_over(&mut self, _token: Token) {}
+
     /// Lends a socket. The engine keeps it open until `release` has returned.
     fn adopt(&mut self, token: Token, socket: &Socket, role: Role) -> io::Result<()>;
 

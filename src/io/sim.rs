@@ -16,11 +16,13 @@
 //! pair tells of the former, SO_LINGER at the release of the latter. Listeners stay what they are
 //! and nobody connects to them. So this model wants a Unix.
 
+mod dense;
 mod dice;
 mod link;
 mod peer;
 mod world;
 
+pub use dense::Dense;
 pub use dice::Dice;
 pub use peer::{Ending, Peer};
 pub use world::{ACCEPT_ERRORS, AcceptError, Answer, Faults, Trouble, World};
@@ -251,7 +253,8 @@ impl State {
 
 impl Proactor for Sim {
     const AFFINITY: Affinity = Affinity::Free;
-    /// Its worlds are of several workers, and tests speak of their sockets as the net does.
+    /// Its worlds are of several workers, and tests speak of their sockets as the net does. `Dense`
+    /// is for the other case.
     const DENSE: bool = false;
 
     type Shared = ();

@@ -20,15 +20,31 @@ mod stage;
 mod told;
 mod wire;
 
+use super::timers::{Due, Wheel};
 use super::{Config, Drive, Net};
 use crate::io::Visit;
-use crate::io::sim::{Sim, World};
+use crate::io::sim::{Dense, Sim, World};
 use crate::session::Millis;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 thread_local! {
     static NOW: Cell<Option<Millis>> = const { Cell::new(None) };
+    /// Timers that the next turn of this thread sets, and the steps that its turns spent on any.
+    static TIMERS: RefCell<Vec<(Due, Millis)>> = const { RefCell::new(Vec::new()) };
+    static STEPS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Sets what a test asked for.
+pub fn set_timers(wheel: &mut Wheel) {
+    for (due, at) in TIMERS.take() {
+        wheel.set(None, due, at);
+    }
+}
+
+/// A turn spent so many steps on timers.
+pub fn note_steps(steps: u32) {
+    STEPS.with_borrow_mut(|all| all.push(steps));
 }
 
 /// The time that the test of this thread gave the nets that it turns; None: the system's.
@@ -43,8 +59,17 @@ fn set_now(now: Millis) {
 
 /// A net in a simulated network.
 pub fn open(world: &World, config: Config) -> Arc<Net> {
+    open_as(world, config, false)
+}
+
+/// The same; `dense`: its workers give their sockets dense numbers.
+pub fn open_as(world: &World, config: Config, dense: bool) -> Arc<Net> {
     world.enter();
-    Net::open_with(config, |_, open| open.visit::<Sim>()).expect("SIM opens anywhere")
+    let opened = Net::open_with(config, |_, open| match dense {
+        true => open.visit::<Dense>(),
+        false => open.visit::<Sim>(),
+    });
+    opened.expect("SIM opens anywhere")
 }
 
 /// Without a thread: the test turns the worker, and every run is the same.

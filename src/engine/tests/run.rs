@@ -6,7 +6,7 @@ use super::peer_log::{PeerLog, payload};
 use super::plan::{Act, Plan};
 use super::stage::endpoint;
 use super::told::{Told, What};
-use super::{now, open, set_now};
+use super::{now, open_as, set_now};
 use crate::buf::{CHUNK_BYTES, Pool, Purpose, Slice};
 use crate::engine::shared::core::Core;
 use crate::engine::{CloseHow, Error, Kind, Message, Net};
@@ -48,7 +48,8 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(seed: u64) -> Run {
+    /// `dense`: as `open_as` has it.
+    pub fn new(seed: u64, dense: bool) -> Run {
         set_now(1);
         let mut dice = Dice::new(seed);
         let plan = Plan::new(&mut dice);
@@ -58,7 +59,7 @@ impl Run {
         }
         let second: IpAddr = "::1".parse().expect("an address");
         world.set_door(SocketAddr::new(second, SECOND_TRY), Answer::Accept);
-        let net = open(&world, plan.config.clone());
+        let net = open_as(&world, plan.config.clone(), dense);
         let mut ledger = Ledger::new(world.clone());
         ledger.limited = plan.faults.sockets > 0;
         let (core, pool) = (Arc::downgrade(&net.core), net.core.pool.clone());

@@ -280,6 +280,7 @@ impl<P: Proactor> Worker<P> {
         let Worker { proactor, core, places, .. } = self;
         core.with_socket(token, |socket| {
             let lent = if P::DENSE { places.lend(token)? } else { token };
+            proactor.name(lent, token);
             let answer = proactor.adopt(lent, socket, role);
             match &answer {
                 Ok(()) if P::DENSE => core.table.lend(token, Some(lent)),
@@ -298,6 +299,8 @@ impl<P: Proactor> Worker<P> {
                 false => self.proactor.release(lent),
             }
             Self::give_back(&self.core, &mut self.places, token, lent);
+        } else {
+            self.proactor.pass_over(token);
         }
     }
 
