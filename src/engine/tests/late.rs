@@ -2,7 +2,8 @@
 
 use super::cases::{causes, messages};
 use super::stage::{Stage, plain};
-use super::threadless;
+use super::{STEPS, TIMERS, now, threadless};
+use crate::engine::timers::{Due, TURN_STEPS};
 use crate::io::sim::Faults;
 use crate::session::Cause;
 
@@ -42,6 +43,52 @@ fn others_are_served_while_many_are_late() {
         assert!(turns < 20, "{closed} are closed");
     }
     assert!(turns >= 2);
+}
+
+/// The steps that turns spend on timers, a millisecond and an echo each, for so many turns; what a
+/// peer sends is told in each.
+fn steps(stage: &mut Stage, link: usize, turns: usize) -> Vec<u32> {
+    STEPS.take();
+    for _ in 0..turns {
+        stage.pass(1);
+        write(stage, link);
+        assert_eq!(messages(&stage.polls(1, 64)), 1, "served in each turn");
+    }
+    STEPS.take()
+}
+
+/// A hundred thousand deadlines of the next hour are pending. A turn steps over those alone that
+/// come near: as many in all as are due in the time that passes, not as there are.
+#[test]
+fn a_turn_costs_the_same_with_a_hundred_thousand_timers() {
+    const TIMERS_MOST: u64 = 100_000;
+    const HOUR_MS: u64 = 3_600_000;
+    for count in [0, 1000, TIMERS_MOST] {
+        let mut stage = Stage::plain();
+        let (_, link) = stage.pair(plain(), WIDE);
+        stage.soon();
+        let start = now().expect("set when the stage was made");
+        let timers = (0..count).map(|it| (Due::Host(it), start + 10_000 + it * HOUR_MS / count));
+        TIMERS.set(timers.collect());
+        // The first turn sets them, none is due within these.
+        let far = steps(&mut stage, link, 5000);
+        let (most, sum) = (far.iter().max(), far.iter().sum::<u32>());
+        // Of those whose slots begin: in 5 s a few slots of 4 s, each moved once.
+        let near = u32::try_from(count * 16_384 / HOUR_MS).expect("few");
+        assert!(sum <= near + 64, "{sum} steps with {count} timers");
+        assert!(most <= Some(&TURN_STEPS), "{most:?}");
+        let without = far.iter().filter(|steps| **steps == 0).count();
+        assert!(without >= 4900, "{without} turns of 5,000 had no step with {count} timers");
+        // Some are due in every second turn or so: those, and what moves near.
+        stage.pass(10_000);
+        stage.soon();
+        let due = steps(&mut stage, link, 5000);
+        let sum: u32 = due.iter().sum();
+        let near = u32::try_from(count * 5 * 4 * 2 / 3600).expect("few");
+        assert!(count == 0 || sum > 0, "some are due");
+        assert!(sum <= 4 * near + 512, "{sum} steps with {count} timers");
+        assert!(due.iter().all(|steps| *steps < TURN_STEPS), "none took a turn's most");
+    }
 }
 
 /// Bytes that wait are no silence, however long the process was away.

@@ -93,6 +93,8 @@ impl Desk {
     /// Looks at those whose reminder is due, up to a turn's share; the others come in the next.
     pub fn fire_timers(&mut self, core: &Core) {
         let mut steps = TURN_STEPS;
+        #[cfg(test)]
+        super::tests::set_timers(&mut self.timers);
         while let Some((timer, due)) = self.timers.pop(self.now, &mut steps) {
             if self.timers.is_empty() {
                 // Whoever sent something did so long ago.
@@ -104,6 +106,8 @@ impl Desk {
                 Due::Host(_) | Due::Transport(_) => {}
             }
         }
+        #[cfg(test)]
+        super::tests::note_steps(TURN_STEPS - steps);
     }
 
     fn reminded(&mut self, core: &Core, token: Token, timer: Timer) {
