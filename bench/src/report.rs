@@ -20,12 +20,13 @@ pub struct Report {
     pub failures: Vec<Failure>,
 }
 
-const SECTIONS: [(Group, &str, Option<&str>); 5] = [
+const SECTIONS: [(Group, &str, Option<&str>); 6] = [
     (Group::Echo, "Echo", Some("echo")),
     (Group::Ticks, "Games, and comings and goings", Some("games")),
     (Group::RoundTrip, "Round trip", None),
     (Group::Datagrams, "Datagrams", None),
     (Group::Models, "Models", Some("models")),
+    (Group::Timeouts, "Timeouts", None),
 ];
 
 impl Report {

@@ -105,7 +105,10 @@ fn chosen(options: &Options, models: &Models) -> Vec<Workload> {
         let of_quick = !options.quick || workloads::quick(name);
         let wanted = of_quick && wanted(options, name);
         // These compare Sockeye with itself and are short of contenders as they are.
-        let few = matches!(workload.group, Group::RoundTrip | Group::Models | Group::Scaling);
+        let few = matches!(
+            workload.group,
+            Group::RoundTrip | Group::Models | Group::Timeouts | Group::Scaling
+        );
         let contends = |peer: &Peer| match few {
             true => has(&peer.name, &options.only),
             false => contends(options, peer),

@@ -14,6 +14,7 @@ pub enum Group {
     RoundTrip,
     Datagrams,
     Models,
+    Timeouts,
     Scaling,
 }
 
@@ -225,6 +226,23 @@ fn udp(conns: u32, in_flight: u32) -> Workload {
     }
 }
 
+/// What a deadline for each of many connections adds to a message.
+fn timeouts() -> Workload {
+    let (conns, idle) = (15_000, "600000");
+    let limited = peers::pool().with(", idle timeouts", &["--idle-timeout-ms", idle]);
+    Workload {
+        name: "idle timeouts, 15,000".into(),
+        group: Group::Timeouts,
+        about: "15,000 connections, one message of 64 B under way on a tenth of them, with and \
+                without an idle timeout of 10 minutes for each."
+            .into(),
+        rounds: 40,
+        extra: Extra::RatioTo(POOL),
+        peers: vec![peers::epoll(), peers::pool(), limited],
+        ..scaling(conns)
+    }
+}
+
 fn scaling(conns: u32) -> Workload {
     let each = grouped(conns.into());
     let active = conns / 10;
@@ -288,6 +306,7 @@ pub fn all(models: &Models) -> Vec<Workload> {
     workloads.push(Workload { peers: all_drives.collect(), ..round_trip() });
     workloads.extend([udp(64, 1), udp(16, 8)]);
     workloads.extend(of_models(models));
+    workloads.push(timeouts());
     for conns in [100, 1000, 10_000, 15_000] {
         workloads.push(Workload { peers: of_scaling(conns, models), ..scaling(conns) });
     }
