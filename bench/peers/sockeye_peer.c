@@ -38,7 +38,8 @@ struct sums {
 static struct options options;
 static sockeye_config config;
 static sockeye_net *net;
-/* raw: no framing. plain: nothing of the endpoint is set. polls_sockets: the drive that runs does its I/O in polls. */
+/* raw: no framing. plain: nothing of the endpoint is set. polls_sockets: the drive that runs does
+   its I/O in polls. */
 static bool raw, plain, polls_sockets;
 static uint32_t idle_timeout_ms;
 
@@ -64,7 +65,8 @@ static void explain(const char *why)
             "sockeye_peer: %s\n"
             "sockeye_peer [--drive pool|lend|host] [--workers N] [--model NAME]\n"
             "    [--flush auto|manual] [--framing u32be|raw] [--gather-us N] [--spin-us N]\n"
-            "    [--clocks] [--plain] [--idle-timeout-ms N] [--job echo|tick|broadcast|udp]\n"
+            "    [--clocks] [--plain] [--idle-timeout-ms N]\n"
+            "    [--job echo|tick|broadcast|udp]\n"
             "    [--period-ms N] [--size N] [--burst N]\n",
             why);
     exit(2);

@@ -5,8 +5,8 @@
 //!   connections, `crowd`: strangers that hold unfinished frames.
 //! - `process`, `procfs`: child processes on one processor, their clocks, stopping and going on.
 //! - `peers`, `workloads`: the servers that are compared, and what they are loaded with.
-//! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`: what needs no
-//!   turns.
+//! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`: what
+//!   needs no turns.
 //! - `figures`, `stats`: what is made of it; `report`, `table`, `charts`, `docs`: how it is told.
 //! - `run`: all of this in one go; `sanitize`: the servers under the sanitizers.
 //!
