@@ -273,7 +273,8 @@ impl Conn {
         if let Some(local) = self.endpoint.local() {
             return Some(local);
         }
-        let now = self.link.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
+        let now =
+            self.link.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
         // One that was reset has none any more.
         let known = now.filter(|local| !local.ip().is_unspecified());
         known.or_else(|| self.more.as_ref()?.local).or(now)

@@ -3,7 +3,8 @@
 use super::cases::{causes, messages};
 use super::stage::{Stage, plain};
 use super::{STEPS, TIMERS, now, threadless};
-use crate::engine::timers::{Due, TURN_STEPS};
+use crate::engine::shared::reminder::Due;
+use crate::engine::timers::TURN_STEPS;
 use crate::io::sim::Faults;
 use crate::session::Cause;
 

@@ -20,7 +20,8 @@ mod stage;
 mod told;
 mod wire;
 
-use super::timers::{Due, Wheel};
+use super::shared::reminder::Due;
+use super::timers::Wheel;
 use super::{Config, Drive, Net};
 use crate::io::Visit;
 use crate::io::sim::{Dense, Sim, World};

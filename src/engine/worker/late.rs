@@ -94,7 +94,7 @@ impl Desk {
     pub fn fire_timers(&mut self, core: &Core) {
         let mut steps = TURN_STEPS;
         #[cfg(test)]
-        super::tests::set_timers(&mut self.timers);
+        crate::engine::tests::set_timers(&mut self.timers);
         while let Some((timer, due)) = self.timers.pop(self.now, &mut steps) {
             if self.timers.is_empty() {
                 // Whoever sent something did so long ago.
@@ -107,7 +107,7 @@ impl Desk {
             }
         }
         #[cfg(test)]
-        super::tests::note_steps(TURN_STEPS - steps);
+        crate::engine::tests::note_steps(TURN_STEPS - steps);
     }
 
     fn reminded(&mut self, core: &Core, token: Token, timer: Timer) {
