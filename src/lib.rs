@@ -9,7 +9,7 @@
 //! * [`capi`]: every type and function that C sees, and no logic; `include/sockeye.h` is made of
 //!   it.
 //! * [`engine`]: nets, workers, queues: the one place where a completion meets a session. Read
-//!   `engine/worker.rs` first: one turn of a worker is one page.
+//!   `engine/worker/turn.rs` first: one turn of a worker is one page.
 //! * [`session`]: a byte stream cut into messages; no input, output, clock or thread.
 //! * [`io`]: the models of the operating systems behind one contract, `io/proactor.rs`.
 //! * [`buf`]: memory between the socket and the host.

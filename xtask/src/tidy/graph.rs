@@ -1,6 +1,6 @@
 //! Who names whom: the files of the library, the rooms they lie in, and the circles among them.
 
-use super::rooms::{below_root, room_of};
+use super::rooms::{below_root, engine_room, room_of};
 use super::source::Source;
 use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
@@ -28,6 +28,7 @@ impl Graph {
     /// Notes a file of `src`.
     pub fn add(&mut self, source: &Source) {
         let Some(room) = room_of(&source.path).filter(|_| !source.in_test(0)) else { return };
+        let room = engine_room(&source.path).unwrap_or(room);
         let module = source.module_of(0).join("::");
         let (path, lines) = (source.path.clone(), source.lines.len());
         let mut file = File { path, lines, room, ..File::default() };

@@ -17,6 +17,9 @@ use source::Source;
 use std::fs;
 use walkdir::{DirEntry, WalkDir};
 
+/// Rooms in which no files know each other in a ring.
+const STRAIGHT: [&str; 4] = ["engine", "host", "shared", "worker"];
+
 /// A broken rule, as `path:line: text`.
 #[derive(Debug, PartialEq)]
 pub struct Finding {
@@ -27,6 +30,10 @@ pub struct Finding {
 
 /// The task `tidy --graph`: the rooms, their files, and who names whom.
 pub fn graph(workspace: &Workspace) -> Result<String> {
+    Ok(read_graph(workspace)?.text())
+}
+
+fn read_graph(workspace: &Workspace) -> Result<Graph> {
     let mut graph = Graph::default();
     for entry in WalkDir::new(workspace.root.join("src")).sort_by_file_name() {
         let entry = entry.context("cannot walk the sources")?;
@@ -37,7 +44,7 @@ pub fn graph(workspace: &Workspace) -> Result<String> {
             graph.add(&source.map_err(|(line, error)| anyhow!("{path}:{line}: {error}"))?);
         }
     }
-    Ok(graph.text())
+    Ok(graph)
 }
 
 /// The task `tidy`: says how much it looked at.
@@ -56,6 +63,12 @@ pub fn run(workspace: &Workspace) -> Result<String> {
     if !workspace.root.join(safety::SESSION).exists() {
         let text = "missing: it has to say `#![forbid(unsafe_code)]`".into();
         findings.push(Finding { path: safety::SESSION.into(), line: 1, text });
+    }
+    for (room, ring) in read_graph(workspace)?.circles() {
+        if STRAIGHT.contains(&room) {
+            let text = format!("files of `{room}` know each other: {}", ring.join(", "));
+            findings.push(Finding { path: "src/engine".into(), line: 1, text });
+        }
     }
     for Finding { path, line, text } in &findings {
         println!("{path}:{line}: {text}");

@@ -1,8 +1,11 @@
-//! The rooms of the house have one-way doors: `capi → engine → { session, io } → buf`.
+//! The rooms of the house have one-way doors: `capi → engine → { session, io } → buf`, and inside
+//! of `engine` `host → shared ← worker`.
 
 use super::source::Source;
 
 const ROOMS: [&str; 5] = ["capi", "engine", "session", "io", "buf"];
+/// Inside of `engine`. What lies in none of them makes a net and may name all.
+const ENGINE: [&str; 3] = ["host", "shared", "worker"];
 
 /// What a room may name besides itself.
 fn doors(room: &str) -> &'static [&'static str] {
@@ -19,6 +22,15 @@ pub fn check(source: &Source, tell: &mut impl FnMut(usize, String)) {
     for path in source.paths() {
         let Some(below) = below_root(&source.module_of(path.at), &path.names) else { continue };
         let Some(named) = below.first().copied() else { continue };
+        if room == "engine"
+            && let Some(from) = engine_room(&source.path)
+            && let Some(to) = below.get(1).filter(|to| named == "engine" && ENGINE.contains(to))
+            && from != *to
+            && *to != "shared"
+            && !source.in_test(path.at)
+        {
+            tell(path.line, format!("`{from}` must not name `{to}`: {}", path.names.join("::")));
+        }
         if named != room && ROOMS.contains(&named) && !doors(room).contains(&named) {
             tell(path.line, format!("`{room}` must not name `{named}`: {}", path.names.join("::")));
         }
@@ -30,6 +42,13 @@ pub fn room_of(path: &str) -> Option<&'static str> {
     let first = inside.split('/').next()?;
     let first = first.strip_suffix(".rs").unwrap_or(first);
     ROOMS.into_iter().find(|room| *room == first)
+}
+
+/// The room inside of `engine`.
+pub fn engine_room(path: &str) -> Option<&'static str> {
+    let inside = path.strip_prefix("src/engine/")?;
+    let first = inside.split('/').next()?;
+    ENGINE.into_iter().find(|room| *room == first)
 }
 
 /// Where `names`, written in `module`, leads from the crate's root. None: out of the crate.
@@ -85,6 +104,25 @@ mod tests {
                 assert!(rooms(&format!("src/{room}/a.rs"), &text).is_empty(), "{room} -> {named}");
             }
         }
+    }
+
+    #[test]
+    fn the_engine_has_doors_of_its_own() {
+        let text = |to: &str| format!("use crate::engine::{to}::a::A;\n");
+        for (from, to, closed) in [
+            ("host", "worker", true),
+            ("worker", "host", true),
+            ("shared", "host", true),
+            ("shared", "worker", true),
+            ("host", "shared", false),
+            ("worker", "shared", false),
+        ] {
+            let found = rooms(&format!("src/engine/{from}/b.rs"), &text(to));
+            assert_eq!(!found.is_empty(), closed, "{from} -> {to}");
+        }
+        assert!(rooms("src/engine/open.rs", &text("worker")).is_empty());
+        let test = format!("#[cfg(test)]\nmod tests {{ {} }}", text("worker"));
+        assert!(rooms("src/engine/host/b.rs", &test).is_empty());
     }
 
     #[test]
