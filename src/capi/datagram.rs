@@ -212,7 +212,7 @@ pub unsafe extern "C" fn sockeye_listener_get_stats(
         };
         let token = net.token(listener.id, Kind::Listener);
         let mut stats: sockeye_listener_stats =
-            match token.and_then(|token| net.port_stats(token, false)) {
+            match token.and_then(|token| net.datagram_stats(token, false)) {
                 Ok(stats) => stats.into(),
                 Err(error) => return boundary::refuse(error),
             };

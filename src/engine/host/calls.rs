@@ -278,7 +278,7 @@ impl Net {
     /// Sets what a connection's events carry.
     pub fn set_user_data(&self, token: Token, user_data: u64) -> Result<(), Error> {
         self.check_running()?;
-        let held = self.hold_conn(token).or_else(|_| self.hold_port(token, true))?;
+        let held = self.hold_conn(token).or_else(|_| self.hold_datagram(token, true))?;
         held.slot().user_data.store(user_data, Release);
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::engine::host::sends::Message;
 use crate::engine::host::url::{Dial, Place};
 use crate::engine::shared::config::{CloseHow, Endpoint};
 use crate::engine::shared::counters::ConnStats;
-use crate::engine::shared::datagrams::{Port, Taken, Target, open};
+use crate::engine::shared::datagrams::{DatagramSocket, Taken, Target, open};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering::*;
 /// Larger datagrams are copied outside of the socket's lock.
 const LOCKED_COPY_MAX: usize = 4096;
 
-impl Port {
+impl DatagramSocket {
     /// The bound socket of a listener.
     fn bind(&mut self, address: SocketAddr) -> io::Result<()> {
         let socket = open(address, &self.endpoint.socket)?;
@@ -70,15 +70,15 @@ impl Net {
         let address = place.into_listen()?.as_socket().ok_or(Error::Invalid)?;
         let (queue, turn) = (endpoint.queue.unwrap_or(0), self.next_listener.fetch_add(1, Relaxed));
         let user_data = endpoint.user_data;
-        let mut port = Port::new(endpoint, false, 0, queue as usize);
-        port.bind(address)
+        let mut udp = DatagramSocket::new(endpoint, false, 0, queue as usize);
+        udp.bind(address)
             .map_err(|error| Refusal::system(&format!("bind to {address}"), &error))?;
         let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
-        port.home = home;
-        let bound = port.local.unwrap_or(address);
+        udp.home = home;
+        let bound = udp.local.unwrap_or(address);
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
-        let entry = Entry::Port(Box::new(port));
+        let entry = Entry::Datagram(Box::new(udp));
         let token = self.core.insert(entry, user_data, home).ok_or_else(full)?;
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
@@ -105,18 +105,18 @@ impl Net {
         let placed = core.place(endpoint.queue);
         let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
         let (user_data, timeout) = (endpoint.user_data, endpoint.limits.connect_timeout_ms);
-        let mut port = Port::new(endpoint, true, home, queue);
-        port.deadline =
+        let mut udp = DatagramSocket::new(endpoint, true, home, queue);
+        udp.deadline =
             (timeout > 0).then(|| (core.now() + u64::from(timeout), Cause::TimeoutConnect));
         let name = match dial {
             Dial::Addresses(addresses) => {
-                port.addresses = addresses.iter().filter_map(SockAddr::as_socket).collect();
+                udp.addresses = addresses.iter().filter_map(SockAddr::as_socket).collect();
                 None
             }
             Dial::Name(name, port) => Some((name, port)),
         };
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
-        let entry = Entry::Port(Box::new(port));
+        let entry = Entry::Datagram(Box::new(udp));
         let token = core.insert(entry, user_data, home).ok_or_else(full)?;
         if let Some(name) = name {
             self.look_up(token, home, name)?;
@@ -127,7 +127,7 @@ impl Net {
     }
 
     /// A datagram socket that the host speaks of as a connection, or as a listener.
-    pub(in crate::engine) fn hold_port(
+    pub(in crate::engine) fn hold_datagram(
         &self,
         token: Token,
         connected: bool,
@@ -136,7 +136,7 @@ impl Net {
         if !connected && held.listener().is_some() {
             return Err(Error::Unsupported);
         }
-        let same = held.port().is_some_and(|port| port.connected == connected);
+        let same = held.datagram().is_some_and(|udp| udp.connected == connected);
         if same { Ok(held) } else { Err(Error::Stale) }
     }
 
@@ -161,20 +161,20 @@ impl Net {
         let pool = &self.core.pool;
         let copied = (data.len() > LOCKED_COPY_MAX && data.len() <= DATAGRAM_MAX_BYTES)
             .then(|| pool.take_for(data.len(), Purpose::Send).map(|mut chunk| chunk.write(data)));
-        let mut held = self.hold_port(token, to.is_none())?;
-        let port = held.port().ok_or(Error::Stale)?;
-        if port.closing.is_some() {
+        let mut held = self.hold_datagram(token, to.is_none())?;
+        let udp = held.datagram().ok_or(Error::Stale)?;
+        if udp.closing.is_some() {
             return Err(Error::Closed);
         }
-        let max = port.endpoint.limits.outbox_max_bytes as usize;
+        let max = udp.endpoint.limits.outbox_max_bytes as usize;
         if data.len() > DATAGRAM_MAX_BYTES || data.len() > max {
             return Err(Error::TooBig);
         }
-        let to = to.map(|to| port.target(to)).transpose()?;
-        let copied = copied.unwrap_or_else(|| port.outbox.copy(pool, data));
-        let (home, data_len) = (port.home, data.len());
+        let to = to.map(|to| udp.target(to)).transpose()?;
+        let copied = copied.unwrap_or_else(|| udp.outbox.copy(pool, data));
+        let (home, data_len) = (udp.home, data.len());
         let Some(data) = copied else {
-            port.outbox.refused.add(data.len().max(ARENA_BYTES));
+            udp.outbox.refused.add(data.len().max(ARENA_BYTES));
             drop(held);
             self.thirst(token, home, data_len, Purpose::Send);
             return Err(Error::Again);
@@ -189,7 +189,7 @@ impl Net {
         token: Token,
         message: &Message<'_>,
     ) -> Result<(), Error> {
-        drop(self.hold_port(token, true)?);
+        drop(self.hold_datagram(token, true)?);
         if message.key != 0 {
             return Err(Error::Invalid);
         }
@@ -206,11 +206,11 @@ impl Net {
         datagram: Datagram,
         past: bool,
     ) -> Result<(), Error> {
-        let port = held.port().ok_or(Error::Stale)?;
-        let home = port.home;
-        match port.outbox.push(datagram, &port.endpoint.limits, past) {
+        let udp = held.datagram().ok_or(Error::Stale)?;
+        let home = udp.home;
+        match udp.outbox.push(datagram, &udp.endpoint.limits, past) {
             Taken::No => Err(Error::Again),
-            Taken::Yes if mem::replace(&mut port.dirty, true) => Ok(()),
+            Taken::Yes if mem::replace(&mut udp.dirty, true) => Ok(()),
             Taken::Yes if self.core.is_manual() => {
                 // Under the lock: who finds it dirty may rely on the next flush.
                 self.core.homes[home].stage(token);
@@ -222,7 +222,7 @@ impl Net {
                 Ok(())
             }
             Taken::Close => {
-                port.end_abruptly(Cause::LimitOutbox, 0);
+                udp.end_abruptly(Cause::LimitOutbox, 0);
                 self.core.summon(token, held, home);
                 Err(Error::Closed)
             }
@@ -237,37 +237,39 @@ impl Net {
         how: CloseHow,
         last: Option<&[u8]>,
     ) -> Result<(), Error> {
-        let ending =
-            self.hold_port(token, connected)?.port().is_some_and(|port| port.closing.is_some());
+        let ending = self
+            .hold_datagram(token, connected)?
+            .datagram()
+            .is_some_and(|udp| udp.closing.is_some());
         if let (Some(last), CloseHow::Graceful, false) = (last, how, ending) {
             self.send_datagram(token, None, last, true).map_err(|error| match error {
                 Error::Again => Error::NoMemory,
                 error => error,
             })?;
         }
-        let mut held = self.hold_port(token, connected)?;
+        let mut held = self.hold_datagram(token, connected)?;
         let slot = held.slot();
-        let port = held.port().ok_or(Error::Stale)?;
+        let udp = held.datagram().ok_or(Error::Stale)?;
         match how {
-            CloseHow::Graceful if port.closing.is_none() => port.end(Cause::Host, self.core.now()),
-            CloseHow::Reset if !port.abrupt => port.end_abruptly(Cause::Host, 0),
+            CloseHow::Graceful if udp.closing.is_none() => udp.end(Cause::Host, self.core.now()),
+            CloseHow::Reset if !udp.abrupt => udp.end_abruptly(Cause::Host, 0),
             _ => return Err(Error::Closed),
         }
         slot.muted.store(connected, Release);
-        let home = port.home;
+        let home = udp.home;
         self.core.summon(token, held, home);
         Ok(())
     }
 
     /// Stops or resumes receiving.
     pub(in crate::engine) fn pause_port(&self, token: Token, paused: bool) -> Result<(), Error> {
-        let mut held = self.hold_port(token, true)?;
-        let port = held.port().ok_or(Error::Stale)?;
-        if port.closing.is_some() {
+        let mut held = self.hold_datagram(token, true)?;
+        let udp = held.datagram().ok_or(Error::Stale)?;
+        if udp.closing.is_some() {
             return Err(Error::Closed);
         }
-        port.paused = paused;
-        let home = port.home;
+        udp.paused = paused;
+        let home = udp.home;
         self.core.summon(token, held, home);
         Ok(())
     }
@@ -284,34 +286,34 @@ impl Net {
         if !group.is_multicast() {
             return Err(Refusal::new(Error::Invalid, format!("{group} is no multicast group")));
         }
-        let mut held = self.hold_port(token, false)?;
-        let port = held.port().ok_or(Error::Stale)?;
-        if port.closing.is_some() {
+        let mut held = self.hold_datagram(token, false)?;
+        let udp = held.datagram().ok_or(Error::Stale)?;
+        if udp.closing.is_some() {
             return Err(Error::Closed.into());
         }
-        if port.local.is_some_and(|local| local.is_ipv4() != group.is_ipv4()) {
+        if udp.local.is_some_and(|local| local.is_ipv4() != group.is_ipv4()) {
             let words = format!("{group} is of another family than the listener");
             return Err(Refusal::new(Error::Invalid, words));
         }
-        port.change_membership(group, interface, join).map_err(|error| {
+        udp.change_membership(group, interface, join).map_err(|error| {
             let tried = if join { "join" } else { "leave" };
             Refusal::system(&format!("{tried} {group} on interface {interface}"), &error)
         })
     }
 
     /// Facts of a connected one.
-    pub(in crate::engine) fn port_info(&self, token: Token) -> Result<ConnInfo, Error> {
-        let mut held = self.hold_port(token, true)?;
+    pub(in crate::engine) fn datagram_info(&self, token: Token) -> Result<ConnInfo, Error> {
+        let mut held = self.hold_datagram(token, true)?;
         let user_data = held.slot().user_data.load(Acquire);
-        let port = held.port().ok_or(Error::Stale)?;
-        let (peer, local) = (port.peer, port.local);
-        let queue = port.queue as u32;
+        let udp = held.datagram().ok_or(Error::Stale)?;
+        let (peer, local) = (udp.peer, udp.local);
+        let queue = udp.queue as u32;
         Ok(ConnInfo { queue, peer, local, listener: None, user_data, credentials: None })
     }
 
     /// What a socket has counted.
-    pub fn port_stats(&self, token: Token, connected: bool) -> Result<ConnStats, Error> {
-        let mut held = self.hold_port(token, connected)?;
-        held.port().map(|port| port.stats()).ok_or(Error::Stale)
+    pub fn datagram_stats(&self, token: Token, connected: bool) -> Result<ConnStats, Error> {
+        let mut held = self.hold_datagram(token, connected)?;
+        held.datagram().map(|udp| udp.stats()).ok_or(Error::Stale)
     }
 }

@@ -75,8 +75,8 @@ impl Net {
     /// Facts of a listener.
     pub fn listener_info(&self, token: Token) -> Result<ListenerInfo, Error> {
         let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
-        if let Some(port) = held.port() {
-            return Ok(ListenerInfo { local: port.local, accepted: 0 });
+        if let Some(udp) = held.datagram() {
+            return Ok(ListenerInfo { local: udp.local, accepted: 0 });
         }
         let listener = held.listener().ok_or(Error::Stale)?;
         Ok(ListenerInfo { local: listener.local, accepted: listener.accepted })
@@ -84,7 +84,7 @@ impl Net {
 
     /// Facts of a connection.
     pub fn conn_info(&self, token: Token) -> Result<ConnInfo, Error> {
-        let Ok(mut held) = self.hold_conn(token) else { return self.port_info(token) };
+        let Ok(mut held) = self.hold_conn(token) else { return self.datagram_info(token) };
         let user_data = held.slot().user_data.load(Acquire);
         let conn = held.conn().ok_or(Error::Stale)?;
         Ok(ConnInfo {
@@ -100,7 +100,7 @@ impl Net {
     /// What a connection has counted.
     pub fn conn_stats(&self, token: Token) -> Result<ConnStats, Error> {
         let Ok(mut held) = self.hold_conn(token) else {
-            return self.port_stats(token, true);
+            return self.datagram_stats(token, true);
         };
         let conn = held.conn().ok_or(Error::Stale)?;
         let outbox = conn.session.outbox();

@@ -170,8 +170,8 @@ impl Core {
         if let Some(listener) = held.listener() {
             return listener.link.socket.as_ref().map(work);
         }
-        if let Some(port) = held.port() {
-            return port.link.socket.as_ref().map(work);
+        if let Some(udp) = held.datagram() {
+            return udp.link.socket.as_ref().map(work);
         }
         held.conn()?.link.socket.as_ref().map(work)
     }
@@ -179,7 +179,7 @@ impl Core {
     /// The batch with a connection's CLOSED is over. Its slot is free when the socket is gone too.
     pub fn conn_ended(&self, token: Token) {
         let Some(mut held) = self.table.hold(token) else { return };
-        if held.port().is_some() {
+        if held.datagram().is_some() {
             return self.table.free(token, held);
         }
         let Some(conn) = held.conn() else { return };
@@ -225,7 +225,7 @@ impl Core {
         }
     }
 
-    /// Has its worker look at a connection, a listener or a port.
+    /// Has its worker look at a connection, a listener or a udp.
     pub fn summon(&self, token: Token, held: Held<'_>, home: usize) {
         let needed = held.summon();
         drop(held);

@@ -27,7 +27,7 @@ pub struct Target {
 }
 
 /// A datagram socket.
-pub struct Port {
+pub struct DatagramSocket {
     pub endpoint: Endpoint,
     /// A connection; else a listener.
     pub connected: bool,
@@ -175,10 +175,10 @@ impl Outbox {
     }
 }
 
-impl Port {
-    /// A port without a socket as yet.
-    pub fn new(endpoint: Endpoint, connected: bool, home: usize, queue: usize) -> Port {
-        Port {
+impl DatagramSocket {
+    /// One without a socket as yet.
+    pub fn new(endpoint: Endpoint, connected: bool, home: usize, queue: usize) -> DatagramSocket {
+        DatagramSocket {
             endpoint,
             connected,
             home,

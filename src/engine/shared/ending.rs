@@ -57,9 +57,9 @@ impl Core {
                 let notice = Notice::ListenerClosed { cause, os_error };
                 let queue = usize::from(listener.home) % self.queues.len();
                 batches.entry(queue).or_default().push(Event { token, notice });
-            } else if let Some(port) = held.port().filter(|port| is_gone(port.home)) {
-                let queue = port.queue;
-                batches.entry(queue).or_default().extend(port.fault(token, cause));
+            } else if let Some(udp) = held.datagram().filter(|udp| is_gone(udp.home)) {
+                let queue = udp.queue;
+                batches.entry(queue).or_default().extend(udp.fault(token, cause));
             } else if let Some(conn) = held.conn()
                 && is_gone(conn.home.into())
             {

@@ -3,7 +3,7 @@
 use crate::buf::{Lock, LockGuard, Mutex, rank};
 use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::conn::{Conn, Origin};
-use crate::engine::shared::datagrams::Port;
+use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::tags::Tag;
 use crate::io::Token;
@@ -20,7 +20,7 @@ pub enum Entry {
     Conn(Conn),
     Listener(Listener),
     /// Boxed: there are few, and each serves many peers.
-    Port(Box<Port>),
+    Datagram(Box<DatagramSocket>),
 }
 
 impl Entry {
@@ -28,7 +28,7 @@ impl Entry {
     fn is_conn(&self) -> u64 {
         u64::from(match self {
             Entry::Conn(conn) => conn.main().is_none(),
-            Entry::Port(port) => port.connected,
+            Entry::Datagram(udp) => udp.connected,
             Entry::Free | Entry::Listener(_) => false,
         })
     }
@@ -114,8 +114,8 @@ impl<'a> Held<'a> {
     }
 
     /// The datagram socket in it, if it is one.
-    pub fn port(&mut self) -> Option<&mut Port> {
-        if let Entry::Port(port) = &mut *self.entry { Some(port) } else { None }
+    pub fn datagram(&mut self) -> Option<&mut DatagramSocket> {
+        if let Entry::Datagram(udp) = &mut *self.entry { Some(udp) } else { None }
     }
 
     /// Whether a command to look at it is needed: none is on its way. From then on one is.

@@ -27,9 +27,9 @@ impl Desk {
     /// Takes a socket: a listener's, or one accepted elsewhere.
     pub fn adopt(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
-        let port = held.port().is_some();
+        let udp = held.datagram().is_some();
         let role = match held.conn() {
-            None if port => Role::Datagram,
+            None if udp => Role::Datagram,
             None => Role::Listener,
             Some(conn) if conn.life.phase == Phase::Open => conn.role(),
             Some(_) => Role::Connecting,
@@ -47,8 +47,8 @@ impl Desk {
             }
             return self.tend_listener(core, token, listener);
         }
-        if let Some(port) = held.port() {
-            return self.port_adopted(core, token, port, answer);
+        if let Some(udp) = held.datagram() {
+            return self.datagram_adopted(core, token, udp, answer);
         }
         let Some(conn) = held.conn() else { return };
         conn.link.adopted(answer.is_ok());
@@ -279,8 +279,8 @@ impl Desk {
         found: Result<Vec<std::net::SocketAddr>, i32>,
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(port) = held.port() {
-            return self.port_resolved(core, token, port, found);
+        if let Some(udp) = held.datagram() {
+            return self.datagram_resolved(core, token, udp, found);
         }
         let Some(conn) = held.conn() else { return };
         if conn.life.end == End::Abrupt || conn.life.phase != Phase::Resolving {

@@ -7,7 +7,7 @@
 
 use crate::engine::shared::conn::{Conn, Eof, Phase};
 use crate::engine::shared::core::Core;
-use crate::engine::shared::datagrams::Port;
+use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::reminder::{Due, FARTHEST_MS, Reminder, Timer, coarse};
 use crate::engine::worker::desk::{Desk, Order, breakage};
@@ -118,9 +118,9 @@ impl Desk {
             }
             return;
         }
-        if let Some(port) = held.port() {
-            if port.reminder.fired(timer, self.home) {
-                self.port_due(core, token, port);
+        if let Some(udp) = held.datagram() {
+            if udp.reminder.fired(timer, self.home) {
+                self.datagram_due(core, token, udp);
             }
             return;
         }
@@ -182,8 +182,8 @@ impl Desk {
     /// Whether something of a peer that seemed late waits: `found`. Else it is late.
     pub fn looked_at(&mut self, core: &Core, token: Token, look: Look, found: bool) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(port) = held.port() {
-            return self.port_looked_at(core, token, port, found);
+        if let Some(udp) = held.datagram() {
+            return self.datagram_looked_at(core, token, udp, found);
         }
         let Some(conn) = held.conn() else { return };
         let home = usize::from(conn.home);
@@ -206,35 +206,41 @@ impl Desk {
     }
 
     /// Puts the next deadline of a datagram socket among the worker's timers, if it is not there.
-    pub fn schedule_port(&mut self, core: &Core, token: Token, port: &mut Port) {
-        let due = port.due().map(|(at, _)| self.look_at(at));
-        let resume = Some(port.resume_at).filter(|&at| at > self.now);
+    pub fn schedule_datagram(&mut self, core: &Core, token: Token, udp: &mut DatagramSocket) {
+        let due = udp.due().map(|(at, _)| self.look_at(at));
+        let resume = Some(udp.resume_at).filter(|&at| at > self.now);
         let Some(at) = [due, resume].into_iter().flatten().min() else { return };
-        if !port.reminder.precedes(at, self.now) {
-            self.remind(core, token, &mut port.reminder, at);
+        if !udp.reminder.precedes(at, self.now) {
+            self.remind(core, token, &mut udp.reminder, at);
         }
     }
 
-    fn port_due(&mut self, core: &Core, token: Token, port: &mut Port) {
-        match port.due() {
-            Some((at, Cause::TimeoutIdle)) if at <= self.now && port.kept.is_empty() => {
+    fn datagram_due(&mut self, core: &Core, token: Token, udp: &mut DatagramSocket) {
+        match udp.due() {
+            Some((at, Cause::TimeoutIdle)) if at <= self.now && udp.kept.is_empty() => {
                 self.orders.push(Order::Look(token, Look::Input));
             }
             Some((at, cause)) if at <= self.now && cause != Cause::TimeoutIdle => {
-                port.end_abruptly(cause, 0);
+                udp.end_abruptly(cause, 0);
             }
             _ => {}
         }
-        self.tend_port(core, token, port);
+        self.tend_datagram(core, token, udp);
     }
 
-    fn port_looked_at(&mut self, core: &Core, token: Token, port: &mut Port, found: bool) {
+    fn datagram_looked_at(
+        &mut self,
+        core: &Core,
+        token: Token,
+        udp: &mut DatagramSocket,
+        found: bool,
+    ) {
         if !found
-            && let Some((at, cause)) = port.due()
+            && let Some((at, cause)) = udp.due()
             && at <= self.now
         {
-            port.end_abruptly(cause, 0);
+            udp.end_abruptly(cause, 0);
         }
-        self.tend_port(core, token, port);
+        self.tend_datagram(core, token, udp);
     }
 }

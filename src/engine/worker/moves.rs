@@ -165,7 +165,7 @@ impl Desk {
         home != self.home
     }
 
-    /// Whether a connection or port lives with another worker by now, at `home`. That one looks at
+    /// Whether a connection or a datagram socket lives with another worker by now, at `home`. That one
     /// it as one that waits for memory.
     pub fn wait_elsewhere(&self, core: &Core, token: Token, home: usize) -> bool {
         if home != self.home {

@@ -10,7 +10,7 @@ const WORD: usize = u64::BITS as usize;
 /// See the module.
 #[derive(Default)]
 pub struct Places {
-    /// The connection, listener or port at each.
+    /// The connection, listener or datagram socket at each.
     owners: Pages<NonZeroU64>,
     /// A bit for each that is taken. The last word is not empty.
     taken: Vec<u64>,

@@ -40,7 +40,7 @@ impl Desk {
         } else if let Some(listener) = held.listener() {
             listener.home.into()
         } else {
-            held.port()?.home
+            held.datagram()?.home
         };
         if home == self.home {
             if let Some(conn) = held.conn() {

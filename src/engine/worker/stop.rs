@@ -19,8 +19,8 @@ impl Desk {
                 }
                 continue;
             }
-            if let Some(port) = held.port() {
-                self.stop_port(core, token, port, abrupt);
+            if let Some(udp) = held.datagram() {
+                self.stop_datagram(core, token, udp, abrupt);
                 continue;
             }
             let Some(conn) = held.conn() else { continue };

@@ -34,8 +34,8 @@ impl Desk {
             held.came();
         }
         let Some(conn) = held.conn() else {
-            if let Some(port) = held.port() {
-                self.port_summoned(core, token, port, flushed);
+            if let Some(udp) = held.datagram() {
+                self.datagram_summoned(core, token, udp, flushed);
             } else if let Some(listener) = held.listener() {
                 self.tend_listener(core, token, listener);
             }
@@ -55,9 +55,9 @@ impl Desk {
     /// Its budget of this turn is fresh, or there is memory again.
     pub fn tend_hungry(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(port) = held.port() {
-            if !self.wait_elsewhere(core, token, port.home) {
-                self.port_writable(core, token, port);
+        if let Some(udp) = held.datagram() {
+            if !self.wait_elsewhere(core, token, udp.home) {
+                self.datagram_writable(core, token, udp);
             }
             return;
         }
@@ -487,10 +487,10 @@ impl Desk {
             self.forget(core, token, &mut listener.reminder);
             return self.tend_listener(core, token, listener);
         }
-        if let Some(port) = held.port() {
-            port.link.join();
-            self.forget(core, token, &mut port.reminder);
-            self.tend_port(core, token, port);
+        if let Some(udp) = held.datagram() {
+            udp.link.join();
+            self.forget(core, token, &mut udp.reminder);
+            self.tend_datagram(core, token, udp);
             return core.gone(self.home);
         }
         let Some(conn) = held.conn() else { return };
