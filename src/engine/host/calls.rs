@@ -10,7 +10,7 @@ use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::queue::queue_of;
-use crate::engine::shared::table::{Entry, Held};
+use crate::engine::shared::table::{Held, Resident};
 use crate::io::Token;
 use crate::io::os::local::{self, SocketFile};
 use crate::io::os::sys;
@@ -102,7 +102,7 @@ impl Net {
         let origin = Arc::new(Origin::bound(endpoint, local));
         let listener = Listener::new(socket, file, origin.clone(), home);
         let bound = listener.local.map_or_else(|| url.to_owned(), |local| local.to_string());
-        let listener = Entry::Listener(listener);
+        let listener = Resident::Listener(listener);
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
         origin.set_listener(token);
@@ -196,7 +196,7 @@ impl Net {
             Dial::Name(name, port) => Some((name, port)),
         };
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
-        let token = core.insert(Entry::Conn(conn), user_data, home).ok_or_else(full)?;
+        let token = core.insert(Resident::Conn(conn), user_data, home).ok_or_else(full)?;
         if let Some(name) = name {
             self.look_up(token, home, name)?;
         }

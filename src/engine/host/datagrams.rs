@@ -11,7 +11,7 @@ use crate::engine::shared::datagrams::{DatagramSocket, Taken, Target, open};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
-use crate::engine::shared::table::{Entry, Held};
+use crate::engine::shared::table::{Held, Resident};
 use crate::io::os::sys;
 use crate::io::{DATAGRAM_MAX_BYTES, Datagram, Token};
 use crate::session::Cause;
@@ -78,7 +78,7 @@ impl Net {
         udp.home = home;
         let bound = udp.local.unwrap_or(address);
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
-        let entry = Entry::Datagram(Box::new(udp));
+        let entry = Resident::Datagram(Box::new(udp));
         let token = self.core.insert(entry, user_data, home).ok_or_else(full)?;
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
@@ -116,7 +116,7 @@ impl Net {
             Dial::Name(name, port) => Some((name, port)),
         };
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
-        let entry = Entry::Datagram(Box::new(udp));
+        let entry = Resident::Datagram(Box::new(udp));
         let token = core.insert(entry, user_data, home).ok_or_else(full)?;
         if let Some(name) = name {
             self.look_up(token, home, name)?;

@@ -9,7 +9,7 @@ use crate::engine::shared::log;
 use crate::engine::shared::pressure::Pressure;
 use crate::engine::shared::queue::Queue;
 use crate::engine::shared::resolve;
-use crate::engine::shared::table::{Entry, Held, Table};
+use crate::engine::shared::table::{Held, Resident, Table};
 use crate::engine::shared::tags::Tag;
 use crate::io::Token;
 use crate::io::os::sys;
@@ -147,7 +147,7 @@ impl Core {
 
     /// Puts something in the table that has its place with a worker. None: the table is full, and
     /// the place is given back.
-    pub fn insert(&self, entry: Entry, user_data: u64, home: usize) -> Option<Token> {
+    pub fn insert(&self, entry: Resident, user_data: u64, home: usize) -> Option<Token> {
         let token = self.table.insert(entry, user_data);
         if token.is_none() {
             self.move_out(home);
@@ -167,13 +167,13 @@ impl Core {
     /// Runs `work` with the socket of a connection or listener, if it has one.
     pub fn with_socket<T>(&self, token: Token, work: impl FnOnce(&Socket) -> T) -> Option<T> {
         let mut held = self.table.hold(token)?;
-        if let Some(listener) = held.listener() {
-            return listener.link.socket.as_ref().map(work);
-        }
-        if let Some(udp) = held.datagram() {
-            return udp.link.socket.as_ref().map(work);
-        }
-        held.conn()?.link.socket.as_ref().map(work)
+        let link = match held.resident() {
+            Resident::Conn(conn) => &conn.link,
+            Resident::Listener(listener) => &listener.link,
+            Resident::Datagram(udp) => &udp.link,
+            Resident::Free => return None,
+        };
+        link.socket.as_ref().map(work)
     }
 
     /// The batch with a connection's CLOSED is over. Its slot is free when the socket is gone too.

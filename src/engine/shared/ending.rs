@@ -6,6 +6,7 @@ use crate::engine::shared::core::{Core, RUNNING, STOPPING};
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::home::{Command, Home};
 use crate::engine::shared::queue::Queue;
+use crate::engine::shared::table::Resident;
 use crate::io::os::sys;
 use crate::session::Cause;
 use std::collections::BTreeMap;
@@ -45,46 +46,40 @@ impl Core {
         let (mut batches, mut handed) = (BTreeMap::<usize, Vec<Event>>::new(), Vec::new());
         for token in self.table.tokens() {
             let Some(mut held) = self.table.hold(token) else { continue };
-            if let Some(listener) = held.listener()
-                && is_gone(listener.home.into())
-                && !mem::replace(&mut listener.told, true)
-            {
-                if let Some(socket) = listener.link.socket.take() {
-                    sys::end(&socket);
+            match held.resident() {
+                Resident::Listener(listener) if is_gone(listener.home.into()) => {
+                    let queue = usize::from(listener.home) % self.queues.len();
+                    batches.entry(queue).or_default().extend(listener.fault(token, cause));
                 }
-                listener.file = None;
-                let (cause, os_error) = listener.closing.unwrap_or((cause, 0));
-                let notice = Notice::ListenerClosed { cause, os_error };
-                let queue = usize::from(listener.home) % self.queues.len();
-                batches.entry(queue).or_default().push(Event { token, notice });
-            } else if let Some(udp) = held.datagram().filter(|udp| is_gone(udp.home)) {
-                let queue = udp.queue;
-                batches.entry(queue).or_default().extend(udp.fault(token, cause));
-            } else if let Some(conn) = held.conn()
-                && is_gone(conn.home.into())
-            {
-                let moved = conn.cut_move();
-                if conn.link.join() && moved.is_none() {
-                    continue;
+                Resident::Datagram(udp) if is_gone(udp.home) => {
+                    let queue = udp.queue;
+                    batches.entry(queue).or_default().extend(udp.fault(token, cause));
                 }
-                conn.end_abruptly(cause, 0);
-                conn.give_up();
-                if let Some(socket) = conn.link.socket.take() {
-                    match cause == Cause::Shutdown || conn.life.reset || conn.unsent() > 0 {
-                        true => sys::reset(&socket),
-                        false => sys::end(&socket),
+                Resident::Conn(conn) if is_gone(conn.home.into()) => {
+                    let moved = conn.cut_move();
+                    if conn.link.join() && moved.is_none() {
+                        continue;
+                    }
+                    conn.end_abruptly(cause, 0);
+                    conn.give_up();
+                    if let Some(socket) = conn.link.socket.take() {
+                        match cause == Cause::Shutdown || conn.life.reset || conn.unsent() > 0 {
+                            true => sys::reset(&socket),
+                            false => sys::end(&socket),
+                        }
+                    }
+                    handed.extend(conn.listener().filter(|_| mem::take(&mut conn.marks.handed)));
+                    if conn.life.report == Report::Known {
+                        conn.life.report = Report::Closed;
+                        let (cause, os_error, unsent) =
+                            (conn.life.cause, conn.os_error(), conn.unsent());
+                        let closed = Notice::Closed { cause, os_error, unsent, code: 0 };
+                        let notices = moved.into_iter().chain([closed]);
+                        let events = notices.map(|notice| Event { token, notice });
+                        batches.entry(conn.queue.into()).or_default().extend(events);
                     }
                 }
-                handed.extend(conn.listener().filter(|_| mem::take(&mut conn.marks.handed)));
-                if conn.life.report == Report::Known {
-                    conn.life.report = Report::Closed;
-                    let (cause, os_error, unsent) =
-                        (conn.life.cause, conn.os_error(), conn.unsent());
-                    let closed = Notice::Closed { cause, os_error, unsent, code: 0 };
-                    let notices = moved.into_iter().chain([closed]);
-                    let events = notices.map(|notice| Event { token, notice });
-                    batches.entry(conn.queue.into()).or_default().extend(events);
-                }
+                _ => {}
             }
         }
         handed.into_iter().for_each(|token| self.handed_told(token));

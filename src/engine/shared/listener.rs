@@ -1,8 +1,11 @@
 //! A listener: a socket that brings connections.
 
 use crate::engine::shared::conn::{Link, Origin};
+use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::reminder::Reminder;
+use crate::io::Token;
 use crate::io::os::local::SocketFile;
+use crate::io::os::sys;
 use crate::session::{Cause, Millis};
 use socket2::Socket;
 use std::net::SocketAddr;
@@ -65,6 +68,19 @@ impl Listener {
             reminder: Reminder::default(),
             accepted: 0,
         }
+    }
+
+    /// Its worker is gone: the socket goes, and the last event, if it was not emitted.
+    pub fn fault(&mut self, token: Token, cause: Cause) -> Option<Event> {
+        if std::mem::replace(&mut self.told, true) {
+            return None;
+        }
+        if let Some(socket) = self.link.socket.take() {
+            sys::end(&socket);
+        }
+        self.file = None;
+        let (cause, os_error) = self.closing.unwrap_or((cause, 0));
+        Some(Event { token, notice: Notice::ListenerClosed { cause, os_error } })
     }
 
     /// A listener without a socket.

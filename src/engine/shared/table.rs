@@ -15,7 +15,7 @@ const GENERATION_MAX: u32 = Token::GENERATION_MAX;
 
 /// What a slot holds, in place: most are connections, and none is to cost an allocation.
 #[allow(clippy::large_enum_variant, reason = "as said above")]
-pub enum Entry {
+pub enum Resident {
     Free,
     Conn(Conn),
     Listener(Listener),
@@ -23,13 +23,13 @@ pub enum Entry {
     Datagram(Box<DatagramSocket>),
 }
 
-impl Entry {
+impl Resident {
     /// Whether the host has it as a connection.
     fn is_conn(&self) -> u64 {
         u64::from(match self {
-            Entry::Conn(conn) => conn.main().is_none(),
-            Entry::Datagram(udp) => udp.connected,
-            Entry::Free | Entry::Listener(_) => false,
+            Resident::Conn(conn) => conn.main().is_none(),
+            Resident::Datagram(udp) => udp.connected,
+            Resident::Free | Resident::Listener(_) => false,
         })
     }
 }
@@ -53,7 +53,7 @@ pub struct Slot {
     summoned: AtomicBool,
     /// The slot stands on a list of those that wait for memory, whoever is in it by now.
     thirsty: AtomicBool,
-    entry: Lock<rank::Slot, Entry>,
+    entry: Lock<rank::Slot, Resident>,
 }
 
 // Every connection has one, idle or not.
@@ -61,7 +61,7 @@ const _: () = assert!(size_of::<Slot>() <= (size_of::<Conn>() + 32).next_multipl
 
 /// A locked slot that holds what its token names.
 pub struct Held<'a> {
-    entry: LockGuard<'a, rank::Slot, Entry>,
+    entry: LockGuard<'a, rank::Slot, Resident>,
     slot: &'a Slot,
 }
 
@@ -96,26 +96,32 @@ impl Slot {
             muted: AtomicBool::new(false),
             summoned: AtomicBool::new(false),
             thirsty: AtomicBool::new(false),
-            entry: Lock::new(Entry::Free),
+            entry: Lock::new(Resident::Free),
         }
     }
 }
 
 impl<'a> Held<'a> {
+    /// What is in it. Never `Free`.
+    #[inline]
+    pub fn resident(&mut self) -> &mut Resident {
+        &mut self.entry
+    }
+
     /// The connection in it, if it is one.
     #[inline]
     pub fn conn(&mut self) -> Option<&mut Conn> {
-        if let Entry::Conn(conn) = &mut *self.entry { Some(conn) } else { None }
+        if let Resident::Conn(conn) = &mut *self.entry { Some(conn) } else { None }
     }
 
     /// The listener in it, if it is one.
     pub fn listener(&mut self) -> Option<&mut Listener> {
-        if let Entry::Listener(listener) = &mut *self.entry { Some(listener) } else { None }
+        if let Resident::Listener(listener) = &mut *self.entry { Some(listener) } else { None }
     }
 
     /// The datagram socket in it, if it is one.
     pub fn datagram(&mut self) -> Option<&mut DatagramSocket> {
-        if let Entry::Datagram(udp) = &mut *self.entry { Some(udp) } else { None }
+        if let Resident::Datagram(udp) = &mut *self.entry { Some(udp) } else { None }
     }
 
     /// Whether a command to look at it is needed: none is on its way. From then on one is.
@@ -172,7 +178,7 @@ impl Table {
     }
 
     /// Puts `entry` in a free slot. None: all are in use.
-    pub fn insert(&self, entry: Entry, user_data: u64) -> Option<Token> {
+    pub fn insert(&self, entry: Resident, user_data: u64) -> Option<Token> {
         let index = {
             let mut free = self.free.lock();
             match free.again.pop() {
@@ -226,7 +232,7 @@ impl Table {
         let slot = self.slot(token)?;
         let entry = slot.entry.lock();
         let same = slot.generation.load(Relaxed) == token.generation();
-        (same && !matches!(*entry, Entry::Free)).then_some(Held { entry, slot })
+        (same && !matches!(*entry, Resident::Free)).then_some(Held { entry, slot })
     }
 
     /// Whether a slot is to be put on a list of those that wait for memory: it is on none. From
@@ -244,7 +250,7 @@ impl Table {
 
     /// Empties a slot for the next generation. A slot whose generations are used up is retired.
     pub fn free(&self, token: Token, mut held: Held<'_>) {
-        let entry = std::mem::replace(&mut *held.entry, Entry::Free);
+        let entry = std::mem::replace(&mut *held.entry, Resident::Free);
         let next = token.generation() + 1;
         held.slot.generation.store(next.min(GENERATION_MAX), Release);
         drop(held);
@@ -264,7 +270,7 @@ impl Table {
         for index in 0..used {
             let Some(page) = self.pages[index / PAGE_SLOTS].get() else { continue };
             let slot = &page[index % PAGE_SLOTS];
-            if let Entry::Conn(conn) = &*slot.entry.lock() {
+            if let Resident::Conn(conn) = &*slot.entry.lock() {
                 look(Token::new(index as u32, slot.generation.load(Relaxed)), conn);
             }
         }
@@ -275,7 +281,7 @@ impl Table {
         let used = self.free.lock().fresh as usize;
         let token = |index: usize| {
             let slot = &self.pages[index / PAGE_SLOTS].get()?[index % PAGE_SLOTS];
-            let free = matches!(*slot.entry.lock(), Entry::Free);
+            let free = matches!(*slot.entry.lock(), Resident::Free);
             (!free).then(|| Token::new(index as u32, slot.generation.load(Relaxed)))
         };
         (0..used).filter_map(token).collect()
@@ -297,8 +303,8 @@ mod tests {
         Table::new(1, Tag::take().expect("few nets live"))
     }
 
-    fn entry() -> Entry {
-        Entry::Listener(Listener::for_tests())
+    fn entry() -> Resident {
+        Resident::Listener(Listener::for_tests())
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::engine::shared::counters::count;
 use crate::engine::shared::event::Notice;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
-use crate::engine::shared::table::Entry;
+use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order, refusal};
 use crate::io::os::sys;
 use crate::io::{Accepted, Lane, Op, Role, Token};
@@ -27,12 +27,11 @@ impl Desk {
     /// Takes a socket: a listener's, or one accepted elsewhere.
     pub fn adopt(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
-        let udp = held.datagram().is_some();
-        let role = match held.conn() {
-            None if udp => Role::Datagram,
-            None => Role::Listener,
-            Some(conn) if conn.life.phase == Phase::Open => conn.role(),
-            Some(_) => Role::Connecting,
+        let role = match held.resident() {
+            Resident::Conn(conn) if conn.life.phase == Phase::Open => conn.role(),
+            Resident::Conn(_) => Role::Connecting,
+            Resident::Datagram(_) => Role::Datagram,
+            Resident::Listener(_) | Resident::Free => Role::Listener,
         };
         self.orders.push(Order::Adopt(token, role));
     }
@@ -40,17 +39,18 @@ impl Desk {
     /// The model took the socket, or refused it.
     pub fn adopted(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(listener) = held.listener() {
-            listener.link.adopted(answer.is_ok());
-            if let Err(error) = answer {
-                listener.closing = Some(refusal(&error));
+        let conn = match held.resident() {
+            Resident::Conn(conn) => conn,
+            Resident::Listener(listener) => {
+                listener.link.adopted(answer.is_ok());
+                if let Err(error) = answer {
+                    listener.closing = Some(refusal(&error));
+                }
+                return self.tend_listener(core, token, listener);
             }
-            return self.tend_listener(core, token, listener);
-        }
-        if let Some(udp) = held.datagram() {
-            return self.datagram_adopted(core, token, udp, answer);
-        }
-        let Some(conn) = held.conn() else { return };
+            Resident::Datagram(udp) => return self.datagram_adopted(core, token, udp, answer),
+            Resident::Free => return,
+        };
         conn.link.adopted(answer.is_ok());
         let arrives = self.arrives(core, token, conn);
         if mem::take(&mut conn.marks.handed) {
@@ -112,7 +112,7 @@ impl Desk {
             conn.life.phase = Phase::Open;
             conn.marks.handed = home != self.home;
             let role = conn.role();
-            match core.insert(Entry::Conn(conn), endpoint.user_data, place) {
+            match core.insert(Resident::Conn(conn), endpoint.user_data, place) {
                 Some(fresh) if home == self.home => {
                     self.orders.push(Order::Adopt(fresh, role));
                 }

@@ -10,6 +10,7 @@ use crate::engine::shared::core::Core;
 use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::reminder::{Due, FARTHEST_MS, Reminder, Timer, coarse};
+use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order, breakage};
 use crate::engine::worker::timers::TURN_STEPS;
 use crate::io::os::sys;
@@ -112,22 +113,21 @@ impl Desk {
 
     fn reminded(&mut self, core: &Core, token: Token, timer: Timer) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(listener) = held.listener() {
-            if listener.reminder.fired(timer, self.home) {
-                self.tend_listener(core, token, listener);
-            }
+        let reminder = match held.resident() {
+            Resident::Conn(conn) => &mut conn.reminder,
+            Resident::Listener(listener) => &mut listener.reminder,
+            Resident::Datagram(udp) => &mut udp.reminder,
+            Resident::Free => return,
+        };
+        if !reminder.fired(timer, self.home) {
             return;
         }
-        if let Some(udp) = held.datagram() {
-            if udp.reminder.fired(timer, self.home) {
-                self.datagram_due(core, token, udp);
-            }
-            return;
-        }
-        let Some(conn) = held.conn() else { return };
-        if !conn.reminder.fired(timer, self.home) {
-            return;
-        }
+        let conn = match held.resident() {
+            Resident::Conn(conn) => conn,
+            Resident::Listener(listener) => return self.tend_listener(core, token, listener),
+            Resident::Datagram(udp) => return self.datagram_due(core, token, udp),
+            Resident::Free => return,
+        };
         let home = usize::from(conn.home);
         if home == self.home {
             self.conn_due(core, token, conn);

@@ -165,8 +165,8 @@ impl Desk {
         home != self.home
     }
 
-    /// Whether a connection or a datagram socket lives with another worker by now, at `home`. That one
-    /// it as one that waits for memory.
+    /// Whether a connection or a datagram socket lives with another worker by now, at `home`. That
+    /// one looks at it as one that waits for memory.
     pub fn wait_elsewhere(&self, core: &Core, token: Token, home: usize) -> bool {
         if home != self.home {
             core.thirst(token, home);

@@ -11,7 +11,7 @@ use crate::engine::shared::conn::race::{ATTEMPT_DELAY_MS, Attempted};
 use crate::engine::shared::conn::{Conn, End, Phase};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::home::Command;
-use crate::engine::shared::table::Entry;
+use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{Lane, Role, Token};
 use crate::session::{Cause, Millis, Session};
@@ -78,7 +78,7 @@ impl Desk {
         conn.life.phase = Phase::Connecting;
         conn.link.socket = Some(socket);
         conn.set_dialled(address.clone());
-        let attempt = core.insert(Entry::Conn(conn), 0, place)?;
+        let attempt = core.insert(Resident::Conn(conn), 0, place)?;
         self.orders.push(Order::Adopt(attempt, Role::Connecting));
         Some(attempt)
     }

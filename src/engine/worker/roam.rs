@@ -13,6 +13,7 @@
 use crate::engine::shared::conn::Conn;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::home::Command;
+use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::Desk;
 use crate::io::{Completion, Token};
 use std::mem;
@@ -26,21 +27,21 @@ impl Desk {
 
     fn claim_one(&mut self, core: &Core, one: Completion) -> Option<Completion> {
         let mut held = core.table.hold(one.token)?;
-        let home = if let Some(conn) = held.conn() {
-            if conn.link.is_joined() {
-                // Its worker had a fault.
-                return None;
+        let home = match held.resident() {
+            // Its worker had a fault.
+            Resident::Conn(conn) if conn.link.is_joined() => return None,
+            Resident::Conn(conn) => {
+                let elsewhere = usize::from(conn.home) != self.home;
+                if elsewhere && !conn.marks.settling && core.is_running() {
+                    // The lists of the other one keep it, its timers included: that one passes on
+                    // what comes of them.
+                    conn.home = self.home as u8;
+                }
+                conn.home.into()
             }
-            if usize::from(conn.home) != self.home && !conn.marks.settling && core.is_running() {
-                // The lists of the other one keep it, its timers included: that one passes on what
-                // comes of them.
-                conn.home = self.home as u8;
-            }
-            conn.home.into()
-        } else if let Some(listener) = held.listener() {
-            listener.home.into()
-        } else {
-            held.datagram()?.home
+            Resident::Listener(listener) => listener.home.into(),
+            Resident::Datagram(udp) => udp.home,
+            Resident::Free => return None,
         };
         if home == self.home {
             if let Some(conn) = held.conn() {

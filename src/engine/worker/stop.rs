@@ -2,6 +2,7 @@
 
 use crate::engine::shared::conn::{End, Moving, Phase};
 use crate::engine::shared::core::Core;
+use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::Desk;
 use crate::session::Cause;
 
@@ -12,21 +13,19 @@ impl Desk {
         self.publish(core);
         for token in core.table.tokens() {
             let Some(mut held) = core.table.hold(token) else { continue };
-            if let Some(listener) = held.listener() {
-                if usize::from(listener.home) == self.home {
+            let conn = match held.resident() {
+                Resident::Conn(conn) if usize::from(conn.home) == self.home => conn,
+                Resident::Listener(listener) if usize::from(listener.home) == self.home => {
                     listener.closing.get_or_insert((Cause::Shutdown, 0));
                     self.tend_listener(core, token, listener);
+                    continue;
                 }
-                continue;
-            }
-            if let Some(udp) = held.datagram() {
-                self.stop_datagram(core, token, udp, abrupt);
-                continue;
-            }
-            let Some(conn) = held.conn() else { continue };
-            if usize::from(conn.home) != self.home {
-                continue;
-            }
+                Resident::Datagram(udp) => {
+                    self.stop_datagram(core, token, udp, abrupt);
+                    continue;
+                }
+                _ => continue,
+            };
             conn.session.flush();
             if matches!(conn.moving.stage, Moving::Left | Moving::Due) {
                 // Nobody may poll the old queue again before the end.

@@ -7,6 +7,7 @@ use crate::engine::shared::conn::{Moving, Report, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::Notice;
 use crate::engine::shared::home::Command;
+use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::os::sys;
 use crate::io::{Lane, Op, Token};
@@ -33,13 +34,11 @@ impl Desk {
         if !flushed {
             held.came();
         }
-        let Some(conn) = held.conn() else {
-            if let Some(udp) = held.datagram() {
-                self.datagram_summoned(core, token, udp, flushed);
-            } else if let Some(listener) = held.listener() {
-                self.tend_listener(core, token, listener);
-            }
-            return;
+        let conn = match held.resident() {
+            Resident::Conn(conn) => conn,
+            Resident::Listener(listener) => return self.tend_listener(core, token, listener),
+            Resident::Datagram(udp) => return self.datagram_summoned(core, token, udp, flushed),
+            Resident::Free => return,
         };
         conn.marks.dirty &= !flushed;
         if flushed || conn.life.end != End::Not {
@@ -136,16 +135,18 @@ impl Desk {
     /// The queue was drained.
     pub fn tend_stalled(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(listener) = held.listener() {
-            listener.stalled = false;
-            self.tend_listener(core, token, listener);
-        } else if let Some(conn) = held.conn()
-            && (core.roams || usize::from(conn.home) == self.home)
-        {
-            conn.marks.stalled = false;
-            if !self.wait_elsewhere(core, token, conn.home.into()) {
-                self.tend_conn(core, token, conn);
+        match held.resident() {
+            Resident::Listener(listener) => {
+                listener.stalled = false;
+                self.tend_listener(core, token, listener);
             }
+            Resident::Conn(conn) if core.roams || usize::from(conn.home) == self.home => {
+                conn.marks.stalled = false;
+                if !self.wait_elsewhere(core, token, conn.home.into()) {
+                    self.tend_conn(core, token, conn);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -482,18 +483,21 @@ impl Desk {
     /// The model has given a socket back and it is closed.
     pub fn joined(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
-        if let Some(listener) = held.listener() {
-            listener.link.join();
-            self.forget(core, token, &mut listener.reminder);
-            return self.tend_listener(core, token, listener);
-        }
-        if let Some(udp) = held.datagram() {
-            udp.link.join();
-            self.forget(core, token, &mut udp.reminder);
-            self.tend_datagram(core, token, udp);
-            return core.gone(self.home);
-        }
-        let Some(conn) = held.conn() else { return };
+        let conn = match held.resident() {
+            Resident::Conn(conn) => conn,
+            Resident::Listener(listener) => {
+                listener.link.join();
+                self.forget(core, token, &mut listener.reminder);
+                return self.tend_listener(core, token, listener);
+            }
+            Resident::Datagram(udp) => {
+                udp.link.join();
+                self.forget(core, token, &mut udp.reminder);
+                self.tend_datagram(core, token, udp);
+                return core.gone(self.home);
+            }
+            Resident::Free => return,
+        };
         if mem::replace(&mut conn.marks.redial, false) {
             self.dial(core, token, conn);
             return self.tend_conn(core, token, conn);
