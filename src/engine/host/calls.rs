@@ -84,7 +84,7 @@ impl Net {
         let _opening = self.opening.read();
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
-        self.settle(&mut endpoint, place.is_of_datagrams())?;
+        self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         if place.is_of_datagrams() {
             return self.listen_port(place, endpoint, out);
         }
@@ -116,9 +116,9 @@ impl Net {
     }
 
     /// Checks an endpoint, and fills in what depends on the net.
-    fn settle(&self, endpoint: &mut Endpoint, datagrams: bool) -> Result<(), Refusal> {
+    fn resolve_endpoint(&self, endpoint: &mut Endpoint, datagrams: bool) -> Result<(), Refusal> {
         let memory = self.core.pool.share_max();
-        endpoint.settle(self.core.queues.len() as u32, datagrams, memory)
+        endpoint.resolve(self.core.queues.len() as u32, datagrams, memory)
     }
 
     /// Of frames that an endpoint allows and memory does not.
@@ -172,7 +172,7 @@ impl Net {
         self.check_running()?;
         let core = &self.core;
         let place = url::parse(url, &mut endpoint)?;
-        self.settle(&mut endpoint, place.is_of_datagrams())?;
+        self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         if place.is_of_datagrams() {
             return self.connect_port(place, endpoint, out);
         }
@@ -211,7 +211,7 @@ impl Net {
         core.names.start(core, token, home, name).inspect_err(|_| {
             if let Some(held) = core.table.hold(token) {
                 core.table.free(token, held);
-                core.gone(home);
+                core.socket_closed(home);
             }
         })
     }

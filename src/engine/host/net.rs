@@ -238,7 +238,7 @@ impl Net {
             (Drive::Pool, _) => Led::Never,
             // It would not sleep, so it does not turn; its sends do not wait for that.
             (Drive::Lend, Lead::Look | Lead::Send) => {
-                baton.settle();
+                baton.flush_lease();
                 Led::Done
             }
             _ => baton.lead(queue, how),

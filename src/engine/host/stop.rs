@@ -114,12 +114,12 @@ impl Net {
             return self.batons[0].wind_down(until);
         }
         loop {
-            let mut held = core.gone.0.lock();
+            let mut held = core.emptied.0.lock();
             if core.left() == 0 || Instant::now() >= until {
                 return;
             }
             let look = until.min(Instant::now() + LOOK);
-            let late = core.gone.1.wait_until(&mut held, look);
+            let late = core.emptied.1.wait_until(&mut held, look);
             drop(held);
             if late {
                 core.look();

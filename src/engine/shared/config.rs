@@ -200,7 +200,7 @@ impl Endpoint {
     /// Puts numbers in the place of zeros that stand for a default, and says whether all go
     /// together and this version can do it. `datagrams`: for those, not for a stream. `memory`:
     /// what all outboxes may take.
-    pub fn settle(&mut self, queues: u32, datagrams: bool, memory: u64) -> Result<(), Refusal> {
+    pub fn resolve(&mut self, queues: u32, datagrams: bool, memory: u64) -> Result<(), Refusal> {
         self.limits.resolve(self.framing.frame_max_bytes);
         if self.queue.is_some_and(|queue| queue >= queues) {
             let words = format!("endpoint.queue: the net has {queues}");

@@ -57,7 +57,7 @@ pub struct Core {
     pub names: resolve::Resolver,
     pub pressure: Pressure,
     /// Told when a socket is gone while the net stops.
-    pub gone: (Mutex<rank::Gone, ()>, Condvar),
+    pub emptied: (Mutex<rank::Gone, ()>, Condvar),
 }
 
 impl Core {
@@ -87,7 +87,7 @@ impl Core {
             log: log::Log::default(),
             names: resolve::Resolver::default(),
             pressure: Pressure::default(),
-            gone: (Mutex::new(()), Condvar::new()),
+            emptied: (Mutex::new(()), Condvar::new()),
             config,
         }
     }
@@ -156,11 +156,11 @@ impl Core {
     }
 
     /// A socket of this worker is closed.
-    pub fn gone(&self, home: usize) {
+    pub fn socket_closed(&self, home: usize) {
         self.move_out(home);
         if !self.is_running() && self.homes[home].population() == 0 {
-            let _held = self.gone.0.lock();
-            self.gone.1.notify_all();
+            let _held = self.emptied.0.lock();
+            self.emptied.1.notify_all();
         }
     }
 

@@ -37,7 +37,7 @@ pub trait Baton: Send + Sync {
     /// Has what was sent leave now, if the baton is free.
     fn flush(&self) -> bool;
     /// Has what the host sent leave, if the host holds the lease: nobody else would before its end.
-    fn settle(&self);
+    fn flush_lease(&self);
     /// Ends a lease, so that the worker's own thread takes over for good.
     fn recall(&self);
     /// Turns the worker for a net that stops and has no thread for it, until `until`.

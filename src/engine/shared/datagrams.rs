@@ -59,14 +59,14 @@ pub struct DatagramSocket {
     pub resume_at: Millis,
     /// Received while it was paused: at most one receive.
     pub kept: Vec<Arrival>,
-    pub outbox: Outbox,
+    pub outbox: DatagramOutbox,
     /// But for what the outbox counts.
     pub stats: ConnStats,
 }
 
 /// Datagrams that wait to be sent.
 #[derive(Default)]
-pub struct Outbox {
+pub struct DatagramOutbox {
     waiting: VecDeque<Datagram>,
     /// So many from the front were flushed.
     flushed: usize,
@@ -88,7 +88,7 @@ pub enum Taken {
     Close,
 }
 
-impl Outbox {
+impl DatagramOutbox {
     /// Takes a datagram, or drops older ones for it, as the policy says. `past`: whatever waits.
     pub fn push(&mut self, datagram: Datagram, limits: &Limits, past: bool) -> Taken {
         let (bytes, messages) = (limits.outbox_max_bytes as usize, limits.outbox_max_messages);
@@ -199,7 +199,7 @@ impl DatagramSocket {
             errors: 0,
             resume_at: 0,
             kept: Vec::new(),
-            outbox: Outbox::default(),
+            outbox: DatagramOutbox::default(),
             stats: ConnStats::default(),
         }
     }

@@ -85,7 +85,7 @@ impl Core {
     }
 
     /// A place became free: an extra worker may have become superfluous, and looks.
-    pub fn let_go(&self) {
+    pub fn wake_superfluous(&self) {
         for home in self.base..self.homes.len() {
             if self.homes[home].is_open() && self.is_superfluous(home) {
                 self.homes[home].wake();
@@ -97,7 +97,7 @@ impl Core {
     pub fn move_out(&self, home: usize) {
         self.homes[home].move_out();
         if self.homes.len() > self.base {
-            self.let_go();
+            self.wake_superfluous();
         }
     }
 }

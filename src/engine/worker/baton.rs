@@ -47,7 +47,7 @@ pub struct WorkerBaton<P: Proactor> {
     shared: P::Shared,
     home: usize,
     /// The host may turn it.
-    lends: bool,
+    lendable: bool,
     /// The end of the lease, in nanoseconds of the net's clock; HELD while a host turns.
     until: AtomicI64,
     /// A host is back and the backstop has the baton: it is to be laid down.
@@ -60,7 +60,7 @@ pub struct WorkerBaton<P: Proactor> {
     bound: AtomicU64,
 }
 
-type Held<'a, P> = MutexGuard<'a, rank::Baton, Option<Worker<P>>>;
+type Turning<'a, P> = MutexGuard<'a, rank::Baton, Option<Worker<P>>>;
 
 impl<P: Proactor> WorkerBaton<P> {
     pub fn new(
@@ -68,9 +68,9 @@ impl<P: Proactor> WorkerBaton<P> {
         setup: Setup,
         shared: P::Shared,
         home: usize,
-        lends: bool,
+        lendable: bool,
     ) -> WorkerBaton<P> {
-        if lends {
+        if lendable {
             core.homes[home].owner.store(OFFERED, SeqCst);
         }
         WorkerBaton {
@@ -80,7 +80,7 @@ impl<P: Proactor> WorkerBaton<P> {
             setup,
             shared,
             home,
-            lends,
+            lendable,
             asked: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             deep: AtomicBool::new(false),
@@ -95,19 +95,19 @@ impl<P: Proactor> WorkerBaton<P> {
 
     /// Whether another thread than this one may turn the worker, and this one not.
     fn is_elsewhere(&self) -> bool {
-        let bound = P::AFFINITY == Affinity::Bound && self.lends;
+        let bound = P::AFFINITY == Affinity::Bound && self.lendable;
         bound && self.bound.load(SeqCst) != me()
     }
 
     fn lends(&self) -> bool {
-        self.lends && self.core.is_running() && !self.core.homes[self.home].pooled.load(SeqCst)
+        self.lendable && self.core.is_running() && !self.core.homes[self.home].pooled.load(SeqCst)
     }
 
     /// One turn; whether anything happened in it. None: the worker has ended. `hurried`: see
     /// `Worker::turn`.
     fn turn(
         &self,
-        held: &mut Held<'_, P>,
+        held: &mut Turning<'_, P>,
         timeout: Option<Duration>,
         hurried: impl FnOnce() -> bool,
     ) -> Option<bool> {
@@ -117,13 +117,13 @@ impl<P: Proactor> WorkerBaton<P> {
     }
 
     /// A turn that does not wait.
-    fn look(&self, held: &mut Held<'_, P>) -> Option<bool> {
+    fn look(&self, held: &mut Turning<'_, P>) -> Option<bool> {
         self.turn(held, Some(Duration::ZERO), || true)
     }
 
     /// One turn of the worker's own thread, which waits for the sockets or, when events wait that
     /// nobody collects, only looks; it may rest for so long when there was nothing.
-    fn turn_alone(&self, held: &mut Held<'_, P>) -> Option<Option<Duration>> {
+    fn turn_alone(&self, held: &mut Turning<'_, P>) -> Option<Option<Duration>> {
         let looks = self.may_rest(held).map(|_| Duration::ZERO);
         let queue = self.queue();
         let hurried =
@@ -135,7 +135,7 @@ impl<P: Proactor> WorkerBaton<P> {
     }
 
     /// Calls the host's functions for what the turn brought, with the baton down.
-    fn call_out(&self, held: &mut Held<'_, P>, queue: &Queue) {
+    fn call_out(&self, held: &mut Turning<'_, P>, queue: &Queue) {
         if !queue.calls() && !self.core.log.waits() {
             return;
         }
@@ -147,7 +147,7 @@ impl<P: Proactor> WorkerBaton<P> {
         self.core.homes[self.home].owner.store(0, SeqCst);
     }
 
-    fn may_rest(&self, held: &Held<'_, P>) -> Option<Duration> {
+    fn may_rest(&self, held: &Turning<'_, P>) -> Option<Duration> {
         let core = &self.core;
         if core.config.gather_us == 0 || !core.is_running() {
             return None;
@@ -159,7 +159,7 @@ impl<P: Proactor> WorkerBaton<P> {
     }
 
     /// The part of a turn that comes before the wait.
-    fn send_out(&self, held: &mut Held<'_, P>) {
+    fn send_out(&self, held: &mut Turning<'_, P>) {
         self.guard(held, |worker| {
             worker.send_out();
             worker.begin();
@@ -170,7 +170,7 @@ impl<P: Proactor> WorkerBaton<P> {
     /// Runs the worker. A panic or a broken model ends it, not the host. False: it has ended.
     fn guard(
         &self,
-        held: &mut Held<'_, P>,
+        held: &mut Turning<'_, P>,
         work: impl FnOnce(&mut Worker<P>) -> io::Result<()>,
     ) -> bool {
         let Some(worker) = held.as_mut() else { return false };
@@ -195,7 +195,7 @@ impl<P: Proactor> WorkerBaton<P> {
     }
 
     /// The one way a baton is put down, with a new lease or what is left of the old one.
-    fn lay_down(&self, held: Held<'_, P>, owner: u64, lease: Option<i64>) {
+    fn lay_down(&self, held: Turning<'_, P>, owner: u64, lease: Option<i64>) {
         let home = &self.core.homes[self.home];
         if let Some(nanos) = lease {
             self.until.store(self.core.nanos() + nanos, SeqCst);
@@ -238,7 +238,7 @@ impl<P: Proactor> WorkerBaton<P> {
     }
 
     /// Sleeps away from the sockets until somebody asks for something.
-    fn rest<'a>(&'a self, held: Held<'a, P>, time: Duration) -> Held<'a, P> {
+    fn rest<'a>(&'a self, held: Turning<'a, P>, time: Duration) -> Turning<'a, P> {
         let home = &self.core.homes[self.home];
         let until = Instant::now() + time;
         self.lay_down(held, RESTING, None);
@@ -259,7 +259,7 @@ impl<P: Proactor> WorkerBaton<P> {
 
     /// Closes and publishes what a stopping worker still has. On a busy machine it may hear only
     /// now that it is to stop.
-    fn last_turns(&self, held: &mut Held<'_, P>) {
+    fn last_turns(&self, held: &mut Turning<'_, P>) {
         let home = &self.core.homes[self.home];
         let mut wait = Duration::ZERO;
         for _ in 0..LAST_TURNS {
@@ -334,7 +334,7 @@ impl<P: Proactor> WorkerBaton<P> {
 
 impl<P: Proactor> Baton for WorkerBaton<P> {
     fn admits(&self) -> bool {
-        if P::AFFINITY == Affinity::Bound && self.lends {
+        if P::AFFINITY == Affinity::Bound && self.lendable {
             let _ = self.bound.compare_exchange(0, me(), SeqCst, SeqCst);
         }
         !self.is_elsewhere()
@@ -411,7 +411,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         true
     }
 
-    fn settle(&self) {
+    fn flush_lease(&self) {
         let home = &self.core.homes[self.home];
         if home.rung() && home.owner.load(SeqCst) == me() {
             self.flush();
@@ -462,7 +462,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         let home = &self.core.homes[self.home];
         let before = home.backstop.lock().replace(thread::current());
         debug_assert!(before.is_none(), "a worker has one thread");
-        if self.lends {
+        if self.lendable {
             self.run_backstop()
         } else {
             self.run_pool()

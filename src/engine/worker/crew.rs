@@ -69,9 +69,10 @@ impl Visit for Open {
                 }),
             };
             // A bound one is lent for good, where it has no thread of its own.
-            let lends = drive != Drive::Pool && core.queues.iter().any(|queue| queue.home == home);
+            let lendable =
+                drive != Drive::Pool && core.queues.iter().any(|queue| queue.home == home);
             let shared = common.clone().map_or_else(|| P::share(1), Ok)?;
-            Ok(Arc::new(WorkerBaton::<P>::new(core.clone(), setup, shared, home, lends)))
+            Ok(Arc::new(WorkerBaton::<P>::new(core.clone(), setup, shared, home, lendable)))
         };
         let batons: io::Result<Box<[_]>> = (0..homes).map(baton).collect();
         let batons = batons.map_err(|error| cannot_open(&error))?;

@@ -62,7 +62,7 @@ pub struct Desk {
     /// Connections whose end a shutdown waits to be acknowledged.
     pub awaited: Vec<Token>,
     /// Connections that this turn looked at, where another worker may reap for them.
-    pub settling: Vec<Token>,
+    pub claimed: Vec<Token>,
     /// Connections here whose events go to another queue.
     pub abroad: Abroad,
     commands: Vec<Command>,
@@ -100,7 +100,7 @@ impl Desk {
             stalled: Vec::new(),
             handed: Vec::new(),
             awaited: Vec::new(),
-            settling: Vec::new(),
+            claimed: Vec::new(),
             abroad: Abroad::default(),
             commands: Vec::new(),
             timers: Wheel::default(),

@@ -185,7 +185,7 @@ impl Desk {
             let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
             self.emit(token, Notice::ListenerClosed { cause, os_error });
             // Only now: its worker was needed to tell it.
-            core.gone(self.home);
+            core.socket_closed(self.home);
         }
     }
 

@@ -32,7 +32,7 @@ impl Desk {
             Resident::Conn(conn) if conn.link.is_joined() => return None,
             Resident::Conn(conn) => {
                 let elsewhere = usize::from(conn.home) != self.home;
-                if elsewhere && !conn.marks.settling && core.is_running() {
+                if elsewhere && !conn.marks.claimed && core.is_running() {
                     // The lists of the other one keep it, its timers included: that one passes on
                     // what comes of them.
                     conn.home = self.home as u8;
@@ -57,22 +57,22 @@ impl Desk {
     /// Begins to settle.
     #[inline]
     pub fn touch(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if core.roams && !mem::replace(&mut conn.marks.settling, true) {
-            self.settling.push(token);
+        if core.roams && !mem::replace(&mut conn.marks.claimed, true) {
+            self.claimed.push(token);
         }
     }
 
     /// All that this turn told is published and all that it began is under way.
-    pub fn settle(&mut self, core: &Core) {
-        if self.settling.is_empty() {
+    pub fn end_claims(&mut self, core: &Core) {
+        if self.claimed.is_empty() {
             return;
         }
         self.publish(core);
-        for token in self.settling.drain(..) {
+        for token in self.claimed.drain(..) {
             if let Some(mut held) = core.table.hold(token)
                 && let Some(conn) = held.conn()
             {
-                conn.marks.settling = false;
+                conn.marks.claimed = false;
             }
         }
     }

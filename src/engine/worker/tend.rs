@@ -158,7 +158,7 @@ impl Desk {
             return;
         }
         if conn.marks.redial && conn.life.end != End::Abrupt {
-            self.let_go(token, conn);
+            self.release_socket(token, conn);
             return self.schedule(core, token, conn);
         }
         if conn.life.end == End::Not && conn.life.phase == Phase::Open && conn.link.is_adopted() {
@@ -459,14 +459,14 @@ impl Desk {
         conn.give_up();
         conn.marks.redial = false;
         if conn.link.socket.is_some() {
-            self.let_go(token, conn);
+            self.release_socket(token, conn);
         } else if conn.link.release() {
             self.orders.push(Order::Join(token));
         }
     }
 
     /// Has the model give the socket back, to be closed.
-    fn let_go(&mut self, token: Token, conn: &mut Conn) {
+    fn release_socket(&mut self, token: Token, conn: &mut Conn) {
         if !conn.link.is_idle() {
             return;
         }
@@ -494,7 +494,7 @@ impl Desk {
                 udp.link.join();
                 self.forget(core, token, &mut udp.reminder);
                 self.tend_datagram(core, token, udp);
-                return core.gone(self.home);
+                return core.socket_closed(self.home);
             }
             Resident::Free => return,
         };
@@ -508,7 +508,7 @@ impl Desk {
         self.forget(core, token, &mut conn.reminder);
         self.abroad.count -= usize::from(conn.moving.abroad);
         let free = conn.life.report == Report::Over;
-        core.gone(if core.roams { conn.queue.into() } else { self.home });
+        core.socket_closed(if core.roams { conn.queue.into() } else { self.home });
         if free {
             core.table.free(token, held);
         }

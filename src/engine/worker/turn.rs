@@ -51,47 +51,50 @@ impl<P: Proactor> Worker<P> {
         Worker { proactor, desk, core, home, places, refused }
     }
 
-    /// Takes what was asked for, sends, waits once for all sockets, applies what happened and
-    /// publishes it. `timeout`: None waits without limit, zero only looks. True: something
-    /// happened.
+    /// Takes commands, sends, waits once for all sockets, applies what completed and publishes it.
+    /// `timeout`: None waits without limit, zero only looks. True: something happened.
     ///
-    /// `hurried` is asked after the commands were taken, which ends the bell's ring: who rang for
-    /// anything but a command has said before what it is. True: this turn only looks.
+    /// `hurried` is called after the commands were taken, which silences the bell; whoever rings
+    /// for another reason than a command stores that reason first, so it is not missed. True: the
+    /// turn looks and does not wait.
     pub fn turn(
         &mut self,
         timeout: Option<Duration>,
         hurried: impl FnOnce() -> bool,
     ) -> io::Result<bool> {
         self.send_out();
-        let looks = timeout == Some(Duration::ZERO) || !self.desk.at_rest() || hurried();
-        let timeout = if !looks {
-            let next = self.desk.next_timer().map(|at| self.until(at));
-            [timeout, next].into_iter().flatten().min()
+        if timeout == Some(Duration::ZERO) || !self.desk.at_rest() || hurried() {
+            self.reap(Some(Duration::ZERO))?;
         } else {
-            Some(Duration::ZERO)
-        };
-        if !looks {
-            self.desk.settle(&self.core);
-        }
-        let left = if looks { timeout } else { self.spin(timeout)? };
-        // What a spin found is for this turn, and enough for it.
-        if looks || self.desk.done.is_empty() {
-            self.reap(left)?;
+            self.wait(timeout)?;
         }
         let mut happened = !self.desk.done.is_empty();
         self.digest(true);
-        // Who was late is cancelled now, and that is told by the next turn.
+        // Operations of connections that time out are cancelled now, and complete in the next turn.
         happened |= !self.desk.orders.is_empty();
         self.carry_out();
-        self.desk.settle(&self.core);
+        self.desk.end_claims(&self.core);
         if std::mem::take(&mut self.desk.trims) {
             self.proactor.trim();
             self.desk.give_back(&self.core);
         }
-        let counters = &self.core.homes[self.home].counters;
-        count(&counters.turns, 1);
-        count(&counters.waits, u64::from(timeout != Some(Duration::ZERO)));
+        count(&self.core.homes[self.home].counters.turns, 1);
         Ok(happened)
+    }
+
+    /// Waits for the sockets, until the next timer at most.
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let next = self.desk.next_timer().map(|at| self.until(at));
+        let timeout = [timeout, next].into_iter().flatten().min();
+        self.desk.end_claims(&self.core);
+        let left = self.spin(timeout)?;
+        // What a spin found is for this turn, and enough for it.
+        if self.desk.done.is_empty() {
+            self.reap(left)?;
+        }
+        let waits = timeout != Some(Duration::ZERO);
+        count(&self.core.homes[self.home].counters.waits, u64::from(waits));
+        Ok(())
     }
 
     /// Looks again and again for up to `spin_us`, in place of blocking. What is left of the

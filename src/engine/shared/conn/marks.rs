@@ -12,7 +12,7 @@ pub struct Marks {
     /// On a list of those to be parsed later: its budget of a turn is used up, or memory.
     pub hungry: bool,
     /// Its worker is in the middle of a turn with it: no other takes it over.
-    pub settling: bool,
+    pub claimed: bool,
     /// It was accepted by another worker, whose listener counts it until it is reported.
     pub handed: bool,
     /// The next address is tried when the model has let go of this one's socket.
