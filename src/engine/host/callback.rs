@@ -3,7 +3,8 @@
 use crate::engine::host::net::Net;
 use crate::engine::shared::callback::Receiver;
 use crate::engine::shared::error::Error;
-use crate::engine::shared::queue::{CALLED, NOBODY, Queue};
+use crate::engine::shared::queue::Queue;
+use crate::engine::shared::waiter::Waiting;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ impl Net {
         let (core, callback) = (&*self.core, &queue.callback);
         let mut taken = callback.take_back()?;
         if receiver.is_none() {
-            let _ = queue.waiter.compare_exchange(CALLED, NOBODY, SeqCst, SeqCst);
+            queue.waiter.end_called();
             taken.put(None);
             return Ok(());
         }
@@ -55,7 +56,7 @@ impl Net {
             return Ok(());
         }
         core.homes[queue.home].pooled.store(true, SeqCst);
-        queue.waiter.store(CALLED, SeqCst);
+        queue.waiter.set(Waiting::Called);
         self.batons[queue.home].recall();
         Ok(())
     }

@@ -7,8 +7,9 @@ use crate::engine::shared::crew::{Baton, Crew, Lead, Led};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::event::{Event, Handed, Notice};
 use crate::engine::shared::hook::Hook;
-use crate::engine::shared::queue::{LOOKING, NOBODY, PARKED, Poller, Queue};
+use crate::engine::shared::queue::{Poller, Queue};
 use crate::engine::shared::quiet;
+use crate::engine::shared::waiter::Waiting;
 use crate::io::os::sys::{self, WaitPort};
 use crate::io::{Affinity, Model, Token, model};
 use std::io;
@@ -252,18 +253,18 @@ impl Net {
         if pooled && self.spin(queue, until) {
             return;
         }
-        queue.waiter.store(PARKED, SeqCst);
+        queue.waiter.set(Waiting::Parked);
         // Registered; look once more before sleeping.
         let baton = &self.batons[queue.home];
         let lead = || self.drive.0 != Drive::Pool && baton.lead(queue, Lead::Look) == Led::Done;
         if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
-            queue.waiter.store(PARKED, SeqCst);
+            queue.waiter.set(Waiting::Parked);
             if !queue.is_ready() && state == self.core.state.load(SeqCst) {
                 self.core.nobody_rests(queue);
                 queue.park(until);
             }
         }
-        queue.waiter.store(NOBODY, SeqCst);
+        queue.waiter.set(Waiting::Nobody);
     }
 
     /// Looks at the queue for up to `spin_us`, in place of sleeping. True: it has events.
@@ -274,12 +275,12 @@ impl Net {
         }
         let end = Instant::now() + spin;
         let end = until.map_or(end, |until| until.min(end));
-        queue.waiter.store(LOOKING, SeqCst);
+        queue.waiter.set(Waiting::Looking);
         self.core.nobody_rests(queue);
         while !queue.is_ready() && self.core.is_running() && Instant::now() < end {
             thread::yield_now();
         }
-        queue.waiter.store(NOBODY, SeqCst);
+        queue.waiter.set(Waiting::Nobody);
         queue.is_ready()
     }
 

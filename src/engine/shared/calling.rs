@@ -3,7 +3,8 @@
 use crate::buf::{MutexGuard, rank};
 use crate::engine::shared::callback::Taken;
 use crate::engine::shared::core::Core;
-use crate::engine::shared::queue::{CALLED, NOBODY, Poller, Queue};
+use crate::engine::shared::queue::{Poller, Queue};
+use crate::engine::shared::waiter::Waiting;
 use std::sync::atomic::Ordering::*;
 
 impl Core {
@@ -19,7 +20,7 @@ impl Core {
 
     /// Gives what waits to the callback, on a worker's thread.
     pub fn call(&self, queue: &Queue) {
-        if queue.waiter.load(SeqCst) != CALLED || queue.callback.is_taken() {
+        if queue.waiter.get() != Waiting::Called || queue.callback.is_taken() {
             return;
         }
         let Some(mut taken) = queue.callback.take() else { return };
@@ -56,7 +57,7 @@ impl Core {
             let next = queue.callback.next.lock().take();
             if let Some(next) = next {
                 if next.is_none() {
-                    queue.waiter.store(NOBODY, SeqCst);
+                    queue.waiter.set(Waiting::Nobody);
                 }
                 taken.put(next);
             }
@@ -81,6 +82,6 @@ impl Core {
             while self.give(queue, &mut taken, &mut poller) > 0 {}
             taken.put(None);
         }
-        let _ = queue.waiter.compare_exchange(CALLED, NOBODY, SeqCst, SeqCst);
+        queue.waiter.end_called();
     }
 }

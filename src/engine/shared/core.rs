@@ -4,13 +4,14 @@ use crate::buf::{Condvar, Mutex, Pool, Purpose, rank};
 use crate::engine::shared::config::{Config, Flush, SocketOptions};
 use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
-use crate::engine::shared::home::{self, Command, Home, RESTING};
+use crate::engine::shared::home::{self, Command, Home};
 use crate::engine::shared::log;
 use crate::engine::shared::pressure::Pressure;
 use crate::engine::shared::queue::Queue;
 use crate::engine::shared::resolve;
 use crate::engine::shared::table::{Held, Resident, Table};
 use crate::engine::shared::tags::Tag;
+use crate::engine::shared::waiter::Owner;
 use crate::io::Token;
 use crate::io::os::sys;
 use crate::session::Millis;
@@ -139,7 +140,7 @@ impl Core {
             return;
         }
         for home in self.homes.iter().skip(queue.home).step_by(self.queues.len()) {
-            if home.owner.load(SeqCst) == RESTING {
+            if home.owner.get() == Owner::Resting {
                 home.call_backstop();
             }
         }

@@ -4,10 +4,9 @@ use crate::buf::Release;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::{Event, Handed, Notice};
 use crate::engine::shared::home::Command;
-use crate::engine::shared::queue::{
-    CALLED, KEEP_EVENTS, LOOKING, NOBODY, PARKED, Poller, Queue, TURNING,
-};
+use crate::engine::shared::queue::{KEEP_EVENTS, Poller, Queue};
 use crate::engine::shared::table::Slot;
+use crate::engine::shared::waiter::Waiting;
 use crate::io::Token;
 use std::sync::atomic::Ordering::*;
 
@@ -22,14 +21,15 @@ impl Core {
         turner: Option<usize>,
     ) {
         queue.put(batch, bytes);
-        match queue.waiter.load(SeqCst) {
-            NOBODY | LOOKING => {}
-            PARKED => queue.unpark(),
+        match queue.waiter.get() {
+            Waiting::Nobody | Waiting::Looking => {}
+            Waiting::Parked => queue.unpark(),
             // A worker of this queue calls it when its turn ends.
-            CALLED if turner.is_some_and(|home| home % self.queues.len() == queue.home) => {}
-            CALLED => self.homes[queue.home].wake(),
-            turning if Some(turning - TURNING) == turner => {}
-            turning => self.homes[turning - TURNING].ring(),
+            Waiting::Called
+                if turner.is_some_and(|home| home % self.queues.len() == queue.home) => {}
+            Waiting::Called => self.homes[queue.home].wake(),
+            Waiting::Turning(home) if Some(home) == turner => {}
+            Waiting::Turning(home) => self.homes[home].ring(),
         }
     }
 

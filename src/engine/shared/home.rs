@@ -3,17 +3,13 @@
 use crate::buf::{Arena, Lock, Mutex, Pool, RwLock, rank};
 use crate::engine::shared::counters::Counters;
 use crate::engine::shared::reminder::Timer;
+use crate::engine::shared::waiter::{Owner, Ownership};
 use crate::io::{Bell, Completion, Token};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
-
-/// `owner` of a home whose worker rests: it stays away from its sockets until somebody calls.
-pub const RESTING: u64 = u64::MAX;
-/// `owner` of a home whose lease is nobody's as yet: it was laid down for a host that asked.
-pub const OFFERED: u64 = u64::MAX - 1;
 
 /// `population` of a home whose worker is not there, and of one whose worker is about to go. Both
 /// are more than any home ever has.
@@ -72,7 +68,7 @@ pub struct Home {
     /// Strikes of the bells of those that went.
     struck: AtomicU64,
     /// The thread that left with a live lease; 0 while somebody turns or nobody did.
-    pub owner: AtomicU64,
+    pub owner: Ownership,
     /// A command came while the owner was away: the backstop turns once.
     pub wanted: AtomicBool,
     /// The worker's own thread.
@@ -104,7 +100,7 @@ impl Home {
             bell: OnceLock::new(),
             extra_bell: Arc::default(),
             struck: AtomicU64::new(0),
-            owner: AtomicU64::new(0),
+            owner: Ownership::default(),
             wanted: AtomicBool::new(false),
             backstop: Mutex::default(),
             pooled: AtomicBool::new(false),
@@ -238,8 +234,8 @@ impl Home {
     /// Wakes the worker for what is in its inbox.
     pub fn wake(&self) {
         self.ring();
-        let owner = self.owner.load(SeqCst);
-        if owner != 0 && owner != me() {
+        let owner = self.owner.get();
+        if owner != Owner::Anyone && owner != Owner::thread(me()) {
             self.call_backstop();
         }
     }

@@ -25,3 +25,4 @@ pub mod reminder;
 pub mod resolve;
 pub mod table;
 pub mod tags;
+pub mod waiter;

@@ -3,6 +3,7 @@
 use crate::buf::{Condvar, Mutex, MutexGuard, Slice, rank};
 use crate::engine::shared::callback::Callback;
 use crate::engine::shared::event::{Event, Notice};
+use crate::engine::shared::waiter::{Waiter, Waiting};
 use crate::io::os::sys::{WaitObject, WaitPort};
 use crate::io::{ADDRESS_BYTES, Token};
 use std::collections::HashMap;
@@ -31,17 +32,6 @@ pub fn queue_of(number: u64) -> usize {
     (number >> NUMBER_BITS) as usize
 }
 
-/// Nobody waits for this queue.
-pub const NOBODY: usize = 0;
-/// A poller sleeps; it is to be unparked.
-pub const PARKED: usize = 1;
-/// A poller turns the worker of home `h`: `TURNING + h`. Its bell is to be rung.
-pub const TURNING: usize = 2;
-/// A callback takes them; its worker calls it.
-pub const CALLED: usize = usize::MAX - 1;
-/// A poller looks at the queue again and again.
-pub const LOOKING: usize = usize::MAX;
-
 /// A queue of events.
 pub struct Queue {
     /// The first of its workers.
@@ -60,7 +50,7 @@ pub struct Queue {
     crowded: AtomicBool,
     /// True where it is counted who has how much.
     tallied: AtomicBool,
-    pub waiter: AtomicUsize,
+    pub waiter: Waiter,
     /// In place of polls.
     pub callback: Callback,
     /// The poller's own: one at a time.
@@ -108,7 +98,7 @@ impl Queue {
             stalled: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
             tallied: AtomicBool::new(false),
-            waiter: AtomicUsize::new(NOBODY),
+            waiter: Waiter::default(),
             callback: Callback::default(),
             poller: Mutex::new(poller),
             visit: Mutex::default(),
@@ -327,7 +317,7 @@ impl Queue {
 
     /// Whether a worker's thread has something to give to the callback, and nobody does.
     pub fn calls(&self) -> bool {
-        self.waiter.load(SeqCst) == CALLED && self.is_ready() && !self.callback.is_taken()
+        self.waiter.get() == Waiting::Called && self.is_ready() && !self.callback.is_taken()
     }
 
     /// Wakes a parked poller.

@@ -18,10 +18,11 @@
 use crate::buf::{Mutex, MutexGuard, rank};
 use crate::engine::shared::core::{Core, LOOK};
 use crate::engine::shared::crew::{Baton, Lead, Led};
-use crate::engine::shared::home::{Command, OFFERED, RESTING, me};
+use crate::engine::shared::home::{Command, me};
 use crate::engine::shared::log::Level;
-use crate::engine::shared::queue::{NOBODY, PARKED, Queue, TURNING};
+use crate::engine::shared::queue::Queue;
 use crate::engine::shared::quiet::caught;
+use crate::engine::shared::waiter::{Owner, Waiting};
 use crate::engine::worker::turn::Worker;
 use crate::io::{Affinity, Proactor, Setup};
 use crate::session::Cause;
@@ -71,7 +72,7 @@ impl<P: Proactor> WorkerBaton<P> {
         lendable: bool,
     ) -> WorkerBaton<P> {
         if lendable {
-            core.homes[home].owner.store(OFFERED, SeqCst);
+            core.homes[home].owner.set(Owner::Offered);
         }
         WorkerBaton {
             baton: Mutex::new(None),
@@ -144,7 +145,7 @@ impl<P: Proactor> WorkerBaton<P> {
             self.core.log.tell_later();
         });
         // A host may have turned it meanwhile.
-        self.core.homes[self.home].owner.store(0, SeqCst);
+        self.core.homes[self.home].owner.set(Owner::Anyone);
     }
 
     fn may_rest(&self, held: &Turning<'_, P>) -> Option<Duration> {
@@ -153,7 +154,7 @@ impl<P: Proactor> WorkerBaton<P> {
             return None;
         }
         let queue = self.queue();
-        let uncollected = queue.is_ready() && queue.waiter.load(SeqCst) == NOBODY;
+        let uncollected = queue.is_ready() && queue.waiter.get() == Waiting::Nobody;
         let worker = held.as_ref().filter(|worker| uncollected && worker.at_rest())?;
         Some(worker.may_rest()).filter(|rest| !rest.is_zero())
     }
@@ -195,18 +196,18 @@ impl<P: Proactor> WorkerBaton<P> {
     }
 
     /// The one way a baton is put down, with a new lease or what is left of the old one.
-    fn lay_down(&self, held: Turning<'_, P>, owner: u64, lease: Option<i64>) {
+    fn lay_down(&self, held: Turning<'_, P>, owner: Owner, lease: Option<i64>) {
         let home = &self.core.homes[self.home];
         if let Some(nanos) = lease {
             self.until.store(self.core.nanos() + nanos, SeqCst);
         }
-        home.owner.store(owner, SeqCst);
+        home.owner.set(owner);
         drop(held);
         if home.rung() {
             home.call_backstop();
         }
         for queue in self.core.queues.iter().filter(|queue| queue.home == self.home) {
-            if queue.waiter.load(SeqCst) == PARKED {
+            if queue.waiter.get() == Waiting::Parked {
                 queue.unpark();
             }
         }
@@ -222,7 +223,7 @@ impl<P: Proactor> WorkerBaton<P> {
     /// POOL: turns until the net has ended, or an extra worker is not needed any more.
     fn run_pool(&self) {
         let mut held = self.baton.lock();
-        self.core.homes[self.home].owner.store(0, SeqCst);
+        self.core.homes[self.home].owner.set(Owner::Anyone);
         while !self.core.has_ended()
             && let Some(rest) = self.turn_alone(&mut held)
         {
@@ -241,10 +242,10 @@ impl<P: Proactor> WorkerBaton<P> {
     fn rest<'a>(&'a self, held: Turning<'a, P>, time: Duration) -> Turning<'a, P> {
         let home = &self.core.homes[self.home];
         let until = Instant::now() + time;
-        self.lay_down(held, RESTING, None);
+        self.lay_down(held, Owner::Resting, None);
         // Whoever began to wait just before saw no rest to end.
         let queue = self.queue();
-        let waited = || queue.waiter.load(SeqCst) != NOBODY;
+        let waited = || queue.waiter.get() != Waiting::Nobody;
         while self.core.is_running() && !home.wanted.swap(false, SeqCst) && !waited() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -253,7 +254,7 @@ impl<P: Proactor> WorkerBaton<P> {
             thread::park_timeout(left);
         }
         let held = self.baton.lock();
-        home.owner.store(0, SeqCst);
+        home.owner.set(Owner::Anyone);
         held
     }
 
@@ -288,9 +289,9 @@ impl<P: Proactor> WorkerBaton<P> {
             // laying it down.
             let held = if live { self.baton.try_lock() } else { Some(self.baton.lock()) };
             let Some(mut held) = held else { continue };
-            let owner = home.owner.swap(0, SeqCst);
+            let owner = home.owner.take();
             // A rest ends, a lease goes on.
-            if owner != RESTING && self.until.load(SeqCst) > core.nanos() {
+            if owner != Owner::Resting && self.until.load(SeqCst) > core.nanos() {
                 self.look(&mut held);
                 self.lay_down(held, owner, None);
                 core.log.tell_later();
@@ -303,11 +304,11 @@ impl<P: Proactor> WorkerBaton<P> {
                     break;
                 }
                 if let Some(rest) = rest {
-                    self.lay_down(held, RESTING, Some(rest.as_nanos() as i64));
+                    self.lay_down(held, Owner::Resting, Some(rest.as_nanos() as i64));
                     continue 'awake;
                 }
             }
-            self.lay_down(held, OFFERED, Some(core.lease_nanos()));
+            self.lay_down(held, Owner::Offered, Some(core.lease_nanos()));
         }
         self.run_pool();
     }
@@ -351,13 +352,13 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         };
         self.asked.store(false, SeqCst);
         self.until.store(HELD, SeqCst);
-        if self.core.homes[self.home].owner.swap(0, SeqCst) == RESTING {
+        if self.core.homes[self.home].owner.take() == Owner::Resting {
             // It sleeps for as long as it wanted to rest, which may be more than a lease.
             self.unpark_backstop();
         }
         // Only who holds the baton counts.
         self.moved.store(self.moved.load(Relaxed) + 1, Relaxed);
-        queue.waiter.store(TURNING + self.home, SeqCst);
+        queue.waiter.set(Waiting::Turning(self.home));
         if matches!(how, Lead::Wait(_)) {
             self.core.nobody_rests(queue);
         }
@@ -385,8 +386,8 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
             // here than by another thread.
             self.look(&mut held);
         }
-        queue.waiter.store(NOBODY, SeqCst);
-        self.lay_down(held, me(), Some(self.core.lease_nanos()));
+        queue.waiter.set(Waiting::Nobody);
+        self.lay_down(held, Owner::thread(me()), Some(self.core.lease_nanos()));
         Led::Done
     }
 
@@ -398,7 +399,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
             return true;
         }
         let Some(mut held) = self.baton.try_lock() else { return false };
-        let owner = self.core.homes[self.home].owner.load(SeqCst);
+        let owner = self.core.homes[self.home].owner.get();
         let counted_later = P::AFFINITY == Affinity::Bound;
         if !counted_later {
             self.send_out(&mut held);
@@ -413,7 +414,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
 
     fn flush_lease(&self) {
         let home = &self.core.homes[self.home];
-        if home.rung() && home.owner.load(SeqCst) == me() {
+        if home.rung() && home.owner.get() == Owner::thread(me()) {
             self.flush();
         }
     }
