@@ -10,7 +10,7 @@ use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::queue::queue_of;
-use crate::engine::shared::table::{Held, Resident};
+use crate::engine::shared::table::{Held, HeldConn, Resident};
 use crate::io::Token;
 use crate::io::os::local::{self, SocketFile};
 use crate::io::os::sys;
@@ -55,11 +55,11 @@ impl Net {
 
     /// A connection that the host may speak of.
     #[inline]
-    pub fn hold_conn(&self, token: Token) -> Result<Held<'_>, Error> {
-        let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
-        match held.conn() {
-            Some(conn) if matches!(conn.life.report, Report::Known | Report::Closed) => Ok(held),
-            _ => Err(Error::Stale),
+    pub fn hold_conn(&self, token: Token) -> Result<HeldConn<'_>, Error> {
+        let held = self.core.table.hold(token).and_then(Held::into_conn).ok_or(Error::Stale)?;
+        match held.life.report {
+            Report::Known | Report::Closed => Ok(held),
+            Report::Hidden | Report::Over => Err(Error::Stale),
         }
     }
 
@@ -223,7 +223,7 @@ impl Net {
             return self.close_port(token, true, how, last);
         };
         let slot = held.slot();
-        let conn = held.conn().ok_or(Error::Stale)?;
+        let conn = &mut *held;
         match (conn.life.end, how) {
             (End::Not, CloseHow::Graceful) => {
                 if let Some(last) = last {
@@ -263,7 +263,7 @@ impl Net {
         let Ok(mut held) = self.hold_conn(token) else {
             return self.pause_port(token, paused);
         };
-        let conn = held.conn().ok_or(Error::Stale)?;
+        let conn = &mut *held;
         if conn.life.end != End::Not {
             return Err(Error::Closed);
         }
@@ -278,8 +278,11 @@ impl Net {
     /// Sets what a connection's events carry.
     pub fn set_user_data(&self, token: Token, user_data: u64) -> Result<(), Error> {
         self.check_running()?;
-        let held = self.hold_conn(token).or_else(|_| self.hold_datagram(token, true))?;
-        held.slot().user_data.store(user_data, Release);
+        let slot = match self.hold_conn(token) {
+            Ok(held) => held.slot(),
+            Err(_) => self.hold_datagram(token, true)?.slot(),
+        };
+        slot.user_data.store(user_data, Release);
         Ok(())
     }
 

@@ -86,7 +86,7 @@ impl Net {
     pub fn conn_info(&self, token: Token) -> Result<ConnInfo, Error> {
         let Ok(mut held) = self.hold_conn(token) else { return self.datagram_info(token) };
         let user_data = held.slot().user_data.load(Acquire);
-        let conn = held.conn().ok_or(Error::Stale)?;
+        let conn = &mut *held;
         Ok(ConnInfo {
             queue: u32::from(conn.queue),
             peer: conn.peer(),
@@ -102,7 +102,7 @@ impl Net {
         let Ok(mut held) = self.hold_conn(token) else {
             return self.datagram_stats(token, true);
         };
-        let conn = held.conn().ok_or(Error::Stale)?;
+        let conn = &mut *held;
         let outbox = conn.session.outbox();
         Ok(ConnStats {
             outbox_messages: outbox.messages(),

@@ -13,7 +13,7 @@ impl Net {
         let known = self.core.queues.get(queue as usize).is_some();
         let next = u8::try_from(queue).ok().filter(|_| known).ok_or(Error::Invalid)?;
         let mut held = self.hold_conn(token)?;
-        let conn = held.conn().ok_or(Error::Stale)?;
+        let conn = &mut *held;
         if conn.life.end != End::Not {
             return Err(Error::Closed);
         }

@@ -6,7 +6,7 @@ use crate::engine::shared::config::{Endpoint, Kind};
 use crate::engine::shared::conn::{End, Origin};
 use crate::engine::shared::error::Error;
 use crate::engine::shared::home::Command;
-use crate::engine::shared::table::Held;
+use crate::engine::shared::table::HeldConn;
 use crate::io::Token;
 use crate::session::{Cause, Framed, FramingKind, Memory, Outgoing, Parts, SendError, Session};
 use crate::session::{GATHER_MAX, Overflow};
@@ -46,7 +46,7 @@ impl Net {
         if data.len() <= LOCKED_COPY_MAX {
             return self.take(token, held, Outgoing::Copy(data));
         }
-        let conn = held.conn().ok_or(Error::Stale)?;
+        let conn = &mut *held;
         let endpoint = conn.endpoint.clone();
         let wire = Session::wire_bytes(&endpoint.framing, data)?;
         if wire > endpoint.limits.outbox_max_bytes as usize {
@@ -64,7 +64,12 @@ impl Net {
     }
 
     /// There is no memory for a message of `wire` bytes: a WRITABLE is owed when there is.
-    fn refuse_for_memory(&self, token: Token, held: Held<'_>, wire: usize) -> Result<(), Error> {
+    fn refuse_for_memory(
+        &self,
+        token: Token,
+        held: HeldConn<'_>,
+        wire: usize,
+    ) -> Result<(), Error> {
         self.take_by(token, held, wire, |session, _, _| Err(session.refuse_for_memory(wire)))
     }
 
@@ -75,7 +80,7 @@ impl Net {
 
     /// Gives a message to a locked connection, and has its worker look at it.
     #[inline]
-    fn take(&self, token: Token, held: Held<'_>, message: Outgoing<'_>) -> Result<(), Error> {
+    fn take(&self, token: Token, held: HeldConn<'_>, message: Outgoing<'_>) -> Result<(), Error> {
         let bytes = message.bytes();
         self.take_by(token, held, bytes, |session, endpoint, memory| {
             session.send(&endpoint.framing, &endpoint.limits, memory, message, false)
@@ -87,11 +92,11 @@ impl Net {
     fn take_by(
         &self,
         token: Token,
-        mut held: Held<'_>,
+        mut held: HeldConn<'_>,
         bytes: usize,
         send: impl FnOnce(&mut Session, &Endpoint, Memory<'_>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        let conn = held.conn().ok_or(Error::Stale)?;
+        let conn = &mut *held;
         if !conn.takes_sends() {
             if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.life.end) {
                 // A paused connection broke: the send that fails lets it be told.
@@ -152,10 +157,10 @@ impl Net {
         let mut taken = 0;
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
-                let Ok(mut held) = self.hold_conn(token) else {
+                let Ok(held) = self.hold_conn(token) else {
                     return self.send_datagram(token, None, data, false);
                 };
-                let endpoint = &held.conn().ok_or(Error::Stale)?.endpoint;
+                let endpoint = &held.endpoint;
                 let same = framed.as_ref().is_some_and(|(known, _)| {
                     Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
                 });
@@ -205,8 +210,8 @@ impl Net {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
                 match self.send_one(token, &mut sending, count - at) {
                     Err(Error::NoMemory) if count == 1 || taken > 0 => {
-                        let mut held = self.hold_conn(token)?;
-                        let framing = &held.conn().ok_or(Error::Stale)?.endpoint.framing;
+                        let held = self.hold_conn(token)?;
+                        let framing = &held.endpoint.framing;
                         let wire = sending.parts.wire_bytes(framing)?;
                         self.refuse_for_memory(token, held, wire)
                     }
@@ -227,7 +232,7 @@ impl Net {
     fn send_one(&self, token: Token, sending: &mut Sending, left: usize) -> Result<(), Error> {
         let Sending { parts, key, gathers, framed } = sending;
         let mut held = self.hold_conn(token)?;
-        let endpoint = &held.conn().ok_or(Error::Stale)?.endpoint;
+        let endpoint = &held.endpoint;
         let (framing, limits) = (&endpoint.framing, &endpoint.limits);
         if *key != 0 && framing.kind == FramingKind::Raw {
             return Err(Error::Invalid);

@@ -227,7 +227,8 @@ impl Core {
     }
 
     /// Has its worker look at a connection, a listener or a udp.
-    pub fn summon(&self, token: Token, held: Held<'_>, home: usize) {
+    pub fn summon<'a>(&self, token: Token, held: impl Into<Held<'a>>, home: usize) {
+        let held = held.into();
         let needed = held.summon();
         drop(held);
         if needed {

@@ -7,6 +7,7 @@ use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::tags::Tag;
 use crate::io::Token;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, OnceLock};
 
@@ -65,6 +66,40 @@ pub struct Held<'a> {
     slot: &'a Slot,
 }
 
+/// A locked slot that holds a connection.
+pub struct HeldConn<'a>(Held<'a>);
+
+impl<'a> HeldConn<'a> {
+    /// The numbers beside the lock.
+    pub fn slot(&self) -> &'a Slot {
+        self.0.slot
+    }
+}
+
+impl Deref for HeldConn<'_> {
+    type Target = Conn;
+
+    #[inline]
+    fn deref(&self) -> &Conn {
+        let Resident::Conn(conn) = &*self.0.entry else { unreachable!("it was one when held") };
+        conn
+    }
+}
+
+impl DerefMut for HeldConn<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Conn {
+        let Resident::Conn(conn) = &mut *self.0.entry else { unreachable!("it was one when held") };
+        conn
+    }
+}
+
+impl<'a> From<HeldConn<'a>> for Held<'a> {
+    fn from(held: HeldConn<'a>) -> Held<'a> {
+        held.0
+    }
+}
+
 /// Slots in pages that never move; a page is made when its first slot is.
 pub struct Table {
     /// In every handle, so that one of another net is recognised.
@@ -106,6 +141,12 @@ impl<'a> Held<'a> {
     #[inline]
     pub fn resident(&mut self) -> &mut Resident {
         &mut self.entry
+    }
+
+    /// As one of a connection, if it is.
+    #[inline]
+    pub fn into_conn(self) -> Option<HeldConn<'a>> {
+        matches!(*self.entry, Resident::Conn(_)).then(|| HeldConn(self))
     }
 
     /// The connection in it, if it is one.
