@@ -431,7 +431,7 @@ public:
     status shutdown(timeout drain) const noexcept
     { return sockeye_shutdown(net_, drain.ms() < 0 ? INT32_MAX : drain.ms()); }
 
-    /// Opens a door, `tcp://*:7777?frame=u32be`, which is open as long as `out` is.
+    /// Opens a listener, `tcp://*:7777?frame=u32be`, which is open as long as `out` is.
     status listen(c_text url, listener &out) const noexcept { return listen(url, nullptr, out); }
     status listen(c_text url, const sockeye_endpoint &with, listener &out) const noexcept
     { return listen(url, &with, out); }
@@ -448,7 +448,7 @@ public:
     { return sockeye_send_message(net_, to.data, to.size, &message, out_each); }
 
     /// Waits for events of a queue, and ends the batch before. Returns: how many there are; on
-    /// an error `out` is empty, and ERR_SHUTDOWN or ERR_PANIC say that all is told.
+    /// an error `out` is empty, and ERR_SHUTDOWN or ERR_PANIC say that every event was delivered.
     template <uint32_t N>
     status poll(batch<N> &out, timeout limit, uint32_t queue = 0) const noexcept
     { return poll(out.room_, static_cast<int32_t>(N), out, limit, queue); }

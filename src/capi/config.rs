@@ -55,7 +55,7 @@ pub struct sockeye_config {
     pub flush: u32,
     /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
     pub connections_max: u32,
-    /// Interrupt moderation for a host that ticks: while events wait that nobody polls for, a
+    /// Interrupt moderation for a host that ticks: while events wait that no thread polls for, a
     /// worker's own thread stays away from its sockets for up to so many microseconds, at most
     /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
     /// waits in the kernel. Default 0: none. On Windows no wait with a time is more exact than the

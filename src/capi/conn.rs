@@ -63,7 +63,7 @@ pub unsafe extern "C" fn sockeye_send(
 /// Ownership: `conns` and `data` are copied; `out_each`, if given, has room for `count` answers.
 /// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `data` when `data_len` is 0.
 /// Threads:   any thread. A later send of the same thread comes behind this one.
-/// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (nobody took it); ERR_SHUTDOWN.
+/// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (no connection took it); ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 #[must_use]
@@ -219,9 +219,9 @@ unsafe fn on_conn(
 }
 
 /// Stops reading a connection. Events already queued still come; messages and the peer's end are
-/// told after `sockeye_conn_resume`. A reset is told at once, or within a few seconds where the
-/// system does not report it by itself, or on a send that fails; what was not told before is lost.
-/// `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
+/// reported after `sockeye_conn_resume`. A reset is reported at once, or within a few seconds where
+/// the system does not report it by itself, or on a send that fails; what was not delivered before
+/// is lost. `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread; again is fine.
@@ -268,11 +268,11 @@ pub unsafe extern "C" fn sockeye_conn_set_user_data(
     unsafe { on_conn(net, conn, |net, token| net.set_user_data(token, user_data)) }
 }
 
-/// Moves a connection to another queue. The old queue still gets what was told before, then MOVED
-/// with the new queue in `detail`, there its last. When that batch is over the new queue gets
-/// MOVED with the old one in `detail`, then everything later. Nothing is received in between.
-/// What is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED.
-/// The socket goes to a worker of the new queue where the model can let go of it.
+/// Moves a connection to another queue. The old queue still gets what was reported before, then
+/// MOVED with the new queue in `detail`, there its last. When that batch is over the new queue gets
+/// MOVED with the old one in `detail`, then everything later. Nothing is received in between. What
+/// is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED. The
+/// socket goes to a worker of the new queue where the model can let go of it.
 ///
 /// A connection that is still connecting moves behind its OPENED. A close before the first MOVED
 /// ends the move: CLOSED comes on the old queue; later it comes on the new one. A shutdown ends
@@ -280,9 +280,9 @@ pub unsafe extern "C" fn sockeye_conn_set_user_data(
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK, also for the queue where it is, and then nothing is told; ERR_INVALID (NULL,
+/// Returns:   OK, also for the queue where it is, and then there is no event; ERR_INVALID (NULL,
 ///            unknown queue); ERR_BUSY (the move before is not over: its second MOVED was not
-///            told); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+///            delivered); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_conn_set_queue(

@@ -20,15 +20,15 @@ pub struct sockeye_listener_stats {
     pub outbox_messages: u32,
     /// Bytes that wait to be sent.
     pub outbox_bytes: u64,
-    /// Bytes received and told.
+    /// Bytes received and delivered as events.
     pub received_bytes: u64,
-    /// Datagrams received and told.
+    /// Datagrams received and delivered as events.
     pub received_messages: u64,
     /// Bytes handed to the system.
     pub sent_bytes: u64,
     /// Datagrams dropped by DROP_OLDEST.
     pub dropped_messages: u64,
-    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Counted with the
     /// next one that arrives.
     pub system_drops: u64,
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
@@ -60,7 +60,7 @@ impl From<ConnStats> for sockeye_listener_stats {
 /// the listener. Does not wait; what is given between two flushes leaves together.
 ///
 /// An answer leaves from the address that was asked, also from a listener on all of them, if
-/// `address` is as `sockeye_event_address` told it: it has that in `local`, for as long as the host
+/// `address` is as `sockeye_event_address` gave it: it has that in `local`, for as long as the host
 /// keeps it. One made from text leaves from where the system chooses.
 ///
 /// Ownership: `address` and `data` are copied.

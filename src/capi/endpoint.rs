@@ -122,10 +122,10 @@ pub struct sockeye_endpoint {
     pub recv_buffer_bytes: u32,
     /// SO_SNDBUF; 0: the system's own. Default 0.
     pub send_buffer_bytes: u32,
-    /// 1: a peer that ends its side is told as ENDED, and the connection stays until the host
+    /// 1: a peer that ends its side is reported as ENDED, and the connection stays until the host
     /// closes it. The timeouts that wait for the peer's bytes stop then, `send_timeout_ms` goes on;
-    /// a reset behind it is told by the next send. A frame that did not come whole ends the
-    /// connection all the same (TRUNCATED). Default 0: the peer's end is told as CLOSED.
+    /// a reset behind it is reported by the next send. A frame that did not come whole ends the
+    /// connection all the same (TRUNCATED). Default 0: the peer's end is reported as CLOSED.
     pub half_open: u32,
     /// `udp://` listeners: 1: others that say so, too, in this program or another, may have the
     /// same address and port. Each hears what is sent to the groups that it joined (discovery on a
@@ -297,7 +297,7 @@ unsafe fn door<'a>(
     Ok((net, url, endpoint))
 }
 
-/// Opens a door at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
+/// Opens a listener at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
 /// `tcp://*:7777`, with framing in its query if you like: `?frame=u8|u16be|u16le|u24be|u24le|
 /// u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens before it returns, so the port and
 /// every error are final; port 0 lets the system choose, `sockeye_listener_get_info` tells.
@@ -308,8 +308,8 @@ unsafe fn door<'a>(
 ///
 /// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
 /// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
-/// comes is told as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers leave
-/// from the address that was asked.
+/// arrives is reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers
+/// leave from the address that was asked.
 ///
 /// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
 /// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
@@ -379,8 +379,8 @@ pub unsafe extern "C" fn sockeye_listener_close(
 /// it.
 ///
 /// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
-/// of 0 to 65,507 bytes. Nobody need be there: OPENED tells that the name was found, and an
-/// unreachable peer closes nothing. CLOSED comes of the host's own close, `idle_timeout_ms` or a
+/// of 0 to 65,507 bytes. No peer has to be there: OPENED means that the name was found, and an
+/// unreachable peer closes nothing. CLOSED follows the host's own close, `idle_timeout_ms` or a
 /// shutdown.
 ///
 /// Ownership: `url` and `endpoint` are copied.

@@ -65,11 +65,12 @@ pub struct sockeye_event {
     pub data_len: u32,
     /// The system's error behind `cause`, or 0.
     pub os_error: i32,
-    /// As the kind says. With a payload: the library's own, for `sockeye_event_hold`.
+    /// Its meaning depends on the kind. With a payload: the library's own number, for
+    /// `sockeye_event_hold`.
     pub detail: u64,
-    /// As the kind says.
+    /// Its meaning depends on the kind.
     pub flags: u32,
-    /// As the kind says. With a payload 0.
+    /// Its meaning depends on the kind. With a payload: 0.
     pub code: u32,
 }
 
@@ -101,7 +102,7 @@ pub(super) const NO_EVENT: sockeye_event = sockeye_event {
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
 ///            (NULL, cap 0 or below, a timeout below -1, or not the thread that a net of IO_URING
 ///            is bound to); ERR_BUSY (another thread is inside, or the queue has a callback);
-///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
+///            ERR_SHUTDOWN (every event was delivered); ERR_PANIC (as ERR_SHUTDOWN, after a fault).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_poll_events(

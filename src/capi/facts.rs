@@ -209,7 +209,7 @@ pub struct sockeye_conn_stats {
     pub sent_bytes: u64,
     /// Messages dropped by DROP_OLDEST.
     pub dropped_messages: u64,
-    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Counted with the
     /// next one that arrives.
     pub system_drops: u64,
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
@@ -430,7 +430,7 @@ pub unsafe extern "C" fn sockeye_conn_get_stats(
     })
 }
 
-/// What many connections have counted. A stale one is told by `struct_size` 0 and zeroed.
+/// What many connections have counted. A stale handle gets `struct_size` 0, and zeros.
 ///
 /// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of
 ///            `size`: each is written up to that, and stands so many bytes behind the one before.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// How much a line of the log matters.
 #[repr(C)]
 pub enum sockeye_log_level {
-    /// Nothing is told.
+    /// No line.
     SOCKEYE_LOG_NONE = 0,
     /// A fault inside the library.
     SOCKEYE_LOG_ERROR = 1,
@@ -39,15 +39,15 @@ unsafe impl Send for User {}
 // SAFETY: as above.
 unsafe impl Sync for User {}
 
-/// Has lines of up to `level` told to `log`, on workers and on threads that call the library, one
+/// Passes lines of up to `level` to `log`, on workers and on threads that call the library, one
 /// line or several at a time, no lock of the library held. When it returns, the function that was
 /// set before does not run and is never called again; from inside that function, when it returns.
 /// Every call may be made inside, but for shutdown and free of this net, which answer
-/// ERR_WOULD_DEADLOCK there; of what happens to this net on a thread that is inside, nothing is
-/// told.
+/// ERR_WOULD_DEADLOCK there; what happens to this net on a thread that is inside makes no
+/// line.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
-/// NULL:      `log` may be NULL: nothing is told any more. `user` may be NULL.
+/// NULL:      `log` may be NULL: no line is passed any more. `user` may be NULL.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the function that
 ///            is to go waits, itself or through others, for the one that this thread is inside).

@@ -126,8 +126,8 @@ pub unsafe extern "C" fn sockeye_message_init(
 /// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
 ///            key it takes an older one's place.
 /// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
-///            ERR_STALE (nobody took it: the buffer was released, or never given);
-///            ERR_NO_MEMORY (nobody took it; to one connection that is its ERR_AGAIN, and a
+///            ERR_STALE (no connection took it: the buffer was released, or never given);
+///            ERR_NO_MEMORY (no connection took it; to one connection that is its ERR_AGAIN, and a
 ///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
 /// Since:     0.1

@@ -26,10 +26,10 @@ pub enum sockeye_model {
     SOCKEYE_MODEL_IO_URING = 6,
     /// WSAEventSelect (Windows). 63 sockets for each worker, so 4,032 with the 64 there may be.
     SOCKEYE_MODEL_EVENT_SELECT = 7,
-    /// Overlapped operations told by event objects (Windows). 31 sockets for each worker, so 1,984
-    /// with the 64 there may be.
+    /// Overlapped operations that signal event objects (Windows). 31 sockets for each worker, so
+    /// 1,984 with the 64 there may be.
     SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
-    /// Overlapped operations told by completion routines (Windows).
+    /// Overlapped operations that call completion routines (Windows).
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
     /// An I/O completion port (Windows).
     SOCKEYE_MODEL_IOCP = 10,

@@ -191,7 +191,7 @@ pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
 /// Frees a net from anywhere, also from inside a callback or log function of it or while a poller
 /// is inside, and calls nothing of the host's any more: its callbacks and its log function are
 /// taken away first, as by `sockeye_set_callback` and `sockeye_set_log`, and what is left for them
-/// is told to nobody. From then on every call on the net answers ERR_STALE. Then it is ended and
+/// is dropped. From then on every call on the net answers ERR_STALE. Then it is ended and
 /// freed as by `sockeye_free`, before this returns; but where that would answer ERR_BUSY or
 /// ERR_WOULD_DEADLOCK, a thread of the library's does so as soon as those inside have returned. A
 /// batch that a callback was given lives until it returns.

@@ -64,7 +64,7 @@ pub unsafe extern "C" fn sockeye_post(
 /// Ownership: the library's: never read, reset or close it. Gone with `sockeye_free`.
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: nobody
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: no thread
 ///            would fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside
 ///            a poll of this queue); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1

@@ -57,7 +57,7 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_PEER = 1,
     /// The connection was reset (RST), or broke with the system's error in `os_error`.
     SOCKEYE_CAUSE_RESET = 2,
-    /// Connect: nobody listens there, or nobody can: no address of this machine is like that one,
+    /// Connect: no socket listens there, or none can: no address of this machine is like that one,
     /// or it is the connection's own.
     SOCKEYE_CAUSE_REFUSED = 3,
     /// Connect: no way to that host or network.
