@@ -57,7 +57,7 @@ ranks! {
     OverlappedSlot,
     /// The sockets and connections of a simulated network.
     World,
-    /// Who is told of changes in a simulated network.
+    /// Who is notified of changes in a simulated network.
     Alarms,
     /// What the connections begin with that are made by connect.
     Origin,
@@ -71,7 +71,7 @@ ranks! {
     Thirsty,
     /// Published events of a queue.
     Events,
-    /// The completion port of the host's that is told of a queue's events. Under their lock.
+    /// The completion port of the host's that is notified of a queue's events. Under their lock.
     Port,
     /// What receives of datagrams of the BLOCKING model need.
     Datagrams,

@@ -153,7 +153,7 @@ impl Proactor for Blocking {
         }
         socket.set_nonblocking(false)?;
         let mut entry = Entry { socket: sys::borrow(socket), halves: [None, None] };
-        // What will be needed at any rate: a lack of threads is told now, as what it is.
+        // What will be needed at any rate: a lack of threads is reported now, as what it is.
         let lanes = if role == Role::Connecting { &LANES[..] } else { &[Lane::In] };
         for &lane in lanes {
             if let Err(error) = entry.half(token, lane, &self.shared) {

@@ -66,7 +66,7 @@ struct Entry {
     socket: ManuallyDrop<Socket>,
     /// A try on this lane may succeed. True at first: only a try can tell.
     ready: [bool; 2],
-    /// The poller knows the socket. It is told at the first try that blocks: epoll reports a
+    /// The poller knows the socket. It is reported at the first try that blocks: epoll reports a
     /// socket that was never connected as hung up.
     added: bool,
     /// Whether a short receive means that nothing is left.
@@ -284,7 +284,7 @@ pub fn with_room<'a>(shared: &'a mut Option<Chunk>, setup: &Setup) -> Option<&'a
 }
 
 impl<R: Readiness> Emulated<R> {
-    /// Gives a socket back. `removed`: the poller needs not be told.
+    /// Gives a socket back. `removed`: the poller needs no call.
     fn part(&mut self, token: Token, removed: bool) {
         let Some(entry) = self.entries.remove(token.index()) else { return };
         debug_assert!(entry.generation == token.generation(), "nobody else's");

@@ -74,7 +74,7 @@ impl Wake for Signal {
 }
 
 impl News {
-    /// Ends the wait, for a socket or for the bell. False: it could not, and may be told again.
+    /// Ends the wait, for a socket or for the bell. False: it could not, and may be called again.
     fn tell(&self, token: Option<Token>) -> bool {
         let mut inner = self.0.lock();
         inner.woken.extend(token);

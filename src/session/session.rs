@@ -72,7 +72,7 @@ struct Untold {
 #[derive(Default)]
 pub struct Session {
     outbox: Outbox,
-    /// In a box: most of what is received is told at once.
+    /// In a box: most of what is received is reported at once.
     untold: Option<Box<Untold>>,
     /// Since when the peer could have sent something: the last receive, or the asking for it.
     quiet_since: Moment,
@@ -106,7 +106,7 @@ impl Session {
         &self.outbox
     }
 
-    /// Whether received bytes wait to be parsed, or a frame that is whole to be told.
+    /// Whether received bytes wait to be parsed, or a frame that is whole to be reported.
     #[inline]
     pub fn has_input(&self) -> bool {
         let whole = |partial: &Partial| {

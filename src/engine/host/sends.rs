@@ -99,7 +99,7 @@ impl Net {
         let conn = &mut *held;
         if !conn.takes_sends() {
             if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.life.end) {
-                // A paused connection broke: the send that fails lets it be told.
+                // A paused connection broke: the send that fails lets it be reported.
                 conn.end_abruptly(cause, os_error);
                 let home = usize::from(conn.home);
                 self.core.summon(token, held, home);

@@ -140,13 +140,13 @@ impl Conn {
         self.more.as_ref().map_or(0, |more| more.os_error)
     }
 
-    /// A failure that is still to be told.
+    /// A failure that is still to be reported.
     #[inline]
     pub fn broken(&self) -> Option<(Cause, i32)> {
         self.more.as_ref()?.broken
     }
 
-    /// A failure, to be told when what was received before it is. The first one counts.
+    /// A failure, to be reported when what was received before it is. The first one counts.
     pub fn break_off(&mut self, cause: Cause, os_error: i32) {
         self.more().broken.get_or_insert((cause, os_error));
     }
@@ -302,7 +302,7 @@ impl Conn {
         }
     }
 
-    /// Ends a move whose worker is gone. What is to be told on the new queue.
+    /// Ends a move whose worker is gone. What is to be reported on the new queue.
     pub fn cut_move(&mut self) -> Option<Notice> {
         if !self.moving.stage.is_quiet() {
             return None;

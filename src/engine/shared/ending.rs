@@ -1,4 +1,4 @@
-//! The end of a net: what is told to all workers, and what is told of connections whose worker
+//! The end of a net: what all workers are sent, and what is reported of connections whose worker
 //! tells nothing any more.
 
 use crate::engine::shared::conn::Report;

@@ -1,4 +1,4 @@
-//! What happens to connections and listeners, as the host is to be told of it.
+//! What happens to connections and listeners, as it is reported to the host.
 
 use crate::buf::Slice;
 use crate::io::Token;

@@ -41,7 +41,7 @@ pub struct Log {
 
 impl Log {
     /// Tells a line, if the host wants it. The caller holds no lock. From inside the host's
-    /// function nothing is told.
+    /// function nothing is reported.
     pub fn tell(&self, level: Level, words: impl FnOnce() -> String) {
         if !self.wants(level) || self.hook.is_inside() {
             return;
@@ -72,7 +72,7 @@ impl Log {
         }
     }
 
-    /// Whether lines wait to be told.
+    /// Whether lines wait to be reported.
     #[inline]
     pub fn waits(&self) -> bool {
         self.waits.load(Relaxed)

@@ -233,7 +233,7 @@ fn a_refused_send_is_followed_by_one_writable() {
     assert!(stage.ledger.conns[&token].has_all_arrived());
 }
 
-/// What is queued of a closed connection is passed over, and what is behind it is told at once.
+/// What is queued of a closed connection is passed over, and what is behind it is reported at once.
 #[test]
 fn a_poll_passes_over_what_the_host_closed() {
     let mut stage = Stage::plain();
@@ -311,7 +311,7 @@ fn what_a_model_has_no_room_for_is_told() {
 #[test]
 fn shutdown_does_not_wait_for_nothing() {
     let long = Duration::from_secs(20);
-    // With nothing at all; with a connection whose CLOSED was told long ago; with a polite one.
+    // With nothing at all; with a connection whose CLOSED was reported long ago; with a polite one.
     for story in 0..3 {
         let mut stage = Stage::new(threadless(), Faults { at_once: 100, ..Faults::default() });
         if story > 0 {

@@ -90,7 +90,7 @@ impl ConnLog {
         self.closed.is_none()
     }
 
-    /// Whether it is paused, and all that was parsed by then is told.
+    /// Whether it is paused, and all that was parsed by then is reported.
     pub fn is_quiet(&self) -> bool {
         self.paused && self.silence > 1
     }

@@ -321,7 +321,7 @@ fn an_extra_worker_serves_the_queue_that_is_full() {
 }
 
 /// Without threads there is one worker: who is accepted beyond it is refused and counted, who
-/// connects is told LIMIT_MODEL; and there is room again when somebody leaves.
+/// connects ends with LIMIT_MODEL; and there is room again when somebody leaves.
 #[test]
 fn without_threads_the_limit_is_told() {
     for pick in MODELS {
@@ -374,7 +374,7 @@ fn churn_at_the_limit() {
     }
 }
 
-/// A shutdown in the middle of it: every worker closes what it has, and each end is told once.
+/// A shutdown in the middle of it: every worker closes what it has, and each end is reported once.
 #[test]
 fn a_shutdown_ends_all_workers() {
     for pick in MODELS {

@@ -1,4 +1,4 @@
-//! What one peer sent, and what of it was told.
+//! What one peer sent, and what of it was reported.
 
 use super::wire::Wire;
 use crate::io::sim::{Dice, Peer};
@@ -11,7 +11,7 @@ enum Item {
     Garbage,
 }
 
-/// A peer, and what the host is to be told of it.
+/// A peer, and what is to be reported of it to the host.
 pub struct PeerLog {
     pub peer: Peer,
     wire: Wire,
@@ -137,7 +137,7 @@ impl PeerLog {
         }
     }
 
-    /// The host was told a message of it.
+    /// A message of it was reported to the host.
     pub fn told(&mut self, data: &[u8]) {
         let link = self.peer.link();
         if self.wire == Wire::Raw {
@@ -156,13 +156,13 @@ impl PeerLog {
         }
     }
 
-    /// Whether all that was wholly written was told.
+    /// Whether all that was wholly written was reported.
     pub fn is_told(&self) -> bool {
         let whole = self.items.front().is_some_and(|(end, _)| *end <= self.written);
         !whole && self.raw.is_empty()
     }
 
-    /// Whether the next thing to be told is that the framing is broken.
+    /// Whether the next thing to be reported is that the framing is broken.
     pub fn is_broken(&self) -> bool {
         matches!(self.items.front(), Some((end, Item::Garbage)) if *end <= self.written)
     }

@@ -98,7 +98,7 @@ impl Proactor for Together {
         let few = reaped.len().min(2);
         done.extend(reaped.drain(..few));
         drop(common);
-        // The others have time to take what comes next before this is told.
+        // The others have time to take what comes next before this is reported.
         thread::yield_now();
         if done.len() == before && timeout != Some(Duration::ZERO) && self.bell.doze() {
             thread::park_timeout(timeout.unwrap_or(NAP).min(NAP));
@@ -108,7 +108,7 @@ impl Proactor for Together {
     }
 }
 
-/// A net that listens, its host, and what each connection was told.
+/// A net that listens, its host, and what was reported of each connection.
 struct Scene {
     net: Arc<Net>,
     port: u16,

@@ -455,7 +455,7 @@ impl Run {
         self.ledger.look_at_rest(&self.net);
     }
 
-    /// Shutdown, what is told after it, and what is left of the net.
+    /// Shutdown, what is reported after it, and what is left of the net.
     fn finish(mut self) -> u64 {
         // Draining takes memory to receive into, which what is queued and kept may use up.
         let drains = self.pool.has_room(32 * CHUNK_BYTES);

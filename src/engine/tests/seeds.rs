@@ -14,7 +14,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text}")))
 }
 
-/// Runs one seed; what goes wrong is told with it. What workers call their sockets is seen by
+/// Runs one seed; what goes wrong is reported with it. What workers call their sockets is seen by
 /// nobody: with dense numbers and without the run is the same.
 fn play(seed: u64) -> u64 {
     let both = || {

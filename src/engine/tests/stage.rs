@@ -101,7 +101,7 @@ impl Stage {
         all
     }
 
-    /// All that is told when nobody does anything more, and no time passes.
+    /// All that is reported when nobody does anything more, and no time passes.
     pub fn soon(&mut self) -> Vec<Told> {
         self.polls(SOON, 64)
     }

@@ -68,7 +68,7 @@ pub struct Desk {
     commands: Vec<Command>,
     pub timers: Wheel,
     pub now: Millis,
-    /// A warning to be told, and when the last one was; 0: never.
+    /// A warning to be reported, and when the last one was; 0: never.
     words: Option<String>,
     said: Millis,
     /// When memory is looked at next.

@@ -199,7 +199,7 @@ impl<P: Proactor> Worker<P> {
         self.proactor.begin();
     }
 
-    /// Publishes what was told before a fault.
+    /// Publishes what was reported before a fault.
     pub fn publish(&mut self) {
         self.desk.publish(&self.core);
     }

@@ -293,7 +293,7 @@ impl Half {
     fn run(self: Arc<Half>) {
         while let Some(op) = self.next() {
             let outcome = self.carry_out(op);
-            // Idle first: the next operation may come as soon as this one's end is told.
+            // Idle first: the next operation may come as soon as this one's end is reported.
             let before = mem::replace(&mut *self.state.lock(), State::Idle);
             let cancelled = matches!(before, State::Busy { cancelled: true });
             self.tell(outcome, cancelled || self.lane == Lane::Out);

@@ -209,7 +209,7 @@ fn what_is_not_parsed_is_kept_for_the_next_time() {
     }
 }
 
-/// A host pauses while a frame is received into its own memory: it is told after the resume,
+/// A host pauses while a frame is received into its own memory: it is reported after the resume,
 /// without another byte.
 #[test]
 fn a_frame_that_is_whole_but_untold_is_input() {

@@ -29,7 +29,7 @@ pub enum Moving {
 }
 
 impl Moving {
-    /// Between the two MOVED: nothing may be told.
+    /// Between the two MOVED: nothing may be reported.
     #[inline]
     pub fn is_quiet(self) -> bool {
         self > Moving::Asked

@@ -257,7 +257,7 @@ pub fn end(socket: &Socket) {
         }
     }
     if has_forked() {
-        // It fails where there is nobody to be told.
+        // It fails where nobody waits.
         let _ = socket.shutdown(Shutdown::Both);
     }
 }

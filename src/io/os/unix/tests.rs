@@ -160,7 +160,7 @@ fn an_end_is_seen<R: Readiness>() {
     assert!(stage.drain());
 }
 
-/// Each lane is told for itself.
+/// Each lane is reported for itself.
 fn both_lanes<R: Readiness>() {
     let mut stage = Stage::<R>::new();
     while (&stage.near).write(&[0; 4096]).is_ok() {}

@@ -73,7 +73,7 @@ impl WaitObject {
     }
 }
 
-/// A completion port of the host's own, which is told once from `set` to `clear`.
+/// A completion port of the host's own, which is notified once from `set` to `clear`.
 pub struct WaitPort {
     /// A handle of ours: the host may close its own at any time.
     port: OwnedHandle,

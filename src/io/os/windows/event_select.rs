@@ -184,7 +184,7 @@ impl Readiness for EventSelect {
         if !look {
             bell.rouse();
         }
-        // The lowest is told; the others are asked for, or a busy one would keep them from ever
+        // The lowest is reported; the others are asked for, or a busy one would keep them from ever
         // being served.
         while let Some(at) = found? {
             if at == 0 {

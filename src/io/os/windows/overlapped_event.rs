@@ -161,7 +161,7 @@ impl Reaper for OverlappedEvent {
         if !look {
             self.bell.rouse();
         }
-        // The lowest is told; the others are asked for, or a busy one would keep them from ever
+        // The lowest is reported; the others are asked for, or a busy one would keep them from ever
         // being served.
         while let Some(at) = found? {
             match at {

@@ -25,7 +25,7 @@ pub struct Doors {
     failed: Option<io::Error>,
 }
 
-// SAFETY: the accepts are only named here; each is reaped once, by whoever is told of it.
+// SAFETY: the accepts are only named here; each is reaped once, by whoever is notified of it.
 unsafe impl Send for Doors {}
 
 /// One accept in flight. It outlives its listener where that is closed meanwhile.
@@ -168,7 +168,7 @@ impl<R: Reaper> Hands<R> {
         let none = held.behind().doors.as_ref().is_none_or(|doors| doors.flying.is_empty());
         if !held.closing {
             self.welcome(&mut held, done);
-            // All failed, and none was told: as when the system lost the network.
+            // All failed, and none was reported: as when the system lost the network.
             if none && held.inward == Inward::Accept {
                 self.later.push((held.token, Lane::In));
             }

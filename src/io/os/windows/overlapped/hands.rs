@@ -68,7 +68,7 @@ impl<R: Reaper> Hands<R> {
         })
     }
 
-    /// Begins an operation. True: it is over, and will not be told.
+    /// Begins an operation. True: it is over, and will not be reported.
     ///
     /// # Safety
     /// What the call points at stays until the operation is reaped.

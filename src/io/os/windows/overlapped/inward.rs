@@ -105,7 +105,7 @@ impl<R: Reaper> Hands<R> {
         let broken = |held: &mut Held| held.behind.as_mut().and_then(|it| it.broken.take());
         let answer = match received {
             Ok(count) if count > 0 => Ok(chunk.take(count)),
-            // An error that was told once is not told again.
+            // An error that was reported once is not reported again.
             Ok(_) => broken(held).map_or(Ok(Slice::default()), Err),
             Err(error) if for_later(&error) => match broken(held) {
                 Some(error) => Err(error),

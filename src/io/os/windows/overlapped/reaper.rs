@@ -12,7 +12,7 @@ use windows_sys::Win32::Networking::WinSock::LPWSAOVERLAPPED_COMPLETION_ROUTINE;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::Threading::INFINITE;
 
-/// How one worker is told of completions.
+/// How one worker is notified of completions.
 pub trait Reaper: Send + Sized + 'static {
     /// As the model's.
     const AFFINITY: Affinity;
@@ -45,7 +45,7 @@ pub trait Reaper: Send + Sized + 'static {
     /// It is in flight.
     fn begun(&mut self, _operation: &Operation, _connects: bool) {}
 
-    /// Waits once, for at most so long, until the bell or an operation. What is over is told,
+    /// Waits once, for at most so long, until the bell or an operation. What is over is reported,
     /// each operation once.
     fn wait(
         &mut self,
