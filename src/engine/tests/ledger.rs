@@ -349,7 +349,8 @@ impl Ledger {
         words.collect::<Vec<_>>().join("\n")
     }
 
-    /// After shutdown, and every event of it: every connection was reported, and what had to arrive did.
+    /// After shutdown, and every event of it: every connection was reported, and what had to arrive
+    /// did.
     pub fn look_at_end(&mut self) {
         for link in 0..self.peers.len() {
             while self.read(link, usize::MAX) > 0 {}
