@@ -375,8 +375,12 @@ typedef struct {
     /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
     /// may come on top. Default 64 MiB.
     uint64_t queue_max_bytes;
+    /// 1: `sockeye_fault_set` can do to connections what a bad network does. Every byte then takes
+    /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
+    /// for it.
+    uint32_t taps;
     /// Must be 0.
-    uint32_t reserved[8];
+    uint32_t reserved[7];
 } sockeye_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length

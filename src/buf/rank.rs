@@ -61,6 +61,8 @@ ranks! {
     Alarms,
     /// What the connections begin with that are made by connect.
     Origin,
+    /// What the host has done to the bytes of a net, or of a listener's connections.
+    Weather,
     /// Slots of the table that are free.
     FreeSlots,
     /// Connections of a worker that wait for a flush.

@@ -82,8 +82,12 @@ pub struct sockeye_config {
     /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
     /// may come on top. Default 64 MiB.
     pub queue_max_bytes: u64,
+    /// 1: `sockeye_fault_set` can do to connections what a bad network does. Every byte then takes
+    /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
+    /// for it.
+    pub taps: u32,
     /// Must be 0.
-    pub reserved: [u32; 8],
+    pub reserved: [u32; 7],
 }
 
 const _: () = assert!(size_of::<sockeye_config>() == 96);
@@ -106,7 +110,8 @@ impl Default for sockeye_config {
             turn_bytes: config.turn_bytes,
             memory_max_bytes: config.memory_max_bytes,
             queue_max_bytes: config.queue_max_bytes,
-            reserved: [0; 8],
+            taps: config.taps.into(),
+            reserved: [0; 7],
         }
     }
 }
@@ -116,8 +121,11 @@ impl sockeye_config {
     pub(super) fn parse(&self) -> Result<engine::Config, String> {
         let workers = (self.workers != SOCKEYE_WORKERS_AUTO).then_some(self.workers);
         let unknown = |field: &str, value: u32| format!("config.{field}: {value} is unknown");
-        if self.reserved != [0; 8] {
+        if self.reserved != [0; 7] {
             return Err("config.reserved must be 0".into());
+        }
+        if self.taps > 1 {
+            return Err(format!("config.taps is {}, must be 0 or 1", self.taps));
         }
         let config = engine::Config {
             model: engine::Model::from_number(self.model)
@@ -136,6 +144,7 @@ impl sockeye_config {
             turn_bytes: self.turn_bytes,
             memory_max_bytes: self.memory_max_bytes,
             queue_max_bytes: self.queue_max_bytes,
+            taps: self.taps == 1,
         };
         config.check()?;
         Ok(config)

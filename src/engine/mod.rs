@@ -16,6 +16,7 @@ pub use crate::io::datagram::ADDRESS_BYTES;
 pub use crate::io::model::{Model, probe};
 pub use crate::io::op::Token;
 pub use crate::io::os::sys::{process_ends, uncancelled};
+pub use crate::io::{Way, Weather};
 pub use crate::session::{Cause, Framing, FramingKind, Limits, Overflow};
 pub use host::facts::{ConnInfo, ListenerInfo, NetInfo};
 pub use host::net::Net;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 impl Net {
     /// Makes a net and starts its threads.
     pub fn open(config: Config) -> Result<Arc<Net>, Refusal> {
-        Net::open_with(config, model::pick)
+        let pick = if config.taps { model::pick_tapped } else { model::pick };
+        Net::open_with(config, pick)
     }
 
     /// `pick` chooses the type of the model: a test brings one of its own.

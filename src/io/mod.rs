@@ -13,6 +13,7 @@ pub mod proactor;
 pub mod readiness;
 #[cfg(test)]
 pub mod sim;
+pub mod tap;
 pub mod tokio;
 
 pub use bell::Bell;
@@ -21,3 +22,4 @@ pub use model::{Model, Probe, Visit};
 pub use op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 pub use pages::Pages;
 pub use proactor::{Affinity, Look, Proactor, Setup, Wait};
+pub use tap::weather::{Way, Weather};

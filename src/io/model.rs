@@ -2,6 +2,7 @@
 
 use super::os::sys;
 use super::proactor::{Affinity, Proactor, Setup};
+use super::tap::Tap;
 use crate::buf::Pool;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -130,6 +131,21 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         Model::Epoll | Model::IoUring => visitor.absent("this model exists on Linux only"),
         _ => visitor.absent("this model is not in this version"),
     }
+}
+
+/// As `pick`, with a tap around the model.
+pub fn pick_tapped<V: Visit>(model: Model, visitor: V) -> V::Out {
+    struct Tapped<V>(V);
+    impl<V: Visit> Visit for Tapped<V> {
+        type Out = V::Out;
+        fn visit<P: Proactor>(self) -> V::Out {
+            self.0.visit::<Tap<P>>()
+        }
+        fn absent(self, reason: &'static str) -> V::Out {
+            self.0.absent(reason)
+        }
+    }
+    pick(model, Tapped(visitor))
 }
 
 /// What `probe` found.

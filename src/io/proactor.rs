@@ -29,12 +29,13 @@
 use super::bell::Bell;
 use super::op::{Completion, Lane, Op, Role, Token};
 use super::os::sys;
+use super::tap::weather::Weather;
 use crate::buf::Pool;
 use socket2::Socket;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Which threads may turn a worker of this model.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,6 +108,9 @@ pub trait Proactor: Send + Sized + 'static {
     /// Sockets one worker can watch; `adopt` past it answers `QuotaExceeded`.
     const SOCKETS_MAX: Option<u32> = None;
 
+    /// It is a tap: sends complete ahead, and it works by itself; see `tap`.
+    const TAPS: bool = false;
+
     /// Whether a thread of the host may turn it. If not, its worker has one of its own.
     const HOSTED: bool = true;
 
@@ -164,6 +168,14 @@ pub trait Proactor: Send + Sized + 'static {
 
     /// Gives up memory that a burst needed and nobody since.
     fn trim(&mut self) {}
+
+    /// When it is to be turned at the latest, beside what its sockets bring: a tap's deadlines.
+    fn next_due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Sets what is done to a socket's bytes from now on; only a tap does anything.
+    fn dial(&mut self, _token: Token, _weather: Option<Arc<Weather>>) {}
 
     /// Reaps completions. `timeout`: None waits without limit, zero only looks.
     fn turn(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> io::Result<()>;

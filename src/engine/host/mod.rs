@@ -9,4 +9,5 @@ pub mod net;
 pub mod sends;
 pub mod stop;
 pub mod url;
+pub mod weather;
 pub mod zone;

@@ -96,6 +96,7 @@ pub struct Config {
     pub turn_bytes: u32,
     pub memory_max_bytes: u64,
     pub queue_max_bytes: u64,
+    pub taps: bool,
 }
 
 impl Default for Config {
@@ -114,6 +115,7 @@ impl Default for Config {
             turn_bytes: CHUNK_BYTES as u32,
             memory_max_bytes: 1 << 30,
             queue_max_bytes: 64 << 20,
+            taps: false,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::engine::shared::event::Notice;
 use crate::engine::shared::reminder::Reminder;
 use crate::io::os::local::{self, Credentials};
 use crate::io::os::sys;
-use crate::io::{Lane, Role, Token};
+use crate::io::{Lane, Role, Token, Weather};
 use crate::session::{Cause, Millis, Session};
 use socket2::Socket;
 use std::io;
@@ -78,6 +78,8 @@ struct More {
     credentials: Option<Credentials>,
     /// Of the peer's address.
     scope: Scope,
+    /// What the host has done to its bytes.
+    weather: Option<Arc<Weather>>,
 }
 
 impl Conn {
@@ -171,8 +173,24 @@ impl Conn {
     /// Gives up what waits to be written.
     pub fn give_up(&mut self) {
         let bytes = self.session.abandon();
+        self.lose(bytes.into());
+    }
+
+    /// More bytes were taken and given up.
+    pub fn lose(&mut self, bytes: u64) {
         if bytes > 0 {
-            self.more().unsent += u64::from(bytes);
+            self.more().unsent += bytes;
+        }
+    }
+
+    /// What the host has done to its bytes, if that was set for it alone.
+    pub fn weather(&self) -> Option<&Arc<Weather>> {
+        self.more.as_ref()?.weather.as_ref()
+    }
+
+    pub fn set_weather(&mut self, weather: Option<Arc<Weather>>) {
+        if weather.is_some() || self.weather().is_some() {
+            self.more().weather = weather;
         }
     }
 

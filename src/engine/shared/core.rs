@@ -12,12 +12,12 @@ use crate::engine::shared::resolve;
 use crate::engine::shared::table::{Held, Resident, Table};
 use crate::engine::shared::tags::Tag;
 use crate::engine::shared::waiter::Owner;
-use crate::io::Token;
 use crate::io::os::sys;
+use crate::io::{Token, Weather};
 use crate::session::Millis;
 use socket2::{SockAddr, Socket, Type};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// Longest wait between two looks at what is left.
@@ -55,6 +55,8 @@ pub struct Core {
     /// Workers reap from one place, and connections go with what is reaped.
     pub roams: bool,
     pub log: log::Log,
+    /// What is done to the bytes of all that have nothing of their own (`config.taps`).
+    pub weather: Mutex<rank::Weather, Option<Arc<Weather>>>,
     pub names: resolve::Resolver,
     pub pressure: Pressure,
     /// Told when a socket is gone while the net stops.
@@ -86,6 +88,7 @@ impl Core {
             abroad: AtomicBool::new(roams),
             roams,
             log: log::Log::default(),
+            weather: Mutex::default(),
             names: resolve::Resolver::default(),
             pressure: Pressure::default(),
             emptied: (Mutex::new(()), Condvar::new()),
@@ -175,6 +178,20 @@ impl Core {
             Resident::Free => return None,
         };
         link.socket.as_ref().map(work)
+    }
+
+    /// What is done to a socket's bytes.
+    pub fn weather_of(&self, token: Token) -> Option<Arc<Weather>> {
+        let mut held = self.table.hold(token)?;
+        let own = match held.resident() {
+            Resident::Conn(conn) => {
+                let origin = &conn.endpoint.weather;
+                conn.weather().cloned().or_else(|| origin.lock().clone())
+            }
+            Resident::Datagram(udp) => udp.weather.clone(),
+            Resident::Listener(_) | Resident::Free => None,
+        };
+        own.or_else(|| self.weather.lock().clone())
     }
 
     /// The batch with a connection's CLOSED is over. Its slot is free when the socket is gone too.

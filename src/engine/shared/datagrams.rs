@@ -9,12 +9,13 @@ use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::error::Error;
 use crate::engine::shared::reminder::Reminder;
 use crate::io::os::sys;
-use crate::io::{Arrival, Datagram, as_v6};
+use crate::io::{Arrival, Datagram, Weather, as_v6};
 use crate::session::{Cause, Limits, Millis, Overflow, Refused};
 use socket2::{Domain, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
 
 /// Where a datagram goes, and the address of this machine that it leaves from; None: the system
 /// chooses. Both are of one family.
@@ -60,6 +61,10 @@ pub struct DatagramSocket {
     /// Received while it was paused: at most one receive.
     pub kept: Vec<Arrival>,
     pub outbox: DatagramOutbox,
+    /// What the host has done to its datagrams.
+    pub weather: Option<Arc<Weather>>,
+    /// It is to close, and waits until a tap holds nothing any more, or has.
+    pub awaits_tap: bool,
     /// But for what the outbox counts.
     pub stats: ConnStats,
 }
@@ -200,6 +205,8 @@ impl DatagramSocket {
             resume_at: 0,
             kept: Vec::new(),
             outbox: DatagramOutbox::default(),
+            weather: None,
+            awaits_tap: false,
             stats: ConnStats::default(),
         }
     }

@@ -47,6 +47,8 @@ pub enum Command {
     Stop { abrupt: bool },
     /// Look whether the ends that a shutdown sent are acknowledged.
     Look,
+    /// Have the tap do what was set for this socket, or for all.
+    Dial(Option<Token>),
 }
 
 // Every worker has room for many.

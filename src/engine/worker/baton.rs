@@ -51,6 +51,8 @@ pub struct WorkerBaton<P: Proactor> {
     lendable: bool,
     /// The end of the lease, in nanoseconds of the net's clock; HELD while a host turns.
     until: AtomicI64,
+    /// When a tap was to be turned at the latest as the baton was laid down; HELD: never.
+    due: AtomicI64,
     /// A host is back and the backstop has the baton: it is to be laid down.
     asked: AtomicBool,
     /// Counts polls, so that the backstop sees whether the host is lively.
@@ -77,6 +79,7 @@ impl<P: Proactor> WorkerBaton<P> {
         WorkerBaton {
             baton: Mutex::new(None),
             until: AtomicI64::new(core.nanos() + core.lease_nanos()),
+            due: AtomicI64::new(HELD),
             core,
             setup,
             shared,
@@ -202,9 +205,14 @@ impl<P: Proactor> WorkerBaton<P> {
             self.until.store(self.core.nanos() + nanos, SeqCst);
         }
         home.owner.set(owner);
+        if P::TAPS {
+            self.note_due(&held);
+        }
         drop(held);
         if home.rung() {
             home.call_backstop();
+        } else if P::TAPS && self.due.load(SeqCst) < self.until.load(SeqCst) {
+            self.unpark_backstop();
         }
         for queue in self.core.queues.iter().filter(|queue| queue.home == self.home) {
             if queue.waiter.get() == Waiting::Parked {
@@ -214,6 +222,18 @@ impl<P: Proactor> WorkerBaton<P> {
         if self.deep.load(SeqCst) && self.deep.swap(false, SeqCst) {
             self.unpark_backstop();
         }
+    }
+
+    /// Notes when a tap is to be turned, for a backstop that sleeps under a lease.
+    fn note_due(&self, held: &Turning<'_, P>) {
+        let next = held.as_ref().and_then(Worker::next_due);
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()).as_nanos() as i64);
+        self.due.store(left.map_or(HELD, |left| self.core.nanos() + left), SeqCst);
+    }
+
+    /// Whether a tap is to be turned now, though a host has the lease.
+    fn is_due(&self, until: i64) -> bool {
+        P::TAPS && until != HELD && self.due.load(SeqCst) <= self.core.nanos()
     }
 
     fn unpark_backstop(&self) {
@@ -281,7 +301,7 @@ impl<P: Proactor> WorkerBaton<P> {
         'awake: while self.lends() {
             let until = self.until.load(SeqCst);
             let live = until > core.nanos();
-            if live && !home.wanted.swap(false, SeqCst) {
+            if live && !home.wanted.swap(false, SeqCst) && !self.is_due(until) {
                 seen = self.doze(until, seen);
                 continue;
             }
@@ -326,6 +346,7 @@ impl<P: Proactor> WorkerBaton<P> {
         } else if until == HELD {
             thread::park_timeout(Duration::from_nanos(self.core.lease_nanos() as u64));
         } else {
+            let until = if P::TAPS { until.min(self.due.load(SeqCst)) } else { until };
             let left = (until - self.core.nanos()).max(0);
             thread::park_timeout(Duration::from_nanos(left as u64));
         }

@@ -61,6 +61,9 @@ impl Desk {
             self.orders.push(Order::Submit(token, Op::SendTo(batch)));
         }
         if udp.closing.is_some() && (udp.abrupt || udp.outbox.messages == 0) {
+            if core.config.taps && self.is_datagram_tapped(token, udp) {
+                return self.schedule_datagram(core, token, udp);
+            }
             self.finish_datagram(token, udp);
         } else {
             self.schedule_datagram(core, token, udp);

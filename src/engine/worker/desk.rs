@@ -13,6 +13,7 @@ use crate::engine::worker::abroad::Abroad;
 use crate::engine::worker::timers::Wheel;
 use crate::engine::worker::watch::Watch;
 use crate::io::os::sys;
+use crate::io::tap::unsent;
 use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
 use crate::session::{Cause, Millis};
 use socket2::Socket;
@@ -39,6 +40,8 @@ pub enum Order {
     Join(Token),
     /// To another worker, if the model lets go of it.
     Move(Token),
+    /// Have a tap do what was set for it.
+    Dial(Token),
 }
 
 /// See the module.
@@ -179,6 +182,10 @@ impl Desk {
                 }
                 Command::Stop { abrupt } => self.stop(core, abrupt),
                 Command::Look => self.tend_awaited(core),
+                Command::Dial(Some(token)) => self.orders.push(Order::Dial(token)),
+                Command::Dial(None) => {
+                    self.orders.extend(core.table.tokens().into_iter().map(Order::Dial));
+                }
             }
         }
         self.commands = commands;
@@ -286,6 +293,12 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
         conn.link.lanes[Lane::Out as usize] = LaneState::Idle;
+        let answer = answer.map_err(|error| {
+            let (lost, error) = unsent(error);
+            conn.lose(lost);
+            conn.sent_bytes = conn.sent_bytes.saturating_sub(lost);
+            error
+        });
         match answer {
             Ok(bytes) => {
                 conn.sent_bytes += bytes as u64;

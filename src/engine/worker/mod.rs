@@ -17,3 +17,4 @@ pub mod tend;
 pub mod timers;
 pub mod turn;
 pub mod watch;
+pub mod weather;

@@ -362,7 +362,11 @@ impl Desk {
         }
         let written = conn.session.outbox().bytes() == 0;
         if written && !conn.link.is_busy(Lane::Out) {
-            if conn.life.fin == Fin::No {
+            if core.config.taps && conn.life.fin == Fin::No {
+                conn.life.fin = Fin::Waits;
+                return self.await_tap(token, conn);
+            }
+            if matches!(conn.life.fin, Fin::No | Fin::Waits) {
                 conn.life.fin = Fin::Sent;
                 if let Some(socket) = &conn.link.socket {
                     // It fails when the peer has reset it, which the next receive tells.
@@ -431,6 +435,9 @@ impl Desk {
 
     /// Tells CLOSED, and joins the two lanes.
     fn finish(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if core.config.taps && self.is_tapped(token, conn) {
+            return;
+        }
         if conn.life.report < Report::Closed && !conn.moving.stage.is_quiet() {
             self.tell_closed(core, token, conn);
         }
@@ -473,7 +480,7 @@ impl Desk {
         let Some(socket) = conn.take_socket() else { return };
         if conn.life.reset {
             sys::reset(&socket);
-        } else if conn.life.eof == Eof::No || conn.life.fin == Fin::No {
+        } else if conn.life.eof == Eof::No || matches!(conn.life.fin, Fin::No | Fin::Waits) {
             sys::end(&socket);
         }
         conn.link.tie = if conn.marks.redial { Tie::Loose } else { Tie::Released };

@@ -84,8 +84,7 @@ impl<P: Proactor> Worker<P> {
 
     /// Waits for the sockets, until the next timer at most.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let next = self.desk.next_timer().map(|at| self.until(at));
-        let timeout = [timeout, next].into_iter().flatten().min();
+        let timeout = [timeout, self.until_next()].into_iter().flatten().min();
         self.desk.end_claims(&self.core);
         let left = self.spin(timeout)?;
         // What a spin found is for this turn, and enough for it.
@@ -238,6 +237,7 @@ impl<P: Proactor> Worker<P> {
             }
             Order::Adopt(token, role) => {
                 if let Some(answer) = self.adopt(token, role) {
+                    self.dial(token);
                     self.desk.adopted(&self.core, token, answer);
                 }
             }
@@ -263,6 +263,7 @@ impl<P: Proactor> Worker<P> {
                     Some(ops)
                 });
             }
+            Order::Dial(token) => self.dial(token),
         }
     }
 
@@ -294,6 +295,15 @@ impl<P: Proactor> Worker<P> {
         })?
     }
 
+    /// Has a tap do what was set for a socket.
+    fn dial(&mut self, token: Token) {
+        if P::TAPS
+            && let Some(lent) = self.lent(token)
+        {
+            self.proactor.dial(lent, self.core.weather_of(token));
+        }
+    }
+
     /// Takes a socket back from the model, if that has it. `closes`: it is closed next.
     fn release(&mut self, token: Token, closes: bool) {
         if let Some(lent) = self.lent(token) {
@@ -323,8 +333,19 @@ impl<P: Proactor> Worker<P> {
 
     /// How long it may stay away from its sockets: `gather_us`, or to its next deadline.
     pub fn may_rest(&self) -> Duration {
+        self.until_next().map_or(self.core.gather(), |next| next.min(self.core.gather()))
+    }
+
+    /// The time to its next deadline, or to its model's.
+    fn until_next(&self) -> Option<Duration> {
         let next = self.desk.next_timer().map(|at| self.until(at));
-        next.map_or(self.core.gather(), |next| next.min(self.core.gather()))
+        let due = self.next_due().map(|at| at.saturating_duration_since(Instant::now()));
+        next.into_iter().chain(due).min()
+    }
+
+    /// When its model is to be turned at the latest.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.proactor.next_due()
     }
 
     fn until(&self, at: Millis) -> Duration {

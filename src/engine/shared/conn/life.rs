@@ -68,6 +68,8 @@ pub enum Eof {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fin {
     No,
+    /// Not before a tap holds nothing any more.
+    Waits,
     Sent,
     /// Sent, and a shutdown waits until the peer's system acknowledges it: it stands on its
     /// worker's list of those.

@@ -1,10 +1,11 @@
 //! What many connections share.
 
+use crate::buf::{Mutex, rank};
 use crate::engine::shared::config::{Endpoint, SocketOptions};
-use crate::io::Token;
+use crate::io::{Token, Weather};
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What the connections of a listener share; one that was made by connect shares it with those
 /// that were made alike.
@@ -15,12 +16,14 @@ pub struct Origin {
     listener: OnceLock<Token>,
     /// The address of the listener, where all its connections have that.
     local: Option<SocketAddr>,
+    /// What is done to the bytes of a listener's; nothing to those that were made by connect.
+    pub weather: Mutex<rank::Weather, Option<Arc<Weather>>>,
 }
 
 impl Origin {
     /// What connections to an endpoint begin with.
     pub fn new(endpoint: Endpoint) -> Origin {
-        Origin { endpoint, listener: OnceLock::new(), local: None }
+        Origin { endpoint, ..Origin::default() }
     }
 
     /// As `new`, of a listener that is bound to this address.

@@ -1,0 +1,53 @@
+//! What the desk owes a tap (`io/tap`): it ends no stream and closes no socket while the tap may
+//! still hold some of its bytes.
+
+use crate::buf::Train;
+use crate::engine::shared::conn::{Conn, LaneState, Phase};
+use crate::engine::shared::datagrams::DatagramSocket;
+use crate::engine::worker::desk::{Desk, Order};
+use crate::io::{Lane, Op, Token};
+use std::mem;
+
+impl Desk {
+    /// Has an empty send complete when the connection's tap holds nothing any more.
+    pub fn await_tap(&mut self, token: Token, conn: &mut Conn) {
+        conn.link.lanes[Lane::Out as usize] = LaneState::InFlight;
+        self.orders.push(Order::Submit(token, Op::Send(Train::default())));
+    }
+
+    /// Whether the tap of a connection that ends may still hold some of its bytes, or have a
+    /// receive of its own: it is cancelled, and the send that is told last says what was lost.
+    pub fn is_tapped(&mut self, token: Token, conn: &mut Conn) -> bool {
+        if conn.life.phase != Phase::Open || !conn.link.is_adopted() {
+            return false;
+        }
+        if conn.link.cancel() {
+            conn.life.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
+            if !conn.link.is_busy(Lane::Out) {
+                self.await_tap(token, conn);
+            } else if conn.life.reset {
+                conn.reset_now();
+            }
+            self.orders.push(Order::Cancel(token));
+        }
+        !conn.link.is_idle()
+    }
+
+    /// As `is_tapped`, of a datagram socket: one that closes in order waits until all has left.
+    pub fn is_datagram_tapped(&mut self, token: Token, udp: &mut DatagramSocket) -> bool {
+        if !udp.link.is_adopted() {
+            return false;
+        }
+        let idle = !udp.link.is_busy(Lane::Out);
+        let awaits = idle && !udp.abrupt && !mem::replace(&mut udp.awaits_tap, true);
+        let cancels = !awaits && (idle || udp.abrupt) && udp.link.cancel();
+        if awaits || (idle && cancels) {
+            udp.link.lanes[Lane::Out as usize] = LaneState::InFlight;
+            self.orders.push(Order::Submit(token, Op::SendTo(Vec::new())));
+        }
+        if cancels {
+            self.orders.push(Order::Cancel(token));
+        }
+        !udp.link.is_idle()
+    }
+}
