@@ -262,6 +262,22 @@ private:
     { return field = detail::to_field(count), *this; }
 };
 
+/// What a bad network does: nothing, to be changed by field. Needs `config::taps`.
+struct fault : sockeye_fault {
+    fault() noexcept : sockeye_fault()
+    { (void)sockeye_fault_init(this, sizeof(sockeye_fault)); }
+    /// Has it happen in a whole net, to a listener and what it accepts, or to a connection:
+    /// `fault.set(net.raw(), conn.id())`.
+    status set(sockeye_net *net) const noexcept { return sockeye_fault_set(net, 0, this); }
+    status set(sockeye_net *net, sockeye_listener of) const noexcept
+    { return sockeye_fault_set(net, of.id, this); }
+    status set(sockeye_net *net, sockeye_conn of) const noexcept
+    { return sockeye_fault_set(net, of.id, this); }
+    /// Takes back what was set for an `id`; 0: the net.
+    static status clear(sockeye_net *net, uint64_t id = 0) noexcept
+    { return sockeye_fault_set(net, id, nullptr); }
+};
+
 /// An internet address; family 0 is none.
 struct address : sockeye_address {
     address() noexcept : sockeye_address() {}

@@ -375,8 +375,12 @@ typedef struct {
     /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
     /// may come on top. Default 64 MiB.
     uint64_t queue_max_bytes;
+    /// 1: `sockeye_fault_set` can do to connections what a bad network does. Every byte then takes
+    /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
+    /// for it.
+    uint32_t taps;
     /// Must be 0.
-    uint32_t reserved[8];
+    uint32_t reserved[7];
 } sockeye_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
@@ -755,6 +759,55 @@ typedef struct {
 /// Threads:   called on workers and on threads that call the library, several at a time.
 /// Since:     0.1
 typedef void (*sockeye_log_fn)(void *user, uint32_t level, const char *text);
+
+/// What happens to one direction of a socket. 0 in a field: nothing of the kind. A stream's bytes
+/// all come, in order and unchanged, whatever is set; doubles, order and changed bytes are of
+/// datagrams.
+typedef struct {
+    /// Bytes a second, at most 2^40. A datagram passes when all of it has.
+    uint64_t rate_bytes;
+    /// Streams: the connection is reset, for both ends, when so many bytes have passed.
+    uint64_t reset_after_bytes;
+    /// Everything passes so much later, at most 60,000. A connect and an accept do not.
+    uint32_t delay_ms;
+    /// The delay is up to so much more or less, at most `delay_ms`. Datagrams overtake each other
+    /// by it.
+    uint32_t jitter_ms;
+    /// Nothing passes for so long, at most 60,000, from when it is set or the socket is new.
+    uint32_t stall_ms;
+    /// Streams: pieces of at most so many bytes, a system call and a receive for each.
+    uint32_t split_bytes;
+    /// Datagrams that are lost, of a million. Of a stream, receives and sends of so many come
+    /// 200 ms later, as if they were lost and sent again, and what is behind them waits.
+    uint32_t loss_ppm;
+    /// Losses in a row, in the mean, at most 1,000,000; in longer rows where so many could not be
+    /// lost otherwise. 0 and 1: each is lost or not by itself.
+    uint32_t burst;
+    /// Datagrams that pass twice, of a million.
+    uint32_t duplicate_ppm;
+    /// Datagrams that the next one overtakes, of a million; without a next one they pass 20 ms
+    /// later.
+    uint32_t reorder_ppm;
+    /// Datagrams that pass with one bit changed, of a million.
+    uint32_t corrupt_ppm;
+    /// Must be 0.
+    uint32_t reserved[3];
+} sockeye_fault_way;
+
+/// What happens to both directions. Fill it with `sockeye_fault_init`, then change what you need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_fault_init`.
+    uint32_t struct_size;
+    /// Must be 0.
+    uint32_t reserved;
+    /// What all of it is drawn from: the same seed draws the same, for the first socket that it
+    /// rules, for the second and so on.
+    uint64_t seed;
+    /// To what is received.
+    sockeye_fault_way inward;
+    /// To what is sent.
+    sockeye_fault_way outward;
+} sockeye_fault;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1506,6 +1559,37 @@ sockeye_status sockeye_set_log(sockeye_net *net,
                                sockeye_log_fn log,
                                void *user,
                                uint32_t level);
+
+/// Fills `fault` with the defaults, up to `size` bytes, and zeroes what this library does not know
+/// of it: nothing happens.
+///
+/// Ownership: `fault` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_fault_init(sockeye_fault *fault, size_t size);
+
+/// Has what a bad network does happen to the bytes of a connection (`conn.id`), of a listener and
+/// all that it accepted or will (`listener.id`), or of the whole net (0). The nearest one rules: a
+/// connection's own, else its listener's, else the net's. From the next turn of its worker on, in
+/// place of what was set before; what is on its way by then passes when it was to.
+///
+/// Needs `config.taps`. It is for tests and for a look at a game over a bad line; a net that asks
+/// for no taps has none of it. Each socket is read and sent for ahead, up to 1 MiB a direction, so
+/// a send is `sent` when the tap has it. A close, a shutdown and an end of the stream wait for what
+/// was sent before, within `linger_ms`. A connection that moves to another worker begins anew.
+///
+/// Ownership: `fault` is copied.
+/// NULL:      `fault` may be NULL: nothing of its own.
+/// Threads:   any thread, any number of times.
+/// Returns:   OK; ERR_INVALID (NULL net, a value out of its range: `sockeye_last_error` names the
+///            field); ERR_UNSUPPORTED (`config.taps` is 0); ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_fault_set(sockeye_net *net,
+                                 uint64_t id,
+                                 const sockeye_fault *fault);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -153,6 +153,7 @@ mod tests {
             memory: (10_000, vec![row]),
             idle: Vec::new(),
             clocks: Vec::new(),
+            strangers: Vec::new(),
             failures: Vec::new(),
         }
     }

@@ -22,7 +22,9 @@ constexpr const char *kUsage =
     "                  [--restless N]     of 100 so many leave now and then and come back (25)\n"
     "                  [--model NAME]     auto, epoll, poll, ... (default auto)\n"
     "                  [--workers N|auto] I/O workers (default auto)\n"
-    "                  [--drive pool|lend|host]  who turns them (default lend)\n";
+    "                  [--drive pool|lend|host]  who turns them (default lend)\n"
+    "                  [--delay MS] [--jitter MS] [--loss PERCENT] [--rate BYTES|K|M a second]\n"
+    "                                     a bad line for every player, each way (default: none)\n";
 
 constexpr uint64_t kSecond = 1000000;
 // Bots do not all send at the same moment: they are driven in turns, eight to a tick.
@@ -37,7 +39,27 @@ struct Settings {
     uint32_t bots = 0, restless = 0;
     uint64_t seconds = 0;
     sockeye::config config;
+    sockeye::fault line; // what happens to what each bot sends and receives
 };
+
+// The options of a bad line. Asked for, the net has taps.
+void read_line(Options &options, Settings &settings)
+{
+    sockeye_fault_way way{};
+    way.delay_ms = options.number("delay", 0, 0, 60000);
+    way.jitter_ms = options.number("jitter", 0, 0, way.delay_ms);
+    way.loss_ppm = options.number("loss", 0, 0, 100) * 10000;
+    std::string rate = options.text("rate", "0");
+    uint64_t unit = 1;
+    if (!rate.empty() && (rate.back() == 'K' || rate.back() == 'M')) {
+        unit = rate.back() == 'K' ? 1000 : 1000000;
+        rate.pop_back();
+    }
+    way.rate_bytes = options.parse("rate", rate, 0, 1000000000) * unit;
+    settings.line.inward = settings.line.outward = way;
+    settings.line.seed = 1;
+    if (way.delay_ms + way.loss_ppm + way.rate_bytes > 0) settings.config.taps = 1;
+}
 
 Settings read_settings(int argc, char **argv)
 {
@@ -49,6 +71,7 @@ Settings read_settings(int argc, char **argv)
     settings.restless = options.number("restless", 25, 0, 100);
     settings.config = net_options(options);
     settings.config.connections_max = 2 * settings.bots; // an old one may not be gone yet
+    read_line(options, settings);
     options.finish();
     if (settings.url.empty()) options.refuse("--url is missing");
     return settings;
@@ -59,6 +82,10 @@ public:
     explicit Bots(const Settings &settings) : settings_(settings)
     {
         crowd_.net = open_net(settings.config);
+        if (settings.config.taps == 1) {
+            const sockeye::status set = settings.line.set(crowd_.net.raw());
+            if (!set) die("a bad line", set);
+        }
         crowd_.url = settings_.url.c_str();
         start_ = now_us();
         crowd_.end_us = start_ + settings.seconds * kSecond;

@@ -86,6 +86,11 @@ namespace Sockeye
             Demand(Native.sockeye_message_init(&message, (UIntPtr)size) >= 0
                 && Native.sockeye_message_init(&message, (UIntPtr)(size - 1)) < 0
                 && message.StructSize == size, "SockeyeMessage");
+            SockeyeFault fault;
+            size = sizeof(SockeyeFault);
+            Demand(Native.sockeye_fault_init(&fault, (UIntPtr)size) >= 0
+                && Native.sockeye_fault_init(&fault, (UIntPtr)(size - 1)) < 0
+                && fault.StructSize == size, "SockeyeFault");
             SockeyeModelInfo model;
             size = sizeof(SockeyeModelInfo);
             Native.sockeye_model_probe((uint)SockeyeModel.Poll, &model, (UIntPtr)size);

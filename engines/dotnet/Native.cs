@@ -191,6 +191,12 @@ namespace Sockeye
         public static extern int sockeye_set_log(
             SockeyeNetHandle net, IntPtr log, IntPtr user, uint level);
 
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_fault_init(SockeyeFault* fault, UIntPtr size);
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_fault_set(
+            SockeyeNetHandle net, ulong id, SockeyeFault* fault);
+
         // For the end of a net, whose SafeHandle takes no calls any more.
 
         [DllImport(Library, CallingConvention = Call, EntryPoint = "sockeye_set_log")]

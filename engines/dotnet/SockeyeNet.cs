@@ -313,6 +313,15 @@ namespace Sockeye
             return (SockeyeStatus)Native.sockeye_post(net, 0, detail, userData);
         }
 
+        /// <summary>What a bad network does, to a connection or listener by its Id, or to all (0);
+        /// null takes it back. The net was made with Taps 1.</summary>
+        public SockeyeStatus SetFault(ulong id, SockeyeFault? fault)
+        {
+            if (IsDisposed) return SockeyeStatus.ErrShutdown;
+            SockeyeFault given = fault.GetValueOrDefault();
+            return (SockeyeStatus)Native.sockeye_fault_set(net, id, fault.HasValue ? &given : null);
+        }
+
         /// <summary>A buffer to be written and sent without a copy.</summary>
         public SockeyeStatus TryAcquire(int length, out SockeyeBufferHandle buffer)
         {

@@ -166,7 +166,8 @@ namespace Sockeye
         [FieldOffset(44)] public uint TurnBytes;
         [FieldOffset(48)] public ulong MemoryMaxBytes;
         [FieldOffset(56)] public ulong QueueMaxBytes;
-        [FieldOffset(64)] public fixed uint Reserved[8];
+        [FieldOffset(64)] public uint Taps;
+        [FieldOffset(68)] public fixed uint Reserved[7];
     }
 
     /// <summary>How the stream is cut into messages.</summary>
@@ -245,6 +246,35 @@ namespace Sockeye
         [FieldOffset(24)] public uint PartsCount;
         [FieldOffset(28)] public uint Reserved;
         [FieldOffset(32)] public ulong BufferId;
+    }
+
+    /// <summary>What happens to one direction of a socket.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 64)]
+    public unsafe struct SockeyeFaultWay
+    {
+        [FieldOffset(0)] public ulong RateBytes;
+        [FieldOffset(8)] public ulong ResetAfterBytes;
+        [FieldOffset(16)] public uint DelayMs;
+        [FieldOffset(20)] public uint JitterMs;
+        [FieldOffset(24)] public uint StallMs;
+        [FieldOffset(28)] public uint SplitBytes;
+        [FieldOffset(32)] public uint LossPpm;
+        [FieldOffset(36)] public uint Burst;
+        [FieldOffset(40)] public uint DuplicatePpm;
+        [FieldOffset(44)] public uint ReorderPpm;
+        [FieldOffset(48)] public uint CorruptPpm;
+        [FieldOffset(52)] public fixed uint Reserved[3];
+    }
+
+    /// <summary>What a bad network does, on purpose: needs taps.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 144)]
+    public unsafe partial struct SockeyeFault
+    {
+        [FieldOffset(0)] public uint StructSize;
+        [FieldOffset(4)] public uint Reserved;
+        [FieldOffset(8)] public ulong Seed;
+        [FieldOffset(16)] public SockeyeFaultWay Inward;
+        [FieldOffset(80)] public SockeyeFaultWay Outward;
     }
 
     /// <summary>One event, 64 bytes.</summary>

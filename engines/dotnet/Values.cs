@@ -76,6 +76,20 @@ namespace Sockeye
         }
     }
 
+    public unsafe partial struct SockeyeFault
+    {
+        /// <summary>Nothing happens.</summary>
+        public static SockeyeFault Default
+        {
+            get
+            {
+                SockeyeFault made;
+                Native.sockeye_fault_init(&made, (UIntPtr)sizeof(SockeyeFault));
+                return made;
+            }
+        }
+    }
+
     /// <summary>Two are equal that name the same peer, whatever address of ours it asked.</summary>
     public unsafe partial struct SockeyeAddress : IEquatable<SockeyeAddress>
     {

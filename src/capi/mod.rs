@@ -12,6 +12,7 @@ pub mod datagram;
 pub mod endpoint;
 pub mod event;
 pub mod facts;
+pub mod fault;
 pub mod log;
 pub mod message;
 pub mod model;

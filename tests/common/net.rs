@@ -13,6 +13,7 @@ use sockeye::capi::endpoint::{self as door_calls, sockeye_endpoint, sockeye_list
 use sockeye::capi::event::{sockeye_event, sockeye_queue_poll_events};
 use sockeye::capi::facts::{self, sockeye_conn_info, sockeye_conn_stats, sockeye_net_info};
 use sockeye::capi::facts::{sockeye_address, sockeye_listener_info, sockeye_net_stats};
+use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::message::sockeye_send_message;
 use sockeye::capi::net::{
@@ -29,6 +30,16 @@ use std::ptr;
 pub fn last_error() -> String {
     // SAFETY: never NULL, NUL-terminated, and no call of this thread comes between.
     unsafe { CStr::from_ptr(sockeye_last_error()) }.to_str().expect("words are UTF-8").to_owned()
+}
+
+/// A fault that `change` changed from the default.
+pub fn fault(change: impl FnOnce(&mut sockeye_fault)) -> sockeye_fault {
+    let mut fault = sockeye_fault::default();
+    // SAFETY: room for a fault.
+    let status = unsafe { sockeye_fault_init(&mut fault, size_of::<sockeye_fault>()) };
+    assert_eq!(status, OK);
+    change(&mut fault);
+    fault
 }
 
 const NO_EVENT: sockeye_event = sockeye_event {
@@ -309,6 +320,12 @@ impl Net {
     pub unsafe fn set_log(&self, log: sockeye_log_fn, user: *mut c_void, level: u32) -> i32 {
         // SAFETY: a live net; the rest is the caller's word.
         unsafe { sockeye_set_log(self.0, log, user, level) }
+    }
+
+    /// `sockeye_fault_set`, for a connection, a listener or the net (0).
+    pub fn fault(&self, id: u64, fault: Option<&sockeye_fault>) -> i32 {
+        // SAFETY: a live net, a fault or NULL.
+        unsafe { sockeye_fault_set(self.0, id, fault.map_or(ptr::null(), ptr::from_ref)) }
     }
 
     pub fn shutdown(&self, timeout_ms: i32) -> i32 {

@@ -62,6 +62,8 @@ mod send;
 mod shutdown;
 mod spin;
 mod storm;
+mod taps;
+mod taps_datagrams;
 mod timeouts;
 #[cfg(unix)]
 mod trouble;

@@ -13,6 +13,8 @@ Usage: cargo xtask <task> [options]
               --model NAME    input/output model (default auto)
               --workers N     workers of the server (default auto)
               --drive NAME    pool, lend or host (default lend)
+              --delay MS --jitter MS --loss PERCENT --rate BYTES|K|M
+                              a bad line for every player, each way (default none)
   test      every check: format, tidy, header, lints, build, Rust, C and C++ tests, demo
               STEP...         only these, by the names that it shows
   matrix    every behaviour on every model, as the last run of the tests had it
@@ -88,12 +90,14 @@ pub struct Demo {
     pub model: String,
     pub workers: String,
     pub drive: String,
+    /// A bad line for every player: `delay`, `jitter`, `loss` and `rate`, as the bots take them.
+    pub line: Vec<(String, String)>,
 }
 
 impl Default for Demo {
     fn default() -> Self {
         let (model, workers, drive) = ("auto".into(), "auto".into(), "lend".into());
-        Self { seconds: 10, bots: 200, model, workers, drive }
+        Self { seconds: 10, bots: 200, model, workers, drive, line: Vec::new() }
     }
 }
 
@@ -105,6 +109,10 @@ impl Demo {
             "model" => self.model = parser.value()?.string()?,
             "workers" => self.workers = parser.value()?.string()?,
             "drive" => self.drive = parser.value()?.string()?,
+            "delay" | "jitter" | "loss" | "rate" => {
+                let value = parser.value()?.string()?;
+                self.line.push((name, value));
+            }
             _ => return Err(Long(&name).unexpected().into()),
         }
         Ok(())
@@ -356,6 +364,11 @@ mod tests {
         let Task::Demo(demo) = asked.unwrap() else { panic!("not a demo") };
         assert_eq!((demo.seconds, demo.bots), (3, 50));
         assert_eq!((&*demo.model, &*demo.workers, &*demo.drive), ("poll", "0", "host"));
+        let Task::Demo(demo) = line("demo --delay 80 --loss 2 --rate 1M").unwrap() else {
+            panic!("not a demo")
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(demo.line, [pair("delay", "80"), pair("loss", "2"), pair("rate", "1M")]);
     }
 
     #[test]

@@ -28,7 +28,19 @@ pub fn run(workspace: &Workspace, options: &Demo) -> Result<()> {
     let folder = builds::sample(workspace)?;
     let played = play(&launcher(workspace, &folder), options, true)?;
     println!("\n{}", played.told()?);
+    if !options.line.is_empty() {
+        println!("over a bad line, each way: {}", line_words(&options.line));
+    }
     Ok(())
+}
+
+fn line_words(line: &[(String, String)]) -> String {
+    let part = |(name, value): &(String, String)| match &**name {
+        "loss" => format!("{name} {value} %"),
+        "rate" => format!("{name} {value}B/s"),
+        _ => format!("{name} {value} ms"),
+    };
+    line.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// What a game left behind; both sides agree on it.
@@ -104,6 +116,9 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     command.args(["--url", &format!("tcp://127.0.0.1:{port}?frame=u16le")]);
     command.args(["--bots", &options.bots.to_string()]);
     command.args(["--seconds", &options.seconds.to_string()]);
+    for (name, value) in &options.line {
+        command.args([&format!("--{name}"), value]);
+    }
     let mut bots = start("arena_bots", command, Side::Bots, show, &sender)?;
     drop(sender);
     let mut score = Score { show, ..Score::default() };

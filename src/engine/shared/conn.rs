@@ -80,6 +80,8 @@ struct More {
     scope: Scope,
     /// What the host has done to its bytes.
     weather: Option<Arc<Weather>>,
+    /// Its tap was asked to be quiet, behind a cancel.
+    quieted: bool,
 }
 
 impl Conn {
@@ -192,6 +194,11 @@ impl Conn {
         if weather.is_some() || self.weather().is_some() {
             self.more().weather = weather;
         }
+    }
+
+    /// Its tap is asked to be quiet, behind a cancel. False: it was before.
+    pub fn quiet(&mut self) -> bool {
+        !std::mem::replace(&mut self.more().quieted, true)
     }
 
     /// Why an address could not be connected to. One that tells of the peer counts for more than

@@ -65,6 +65,8 @@ pub struct DatagramSocket {
     pub weather: Option<Arc<Weather>>,
     /// It is to close, and waits until a tap holds nothing any more, or has.
     pub awaits_tap: bool,
+    /// Its tap was asked to be quiet, behind a cancel.
+    pub quieted: bool,
     /// But for what the outbox counts.
     pub stats: ConnStats,
 }
@@ -207,6 +209,7 @@ impl DatagramSocket {
             outbox: DatagramOutbox::default(),
             weather: None,
             awaits_tap: false,
+            quieted: false,
             stats: ConnStats::default(),
         }
     }

@@ -2,7 +2,7 @@
 //! still hold some of its bytes.
 
 use crate::buf::Train;
-use crate::engine::shared::conn::{Conn, LaneState, Phase};
+use crate::engine::shared::conn::{Conn, LaneState, Phase, Tie};
 use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{Lane, Op, Token};
@@ -21,14 +21,17 @@ impl Desk {
         if conn.life.phase != Phase::Open || !conn.link.is_adopted() {
             return false;
         }
+        let idle = !conn.link.is_busy(Lane::Out);
         if conn.link.cancel() {
             conn.life.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
-            if !conn.link.is_busy(Lane::Out) {
-                self.await_tap(token, conn);
-            } else if conn.life.reset {
+            if conn.life.reset && !idle {
                 conn.reset_now();
             }
             self.orders.push(Order::Cancel(token));
+        }
+        // Behind the cancel: what completes before it says nothing of the tap.
+        if idle && conn.quiet() {
+            self.await_tap(token, conn);
         }
         !conn.link.is_idle()
     }
@@ -40,13 +43,14 @@ impl Desk {
         }
         let idle = !udp.link.is_busy(Lane::Out);
         let awaits = idle && !udp.abrupt && !mem::replace(&mut udp.awaits_tap, true);
-        let cancels = !awaits && (idle || udp.abrupt) && udp.link.cancel();
-        if awaits || (idle && cancels) {
+        if !awaits && (idle || udp.abrupt) && udp.link.cancel() {
+            self.orders.push(Order::Cancel(token));
+        }
+        let cancelled = udp.link.tie == Tie::Cancelled;
+        let quiets = idle && cancelled && !mem::replace(&mut udp.quieted, true);
+        if awaits || quiets {
             udp.link.lanes[Lane::Out as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::SendTo(Vec::new())));
-        }
-        if cancels {
-            self.orders.push(Order::Cancel(token));
         }
         !udp.link.is_idle()
     }

@@ -1,7 +1,7 @@
 //! Which datagrams of one direction are lost, doubled, changed or overtaken, and when the others
 //! leave. Pure: the clock is given, and nobody looks into a datagram.
 
-use super::weather::{Dice, MILLI, MILLION, Micros, Way};
+use super::weather::{Dice, Losses, MILLI, Micros, Way};
 use std::collections::BTreeMap;
 
 /// A datagram that the next one is to overtake waits no longer for it.
@@ -11,8 +11,7 @@ const PATIENCE: Micros = 20 * MILLI;
 pub struct Datagrams<T> {
     way: Way,
     dice: Dice,
-    /// Those that come now are lost, one behind the other (Gilbert 1960).
-    bad: bool,
+    losses: Losses,
     /// At its rate, when the datagrams that came are through.
     free: Micros,
     /// Nothing leaves before it.
@@ -50,7 +49,7 @@ impl<T> Datagrams<T> {
         Datagrams {
             way: Way::CALM,
             dice: Dice::default(),
-            bad: false,
+            losses: Losses::default(),
             free: 0,
             stalled: 0,
             number: 0,
@@ -62,7 +61,7 @@ impl<T> Datagrams<T> {
 
     /// Sets it at `now`. Those that wait leave when they were to, or at once if it is calm.
     pub fn set(&mut self, way: Way, dice: Dice, now: Micros) {
-        (self.way, self.dice, self.bad) = (way, dice, false);
+        (self.way, self.dice, self.losses) = (way, dice, Losses::default());
         self.free = now;
         self.stalled = now + Micros::from(way.stall_ms) * MILLI;
     }
@@ -77,7 +76,7 @@ impl<T> Datagrams<T> {
         let way = self.way;
         // It takes its time on the way to where it is lost.
         self.free = self.free.max(now) + way.takes(len as u64);
-        if self.is_lost() {
+        if self.losses.next(&way, &mut self.dice) {
             return Fate::Lost;
         }
         let at = self.free.max(self.stalled) + way.delay(&mut self.dice);
@@ -87,25 +86,6 @@ impl<T> Datagrams<T> {
         let corrupt = self.dice.chance(way.corrupt_ppm) && bits > 0;
         let corrupt = corrupt.then(|| self.dice.below(bits));
         Fate::Leaves { at, late, twice, corrupt }
-    }
-
-    /// Independently of each other, or in bursts: a chain of two states that loses nothing in one
-    /// and everything in the other, and is in the latter for `burst` datagrams in the mean, for
-    /// longer where that many cannot be lost otherwise.
-    fn is_lost(&mut self) -> bool {
-        let Way { loss_ppm, burst, .. } = self.way;
-        if burst <= 1 || loss_ppm == 0 || loss_ppm >= MILLION {
-            return self.dice.chance(loss_ppm);
-        }
-        let loss = f64::from(loss_ppm) / f64::from(MILLION);
-        let odds = loss / (1.0 - loss);
-        let burst = f64::from(burst).max(odds);
-        self.bad = if self.bad {
-            !self.dice.happens(1.0 / burst)
-        } else {
-            self.dice.happens(odds / burst)
-        };
-        self.bad
     }
 
     /// Has a datagram that counts for so many bytes wait until `at`, or `late`.
@@ -158,6 +138,7 @@ impl<T> Datagrams<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::weather::MILLION;
     use super::*;
 
     const MANY: u64 = 100_000;

@@ -9,8 +9,9 @@
 //!   send completes when nothing is held any more*: the engine asks for one before it ends a stream
 //!   or closes a socket, so what was taken leaves first. When it fails, its error says how many
 //!   bytes did not leave (`unsent`).
-//! * **It is quiet when both lanes are.** After a cancel the engine's operations complete when the
-//!   tap's own have. So the engine lets go of a socket only behind a cancel (`desk.rs` there).
+//! * **It is quiet behind a cancel.** The engine's operations that it has then, or is given,
+//!   complete when the model has none of its own any more. So before the engine lets go of a socket
+//!   it cancels, and awaits an empty send behind that (`Desk::is_tapped`).
 //! * **It has deadlines** (`Proactor::next_due`), which the wait of a turn includes.
 //!
 //! What leaves when is decided in `stream.rs` and `datagrams.rs`, without any input or output;

@@ -1,17 +1,21 @@
 //! When the bytes of one direction of a stream leave, in the order in which they came. Pure: the
 //! clock is given, and the bytes stay where they are.
 
-use super::weather::{Dice, MILLI, Micros, Way};
+use super::weather::{Dice, Losses, MILLI, Micros, Way};
 
 /// At a rate, so much time's worth of bytes leaves at once at least, and what a late look missed is
 /// made up for at most so long.
 const GRAIN: Micros = 2 * MILLI;
 const MAKE_UP: Micros = 20 * MILLI;
 
+/// What is lost of a stream is sent again so much later: the least that Linux waits (tcp(7)).
+const RESEND: Micros = 200 * MILLI;
+
 /// See the module.
 pub struct Course {
     way: Way,
     dice: Dice,
+    losses: Losses,
     /// When what came last leaves: nothing leaves before it.
     last: Micros,
     /// At its rate, when the bytes that left are through.
@@ -40,7 +44,8 @@ impl Course {
     /// It is set at `now`.
     pub fn new(way: Way, dice: Dice, now: Micros) -> Course {
         let stalled = now + Micros::from(way.stall_ms) * MILLI;
-        Course { way, dice, last: now, free: now, stalled, passed: 0 }
+        let losses = Losses::default();
+        Course { way, dice, losses, last: now, free: now, stalled, passed: 0 }
     }
 
     /// Whether bytes pass as they come.
@@ -48,9 +53,10 @@ impl Course {
         self.way == Way::CALM
     }
 
-    /// When what comes `now` leaves.
+    /// When what comes `now` leaves. What is lost comes later, and all behind it waits.
     pub fn due(&mut self, now: Micros) -> Micros {
-        self.last = self.last.max(now + self.way.delay(&mut self.dice));
+        let again = if self.losses.next(&self.way, &mut self.dice) { RESEND } else { 0 };
+        self.last = self.last.max(now + self.way.delay(&mut self.dice) + again);
         self.last
     }
 
@@ -171,6 +177,17 @@ mod tests {
         near(mean, 80e3);
         let dense = run(way, 1000, 1, MILLI);
         assert!(dense.is_sorted_by_key(|it| it.1) && dense.is_sorted_by_key(|it| it.0));
+    }
+
+    #[test]
+    fn what_is_lost_comes_later_with_all_behind_it() {
+        let way = Way { delay_ms: 10, loss_ppm: 20_000, ..Way::CALM };
+        let left = run(way, 100_000, 1, 1000 * MILLI);
+        let late = left.iter().filter(|&(came, at, _)| at - came == 10 * MILLI + RESEND);
+        let (late, on_time) = (late.count(), left.len());
+        near(late as f64 / on_time as f64, 0.02);
+        let dense = run(way, 10_000, 1, MILLI);
+        assert!(dense.is_sorted_by_key(|it| it.1) && dense.len() == 10_000, "none is lost");
     }
 
     #[test]

@@ -126,6 +126,29 @@ impl PartialEq for Weather {
     }
 }
 
+/// Which of those that pass are lost: independently of each other, or in bursts. Then it is a chain
+/// of two states (Gilbert 1960) that loses nothing in one and everything in the other, and is in
+/// the latter for `burst` in the mean, for longer where that many cannot be lost otherwise.
+#[derive(Debug, Default)]
+pub struct Losses {
+    bad: bool,
+}
+
+impl Losses {
+    /// Whether the next one is lost.
+    pub fn next(&mut self, way: &Way, dice: &mut Dice) -> bool {
+        let Way { loss_ppm, burst, .. } = *way;
+        if burst <= 1 || loss_ppm == 0 || loss_ppm >= MILLION {
+            return dice.chance(loss_ppm);
+        }
+        let loss = f64::from(loss_ppm) / f64::from(MILLION);
+        let odds = loss / (1.0 - loss);
+        let burst = f64::from(burst).max(odds);
+        self.bad = if self.bad { !dice.happens(1.0 / burst) } else { dice.happens(odds / burst) };
+        self.bad
+    }
+}
+
 /// Numbers from a seed: SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug, Default)]
 pub struct Dice(pub u64);
