@@ -30,7 +30,7 @@ fn init(change: ConfigChange) -> i32 {
 
 #[test]
 fn of_a_config() {
-    let wrong: [(&str, ConfigChange); 30] = [
+    let wrong: [(&str, ConfigChange); 31] = [
         ("model", |config| config.model = 11),
         ("model", |config| config.model = u32::MAX),
         ("drive", |config| config.drive = 3),
@@ -60,7 +60,8 @@ fn of_a_config() {
         ("queue_max_bytes", |config| config.queue_max_bytes = 0),
         ("queue_max_bytes", |config| config.queue_max_bytes = (64 << 10) - 1),
         ("reserved", |config| config.reserved[0] = 1),
-        ("reserved", |config| config.reserved[7] = u32::MAX),
+        ("reserved", |config| config.reserved[6] = u32::MAX),
+        ("taps", |config| config.taps = 2),
     ];
     for (field, change) in wrong {
         assert_eq!(init(change), ERR_INVALID, "{field}");

@@ -10,6 +10,7 @@ use sockeye::capi::datagram::*;
 use sockeye::capi::endpoint::*;
 use sockeye::capi::event::*;
 use sockeye::capi::facts::*;
+use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set};
 use sockeye::capi::log::*;
 use sockeye::capi::message::*;
 use sockeye::capi::model::*;
@@ -127,6 +128,8 @@ fn no_room_for_the_answer() {
         sockeye_config_init(null_mut(), size_of::<sockeye_config>()),
         sockeye_endpoint_init(null_mut(), size_of::<sockeye_endpoint>()),
         sockeye_message_init(null_mut(), size_of::<sockeye_message>()),
+        sockeye_fault_init(null_mut(), size_of::<sockeye_fault>()),
+        sockeye_fault_set(null_mut(), 0, &sockeye_fault::default()),
         sockeye_os_error_text(1, null_mut(), 10),
         sockeye_address_parse(c"127.0.0.1:1".as_ptr(), null_mut()),
         sockeye_address_format(&zero(), null_mut(), 64),

@@ -8,6 +8,7 @@ use sockeye::capi::endpoint::{
     sockeye_endpoint, sockeye_endpoint_init, sockeye_listen, sockeye_listener,
 };
 use sockeye::capi::facts::*;
+use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init};
 use sockeye::capi::message::{sockeye_message, sockeye_message_init, sockeye_send_message};
 use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
 use sockeye::capi::net::{sockeye_free, sockeye_init};
@@ -143,6 +144,8 @@ fn sizes_of_the_inits() {
     check_init::<sockeye_endpoint>(|out, size| unsafe { sockeye_endpoint_init(out, size) });
     // SAFETY: as above.
     check_init::<sockeye_message>(|out, size| unsafe { sockeye_message_init(out, size) });
+    // SAFETY: as above.
+    check_init::<sockeye_fault>(|out, size| unsafe { sockeye_fault_init(out, size) });
 }
 
 /// An answer is written up to the caller's size, says how much that is, and not a byte more.

@@ -38,6 +38,8 @@ static const struct symbol symbols[] = {
     SYMBOL(sockeye_conn_resume),
     SYMBOL(sockeye_conn_set_user_data),
     SYMBOL(sockeye_conn_set_queue),
+    SYMBOL(sockeye_fault_init),
+    SYMBOL(sockeye_fault_set),
     SYMBOL(sockeye_message_init),
     SYMBOL(sockeye_send_message),
     SYMBOL(sockeye_poll_events),

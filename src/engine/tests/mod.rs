@@ -25,6 +25,7 @@ use super::timers::Wheel;
 use super::{Config, Drive, Net};
 use crate::io::Visit;
 use crate::io::sim::{Dense, Sim, World};
+use crate::io::tap::Tap;
 use crate::session::Millis;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -60,15 +61,27 @@ fn set_now(now: Millis) {
 
 /// A net in a simulated network.
 pub fn open(world: &World, config: Config) -> Arc<Net> {
-    open_as(world, config, false)
+    let under = if config.taps { Under::Tap } else { Under::Sim };
+    open_as(world, config, under)
 }
 
-/// The same; `dense`: its workers give their sockets dense numbers.
-pub fn open_as(world: &World, config: Config, dense: bool) -> Arc<Net> {
+/// What a net's workers watch their sockets by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Under {
+    Sim,
+    /// With dense numbers for the sockets.
+    Dense,
+    /// Behind a tap.
+    Tap,
+}
+
+/// As `open`, by one of them.
+pub fn open_as(world: &World, config: Config, under: Under) -> Arc<Net> {
     world.enter();
-    let opened = Net::open_with(config, |_, open| match dense {
-        true => open.visit::<Dense>(),
-        false => open.visit::<Sim>(),
+    let opened = Net::open_with(config, |_, open| match under {
+        Under::Sim => open.visit::<Sim>(),
+        Under::Dense => open.visit::<Dense>(),
+        Under::Tap => open.visit::<Tap<Sim>>(),
     });
     opened.expect("SIM opens anywhere")
 }

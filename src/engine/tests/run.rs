@@ -6,10 +6,10 @@ use super::peer_log::{PeerLog, payload};
 use super::plan::{Act, Plan};
 use super::stage::endpoint;
 use super::told::{Told, What};
-use super::{now, open_as, set_now};
+use super::{Under, now, open_as, set_now};
 use crate::buf::{CHUNK_BYTES, Pool, Purpose, Slice};
 use crate::engine::shared::core::Core;
-use crate::engine::{CloseHow, Error, Kind, Message, Net};
+use crate::engine::{CloseHow, Error, Kind, Message, Net, Way, Weather};
 use crate::io::Token;
 use crate::io::sim::{ACCEPT_ERRORS, Answer, Dice, Ending, Faults, World};
 use std::net::{IpAddr, SocketAddr};
@@ -48,18 +48,26 @@ pub struct Run {
 }
 
 impl Run {
-    /// `dense`: as `open_as` has it.
-    pub fn new(seed: u64, dense: bool) -> Run {
+    /// By what its net's workers watch.
+    pub fn new(seed: u64, under: Under) -> Run {
         set_now(1);
         let mut dice = Dice::new(seed);
-        let plan = Plan::new(&mut dice);
+        let mut plan = Plan::new(&mut dice);
+        plan.config.taps = under == Under::Tap;
         let world = World::new(dice.roll(), plan.faults);
         for (port, answer) in DOORS {
             world.set_door(SocketAddr::from(([127, 0, 0, 1], port)), answer);
         }
         let second: IpAddr = "::1".parse().expect("an address");
         world.set_door(SocketAddr::new(second, SECOND_TRY), Answer::Accept);
-        let net = open_as(&world, plan.config.clone(), dense);
+        let net = open_as(&world, plan.config.clone(), under);
+        if under == Under::Tap {
+            // Delays are of the system's clock, which a seed does not know.
+            let split_bytes = dice.pick(&[1000, 100_000]);
+            let way = Way { split_bytes, ..Way::CALM };
+            let set = net.set_weather(0, Some(Weather::new(seed, way, way)));
+            set.expect("it has taps");
+        }
         let mut ledger = Ledger::new(world.clone());
         ledger.limited = plan.faults.sockets > 0;
         let (core, pool) = (Arc::downgrade(&net.core), net.core.pool.clone());
@@ -310,7 +318,9 @@ impl Run {
         }
         self.dialled += 1;
         let style = self.plan.style(&mut self.dice);
-        let port = self.dice.pick(&[1, 1, 1, 1, 2, 3, 4, SECOND_TRY, SECOND_TRY]);
+        // A tap has a won attempt wait a turn longer for its connection, which nobody here does.
+        let second = if self.plan.config.taps { 1 } else { SECOND_TRY };
+        let port = self.dice.pick(&[1, 1, 1, 1, 2, 3, 4, second, second]);
         let host = if port == SECOND_TRY { "localhost" } else { "127.0.0.1" };
         let url = format!("tcp://{host}:{port}?{}", style.wire.query(style.frame_max));
         let mut id = 0;
