@@ -5,9 +5,9 @@
 use std::{env, fs, path::Path};
 
 /// The rooms of the C ABI in the order in which the header shows them.
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "status", "model", "config", "net", "endpoint", "conn", "message", "event", "datagram",
-    "queue", "callback", "buffer", "facts", "log", "fault",
+    "queue", "timer", "callback", "buffer", "facts", "log", "fault",
 ];
 
 /// VFT_DLL.

@@ -237,6 +237,9 @@ typedef enum {
     /// The peer ended its side of a connection whose endpoint says `half_open`: nothing more comes
     /// but CLOSED, and sends go on. Once, behind all that it sent.
     SOCKEYE_EVENT_ENDED = 9,
+    /// A timer is due: its id in `detail`, the `user_data` it was started with. `code`: how many of
+    /// its periods were over beside this one and are not told on their own.
+    SOCKEYE_EVENT_TIMER = 10,
 } sockeye_event_kind;
 
 /// Why a connection or a listener closed: `cause` of CLOSED and LISTENER_CLOSED.
@@ -379,8 +382,11 @@ typedef struct {
     /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
     /// for it.
     uint32_t taps;
+    /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
+    /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
+    uint32_t timers_max;
     /// Must be 0.
-    uint32_t reserved[7];
+    uint32_t reserved[6];
 } sockeye_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
@@ -533,7 +539,8 @@ typedef struct {
     /// OPENED: the listener that accepted it. LISTENER_CLOSED, and what a `udp://` listener tells:
     /// the listener. Else `{0}`.
     sockeye_listener listener;
-    /// The connection's, listener's or poster's number, stamped when this array was filled.
+    /// The number of the connection, listener, poster or timer, stamped when this array was
+    /// filled.
     uint64_t user_data;
     /// The payload, valid until the next poll of this queue; NULL where there is none or, but for
     /// a DATAGRAM, it is empty.
@@ -592,6 +599,13 @@ typedef struct {
     /// one did not arrive (ICMP).
     uint64_t send_failures;
 } sockeye_listener_stats;
+
+/// A timer of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
+typedef struct {
+    /// Opaque.
+    uint64_t id;
+} sockeye_timer;
 
 /// The host's function for the events of a queue: `user` and `net` as given, the queue, and
 /// `count` events, 1 or more, which are a batch. It must not throw.
@@ -1368,6 +1382,42 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
                                  uint32_t queue,
                                  ptrdiff_t port,
                                  uint64_t key);
+
+/// Starts a timer whose events, of kind TIMER, come in a queue: once, `after_ms` from now, and if
+/// `every_ms` is not 0 again and again, at `after_ms` + n * `every_ms` from now, however late each
+/// is told. It is never told early. A poll that begins 1 ms or more after a timer is due tells of
+/// it, or one of those that follow until one answers 0: a turn of the worker tells of 256. In POOL
+/// that is so once the system lets the worker's thread run. Those that are due together come in
+/// the order of their times. On Windows the waits of a worker are no more exact than the system's
+/// timer: timeBeginPeriod.
+///
+/// At most one event of a timer waits in the queue: periods that are over meanwhile are counted in
+/// its `code`, so that all events with what they count are all the periods. A timer that is due
+/// once is stale when its event was given out. A shutdown does not wait for timers and ends them.
+///
+/// Ownership: `out_timer` is the caller's, written before the first event can come.
+/// NULL:      not allowed.
+/// Threads:   any thread, callbacks included.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_LIMIT (`timers_max` is reached; one that
+///            was stopped counts until a poll has passed its event); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_timer_start(sockeye_net *net,
+                                   uint32_t queue,
+                                   uint32_t after_ms,
+                                   uint32_t every_ms,
+                                   uint64_t user_data,
+                                   sockeye_timer *out_timer);
+
+/// Stops a timer: no poll that begins later tells of it, though its event may wait in the queue.
+/// What is in an array already, or in the one that a callback is inside of, is the host's to skip.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, callbacks included, any number of times.
+/// Returns:   OK; ERR_STALE (it was stopped before, or it was due once and is told); ERR_INVALID
+///            (NULL); ERR_SHUTDOWN (the shutdown has ended it).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_timer_stop(sockeye_net *net, sockeye_timer timer);
 
 /// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
 /// one call at a time for each queue, no lock of the library held. Each call is a

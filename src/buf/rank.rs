@@ -63,6 +63,8 @@ ranks! {
     Origin,
     /// What the host has done to the bytes of a net, or of a listener's connections.
     Weather,
+    /// Timers of the host.
+    HostTimers,
     /// Slots of the table that are free.
     FreeSlots,
     /// Connections of a worker that wait for a flush.

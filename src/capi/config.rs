@@ -86,8 +86,11 @@ pub struct sockeye_config {
     /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
     /// for it.
     pub taps: u32,
+    /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
+    /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
+    pub timers_max: u32,
     /// Must be 0.
-    pub reserved: [u32; 7],
+    pub reserved: [u32; 6],
 }
 
 const _: () = assert!(size_of::<sockeye_config>() == 96);
@@ -111,7 +114,8 @@ impl Default for sockeye_config {
             memory_max_bytes: config.memory_max_bytes,
             queue_max_bytes: config.queue_max_bytes,
             taps: config.taps.into(),
-            reserved: [0; 7],
+            timers_max: config.timers_max,
+            reserved: [0; 6],
         }
     }
 }
@@ -121,7 +125,7 @@ impl sockeye_config {
     pub(super) fn parse(&self) -> Result<engine::Config, String> {
         let workers = (self.workers != SOCKEYE_WORKERS_AUTO).then_some(self.workers);
         let unknown = |field: &str, value: u32| format!("config.{field}: {value} is unknown");
-        if self.reserved != [0; 7] {
+        if self.reserved != [0; 6] {
             return Err("config.reserved must be 0".into());
         }
         if self.taps > 1 {
@@ -145,6 +149,7 @@ impl sockeye_config {
             memory_max_bytes: self.memory_max_bytes,
             queue_max_bytes: self.queue_max_bytes,
             taps: self.taps == 1,
+            timers_max: self.timers_max,
         };
         config.check()?;
         Ok(config)

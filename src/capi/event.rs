@@ -38,6 +38,9 @@ pub enum sockeye_event_kind {
     /// The peer ended its side of a connection whose endpoint says `half_open`: nothing more comes
     /// but CLOSED, and sends go on. Once, behind all that it sent.
     SOCKEYE_EVENT_ENDED = 9,
+    /// A timer is due: its id in `detail`, the `user_data` it was started with. `code`: how many of
+    /// its periods were over beside this one and are not told on their own.
+    SOCKEYE_EVENT_TIMER = 10,
 }
 
 /// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`, and the rest is lost.
@@ -56,7 +59,8 @@ pub struct sockeye_event {
     /// OPENED: the listener that accepted it. LISTENER_CLOSED, and what a `udp://` listener tells:
     /// the listener. Else `{0}`.
     pub listener: sockeye_listener,
-    /// The connection's, listener's or poster's number, stamped when this array was filled.
+    /// The number of the connection, listener, poster or timer, stamped when this array was
+    /// filled.
     pub user_data: u64,
     /// The payload, valid until the next poll of this queue; NULL where there is none or, but for
     /// a DATAGRAM, it is empty.
@@ -232,16 +236,29 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.cause = *cause as i32;
             out.os_error = *os_error;
         }
+        Notice::Ended => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_ENDED as u32;
+            out.conn = conn();
+        }
+        Notice::Posted { .. } | Notice::Timer { .. } => translate_own(net, &event.notice, &mut out),
+        Notice::Gone => {}
+    }
+    out
+}
+
+/// What is of no connection and no listener, but of the host itself.
+fn translate_own(net: &Net, notice: &Notice, out: &mut sockeye_event) {
+    match notice {
         Notice::Posted { detail, user_data } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_POSTED as u32;
             out.detail = *detail;
             out.user_data = *user_data;
         }
-        Notice::Ended => {
-            out.kind = sockeye_event_kind::SOCKEYE_EVENT_ENDED as u32;
-            out.conn = conn();
+        Notice::Timer { timer, missed } => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_TIMER as u32;
+            out.detail = net.timer_id(*timer);
+            out.code = *missed;
         }
-        Notice::Gone => {}
+        _ => {}
     }
-    out
 }

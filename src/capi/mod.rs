@@ -19,3 +19,4 @@ pub mod model;
 pub mod net;
 pub mod queue;
 pub mod status;
+pub mod timer;

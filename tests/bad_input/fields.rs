@@ -30,7 +30,7 @@ fn init(change: ConfigChange) -> i32 {
 
 #[test]
 fn of_a_config() {
-    let wrong: [(&str, ConfigChange); 31] = [
+    let wrong: [(&str, ConfigChange); 32] = [
         ("model", |config| config.model = 11),
         ("model", |config| config.model = u32::MAX),
         ("drive", |config| config.drive = 3),
@@ -50,6 +50,7 @@ fn of_a_config() {
         ("lease_us", |config| config.lease_us = 10_000_001),
         ("connections_max", |config| config.connections_max = 0),
         ("connections_max", |config| config.connections_max = 1 << 24),
+        ("timers_max", |config| config.timers_max = 1 << 24),
         ("gather_us", |config| config.gather_us = 60_000_001),
         ("spin_us", |config| config.spin_us = 60_000_001),
         ("turn_messages", |config| config.turn_messages = 0),
@@ -60,7 +61,7 @@ fn of_a_config() {
         ("queue_max_bytes", |config| config.queue_max_bytes = 0),
         ("queue_max_bytes", |config| config.queue_max_bytes = (64 << 10) - 1),
         ("reserved", |config| config.reserved[0] = 1),
-        ("reserved", |config| config.reserved[6] = u32::MAX),
+        ("reserved", |config| config.reserved[5] = u32::MAX),
         ("taps", |config| config.taps = 2),
     ];
     for (field, change) in wrong {

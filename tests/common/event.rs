@@ -21,12 +21,13 @@ pub enum Kind {
     ListenerClosed,
     Posted,
     Ended,
+    Timer,
 }
 
 impl Kind {
     fn from_number(number: u32) -> Kind {
         use sockeye_event_kind as kind;
-        const TABLE: [(sockeye_event_kind, Kind); 9] = [
+        const TABLE: [(sockeye_event_kind, Kind); 10] = [
             (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
             (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
             (kind::SOCKEYE_EVENT_DATAGRAM, Kind::Datagram),
@@ -36,6 +37,7 @@ impl Kind {
             (kind::SOCKEYE_EVENT_LISTENER_CLOSED, Kind::ListenerClosed),
             (kind::SOCKEYE_EVENT_POSTED, Kind::Posted),
             (kind::SOCKEYE_EVENT_ENDED, Kind::Ended),
+            (kind::SOCKEYE_EVENT_TIMER, Kind::Timer),
         ];
         TABLE
             .into_iter()

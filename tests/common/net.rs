@@ -21,6 +21,7 @@ use sockeye::capi::net::{
 };
 use sockeye::capi::queue as queue_calls;
 use sockeye::capi::status::sockeye_last_error;
+use sockeye::capi::timer::{sockeye_timer, sockeye_timer_start, sockeye_timer_stop};
 use std::ffi::{CStr, CString, c_void};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
@@ -301,6 +302,26 @@ impl Net {
     pub fn post(&self, queue: u32, detail: u64, user_data: u64) -> i32 {
         // SAFETY: a live net.
         unsafe { queue_calls::sockeye_post(self.0, queue, detail, user_data) }
+    }
+
+    pub fn start_timer(
+        &self,
+        queue: u32,
+        after_ms: u32,
+        every_ms: u32,
+        user_data: u64,
+    ) -> Result<u64, i32> {
+        let mut out = sockeye_timer { id: 0 };
+        // SAFETY: a live net and room for the answer.
+        answer(unsafe {
+            sockeye_timer_start(self.0, queue, after_ms, every_ms, user_data, &mut out)
+        })
+        .map(|_| out.id)
+    }
+
+    pub fn stop_timer(&self, id: u64) -> i32 {
+        // SAFETY: a live net.
+        unsafe { sockeye_timer_stop(self.0, sockeye_timer { id }) }
     }
 
     pub fn wait_handle(&self, queue: u32) -> Result<i32, i32> {

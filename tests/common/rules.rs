@@ -77,6 +77,7 @@ impl Rules {
                     assert_eq!(before, Some(None), "a listener closes once: {event:?}");
                 }
                 Kind::Posted => {}
+                Kind::Timer => assert_eq!((event.conn.id, event.listener.id), (0, 0), "{event:?}"),
             }
         }
     }

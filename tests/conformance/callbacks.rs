@@ -26,8 +26,8 @@ type Act = Box<dyn Fn(&Called, &sockeye_event) + Send + Sync>;
 
 /// What a callback is given as `user`: it notes every event. Leaked, so that a call that comes too
 /// late is noticed and does no harm.
-struct Called {
-    net: Arc<Net>,
+pub struct Called {
+    pub net: Arc<Net>,
     queue: u32,
     log: Mutex<Vec<Event>>,
     calls: AtomicUsize,
@@ -63,7 +63,7 @@ extern "C" fn note(
 }
 
 impl Called {
-    fn new(
+    pub fn new(
         net: &Arc<Net>,
         queue: u32,
         act: impl Fn(&Called, &sockeye_event) + Send + Sync + 'static,
@@ -80,7 +80,7 @@ impl Called {
         }))
     }
 
-    fn set(&'static self) -> i32 {
+    pub fn set(&'static self) -> i32 {
         let user = ptr::from_ref(self).cast_mut().cast();
         // SAFETY: it lives for ever, and no payload is kept.
         unsafe { self.net.set_callback(self.queue, Some(note), user) }
@@ -92,16 +92,16 @@ impl Called {
         self.gone.store(true, SeqCst);
     }
 
-    fn events(&self) -> Vec<Event> {
+    pub fn events(&self) -> Vec<Event> {
         self.log.lock().expect("no panic").clone()
     }
 
-    fn count(&self, kind: Kind) -> usize {
+    pub fn count(&self, kind: Kind) -> usize {
         self.events().iter().filter(|event| event.kind == kind).count()
     }
 
     /// Waits for something, turning the worker where nobody else does.
-    fn until(&self, what: &str, mut done: impl FnMut(&Called) -> bool) {
+    pub fn until(&self, what: &str, mut done: impl FnMut(&Called) -> bool) {
         wait_for(what, || {
             // With worker threads there is nothing to be turned; it may be taken away by now.
             let answer = self.net.poll_callback(self.queue, 1);
@@ -111,7 +111,7 @@ impl Called {
     }
 
     /// Ends the net: everything is told before that returns.
-    fn finish(&self) {
+    pub fn finish(&self) {
         assert_eq!(self.net.shutdown(0), OK);
         let told = self.calls.load(SeqCst);
         // SAFETY: no batch of this queue is alive.

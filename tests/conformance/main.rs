@@ -65,6 +65,7 @@ mod storm;
 mod taps;
 mod taps_datagrams;
 mod timeouts;
+mod timers;
 #[cfg(unix)]
 mod trouble;
 #[cfg(unix)]

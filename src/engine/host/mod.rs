@@ -8,6 +8,7 @@ pub mod moves;
 pub mod net;
 pub mod sends;
 pub mod stop;
+pub mod timers;
 pub mod url;
 pub mod weather;
 pub mod zone;

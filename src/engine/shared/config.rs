@@ -62,6 +62,8 @@ pub enum Kind {
     Conn = 1,
     /// A listener.
     Listener = 2,
+    /// A timer of the host.
+    Timer = 3,
 }
 
 impl Kind {
@@ -97,6 +99,7 @@ pub struct Config {
     pub memory_max_bytes: u64,
     pub queue_max_bytes: u64,
     pub taps: bool,
+    pub timers_max: u32,
 }
 
 impl Default for Config {
@@ -116,6 +119,7 @@ impl Default for Config {
             memory_max_bytes: 1 << 30,
             queue_max_bytes: 64 << 20,
             taps: false,
+            timers_max: 1 << 17,
         }
     }
 }
@@ -133,6 +137,7 @@ impl Config {
         within("lease_us", self.lease_us, 100, 10_000_000)?;
         within("gather_us", self.gather_us, 0, PAUSE_MAX_US)?;
         within("spin_us", self.spin_us, 0, PAUSE_MAX_US)?;
+        within("timers_max", self.timers_max, 0, (1 << Token::INDEX_BITS) - 1)?;
         within("turn_messages", self.turn_messages, 1, u32::MAX)?;
         within("turn_bytes", self.turn_bytes, 1024, CHUNK_BYTES as u32)?;
         if self.memory_max_bytes < 1 << 20 {

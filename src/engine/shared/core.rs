@@ -5,6 +5,7 @@ use crate::engine::shared::config::{Config, Flush, SocketOptions};
 use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
 use crate::engine::shared::home::{self, Command, Home};
+use crate::engine::shared::host_timers::HostTimers;
 use crate::engine::shared::log;
 use crate::engine::shared::pressure::Pressure;
 use crate::engine::shared::queue::Queue;
@@ -59,6 +60,7 @@ pub struct Core {
     pub weather: Mutex<rank::Weather, Option<Arc<Weather>>>,
     pub names: resolve::Resolver,
     pub pressure: Pressure,
+    pub host_timers: HostTimers,
     /// Told when a socket is gone while the net stops.
     pub emptied: (Mutex<rank::Gone, ()>, Condvar),
 }
@@ -74,6 +76,7 @@ impl Core {
     ) -> Core {
         let queue = |home| Queue::new(home, config.queue_max_bytes, config.memory_max_bytes);
         let pool = Pool::new(config.memory_max_bytes);
+        let host_timers = HostTimers::new(config.timers_max, config.queues as usize, tag.first);
         Core {
             table: Table::new(config.connections_max, tag),
             queues: (0..config.queues as usize).map(queue).collect(),
@@ -92,6 +95,7 @@ impl Core {
             names: resolve::Resolver::default(),
             pressure: Pressure::default(),
             emptied: (Mutex::new(()), Condvar::new()),
+            host_timers,
             config,
         }
     }
@@ -114,11 +118,16 @@ impl Core {
 
     /// The net's clock, never 0.
     pub fn now(&self) -> Millis {
+        self.elapsed().as_millis() as Millis + 1
+    }
+
+    /// Since the net's clock began.
+    pub fn elapsed(&self) -> Duration {
         #[cfg(test)]
         if let Some(now) = crate::engine::tests::now() {
-            return now;
+            return Duration::from_millis(now.saturating_sub(1));
         }
-        self.clock.elapsed().as_millis() as Millis + 1
+        self.clock.elapsed()
     }
 
     pub fn nanos(&self) -> i64 {
@@ -301,6 +310,13 @@ impl Core {
         if options.send_buffer_bytes > 0 {
             let _ = socket.set_send_buffer_size(options.send_buffer_bytes as usize);
         }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // Timers have their generations beside those of the table, under the same tag.
+        self.table.used_up_to(self.host_timers.highest());
     }
 }
 

@@ -85,6 +85,16 @@ impl Core {
             };
             last = Some((event.token, slot));
             let mut user_data = 0;
+            if let Notice::Timer { timer, missed } = &mut event.notice {
+                let Some(told) = self.take_timer(*timer, queue.home) else {
+                    // Stopped since then.
+                    bytes += event.cost();
+                    poller.next += 1;
+                    event.notice = Notice::Gone;
+                    continue;
+                };
+                (user_data, *missed) = (told.user_data, told.missed);
+            }
             if let Some(slot) = slot {
                 user_data = slot.user_data.load(Acquire);
                 if slot.opened.load(Relaxed) {

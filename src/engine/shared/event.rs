@@ -54,6 +54,11 @@ pub enum Notice {
         detail: u64,
         user_data: u64,
     },
+    /// A timer of the host is due: which, and the periods that are merged with this one.
+    Timer {
+        timer: Token,
+        missed: u32,
+    },
     /// Handed out, and its batch is over.
     Gone,
 }

@@ -41,6 +41,8 @@ pub enum Command {
     Overdue(Token),
     /// A deadline that this worker watches has gone, or another one watches it.
     Forget(Token, Timer),
+    /// Look at the timers of the host that changed. At most one is on its way.
+    Timers,
     /// The queue was drained to its low mark.
     Drained,
     /// Close everything: in order, or now.
@@ -77,6 +79,8 @@ pub struct Home {
     pub backstop: Mutex<rank::Backstop, Option<Thread>>,
     /// Driven as in POOL from now on: the host waits elsewhere.
     pub pooled: AtomicBool,
+    /// When the worker is to turn for a timer of the host, in nanoseconds of the net's clock.
+    pub alarm: AtomicU64,
     /// Connections and listeners that live here, or are on their way.
     population: AtomicUsize,
     pub counters: Counters,
@@ -106,6 +110,7 @@ impl Home {
             wanted: AtomicBool::new(false),
             backstop: Mutex::default(),
             pooled: AtomicBool::new(false),
+            alarm: AtomicU64::new(u64::MAX),
             population: AtomicUsize::new(0),
             counters: Counters::default(),
             arena: Arena::new(pool.clone()),

@@ -304,6 +304,12 @@ impl Table {
         }
     }
 
+    /// Other handles of this net had generations up to `highest`.
+    pub fn used_up_to(&self, highest: u32) {
+        let mut free = self.free.lock();
+        free.highest = free.highest.max(highest);
+    }
+
     /// Calls `look` with every connection, its slot locked. What comes or goes meanwhile may be
     /// missed.
     pub fn each_conn(&self, mut look: impl FnMut(Token, &Conn)) {

@@ -169,6 +169,7 @@ impl Scene {
                     self.conns.retain(|_, conn| conn.0 != told.token);
                 }
                 What::Writable(_) | What::ListenerClosed(_) | What::Posted(_) | What::Moved(_) => {}
+                What::Timer(..) => panic!("nobody starts a timer here"),
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The engine over a simulated network: `seeds.rs` has hosts and peers do what a seed says while
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
 //! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues,
-//! `late.rs` deadlines.
+//! `late.rs` deadlines, `host_timers.rs` timers of the host.
 
 mod baton;
 mod cases;
 mod conn_log;
 mod elastic;
+mod host_timers;
 mod late;
 mod ledger;
 mod moves;

@@ -25,6 +25,8 @@ pub enum What {
     Closed(Cause, u64),
     ListenerClosed(Cause),
     Posted(u64),
+    /// Which, and its periods that are merged.
+    Timer(Token, u32),
 }
 
 impl Told {
@@ -39,6 +41,7 @@ impl Told {
             Notice::Closed { cause, unsent, .. } => What::Closed(*cause, *unsent),
             Notice::ListenerClosed { cause, .. } => What::ListenerClosed(*cause),
             Notice::Posted { detail, .. } => What::Posted(*detail),
+            Notice::Timer { timer, missed } => What::Timer(*timer, *missed),
             Notice::Ended => panic!("nobody stays half open here"),
             Notice::Datagram { .. } => panic!("nobody has a datagram here"),
             Notice::Gone => panic!("an event was handed out whose batch is over"),

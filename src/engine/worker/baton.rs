@@ -438,6 +438,19 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         if home.rung() && home.owner.get() == Owner::thread(me()) {
             self.flush();
         }
+        // A timer of the host is due, and whoever is to turn for it is away with a lease.
+        let alarm = home.alarm.load(Relaxed);
+        let away = !matches!(home.owner.get(), Owner::Anyone | Owner::Resting);
+        if alarm == u64::MAX || !away || !self.lends() || self.is_elsewhere() {
+            return;
+        }
+        if alarm <= self.core.elapsed().as_nanos() as u64
+            && let Some(mut held) = self.baton.try_lock()
+        {
+            let owner = home.owner.get();
+            self.look(&mut held);
+            self.lay_down(held, owner, None);
+        }
     }
 
     fn recall(&self) {

@@ -10,6 +10,7 @@ use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::reminder::Due;
 use crate::engine::worker::abroad::Abroad;
+use crate::engine::worker::host_timers::Rings;
 use crate::engine::worker::timers::Wheel;
 use crate::engine::worker::watch::Watch;
 use crate::io::os::sys;
@@ -19,6 +20,7 @@ use crate::session::{Cause, Millis};
 use socket2::Socket;
 use std::io;
 use std::mem;
+use std::time::Duration;
 
 /// Warnings come no faster, so that a storm of peers does not become one of lines.
 const SAY_MS: Millis = 100;
@@ -70,6 +72,8 @@ pub struct Desk {
     pub abroad: Abroad,
     commands: Vec<Command>,
     pub timers: Wheel,
+    /// Timers of the host that are about to be due.
+    pub rings: Rings,
     pub now: Millis,
     /// A warning to be reported, and when the last one was; 0: never.
     words: Option<String>,
@@ -107,6 +111,7 @@ impl Desk {
             abroad: Abroad::default(),
             commands: Vec::new(),
             timers: Wheel::default(),
+            rings: Rings::default(),
             now: 0,
             words: None,
             said: 0,
@@ -139,9 +144,12 @@ impl Desk {
         }
     }
 
-    /// When the next deadline is due.
-    pub fn next_timer(&self) -> Option<Millis> {
-        [self.timers.next(), self.watch.due()].into_iter().flatten().min()
+    /// When the next deadline is due, by the net's clock.
+    pub fn next_timer(&self) -> Option<Duration> {
+        let counted = [self.timers.next(), self.watch.due()].into_iter().flatten().min();
+        // The clock that counts milliseconds begins with 1.
+        let counted = counted.map(|at| Duration::from_millis(at.saturating_sub(1)));
+        [counted, self.rings.next()].into_iter().flatten().min()
     }
 
     #[inline(always)]
@@ -175,6 +183,7 @@ impl Desk {
                 Command::Apply(one) => self.done.push(*one),
                 Command::Overdue(token) => self.overdue(core, token),
                 Command::Forget(token, timer) => self.timers.cancel(timer, Due::Conn(token)),
+                Command::Timers => self.look_at_host_timers(core),
                 Command::Drained => {
                     for token in mem::take(&mut self.stalled) {
                         self.tend_stalled(core, token);

@@ -97,18 +97,22 @@ impl Desk {
         #[cfg(test)]
         crate::engine::tests::set_timers(&mut self.timers);
         while let Some((timer, due)) = self.timers.pop(self.now, &mut steps) {
-            if self.timers.is_empty() {
+            if let Due::Conn(_) = due
+                && !self.timers.has_conns()
+            {
                 // Whoever sent something did so long ago.
                 core.pool.trim();
             }
             match due {
                 Due::Conn(token) => self.reminded(core, token, timer),
+                Due::Host(index) => self.rings.fired.push((index as u32, timer)),
                 // Nobody sets these as yet.
-                Due::Host(_) | Due::Transport(_) => {}
+                Due::Transport(_) => {}
             }
         }
         #[cfg(test)]
         crate::engine::tests::note_steps(TURN_STEPS - steps);
+        self.ring_host_timers(core);
     }
 
     fn reminded(&mut self, core: &Core, token: Token, timer: Timer) {

@@ -6,6 +6,7 @@ pub mod crew;
 pub mod datagrams;
 pub mod desk;
 pub mod doors;
+pub mod host_timers;
 pub mod late;
 pub mod memory;
 pub mod moves;

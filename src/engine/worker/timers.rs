@@ -38,6 +38,8 @@ pub struct Wheel {
     /// Which slots of each level have entries.
     occupied: [u64; LEVELS],
     nodes: Nodes,
+    /// Entries of connections and their like.
+    conns: usize,
 }
 
 impl Wheel {
@@ -49,7 +51,10 @@ impl Wheel {
                 self.unlink(timer);
                 timer
             }
-            _ => self.nodes.take(due),
+            _ => {
+                self.conns += usize::from(matches!(due, Due::Conn(_)));
+                self.nodes.take(due)
+            }
         };
         self.nodes[timer].at = at.into();
         self.link(timer, at);
@@ -60,8 +65,14 @@ impl Wheel {
     pub fn cancel(&mut self, timer: Timer, due: Due) {
         if self.nodes.has(timer, due) {
             self.unlink(timer);
-            self.nodes.give_back(timer);
+            self.give_back(timer);
         }
+    }
+
+    fn give_back(&mut self, timer: Timer) -> Due {
+        let due = self.nodes.give_back(timer);
+        self.conns -= usize::from(matches!(due, Due::Conn(_)));
+        due
     }
 
     /// When to come back: no entry is due before.
@@ -85,16 +96,16 @@ impl Wheel {
             self.unlink(timer);
             if at <= self.elapsed {
                 *steps = steps.saturating_sub(EXPIRY_STEPS);
-                return Some((timer, self.nodes.give_back(timer)));
+                return Some((timer, self.give_back(timer)));
             }
             *steps -= 1;
             self.link(timer, at);
         }
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.occupied == [0; LEVELS]
+    /// Whether any is of a connection, a listener or a datagram socket.
+    pub fn has_conns(&self) -> bool {
+        self.conns > 0
     }
 
     /// The slot that begins first, and when that is.

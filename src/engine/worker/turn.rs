@@ -11,7 +11,6 @@ use crate::engine::worker::places::Places;
 use crate::io::os::sys;
 use crate::io::proactor::cancelled;
 use crate::io::{Bell, Completion, Look, Op, Proactor, Role, Token, Wait};
-use crate::session::Millis;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -348,7 +347,7 @@ impl<P: Proactor> Worker<P> {
         self.proactor.next_due()
     }
 
-    fn until(&self, at: Millis) -> Duration {
-        Duration::from_millis(at.saturating_sub(self.core.now()))
+    fn until(&self, at: Duration) -> Duration {
+        at.saturating_sub(self.core.elapsed())
     }
 }

@@ -73,7 +73,8 @@ impl Pair {
         let earliest = self.model.values().map(|entry| entry.0).min();
         let next = self.wheel.next();
         assert_eq!(next.is_none(), earliest.is_none());
-        assert_eq!(self.wheel.is_empty(), earliest.is_none());
+        let conns = self.model.keys().any(|&number| matches!(due(number), Due::Conn(_)));
+        assert_eq!(self.wheel.has_conns(), conns);
         assert!(next <= earliest, "{next:?} {earliest:?}");
         let over = earliest.is_none_or(|at| at > now);
         assert!(over || (steps == 0 && next.is_some_and(|next| next <= now)), "left behind");
