@@ -196,7 +196,7 @@ public:
     sockeye_net *net() const noexcept { return net_; }
 
     /// Calls the first of these that takes a view of this event's kind: `opened`, `message`,
-    /// `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted` or `ended`.
+    /// `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted`, `ended` or `due`.
     /// One that takes an `event` takes every kind, new ones too. A kind none takes is passed over.
     template <class... F> void visit(F &&...functions) const;
 
@@ -304,25 +304,18 @@ struct posted : event {
     uint64_t detail() const noexcept { return raw_->detail; }
 };
 
-namespace detail {
-
-template <class F, class... View>
-constexpr bool takes_any = (std::is_invocable_v<F &, View> || ...);
-
-template <class View, class F, class... Rest> void call_first(View view, F &function, Rest &...rest)
-{
-    if constexpr (std::is_invocable_v<F &, View>)
-        function(view);
-    else if constexpr (sizeof...(Rest) > 0)
-        call_first(view, rest...);
-}
-
-} // namespace detail
+/// A timer is due.
+struct due : event {
+    explicit due(event of) noexcept : event(of) {}
+    sockeye_timer timer() const noexcept { return {raw_->detail}; }
+    /// Periods that are over beside this one and are not told.
+    uint32_t missed() const noexcept { return raw_->code; }
+};
 
 template <class... F> void event::visit(F &&...functions) const
 {
     static_assert((detail::takes_any<F, opened, message, datagram, writable, moved, closed,
-                                     listener_closed, posted, ended, event> && ...),
+                                     listener_closed, posted, ended, due, event> && ...),
                   "one of the functions takes no kind of event");
     switch (kind()) {
     case SOCKEYE_EVENT_OPENED: return detail::call_first(opened(*this), functions...);
@@ -335,6 +328,7 @@ template <class... F> void event::visit(F &&...functions) const
         return detail::call_first(listener_closed(*this), functions...);
     case SOCKEYE_EVENT_POSTED: return detail::call_first(posted(*this), functions...);
     case SOCKEYE_EVENT_ENDED: return detail::call_first(ended(*this), functions...);
+    case SOCKEYE_EVENT_TIMER: return detail::call_first(due(*this), functions...);
     default: return detail::call_first(*this, functions...);
     }
 }
@@ -411,13 +405,6 @@ template <class F> void deliver(void *user, sockeye_net *net, uint32_t queue,
 template <class F> void tell(void *user, uint32_t level, const char *line) noexcept
 { (*static_cast<F *>(user))(level, std::string_view(line)); }
 
-/// Where a function object is, as C takes it.
-template <class F> void *place(F &function) noexcept
-{
-    static_assert(std::is_object_v<F>, "not a plain function: a lambda that calls it");
-    return const_cast<void *>(static_cast<const volatile void *>(std::addressof(function)));
-}
-
 } // namespace detail
 
 /// A net: a handle with the calls on it.
@@ -469,6 +456,15 @@ public:
     status flush(uint32_t queue) const noexcept { return sockeye_queue_flush(net_, queue); }
     status post(uint32_t queue, uint64_t detail, uint64_t user_data = 0) const noexcept
     { return sockeye_post(net_, queue, detail, user_data); }
+    /// `due` tells of it: after so long, and then every `every` where that is not 0.
+    status start_timer(uint32_t queue, timeout after, timeout every, uint64_t user_data,
+                       sockeye_timer &out) const noexcept
+    {
+        return sockeye_timer_start(net_, queue, static_cast<uint32_t>(after.ms()),
+                                   static_cast<uint32_t>(every.ms()), user_data, &out);
+    }
+    status stop_timer(sockeye_timer timer) const noexcept
+    { return sockeye_timer_stop(net_, timer); }
     /// What is readable while the queue has events, for the host's own epoll. The library's.
     status wait_handle(uint32_t queue, intptr_t &out) const noexcept
     { return sockeye_wait_handle(net_, queue, &out); }

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -164,6 +165,24 @@ template <class Out, class Call> Out made(Call call, bool worded = false)
     return out;
 }
 #endif
+
+template <class F, class... View>
+constexpr bool takes_any = (std::is_invocable_v<F &, View> || ...);
+
+template <class View, class F, class... Rest> void call_first(View view, F &function, Rest &...rest)
+{
+    if constexpr (std::is_invocable_v<F &, View>)
+        function(view);
+    else if constexpr (sizeof...(Rest) > 0)
+        call_first(view, rest...);
+}
+
+/// Where a function object is, as C takes it.
+template <class F> void *place(F &function) noexcept
+{
+    static_assert(std::is_object_v<F>, "not a plain function: a lambda that calls it");
+    return const_cast<void *>(static_cast<const volatile void *>(std::addressof(function)));
+}
 
 } // namespace detail
 

@@ -152,6 +152,12 @@ namespace Sockeye
         public static extern int sockeye_wait_port(
             SockeyeNetHandle net, uint queue, IntPtr port, ulong key);
         [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_timer_start(
+            SockeyeNetHandle net, uint queue, uint afterMs, uint everyMs, ulong userData,
+            SockeyeTimer* outTimer);
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_timer_stop(SockeyeNetHandle net, SockeyeTimer timer);
+        [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_set_callback(
             SockeyeNetHandle net, uint queue, IntPtr callback, IntPtr user);
         [DllImport(Library, CallingConvention = Call)]

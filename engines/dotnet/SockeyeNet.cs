@@ -39,7 +39,7 @@ namespace Sockeye
         private long serial;
 
         public event SockeyeHandler Opened, Message, Datagram, Writable, Closed, ListenerClosed;
-        /// <summary>POSTED, MOVED, ENDED, and kinds that a later library may have.</summary>
+        /// <summary>POSTED, TIMER, MOVED, ENDED, and kinds that a later library may have.</summary>
         public event SockeyeHandler Other;
         /// <summary>What SetLog asked for, inside of Tick and Dispose.</summary>
         public event SockeyeLogHandler Log;
@@ -320,6 +320,27 @@ namespace Sockeye
             if (IsDisposed) return SockeyeStatus.ErrShutdown;
             SockeyeFault given = fault.GetValueOrDefault();
             return (SockeyeStatus)Native.sockeye_fault_set(net, id, fault.HasValue ? &given : null);
+        }
+
+        /// <summary>Starts a timer, told by Other: due after so long, and again every
+        /// <paramref name="everyMs"/> if that is not 0.</summary>
+        public SockeyeStatus StartTimer(
+            uint afterMs, uint everyMs, ulong userData, out SockeyeTimer timer)
+        {
+            timer = default(SockeyeTimer);
+            if (IsDisposed) return SockeyeStatus.ErrShutdown;
+            fixed (SockeyeTimer* made = &timer)
+            {
+                return (SockeyeStatus)Native.sockeye_timer_start(
+                    net, 0, afterMs, everyMs, userData, made);
+            }
+        }
+
+        /// <summary>Stops a timer, from any thread: no later tick tells of it.</summary>
+        public SockeyeStatus StopTimer(SockeyeTimer timer)
+        {
+            if (IsDisposed) return SockeyeStatus.ErrShutdown;
+            return (SockeyeStatus)Native.sockeye_timer_stop(net, timer);
         }
 
         /// <summary>A buffer to be written and sent without a copy.</summary>

@@ -98,6 +98,7 @@ namespace Sockeye
         ListenerClosed = 7,
         Posted = 8,
         Ended = 9,
+        Timer = 10,
     }
 
     /// <summary>Why a connection or a listener closed.</summary>
@@ -167,7 +168,8 @@ namespace Sockeye
         [FieldOffset(48)] public ulong MemoryMaxBytes;
         [FieldOffset(56)] public ulong QueueMaxBytes;
         [FieldOffset(64)] public uint Taps;
-        [FieldOffset(68)] public fixed uint Reserved[7];
+        [FieldOffset(68)] public uint TimersMax;
+        [FieldOffset(72)] public fixed uint Reserved[6];
     }
 
     /// <summary>How the stream is cut into messages.</summary>
@@ -223,6 +225,13 @@ namespace Sockeye
     /// <summary>A connection of one net.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public partial struct SockeyeConn
+    {
+        public ulong Id;
+    }
+
+    /// <summary>A timer of one net.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct SockeyeTimer
     {
         public ulong Id;
     }

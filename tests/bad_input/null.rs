@@ -17,6 +17,7 @@ use sockeye::capi::model::*;
 use sockeye::capi::net::*;
 use sockeye::capi::queue::*;
 use sockeye::capi::status::*;
+use sockeye::capi::timer::*;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
@@ -84,6 +85,8 @@ fn no_net_for_the_daily_calls() {
         sockeye_flush(net),
         sockeye_queue_flush(net, 0),
         sockeye_post(net, 0, 1, 1),
+        sockeye_timer_start(net, 0, 1, 1, 1, &mut sockeye_timer { id: 0 }),
+        sockeye_timer_stop(net, sockeye_timer { id: 1 }),
         sockeye_set_log(net, None, null_mut(), 0),
     }
 }

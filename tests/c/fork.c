@@ -23,6 +23,7 @@ static void call_everything(const struct world *world)
     sockeye_listener door;
     sockeye_conn conn;
     sockeye_buffer buffer;
+    sockeye_timer timer = {0};
     sockeye_message message;
     sockeye_status each;
     sockeye_net_info net_info;
@@ -57,6 +58,8 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_flush(net));
     FORKED(sockeye_queue_flush(net, 0));
     FORKED(sockeye_post(net, 0, 1, 1));
+    FORKED(sockeye_timer_start(net, 0, 1, 1, 1, &timer));
+    FORKED(sockeye_timer_stop(net, timer));
     FORKED(sockeye_wait_handle(net, 0, &handle));
     FORKED(sockeye_wait_port(net, 0, 1, 1));
     FORKED(sockeye_buffer_acquire(net, 100, &buffer));

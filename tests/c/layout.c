@@ -56,7 +56,8 @@ static void inputs(void)
     FIELD(sockeye_config, memory_max_bytes, 48, 8);
     FIELD(sockeye_config, queue_max_bytes, 56, 8);
     FIELD(sockeye_config, taps, 64, 4);
-    FIELD(sockeye_config, reserved, 68, 28);
+    FIELD(sockeye_config, timers_max, 68, 4);
+    FIELD(sockeye_config, reserved, 72, 24);
     END();
     SIZE(sockeye_framing, 64);
     FIELD(sockeye_framing, kind, 0, 4);
@@ -103,6 +104,9 @@ static void daily(void)
 {
     SIZE(sockeye_conn, 8);
     FIELD(sockeye_conn, id, 0, 8);
+    END();
+    SIZE(sockeye_timer, 8);
+    FIELD(sockeye_timer, id, 0, 8);
     END();
     SIZE(sockeye_listener, 8);
     FIELD(sockeye_listener, id, 0, 8);

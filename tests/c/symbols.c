@@ -54,6 +54,8 @@ static const struct symbol symbols[] = {
     SYMBOL(sockeye_post),
     SYMBOL(sockeye_wait_handle),
     SYMBOL(sockeye_wait_port),
+    SYMBOL(sockeye_timer_start),
+    SYMBOL(sockeye_timer_stop),
     SYMBOL(sockeye_set_callback),
     SYMBOL(sockeye_buffer_acquire),
     SYMBOL(sockeye_event_hold),

@@ -103,6 +103,7 @@ pub fn forked_child(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");
     let (mut peer, conn) = host.meet(door);
+    let timer = host.net.start_timer(0, u32::MAX, 0, 0).expect("a timer");
     // SAFETY: the child calls the library, which refuses at once, and `_exit`: nothing that
     // another thread of the parent could hold.
     let child = unsafe { libc::fork() };
@@ -113,6 +114,8 @@ pub fn forked_child(setup: Setup) {
             net.close(conn, AT_ONCE),
             net.flush(),
             net.post(0, 1, 1),
+            net.start_timer(0, 1, 1, 1).map_or_else(|status| status, |_| OK),
+            net.stop_timer(timer),
             net.listener_close(door.listener),
             net.pause(conn),
             net.shutdown(0),

@@ -169,6 +169,18 @@ void check_kinds()
         }
     }
 
+    sockeye_timer timer;
+    REQUIRE_DONE(net.start_timer(1, 2ms, 3ms, 44, timer));
+    REQUIRE_ANSWER(SOCKEYE_ERR_INVALID, net.start_timer(2, 1ms, 0ms, 0, timer));
+    REQUIRE_DONE(net.poll(few, 10s, 1));
+    bool rang = false;
+    few.visit([&](sockeye::due one) {
+        rang = one.timer().id == timer.id && one.user_data() == 44 && one.missed() < 1000;
+    });
+    REQUIRE(rang);
+    REQUIRE_DONE(net.stop_timer(timer));
+    REQUIRE_ANSWER(SOCKEYE_ERR_STALE, net.stop_timer(timer));
+
     Pair pair(net, "?frame=u16be");
     REQUIRE_DONE(pair.server.set_queue(1));
     bool left = false, came = false;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The programs that ask for nothing that only Unix has: of `tests/c` all but those that fork, send
 /// signals or load by dlopen(3), of `tests/cpp` all but the one with an epoll of its own.
-const PROGRAMS: [&str; 22] = [
+const PROGRAMS: [&str; 23] = [
     "tests/c/buffers.c",
     "tests/c/callback.c",
     "tests/c/datagram.c",
@@ -23,6 +23,7 @@ const PROGRAMS: [&str; 22] = [
     "tests/c/outbox.c",
     "tests/c/send_many.c",
     "tests/c/symbols.c",
+    "tests/c/timer.c",
     "tests/c/values.c",
     "tests/cpp/arena_simulation.cpp",
     "tests/cpp/header_cpp17.cpp",
