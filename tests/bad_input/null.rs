@@ -37,7 +37,7 @@ macro_rules! answers {
     ($status:expr; $($call:expr),+ $(,)?) => {
         $(
             // SAFETY: NULL is what is tested; every other pointer is to a live value.
-            assert_eq!(unsafe { $call }, $status, stringify!($call));
+            assert_eq!(unsafe { $call }, $status, "{}", stringify!($call));
         )+
     };
 }
