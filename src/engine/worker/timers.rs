@@ -23,10 +23,10 @@ const SLOTS: usize = 1 << SLOT_BITS;
 /// The last time that there is, as `Moment` has it.
 const LAST: Millis = (1 << (LEVELS as u32 * SLOT_BITS)) - 1;
 
-/// What one turn may spend on timers: so many steps. An expiry is followed by more work than a
-/// move to a lower level, and counts for more.
-pub const TURN_STEPS: u32 = 1024;
-const EXPIRY_STEPS: u32 = 4;
+/// What one turn may spend on timers: so many steps. An expiry is followed by far more work than a
+/// move to a lower level, and counts for more: a turn that moves thousands still tells of some.
+pub const TURN_STEPS: u32 = 16 * 1024;
+const EXPIRY_STEPS: u32 = 64;
 
 /// See the module.
 #[derive(Default)]
