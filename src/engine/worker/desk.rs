@@ -10,7 +10,7 @@ use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::reminder::Due;
 use crate::engine::worker::abroad::Abroad;
-use crate::engine::worker::host_timers::Rings;
+use crate::engine::worker::rings::Rings;
 use crate::engine::worker::timers::Wheel;
 use crate::engine::worker::watch::Watch;
 use crate::io::os::sys;

@@ -6,35 +6,20 @@
 
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::Notice;
-use crate::engine::shared::host_timers::{Ring, Time};
+use crate::engine::shared::host_timers::Time;
 use crate::engine::shared::reminder::{Due, Timer};
 use crate::engine::worker::desk::Desk;
+use crate::engine::worker::rings::Rings;
 use crate::engine::worker::timers::Wheel;
 use crate::io::Token;
 use crate::session::Millis;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering::*;
 
 /// Timers that one turn tells of.
 const TURN_RINGS: usize = 256;
 /// Room that a list keeps.
 const KEEP: usize = 1024;
-
-/// Those that are about to be due.
-#[derive(Default)]
-pub struct Rings {
-    /// Entries of the wheel that fired in this turn: index and entry.
-    pub fired: Vec<(u32, Timer)>,
-    soon: BinaryHeap<Reverse<Ring>>,
-}
-
-impl Rings {
-    /// When the first is due.
-    pub fn next(&self) -> Option<Time> {
-        self.soon.peek().map(|Reverse(ring)| ring.due)
-    }
-}
 
 /// The millisecond of the net's clock in which a time lies. That clock begins with 1.
 fn millisecond(time: Time) -> Millis {

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod moves;
 pub mod places;
 pub mod race;
+pub mod rings;
 pub mod roam;
 pub mod stop;
 pub mod tend;
