@@ -22,6 +22,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
 const NO_CONN: sockeye_conn = sockeye_conn { id: 0 };
+const NO_TIMER: sockeye_timer = sockeye_timer { id: 0 };
 const NO_DOOR: sockeye_listener = sockeye_listener { id: 0 };
 const LOCAL: sockeye_address = sockeye_address {
     family: 4,
@@ -65,6 +66,7 @@ fn no_net_for_life_and_doors() {
 fn no_net_for_the_daily_calls() {
     let net = null_mut();
     let mut event = zero::<sockeye_event>();
+    let mut timer = NO_TIMER;
     answers! { ERR_INVALID;
         sockeye_send(net, NO_CONN, b"x".as_ptr(), 1),
         sockeye_send_many(net, &NO_CONN, 1, b"x".as_ptr(), 1, null_mut()),
@@ -85,8 +87,8 @@ fn no_net_for_the_daily_calls() {
         sockeye_flush(net),
         sockeye_queue_flush(net, 0),
         sockeye_post(net, 0, 1, 1),
-        sockeye_timer_start(net, 0, 1, 1, 1, &mut sockeye_timer { id: 0 }),
-        sockeye_timer_stop(net, sockeye_timer { id: 1 }),
+        sockeye_timer_start(net, 0, 1, 1, 1, &mut timer),
+        sockeye_timer_stop(net, NO_TIMER),
         sockeye_set_log(net, None, null_mut(), 0),
     }
 }
