@@ -35,10 +35,11 @@ pub struct Row {
     rounds: Vec<Round>,
 }
 
-/// Latencies in a second without strangers and with them, and what the strangers did in a second.
+/// Latencies before there are strangers, with them, and when they have left, and what the strangers did in a second.
 struct Round {
     without: Latency,
     with: Latency,
+    after: Latency,
     closed: f64,
     taken: f64,
 }
@@ -64,20 +65,25 @@ pub fn measure(
     rows
 }
 
+/// A server of its own for each round: what strangers left would be charged to the next one's
+/// quiet part.
 fn one(folder: &Path, peer: &Peer, rounds: usize) -> Result<Vec<Round>> {
-    let mut server = peer.start(folder, &[])?;
-    let path = env::temp_dir().join(format!("sockeye-bench-{}-strangers", std::process::id()));
-    let _counter = Counter::make(&path)?;
-    let mut command = slices::load(server.port, PLAYERS, &path, LIMIT_S)?;
-    command.args(["--mode", "open", "--asleep", "--size", "64", "--rate", &RATE.to_string()]);
-    let mut players = Process::start("the players", &mut command, LOAD_CPU)?;
-    players.line(PATIENCE)?;
     let mut all = Vec::new();
     for _ in 0..rounds {
+        let mut server = peer.start(folder, &[])?;
+        let path = env::temp_dir().join(format!("sockeye-bench-{}-strangers", std::process::id()));
+        let _counter = Counter::make(&path)?;
+        let mut command = slices::load(server.port, PLAYERS, &path, LIMIT_S)?;
+        command.args(["--mode", "open", "--asleep", "--size", "64", "--rate", &RATE.to_string()]);
+        let mut players = Process::start("the players", &mut command, LOAD_CPU)?;
+        players.line(PATIENCE)?;
         let round = round(server.port, &mut players);
         let round = round.map_err(|error| server.process.or_ended(players.or_ended(error)))?;
-        let (without, with) = (round.without.p99 / 1e3, round.with.p99 / 1e3);
-        eprintln!("    p99 {without:.0} µs without, {with:.0} µs with strangers");
+        let times = [round.without, round.with, round.after].map(|found| found.p99 / 1e3);
+        let [without, with, after] = times;
+        eprintln!(
+            "    p99 {without:.0} µs without, {with:.0} µs with strangers, {after:.0} µs after"
+        );
         all.push(round);
     }
     Ok(all)
@@ -98,7 +104,10 @@ fn round(port: u16, players: &mut Process) -> Result<Round> {
         let number = procfs::number(&deeds, name).context("a strange report");
         number.map(|number| number as f64 / WATCHED.as_secs_f64())
     };
-    Ok(Round { without, with, closed: each("closed")?, taken: each("sent")? / MEBIBYTE })
+    let (closed, taken) = (each("closed")?, each("sent")? / MEBIBYTE);
+    drop(strangers);
+    let after = watch(players)?;
+    Ok(Round { without, with, after, closed, taken })
 }
 
 /// The players' latencies from now on.
@@ -110,7 +119,7 @@ fn watch(players: &mut Process) -> Result<Latency> {
 
 pub fn table(rows: &[Row]) -> Table {
     let heads = ["p50", "p99", "p50 with strangers", "p99 with strangers"];
-    let more = ["ratio of p99", "closed a second", "MiB a second"];
+    let more = ["ratio of p99", "p99 after them", "closed a second", "MiB a second"];
     let mut table = Table::new(["server"].into_iter().chain(heads).chain(more));
     for Row { server, rounds } in rows {
         let of = |figure: fn(&Round) -> f64| {
@@ -132,6 +141,7 @@ pub fn table(rows: &[Row]) -> Table {
             time(|round| round.with.p50),
             time(|round| round.with.p99),
             ratio,
+            time(|round| round.after.p99),
             told(of(|round| round.closed), 1.0, 0),
             told(of(|round| round.taken), 1.0, 0),
         ]);
@@ -147,14 +157,14 @@ mod tests {
     fn the_ratio_is_formed_inside_a_round() {
         let latency = |p99| Latency { count: 9, p50: 2e5, p99, p999: 9e6 };
         let round = |without, with| {
-            let (without, with) = (latency(without), latency(with));
-            Round { without, with, closed: 200.0, taken: 190.4 }
+            let (without, with, after) = (latency(without), latency(with), latency(5e5));
+            Round { without, with, after, closed: 200.0, taken: 190.4 }
         };
         let rounds = vec![round(1e6, 2e6), round(3e6, 6e6)];
         let text = table(&[Row { server: "x".into(), rounds }]).text();
         let cells: Vec<&str> = text.lines().nth(2).unwrap().split('|').map(str::trim).collect();
         let times = ["200 µs", "2000 µs", "200 µs", "4000 µs"];
         assert_eq!(cells[2..6], times);
-        assert_eq!(cells[6..9], ["2.00 [2.00–2.00]", "200", "190"]);
+        assert_eq!(cells[6..10], ["2.00 [2.00–2.00]", "500 µs", "200", "190"]);
     }
 }
