@@ -8,6 +8,7 @@ pub use share::Purpose;
 use super::block::{Block, HEADER, UNPOOLED};
 use super::chunk::{CHUNK_REFS, Chunk};
 use super::lock::Mutex;
+use super::mapper::{HEAP, Mapper};
 use super::part::Part;
 use super::rank;
 use share::Share;
@@ -36,7 +37,8 @@ const CLASSES: [usize; 8] = [
 ];
 /// Classes for frames alone: a send takes the next larger one, which has room for those behind it.
 const FINE: [bool; CLASSES.len()] = [false, true, true, false, true, false, false, false];
-/// Bytes that one free list may keep.
+/// Bytes that one free list may keep; of blocks with sizes of their own, with what those that are
+/// out have too much.
 const KEEP_BYTES: usize = 4 * 1024 * 1024;
 
 /// A bounded source of chunks. Clones share one bound.
@@ -46,6 +48,7 @@ pub struct Pool(Arc<Shared>);
 type Waker = Box<dyn Fn() + Send + Sync>;
 
 pub struct Shared {
+    pub mapper: Mapper,
     bytes_max: u64,
     /// Bytes of blocks that are out, headers included. Invariant: at most `bytes_max`.
     bytes: AtomicU64,
@@ -54,6 +57,11 @@ pub struct Shared {
     /// Of those that are out, those of frames and those of sends.
     shares: [Share; 2],
     free: [Mutex<rank::FreeBlocks, Vec<FreeBlock>>; CLASSES.len()],
+    /// Free blocks with sizes of their own.
+    large: Mutex<rank::FreeBlocks, Vec<FreeBlock>>,
+    /// Bytes of pages that blocks with sizes of their own have and do not need. Invariant: at most
+    /// `KEEP_BYTES`.
+    spare: AtomicU64,
     /// The net is gone: blocks that come back go to the system.
     closed: AtomicBool,
     /// What those who were refused wait for: bits of `Thirst`.
@@ -70,14 +78,22 @@ struct FreeBlock(NonNull<Block>);
 unsafe impl Send for FreeBlock {}
 
 impl Pool {
-    /// A pool that never has more than `bytes_max` bytes out.
+    /// A pool that never has more than `bytes_max` bytes out, all of the allocator's.
     pub fn new(bytes_max: u64) -> Pool {
+        Pool::mapping(bytes_max, HEAP)
+    }
+
+    /// As `new`, with pages for large blocks.
+    pub fn mapping(bytes_max: u64, mapper: Mapper) -> Pool {
         Pool(Arc::new(Shared {
+            mapper,
             bytes_max,
             bytes: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             shares: Default::default(),
             free: Default::default(),
+            large: Mutex::default(),
+            spare: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             thirsty: AtomicU8::new(0),
             reliefs: AtomicU64::new(0),
@@ -123,7 +139,10 @@ impl Pool {
         if !self.0.charge(bytes, bytes, purpose) {
             return None;
         }
-        let kept = class.and_then(|class| self.0.free[class].lock().pop());
+        let kept = match class {
+            Some(class) => self.0.free[class].lock().pop(),
+            None => self.0.take_large(capacity),
+        };
         let block = match kept {
             Some(FreeBlock(block)) => {
                 // SAFETY: nobody has a reference; this thread took it from the list.
@@ -159,7 +178,9 @@ impl Pool {
             if !self.0.charge(more, (room + HEADER) as u64, Purpose::Frame) {
                 return false;
             }
+            let before = chunk.header().surplus();
             let grown = u32::try_from(room).is_ok_and(|room| chunk.resize(room));
+            self.0.spare.fetch_sub(before - chunk.header().surplus(), Ordering::Relaxed);
             if !grown {
                 self.0.discharge(more, Purpose::Frame);
             }
@@ -218,10 +239,10 @@ impl Pool {
 
     /// Gives the free blocks back to the system: they were not needed for a while.
     pub fn trim(&self) {
-        for list in &self.0.free {
+        for list in self.0.free.iter().chain([&self.0.large]) {
             for FreeBlock(block) in std::mem::take(&mut *list.lock()) {
                 // SAFETY: it was in the list, so nobody has a reference.
-                unsafe { Block::free(block) };
+                unsafe { self.0.free(block) };
             }
         }
     }
@@ -238,14 +259,14 @@ impl Shared {
         let (capacity, class, purpose) = (header.capacity, header.class, header.purpose());
         if !self.keep(block, capacity as usize, class) {
             // SAFETY: in no list, and nobody has a reference.
-            unsafe { Block::free(block) };
+            unsafe { self.free(block) };
         }
         self.discharge((capacity as usize + HEADER) as u64, purpose);
     }
 
     /// Puts the block in its free list, unless that is full or the net is gone.
     fn keep(&self, block: NonNull<Block>, capacity: usize, class: u32) -> bool {
-        let Some(list) = self.free.get(class as usize) else { return false };
+        let Some(list) = self.free.get(class as usize) else { return self.keep_large(block) };
         let mut list = list.lock();
         // Looked at under the lock: `close` sets it first and empties the list afterwards.
         let keep = !self.closed.load(Ordering::SeqCst) && (list.len() + 1) * capacity <= KEEP_BYTES;
@@ -253,6 +274,69 @@ impl Shared {
             list.push(FreeBlock(block));
         }
         keep
+    }
+}
+
+/// Blocks with sizes of their own. A frame of a size that came before finds pages that are there
+/// already, as many as it had then.
+impl Shared {
+    /// A free block, given this capacity. None: there is none, or it cannot have that.
+    fn take_large(&self, capacity: u32) -> Option<FreeBlock> {
+        let mut list = self.large.lock();
+        // The smallest that is large enough, else the largest.
+        let fit = |FreeBlock(block): &FreeBlock| {
+            // SAFETY: it is in the list, so this thread alone reads the header.
+            let room = unsafe { block.as_ref() }.surplus();
+            let need = u64::from(capacity) + HEADER as u64;
+            (room < need, room.abs_diff(need))
+        };
+        let (at, _) = list.iter().map(fit).enumerate().min_by_key(|&(_, fit)| fit)?;
+        let FreeBlock(block) = list.swap_remove(at);
+        drop(list);
+        // SAFETY: nobody has a reference; this thread took it from the list.
+        let before = unsafe { block.as_ref() }.surplus();
+        // SAFETY: as above.
+        let Some(resized) = (unsafe { Block::resize(block, capacity) }) else {
+            // SAFETY: as above.
+            unsafe { self.free(block) };
+            return None;
+        };
+        // SAFETY: as above.
+        let surplus = unsafe { resized.as_ref() }.surplus();
+        self.spare.fetch_sub(before - surplus, Ordering::Relaxed);
+        Some(FreeBlock(resized))
+    }
+
+    /// Puts a block among the free ones, unless they are full or the net is gone.
+    fn keep_large(&self, mut block: NonNull<Block>) -> bool {
+        let mut list = self.large.lock();
+        if self.closed.load(Ordering::SeqCst) {
+            return false;
+        }
+        // SAFETY: the count is 0, so this thread alone uses the header.
+        let header = unsafe { block.as_mut() };
+        let (capacity, before) = (header.capacity, header.surplus());
+        header.capacity = 0;
+        let more = header.surplus() - before;
+        let under = |spare: u64| Some(spare + more).filter(|&sum| sum <= KEEP_BYTES as u64);
+        let kept = self.spare.fetch_update(Ordering::Relaxed, Ordering::Relaxed, under).is_ok();
+        if kept {
+            list.push(FreeBlock(block));
+        } else {
+            header.capacity = capacity;
+        }
+        kept
+    }
+
+    /// Returns a block's memory to the system.
+    ///
+    /// # Safety
+    /// As for `Block::free`.
+    unsafe fn free(&self, block: NonNull<Block>) {
+        // SAFETY: the caller's: nobody has a reference.
+        self.spare.fetch_sub(unsafe { block.as_ref() }.surplus(), Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { Block::free(block) };
     }
 }
 

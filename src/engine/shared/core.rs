@@ -75,7 +75,7 @@ impl Core {
         roams: bool,
     ) -> Core {
         let queue = |home| Queue::new(home, config.queue_max_bytes, config.memory_max_bytes);
-        let pool = Pool::new(config.memory_max_bytes);
+        let pool = Pool::mapping(config.memory_max_bytes, sys::MAPPER);
         let host_timers = HostTimers::new(config.timers_max, config.queues as usize, tag.first);
         Core {
             table: Table::new(config.connections_max, tag),

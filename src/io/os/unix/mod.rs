@@ -4,6 +4,7 @@ pub mod datagrams;
 pub mod doorbell;
 pub mod host;
 pub mod local;
+mod mapper;
 mod pktinfo;
 pub mod poll;
 pub mod reactor;

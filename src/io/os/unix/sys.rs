@@ -18,6 +18,7 @@ pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, withou
 pub use super::datagrams::{claim_datagrams, share_address};
 pub use super::doorbell::{WaitObject, WaitPort};
 pub use super::host::{is_shared_library, uncancelled};
+pub use super::mapper::MAPPER;
 pub use super::pktinfo::ask_local;
 pub use super::reactor::Watch;
 

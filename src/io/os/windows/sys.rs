@@ -1,5 +1,6 @@
 //! Calls on sockets, and what their errors mean: Winsock.
 
+pub use crate::buf::HEAP as MAPPER;
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::Lane;
 use crate::io::proactor::{Look, Wait};
