@@ -2,6 +2,7 @@
 
 use super::outward::Outward;
 use crate::buf::{Chunk, Slice};
+use crate::io::emulated::LONG_ROOM;
 use crate::io::op::{Op, Token};
 use io_uring::{opcode, squeue, types::Fd};
 use socket2::{SockAddrStorage, Socket};
@@ -25,7 +26,7 @@ pub enum Kind {
     Accept = 3,
     /// Sends or connects, or waits for room to send datagrams.
     Out = 4,
-    /// Waits for datagrams.
+    /// Waits for datagrams, or for more of a long frame.
     Poll = 5,
     /// Ends one of the above, whose kind is told by the bits above.
     Cancel = 6,
@@ -81,7 +82,7 @@ pub struct Entry {
     /// Whole buffers come: it receives one at a time, so that nothing piles up here. Of datagrams:
     /// more are there, so the next are received without a poll.
     pub bulk: bool,
-    /// It is among those to be served without the kernel.
+    /// It is among those to be served without the kernel, or of long frames.
     pub runnable: bool,
     /// It is among those that wait for the pool to have room.
     pub starved: bool,
@@ -149,6 +150,12 @@ impl Entry {
     pub fn surplus_bytes(&self) -> usize {
         let bytes = |behind: &Behind| behind.surplus.iter().map(|slice| slice.len()).sum();
         self.behind.as_deref().map_or(0, bytes)
+    }
+
+    /// Whether what the engine waits for is a receive of a long frame.
+    pub fn is_long(&self) -> bool {
+        let chunk = self.behind.as_ref().and_then(|behind| behind.chunk.as_ref());
+        self.inward == Inward::Recv && chunk.is_some_and(|chunk| chunk.room() >= LONG_ROOM)
     }
 
     /// What is on the way in, to be written.

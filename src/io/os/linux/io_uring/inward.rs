@@ -4,6 +4,7 @@ use super::Uring;
 use super::entry::{Address, Inward, Kind};
 use super::stock::{BUFFER_BYTES, SMALL};
 use crate::buf::{Chunk, Slice};
+use crate::io::emulated::LONG_ROOM;
 use crate::io::op::{Accepted, Completion, Lane, Outcome, Token};
 use crate::io::os::unix::sys;
 use crate::io::proactor::{ACCEPT_MAX, cancelled};
@@ -48,6 +49,12 @@ impl Uring {
                 return;
             }
             (Some(_), _) => return,
+            (None, Some((_, room))) if room >= LONG_ROOM => {
+                if !mem::replace(&mut entry.runnable, true) {
+                    self.long.push_back(token);
+                }
+                return;
+            }
             (None, Some((spare, room))) => {
                 let room = room.min(recv_max) as u32;
                 (Kind::Into, opcode::Recv::new(fd, spare, room).build())
@@ -151,7 +158,7 @@ impl Uring {
     }
 
     /// A receive brought no bytes: the end of the stream, or an error.
-    fn ended(&mut self, token: Token, result: i32, lane: Lane) {
+    pub(super) fn ended(&mut self, token: Token, result: i32, lane: Lane) {
         let Some(entry) = self.entry(token) else { return };
         match -result {
             0 => entry.behind().end = Some(None),
@@ -165,7 +172,7 @@ impl Uring {
 
     /// The kernel does nothing for lane In any more: what the engine waits for is begun anew, or
     /// ends because the connection does.
-    fn resume(&mut self, token: Token, done: &mut Vec<Completion>) {
+    pub(super) fn resume(&mut self, token: Token, done: &mut Vec<Completion>) {
         let later = self.later.contains(&(token, Lane::In));
         let Some(entry) = self.entry(token) else { return };
         if entry.closing {

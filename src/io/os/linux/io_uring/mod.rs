@@ -6,6 +6,9 @@
 //!   the engine asks is parked, and past a bound the operation is ended, so that the peer's window
 //!   closes. It begins anew when the engine has taken what is parked.
 //! * A receive into the engine's own chunk is a single one, straight to it.
+//! * A receive of a long frame is tried by recv(2), a few in a turn and behind all others, and
+//!   polled for where it would block. Done by the kernel, those of many would stand in its queue
+//!   ahead of what is short.
 //! * An accept is a single one, followed by accept4(2) for those that came at once: the repeating
 //!   kind does not tell who connected.
 //! * Datagrams come and go in batches by recvmmsg(2) and sendmmsg(2), for which the ring has no
@@ -17,6 +20,7 @@
 mod datagrams;
 mod entry;
 mod inward;
+mod long;
 mod outward;
 mod ring;
 mod stock;
@@ -53,6 +57,8 @@ pub struct Uring {
     /// Sockets whose receive can be answered without the kernel telling first: with what is parked,
     /// or with more datagrams.
     runnable: VecDeque<Token>,
+    /// Receives of long frames, to be tried.
+    long: VecDeque<Token>,
     /// Receives that found no memory.
     starved: Vec<Token>,
     /// Operations to be begun again after `LATER` at most: the system was short of memory.
@@ -116,6 +122,7 @@ impl Uring {
                 0
             }
             Kind::Into => self.received_into(token, reaped.result(), done),
+            Kind::Poll if self.is_long(token) => self.polled_long(token, reaped.result(), done),
             Kind::Poll => self.polled(token, reaped.result(), done),
             _ => self.received(token, reaped, more, done),
         }
@@ -256,6 +263,7 @@ impl Proactor for Uring {
             entries: Pages::default(),
             flying: 0,
             runnable: VecDeque::new(),
+            long: VecDeque::new(),
             starved: Vec::new(),
             later: Vec::new(),
             cancelled: Vec::new(),
@@ -376,7 +384,7 @@ impl Proactor for Uring {
     ) -> io::Result<()> {
         self.provide()?;
         self.revive();
-        if !self.runnable.is_empty() || !self.cancelled.is_empty() {
+        if !self.runnable.is_empty() || !self.long.is_empty() || !self.cancelled.is_empty() {
             timeout = Some(Duration::ZERO);
         } else if !self.later.is_empty() {
             timeout = Some(timeout.unwrap_or(LATER).min(LATER));
@@ -394,6 +402,7 @@ impl Proactor for Uring {
             bytes += self.reaped(&reaped, done);
         }
         self.serve(runnable, done);
+        self.receive_long(bytes, done);
         entered
     }
 }
