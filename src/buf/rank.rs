@@ -79,6 +79,9 @@ ranks! {
     Port,
     /// What receives of datagrams of the BLOCKING model need.
     Datagrams,
+    /// Lanes of the BLOCKING model that wait to receive more of a long frame. Under the lock of such
+    /// a lane.
+    Long,
     /// Lanes of the BLOCKING model that wait for memory. Under the lock of such a lane.
     Starved,
     /// Chunks of the BLOCKING model with room left.

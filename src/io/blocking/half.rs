@@ -1,14 +1,15 @@
 //! One lane of a socket, as its thread and the turner of its worker share it.
 
-use crate::buf::{CHUNK_BYTES, Chunk, Condvar, Mutex, Slice, Train, rank};
+use crate::buf::{CHUNK_BYTES, Chunk, Condvar, Mutex, MutexGuard, Slice, Train, rank};
 use crate::io::bell::Bell;
 use crate::io::datagram::Datagram;
-use crate::io::emulated::Tried;
 use crate::io::emulated::datagrams::Datagrams;
+use crate::io::emulated::{LONG_ROOM, Tried};
 use crate::io::op::{Accepted, Completion, Lane, Op, Outcome, Token};
 use crate::io::os::sys;
 use crate::io::proactor::{Setup, cancelled};
 use socket2::{SockAddr, Socket};
+use std::collections::VecDeque;
 use std::io;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::sync::Arc;
@@ -36,10 +37,21 @@ pub struct Shared {
     waiter: Condvar,
     /// Those that wait for the pool to have room.
     starved: Mutex<rank::Starved, Vec<Arc<Half>>>,
+    /// Who receives of long frames.
+    long: Mutex<rank::Long, Long>,
     /// Chunks that were received into, with room left.
     spares: Mutex<rank::Spares, Vec<Chunk>>,
     /// What receives of datagrams need; made with the first.
     datagrams: Mutex<rank::Datagrams, Option<Box<Datagrams>>>,
+}
+
+/// Receives of long frames: one at a time, until the turner has collected it. The threads of many
+/// would take the processor from those of short messages.
+#[derive(Default)]
+struct Long {
+    /// Whose turn it is. It stays its own until the turner has what came of it.
+    running: Option<Token>,
+    waiting: VecDeque<Arc<Half>>,
 }
 
 enum State {
@@ -75,6 +87,7 @@ impl Shared {
             done: Mutex::default(),
             waiter: Condvar::new(),
             starved: Mutex::default(),
+            long: Mutex::default(),
             spares: Mutex::default(),
             datagrams: Mutex::default(),
         }
@@ -116,6 +129,29 @@ impl Shared {
             bell.rouse();
         }
         done.append(&mut told);
+        drop(told);
+        self.next_long(done);
+    }
+
+    /// The next of those that wait to receive, if the one whose turn it was is done.
+    fn next_long(&self, done: &[Completion]) {
+        let mut long = self.long.lock();
+        let Some(token) = long.running else { return };
+        if done.iter().any(|it| it.lane == Lane::In && it.token == token) {
+            self.pass_on(long);
+        }
+    }
+
+    /// Somebody's turn is over.
+    fn pass_on(&self, mut long: MutexGuard<'_, rank::Long, Long>) {
+        let next = long.waiting.pop_front();
+        long.running = next.as_ref().map(|half| half.token);
+        drop(long);
+        if let Some(half) = next {
+            // Who waits takes the two locks the other way round: never both here.
+            let _held = half.state.lock();
+            half.changed.notify_one();
+        }
     }
 
     /// Completions that the next turn collects.
@@ -137,6 +173,7 @@ impl Shared {
     /// Nobody waits for memory any more.
     pub fn forget_starved(&self) {
         self.starved.lock().clear();
+        self.long.lock().waiting.clear();
     }
 
     /// Those that waited for memory look again when there is some.
@@ -374,6 +411,11 @@ impl Half {
         // Who waits has no buffer: it is taken when there is something to put in it.
         let mut byte = [MaybeUninit::uninit()];
         let seen = self.again(|| self.socket.peek(&mut byte));
+        if given.as_ref().is_some_and(|chunk| chunk.room() >= LONG_ROOM) && seen.is_ok() {
+            if !self.await_turn() {
+                return Outcome::Received(Err(cancelled()), given);
+            }
+        }
         self.taking.store(true, SeqCst);
         let received = match (seen, &mut given) {
             (Err(error), _) => Err(self.reason(error)),
@@ -389,6 +431,26 @@ impl Half {
             },
         };
         Outcome::Received(received, given)
+    }
+
+    /// Waits until it may receive of a long frame. False: cancelled.
+    fn await_turn(self: &Arc<Half>) -> bool {
+        let mut state = self.state.lock();
+        let mut long = self.shared.long.lock();
+        if long.running.is_none() {
+            long.running = Some(self.token);
+            return true;
+        }
+        long.waiting.push_back(self.clone());
+        drop(long);
+        while matches!(*state, State::Busy { cancelled: false }) {
+            self.changed.wait(&mut state);
+            if self.shared.long.lock().running == Some(self.token) {
+                return true;
+            }
+        }
+        self.shared.long.lock().waiting.retain(|half| !Arc::ptr_eq(half, self));
+        false
     }
 
     fn recv_to(&self, chunk: &mut Chunk) -> io::Result<Slice> {
