@@ -395,3 +395,66 @@ fn blocks_outlive_their_pool() {
     }
     assert!(shared.upgrade().is_none(), "nothing is left of a closed pool");
 }
+
+/// A mapper that counts what is out.
+mod counted {
+    use super::super::mapper::{HEAP, Mapper};
+    use std::ptr::NonNull;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    pub static OUT: AtomicUsize = AtomicUsize::new(0);
+    pub const MAPPER: Mapper = Mapper { map, remap, unmap };
+
+    fn map(len: usize) -> Option<NonNull<u8>> {
+        OUT.fetch_add(len, SeqCst);
+        (HEAP.map)(len)
+    }
+
+    /// # Safety
+    /// As for `Mapper::remap`.
+    unsafe fn remap(at: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
+        OUT.fetch_add(new.wrapping_sub(old), SeqCst);
+        // SAFETY: the caller's.
+        unsafe { (HEAP.remap)(at, old, new) }
+    }
+
+    /// # Safety
+    /// As for `Mapper::unmap`.
+    unsafe fn unmap(at: NonNull<u8>, len: usize) {
+        OUT.fetch_sub(len, SeqCst);
+        // SAFETY: the caller's.
+        unsafe { (HEAP.unmap)(at, len) };
+    }
+}
+
+#[test]
+fn large_blocks_go_back_to_the_system_at_once() {
+    const MIB: usize = 1 << 20;
+    const KEPT: usize = 4 * MIB;
+    let out = || counted::OUT.load(SeqCst);
+    let pool = Pool::mapping(1 << 30, counted::MAPPER);
+    let grown = |n: usize| {
+        let mut chunk = pool.frame(80 * 1024, MIB).expect("there is room");
+        chunk.put(&[n as u8; 80 * 1024]);
+        for have in [200, 400, 800, 1024] {
+            assert!(pool.grow(&mut chunk, have * 1024, MIB));
+        }
+        assert!(chunk.written().iter().all(|&byte| byte == n as u8), "what is written stays");
+        chunk
+    };
+    for round in 0..3 {
+        let burst: Vec<_> = (0..40).map(grown).collect();
+        assert!(out() >= 40 * MIB, "{} bytes in round {round}", out());
+        drop(burst);
+        assert_eq!(pool.bytes(), 0);
+        assert!(out() <= KEPT, "{} bytes after round {round}", out());
+    }
+    assert!(out() > 0, "a few stay for the next");
+    // What a kept block has too much is part of what may be kept.
+    let small: Vec<_> = (0..40).map(|_| pool.frame(70 * 1024, 70 * 1024)).collect();
+    assert!(out() <= KEPT + 40 * 80 * 1024, "{} bytes", out());
+    drop(small);
+    assert!(out() <= KEPT, "{} bytes at the end", out());
+    pool.trim();
+    assert_eq!(out(), 0, "all went back");
+}

@@ -135,7 +135,7 @@ impl Shared {
 
     /// The next of those that wait to receive, if the one whose turn it was is done.
     fn next_long(&self, done: &[Completion]) {
-        let mut long = self.long.lock();
+        let long = self.long.lock();
         let Some(token) = long.running else { return };
         if done.iter().any(|it| it.lane == Lane::In && it.token == token) {
             self.pass_on(long);
