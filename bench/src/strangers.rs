@@ -35,7 +35,8 @@ pub struct Row {
     rounds: Vec<Round>,
 }
 
-/// Latencies before there are strangers, with them, and when they have left, and what the strangers did in a second.
+/// Latencies before there are strangers, with them, and when they have left, and what the strangers
+/// did in a second.
 struct Round {
     without: Latency,
     with: Latency,

@@ -79,8 +79,7 @@ ranks! {
     Port,
     /// What receives of datagrams of the BLOCKING model need.
     Datagrams,
-    /// Lanes of the BLOCKING model that wait to receive more of a long frame. Under the lock of such
-    /// a lane.
+    /// Lanes of the BLOCKING model that wait to receive more of a long frame. Under a lane's lock.
     Long,
     /// Lanes of the BLOCKING model that wait for memory. Under the lock of such a lane.
     Starved,
