@@ -32,6 +32,10 @@
 //!   it.
 //! * **chunk**: a block of memory that is filled once and read by many slices.
 
+// What the crate's tests share with those that link it names it as they do.
+#[cfg(test)]
+extern crate self as sockeye;
+
 pub mod buf;
 pub mod capi;
 pub mod engine;

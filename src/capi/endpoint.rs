@@ -253,6 +253,7 @@ impl sockeye_endpoint {
                 send_buffer_bytes: self.send_buffer_bytes,
                 share: flag("share", self.share)?,
             },
+            layer: None,
         })
     }
 }

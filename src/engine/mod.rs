@@ -19,6 +19,7 @@ pub use crate::io::os::sys::{process_ends, uncancelled};
 pub use crate::io::{Way, Weather};
 pub use crate::session::{Cause, Framing, FramingKind, Limits, Overflow};
 pub use host::facts::{ConnInfo, ListenerInfo, NetInfo};
+pub use host::layered::{layer_for_tests, layer_of_tests};
 pub use host::net::Net;
 pub use host::sends::Message;
 pub use host::zone::parse_address;

@@ -37,6 +37,10 @@ pub enum Cause {
 pub enum Event {
     /// One frame's payload, or what arrived where there is no framing.
     Message(Slice),
+    /// The layer is open; told before any message.
+    Opened,
+    /// The layer's peer has said that nothing follows.
+    Ended,
     /// The stream cannot go on; nothing comes after it.
     Broken(Cause),
     /// There is no memory for so many bytes of a frame that began. Ask again when there is room.

@@ -5,19 +5,23 @@
 mod event;
 mod framer;
 mod keyed;
+mod layer;
 mod limits;
 mod message;
 mod outbox;
 mod pieces;
 #[allow(clippy::module_inception)]
 mod session;
+mod stack;
 #[cfg(test)]
 mod tests;
 
 pub use event::{Cause, Event, SendError};
 pub use framer::{Framing, FramingKind};
+pub use layer::{Layer, Layering, Plain, Side, Starved, State};
 pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};
 pub use outbox::{GATHER_MAX, Memory};
 pub use pieces::Refused;
 pub use session::{Input, Outgoing, Session, Want};
+pub use stack::{Intake, Stack};

@@ -163,6 +163,11 @@ impl Session {
         Input { session: self, rest }
     }
 
+    /// Bytes of the peer arrived, whatever they will turn out to be.
+    pub fn hear(&mut self, now: Millis) {
+        self.quiet_since = now.into();
+    }
+
     /// The chunk of `Want::Into` came back.
     pub fn handle_returned(&mut self, chunk: Chunk) {
         if let Some(partial) = self.partial() {
@@ -363,6 +368,11 @@ impl Session {
         train
     }
 
+    /// The model has something to write, whatever it was made of.
+    pub fn begin_send(&mut self, now: Millis) {
+        self.send_since = now.into();
+    }
+
     /// The model wrote `count` bytes of the train, 0 when it gave up, and gives it back.
     #[inline]
     pub fn handle_sent(&mut self, count: usize, train: Train, release: &mut Release) {
@@ -442,6 +452,15 @@ impl Input<'_> {
     /// Whether nothing is left to be parsed.
     pub fn is_empty(&self) -> bool {
         self.rest.rest().is_empty()
+    }
+
+    /// More plaintext, once nothing is left.
+    pub fn feed(&mut self, slice: Slice) {
+        debug_assert!(self.is_empty(), "the former is parsed");
+        self.session.received = true;
+        if !self.session.broken {
+            self.rest = slice.into();
+        }
     }
 
     /// The next message, or the end of what can be parsed.

@@ -1,6 +1,7 @@
 //! What the host asks: doors, and single connections.
 
 use crate::buf::Slice;
+use crate::engine::host::layered::layer_of_tests;
 use crate::engine::host::net::Net;
 use crate::engine::host::url::{self, Dial};
 use crate::engine::shared::config::{CloseHow, Endpoint, Kind, SocketOptions};
@@ -14,7 +15,7 @@ use crate::engine::shared::table::{Held, HeldConn, Resident};
 use crate::io::Token;
 use crate::io::os::local::{self, SocketFile};
 use crate::io::os::sys;
-use crate::session::{Cause, FramingKind, Outgoing, SendError, Session};
+use crate::session::{Cause, FramingKind, Outgoing, SendError, Stack};
 use socket2::{SockAddr, Socket, Type};
 use std::io;
 use std::sync::Arc;
@@ -85,6 +86,7 @@ impl Net {
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
         self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
+        endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         if place.is_of_datagrams() {
             return self.listen_port(place, endpoint, out);
         }
@@ -173,6 +175,7 @@ impl Net {
         let core = &self.core;
         let place = url::parse(url, &mut endpoint)?;
         self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
+        endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         if place.is_of_datagrams() {
             return self.connect_port(place, endpoint, out);
         }
@@ -183,7 +186,7 @@ impl Net {
         // These two are its own and are known from here on; the rest is shared with its likes.
         let user_data = std::mem::take(&mut endpoint.user_data);
         endpoint.queue = None;
-        let session = Session::new(now, core.is_manual());
+        let session = Stack::new(now, core.is_manual());
         let mut conn = Conn::new(core.table.origin(endpoint), session, home, queue);
         conn.life.report = Report::Known;
         let deadline = (now + u64::from(timeout), Cause::TimeoutConnect);
@@ -230,7 +233,8 @@ impl Net {
                     let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
                     let message = Outgoing::Copy(last);
                     let memory = self.memory(usize::from(conn.home));
-                    let taken = conn.session.send(framing, limits, memory, message, true);
+                    let session = conn.session.session_mut();
+                    let taken = session.send(framing, limits, memory, message, true);
                     taken.map_err(|error| match error {
                         SendError::Memory => Error::NoMemory,
                         error => error.into(),

@@ -4,6 +4,7 @@ pub mod callback;
 pub mod calls;
 pub mod datagrams;
 pub mod facts;
+pub mod layered;
 pub mod moves;
 pub mod net;
 pub mod sends;

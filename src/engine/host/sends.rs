@@ -107,7 +107,7 @@ impl Net {
             return Err(Error::Closed);
         }
         let home = usize::from(conn.home);
-        match send(&mut conn.session, &conn.endpoint, self.memory(home)) {
+        match send(conn.session.session_mut(), &conn.endpoint, self.memory(home)) {
             Ok(()) if std::mem::replace(&mut conn.marks.dirty, true) => Ok(()),
             Ok(()) => {
                 if self.core.is_manual() {

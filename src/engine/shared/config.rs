@@ -3,7 +3,7 @@
 use crate::buf::CHUNK_BYTES;
 use crate::engine::shared::error::{Error, Refusal};
 use crate::io::{Model, Token};
-use crate::session::{Framing, FramingKind, Limits, Overflow};
+use crate::session::{Framing, FramingKind, Layering, Limits, Overflow};
 
 /// Who turns the workers. The numbers are those of the C ABI.
 #[repr(u32)]
@@ -201,6 +201,8 @@ pub struct Endpoint {
     pub limits: Limits,
     /// Its socket.
     pub socket: SocketOptions,
+    /// What stands between its bytes and its messages.
+    pub layer: Option<Layering>,
 }
 
 impl Endpoint {

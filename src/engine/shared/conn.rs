@@ -25,7 +25,7 @@ use crate::engine::shared::reminder::Reminder;
 use crate::io::os::local::{self, Credentials};
 use crate::io::os::sys;
 use crate::io::{Lane, Role, Token, Weather};
-use crate::session::{Cause, Millis, Session};
+use crate::session::{Cause, Millis, Stack};
 use socket2::Socket;
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ use std::sync::Arc;
 ///
 /// An idle one is to be small: what few have at any time is in `More`.
 pub struct Conn {
-    pub session: Session,
+    pub session: Stack,
     pub endpoint: Arc<Origin>,
     more: Option<Box<More>>,
     pub received_bytes: u64,
@@ -86,7 +86,7 @@ struct More {
 
 impl Conn {
     /// A connection without a socket as yet.
-    pub fn new(endpoint: Arc<Origin>, session: Session, home: usize, queue: usize) -> Conn {
+    pub fn new(endpoint: Arc<Origin>, session: Stack, home: usize, queue: usize) -> Conn {
         let small = |number| u8::try_from(number).expect("a net has at most 64 of them");
         Conn {
             session,
@@ -115,7 +115,19 @@ impl Conn {
     /// Whether the model has a send.
     #[inline]
     pub fn is_sending(&self) -> bool {
-        self.life.phase == Phase::Open && self.link.is_busy(Lane::Out)
+        self.is_connected() && self.link.is_busy(Lane::Out)
+    }
+
+    /// Whether its socket is connected and bytes go both ways.
+    #[inline]
+    pub fn is_connected(&self) -> bool {
+        self.life.phase >= Phase::Opening
+    }
+
+    /// Whether the host wants no messages. Until the layer is open there are none to stop.
+    #[inline]
+    pub fn is_held_back(&self) -> bool {
+        (self.marks.paused || self.moving.stage.is_quiet()) && self.life.phase == Phase::Open
     }
 
     /// What its socket is to the model once it is connected.
@@ -263,7 +275,7 @@ impl Conn {
     /// Whether it has no deadline but those of its session.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.more.is_none() && !self.marks.paused
+        self.more.is_none() && !self.marks.paused && !self.session.is_layered()
     }
 
     /// The listener that it came from.

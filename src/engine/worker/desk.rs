@@ -277,6 +277,8 @@ impl Desk {
                 count(&core.homes[self.home].counters.received_bytes, slice.len() as u64);
                 if conn.life.end == End::Not {
                     self.parse(core, token, conn, Some((slice, chunk)));
+                } else if conn.life.end == End::Graceful {
+                    self.drop_input(core, conn, slice);
                 }
             }
             // It was cancelled, which says nothing of the peer.
@@ -320,6 +322,7 @@ impl Desk {
                     && conn.life.eof == Eof::No
                     && conn.session.outbox().bytes() == 0
                     && !conn.endpoint.limits.gate_reads
+                    && !conn.session.is_layered()
                 {
                     return;
                 }

@@ -11,7 +11,7 @@ use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order, refusal};
 use crate::io::os::sys;
 use crate::io::{Accepted, Lane, Op, Role, Token};
-use crate::session::{Cause, Millis, Session};
+use crate::session::{Cause, Millis, Stack};
 use socket2::{Domain, SockAddr, Type};
 use std::io;
 use std::mem;
@@ -28,7 +28,7 @@ impl Desk {
     pub fn adopt(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
         let role = match held.resident() {
-            Resident::Conn(conn) if conn.life.phase == Phase::Open => conn.role(),
+            Resident::Conn(conn) if conn.is_connected() => conn.role(),
             Resident::Conn(_) => Role::Connecting,
             Resident::Datagram(_) => Role::Datagram,
             Resident::Listener(_) | Resident::Free => Role::Listener,
@@ -53,7 +53,10 @@ impl Desk {
         };
         conn.link.adopted(answer.is_ok());
         let arrives = self.arrives(core, token, conn);
-        if mem::take(&mut conn.marks.handed) {
+        if answer.is_ok() && !arrives {
+            self.begin_layer(conn);
+        }
+        if conn.life.phase != Phase::Opening && mem::take(&mut conn.marks.handed) {
             self.handed.extend(conn.listener());
         }
         if let Err(error) = answer {
@@ -63,7 +66,7 @@ impl Desk {
             conn.end_abruptly(Cause::Shutdown, 0);
         } else if conn.life.phase == Phase::Connecting {
             self.start_connect(token, conn);
-        } else if conn.life.end == End::Not && !arrives {
+        } else if conn.life.end == End::Not && conn.life.phase == Phase::Open && !arrives {
             conn.life.report = Report::Known;
             self.emit(token, Notice::Opened(conn.listener()));
             self.tell_writable(core, token, conn);
@@ -97,9 +100,12 @@ impl Desk {
         let most = all.len() as u32;
         listener.handed += most;
         drop(held);
+        // The worker that accepts tells of it at once, but where a layer has to open.
+        let layered = endpoint.layer.is_some();
+        let mut kept = 0;
         let mut handed = Vec::new();
         for one in all {
-            let session = Session::new(self.now, core.is_manual());
+            let session = Stack::new(self.now, core.is_manual());
             let Some((queue, place)) = core.place(endpoint.queue) else {
                 self.turned_away(core, "no worker of this model has room");
                 continue;
@@ -110,10 +116,11 @@ impl Desk {
             conn.set_peer(one.peer.as_socket());
             conn.link.socket = Some(one.socket);
             conn.life.phase = Phase::Open;
-            conn.marks.handed = home != self.home;
+            conn.marks.handed = home != self.home || layered;
             let role = conn.role();
             match core.insert(Resident::Conn(conn), endpoint.user_data, place) {
                 Some(fresh) if home == self.home => {
+                    kept += u32::from(layered);
                     self.orders.push(Order::Adopt(fresh, role));
                 }
                 Some(fresh) => handed.push((home, fresh)),
@@ -125,7 +132,7 @@ impl Desk {
         // Behind the orders for what it accepted: nothing of it comes after its own end.
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(listener) = held.listener() {
-            listener.handed -= most - handed.len() as u32;
+            listener.handed -= most - kept - handed.len() as u32;
             self.tend_listener(core, token, listener);
         }
         drop(held);
@@ -155,7 +162,7 @@ impl Desk {
     }
 
     /// A connection that was accepted and is not kept.
-    fn turned_away(&mut self, core: &Core, why: &str) {
+    pub fn turned_away(&mut self, core: &Core, why: &str) {
         count(&core.homes[self.home].counters.accept_failures, 1);
         self.say(|| format!("a connection was refused: {why}"));
     }
@@ -216,11 +223,12 @@ impl Desk {
                 self.call_off(core, conn);
                 conn.life.phase = Phase::Open;
                 conn.begun();
-                if conn.life.end == End::Not {
+                self.begin_layer(conn);
+                if conn.life.end != End::Not {
+                    conn.set_deadline(Some(linger(conn, self.now)));
+                } else if conn.life.phase == Phase::Open {
                     self.emit(token, Notice::Opened(None));
                     self.tell_writable(core, token, conn);
-                } else {
-                    conn.set_deadline(Some(linger(conn, self.now)));
                 }
             }
             Err(error) => {

@@ -5,7 +5,7 @@
 //! there is nothing. So a process that was stopped, a host with a hitch or a long turn make no
 //! peer late: the look that counts begins after the gap.
 
-use crate::engine::shared::conn::{Conn, Eof, Phase};
+use crate::engine::shared::conn::{Conn, End, Eof, Phase};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::home::Command;
@@ -62,8 +62,8 @@ impl Desk {
     fn schedule_by(&mut self, core: &Core, token: Token, conn: &mut Conn, most: Millis) {
         let unheard = conn.is_unheard().then_some(self.now + AGAIN_MS);
         let lanes = self.due(conn).map(|due| due.map(|(at, _)| self.look_at(at.min(most))));
-        let attempt = conn.attempt_at();
-        let Some(at) = lanes.into_iter().chain([unheard, attempt]).flatten().min() else { return };
+        let alarms = [unheard, conn.attempt_at(), conn.session.poll_alarm()];
+        let Some(at) = lanes.into_iter().chain(alarms).flatten().min() else { return };
         if !conn.reminder.precedes(at, self.now) {
             self.remind(core, token, &mut conn.reminder, at);
         }
@@ -75,7 +75,11 @@ impl Desk {
         let busy = |lane: Lane| open && conn.link.is_busy(lane);
         let accepted = conn.listener().is_some();
         let limits = &conn.endpoint.limits;
-        let inward = if busy(Lane::In) {
+        // A layer that opens waits for what the peer sends.
+        let opening = conn.life.phase == Phase::Opening && conn.life.end == End::Not;
+        let inward = if opening {
+            conn.deadline()
+        } else if busy(Lane::In) {
             conn.session.poll_timeout(limits, accepted, true, false)
         } else if open && conn.life.eof != Eof::Told {
             conn.session.poll_idle(limits)
@@ -83,7 +87,7 @@ impl Desk {
             None
         };
         let stuck = conn.session.poll_timeout(limits, accepted, false, busy(Lane::Out));
-        let outward = match (conn.deadline(), stuck) {
+        let outward = match (conn.deadline().filter(|_| !opening), stuck) {
             (Some(end), Some(stuck)) if stuck.0 < end.0 => Some(stuck),
             (end, stuck) => end.or(stuck),
         };
@@ -154,6 +158,9 @@ impl Desk {
             conn.set_attempt_at(0);
             core.homes[self.home].post(Command::Attempt(token));
         }
+        if conn.session.handle_alarm(self.now) {
+            self.hungry.push(token);
+        }
         let mut asked = false;
         for (at, cause) in self.due(conn).into_iter().flatten() {
             if at > self.now {
@@ -168,7 +175,9 @@ impl Desk {
                 {
                     return self.late(core, token, conn, cause);
                 }
-                Cause::TimeoutConnect | Cause::TimeoutSend => Look::Output,
+                Cause::TimeoutConnect | Cause::TimeoutSend if conn.life.phase != Phase::Opening => {
+                    Look::Output
+                }
                 _ if reading => Look::Input,
                 // It sent what the host does not take.
                 _ if conn.session.has_input() => continue,

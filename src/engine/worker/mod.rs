@@ -10,6 +10,7 @@ pub mod host_timers;
 pub mod late;
 pub mod memory;
 pub mod moves;
+pub mod opening;
 pub mod places;
 pub mod race;
 pub mod rings;

@@ -14,7 +14,7 @@ use crate::engine::shared::home::Command;
 use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{Lane, Role, Token};
-use crate::session::{Cause, Millis, Session};
+use crate::session::{Cause, Millis, Stack};
 use socket2::{SockAddr, Socket};
 
 /// The least time of an attempt that is given up for the next.
@@ -65,9 +65,9 @@ impl Desk {
         core: &Core,
         main: Token,
         address: &SockAddr,
-        conn: impl FnOnce(Session) -> Conn,
+        conn: impl FnOnce(Stack) -> Conn,
     ) -> Option<Token> {
-        let mut conn = conn(Session::new(self.now, false));
+        let mut conn = conn(Stack::new(self.now, false));
         let place = if core.roams { conn.queue.into() } else { self.home };
         let socket = core.new_socket(address, &conn.endpoint.socket).ok()?;
         if !core.homes[place].move_in(core.sockets_max) {

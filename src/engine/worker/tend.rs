@@ -161,15 +161,17 @@ impl Desk {
             self.release_socket(token, conn);
             return self.schedule(core, token, conn);
         }
-        if conn.life.end == End::Not && conn.life.phase == Phase::Open && conn.link.is_adopted() {
+        if conn.life.end == End::Not && conn.is_connected() && conn.link.is_adopted() {
             self.read(core, token, conn);
         }
         if conn.life.end == End::Peer && conn.life.report < Report::Closed {
             self.tell_closed(core, token, conn);
         }
-        if conn.life.end != End::Abrupt && conn.life.phase == Phase::Open && conn.link.is_adopted()
-        {
-            self.write(token, conn);
+        if conn.life.end != End::Abrupt && conn.is_connected() && conn.link.is_adopted() {
+            self.write(core, token, conn);
+            if conn.life.phase == Phase::Opening {
+                self.look_at_layer(core, token, conn);
+            }
             self.wind_up(core, token, conn);
         }
         if conn.life.end == End::Abrupt {
@@ -181,7 +183,7 @@ impl Desk {
     /// Lane In: parses what is here, tells the peer's end, or asks for more.
     #[inline]
     fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if conn.marks.paused || conn.moving.stage.is_quiet() || conn.marks.hungry {
+        if conn.is_held_back() || conn.marks.hungry {
             if conn.marks.paused
                 && let Some((cause, os_error)) = conn.broken()
             {
@@ -190,7 +192,7 @@ impl Desk {
             return;
         }
         if conn.session.has_input() {
-            if self.is_stalled(core, token, conn) {
+            if conn.life.phase == Phase::Open && self.is_stalled(core, token, conn) {
                 return;
             }
             self.parse(core, token, conn, None);
@@ -203,7 +205,8 @@ impl Desk {
                 Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
                 // The send in flight fails at once, and its error says whether this was a reset.
                 None if conn.is_sending() && sys::hung_up(conn.link.socket.as_ref()) => {}
-                None if conn.session.partial_bytes() > 0 => {
+                None if conn.life.phase == Phase::Opening => conn.end_abruptly(Cause::Truncated, 0),
+                None if conn.session.partial_bytes() > 0 || conn.session.is_cut() => {
                     conn.life.end = End::Peer;
                     conn.life.cause = Cause::Truncated;
                 }
@@ -221,7 +224,9 @@ impl Desk {
         }
         let limits = &conn.endpoint.limits;
         let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
-        if conn.link.is_busy(Lane::In) || gated || self.is_stalled(core, token, conn) {
+        if conn.link.is_busy(Lane::In)
+            || ((gated || self.is_stalled(core, token, conn)) && conn.life.phase == Phase::Open)
+        {
             return;
         }
         let chunk = match conn.session.poll_recv(self.now) {
@@ -246,7 +251,7 @@ impl Desk {
             Some((slice, chunk)) => conn.session.handle_received(slice, chunk, self.now),
             None => conn.session.input(),
         };
-        if conn.marks.paused || conn.moving.stage.is_quiet() {
+        if (conn.marks.paused || conn.moving.stage.is_quiet()) && conn.life.phase == Phase::Open {
             return;
         }
         let framing = &conn.endpoint.framing;
@@ -258,6 +263,15 @@ impl Desk {
                     conn.received_messages += 1;
                     self.batch_messages += 1;
                     self.emit(token, Notice::Message(data));
+                }
+                Some(Event::Opened) => {
+                    drop(input);
+                    self.opened(core, token, conn);
+                    return self.parse(core, token, conn, None);
+                }
+                Some(Event::Ended) => {
+                    conn.life.eof = Eof::Received;
+                    return;
                 }
                 Some(Event::Broken(cause)) => {
                     drop(input);
@@ -324,13 +338,19 @@ impl Desk {
 
     /// Lane Out: gives the model what may leave.
     #[inline]
-    fn write(&mut self, token: Token, conn: &mut Conn) {
-        if !conn.link.is_busy(Lane::Out)
-            && conn.broken().is_none()
-            && let Some(train) = conn.session.poll_transmit(self.now)
-        {
+    fn write(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.link.is_busy(Lane::Out) || conn.broken().is_some() {
+            return;
+        }
+        if let Some(train) = conn.session.poll_transmit(&core.pool, self.now) {
             conn.link.lanes[Lane::Out as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::Send(train)));
+        } else if let Some(bytes) = conn.session.starved() {
+            core.thirst_for(token, self.home, bytes, Purpose::Any);
+            if core.pool.would_take(bytes, Purpose::Any) {
+                // Memory came back meanwhile.
+                self.hungry.push(token);
+            }
         }
     }
 
@@ -349,7 +369,10 @@ impl Desk {
             conn.set_deadline(Some(linger(conn, self.now)));
         }
         if conn.life.end == End::Graceful {
-            self.drain(token, conn);
+            self.drain(core, token, conn);
+        }
+        if conn.life.phase == Phase::Opening && conn.life.eof != Eof::No {
+            conn.break_off(Cause::Truncated, 0);
         }
         if let Some((cause, os_error)) = conn.broken() {
             if u64::from(conn.session.outbox().bytes()) + conn.unsent() > 0
@@ -360,8 +383,12 @@ impl Desk {
             conn.life.end = End::Abrupt;
             return;
         }
-        let written = conn.session.outbox().bytes() == 0;
+        let written = conn.session.is_written();
         if written && !conn.link.is_busy(Lane::Out) {
+            if !conn.session.poll_end() {
+                // The layer says goodbye, and is looked at again when that is written.
+                return self.write(core, token, conn);
+            }
             if core.config.taps && conn.life.fin == Fin::No {
                 conn.life.fin = Fin::Waits;
                 return self.await_tap(token, conn);
@@ -408,11 +435,25 @@ impl Desk {
     }
 
     /// Reads and discards, so that unread input does not turn our end into a reset.
-    fn drain(&mut self, token: Token, conn: &mut Conn) {
+    fn drain(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         conn.session.discard();
+        self.drop_input(core, conn, Slice::default());
         if !conn.link.is_busy(Lane::In) && conn.life.eof == Eof::No {
             conn.link.lanes[Lane::In as usize] = LaneState::InFlight;
             self.orders.push(Order::Submit(token, Op::Recv(None)));
+        }
+    }
+
+    /// What arrived while a connection ends: of use to its layer alone.
+    pub fn drop_input(&self, core: &Core, conn: &mut Conn, slice: Slice) {
+        if conn.session.is_layered() {
+            match conn.session.handle_unwanted(slice, &core.pool, self.now) {
+                Some(cause) => conn.break_off(cause, 0),
+                None if !conn.session.is_cut() && conn.life.eof == Eof::No => {
+                    conn.life.eof = Eof::Received
+                }
+                None => {}
+            }
         }
     }
 
@@ -426,6 +467,9 @@ impl Desk {
         } else {
             // The host never heard of it, so no batch will end it.
             conn.life.report = Report::Over;
+            if conn.life.phase == Phase::Opening && core.is_running() {
+                self.turned_away(core, "its layer did not open");
+            }
             if let Some(main) = conn.main() {
                 let answer = Err((conn.life.cause, conn.os_error()));
                 core.homes[self.home].post(Command::Attempted(main, token, Box::new(answer)));

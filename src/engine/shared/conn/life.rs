@@ -31,13 +31,15 @@ pub enum Report {
 }
 
 /// How far a connection is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 pub enum Phase {
     /// Its name is looked up.
     Resolving,
     /// The model connects it, or is about to.
     Connecting,
-    /// Connected.
+    /// Connected, and its layer is not open: to the host it connects.
+    Opening,
+    /// Connected, layer and all.
     Open,
 }
 
@@ -94,6 +96,6 @@ impl Life {
     pub fn assert_valid(&self) {
         debug_assert!(self.report < Report::Closed || self.end != End::Not, "CLOSED ends it");
         let ended = self.eof != Eof::No || self.fin != Fin::No;
-        debug_assert!(!ended || self.phase == Phase::Open, "only a stream has ends");
+        debug_assert!(!ended || self.phase >= Phase::Opening, "only a stream has ends");
     }
 }

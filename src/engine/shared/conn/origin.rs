@@ -51,7 +51,7 @@ impl Origin {
 
     /// Whether a connection that is made by connect can have it just as well.
     pub fn serves(&self, endpoint: &Endpoint) -> bool {
-        let Endpoint { queue, user_data, framing, limits, socket } = endpoint;
+        let Endpoint { queue, user_data, framing, limits, socket, layer } = endpoint;
         let numbers = |socket: &SocketOptions| {
             let SocketOptions {
                 backlog,
@@ -66,7 +66,7 @@ impl Origin {
         };
         self.listener().is_none()
             && (self.queue, self.user_data) == (*queue, *user_data)
-            && (self.framing, self.limits) == (*framing, *limits)
+            && (self.framing, self.limits, self.layer) == (*framing, *limits, *layer)
             && numbers(&self.socket) == numbers(socket)
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use std::net::SocketAddrV6;
 
 fn conn() -> Conn {
-    Conn::new(Arc::default(), Session::new(0, false), 0, 0)
+    Conn::new(Arc::default(), Stack::new(0, false), 0, 0)
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! Layers: what stands between the bytes of a connection and its messages, as TLS does.
+//!
+//! A layer has no input, output, clock or thread: it turns bytes that were received into
+//! plaintext, and plaintext into bytes to be sent. The stack calls it, and keeps these four
+//! promises to the host:
+//!
+//! 1. What is received goes to the layer, and only plaintext goes to the framer.
+//! 2. A message stays a message in the outbox until its train is about to leave; what a layer has
+//!    sealed and the model has not written is at most one train. So keys, drops, WRITABLE and
+//!    gathered sends are the same with a layer as without.
+//! 3. OPENED is reported when the layer is open, and not before.
+//! 4. Our end of the stream is sent when the layer is done, and not before.
+
+#[cfg(test)]
+mod tests;
+
+use super::event::Cause;
+use super::limits::Millis;
+use crate::buf::{Pool, Slice, Train};
+
+/// Which end of the connection a layer stands at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The one that connected.
+    Connected,
+    /// The one that accepted.
+    Accepted,
+}
+
+/// How far a layer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It talks with its like at the other end; no message goes either way. The endpoint bounds
+    /// the time for this (`Layering::handshake_timeout_ms`).
+    Opening,
+    /// Plaintext goes both ways.
+    Open,
+    /// It was told to end, and has still something to say.
+    Ending,
+    /// It has said all that it had to: our end of the stream may be sent. With a cause other than
+    /// `Host` it failed.
+    Done(Cause),
+}
+
+/// What comes out of a layer.
+#[derive(Debug)]
+pub enum Plain {
+    /// Nothing, until more is received.
+    Nothing,
+    /// Plaintext, never empty.
+    Bytes(Slice),
+    /// The peer has said that nothing follows. Without this, the end of the stream is a cut.
+    End,
+    /// There is no memory for so many bytes. To be asked again when there is.
+    Starved(usize),
+    /// What was received is not of this layer. Nothing comes after it.
+    Broken(Cause),
+}
+
+/// There is no memory for so many bytes to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Starved(pub usize);
+
+/// What stands between the bytes of one connection and its messages.
+pub trait Layer: Send {
+    /// How far it is. It opens in `poll_plain` or in `poll_wire`, and never goes back.
+    fn state(&self) -> State;
+
+    /// Bytes arrived. They share memory with what was received for others: a layer that waits for
+    /// the rest of a record copies what it has of it.
+    fn handle_received(&mut self, wire: Slice, now: Millis);
+
+    /// What the bytes that arrived turned out to be. Asked until it answers that there is nothing.
+    fn poll_plain(&mut self, pool: &Pool, now: Millis) -> Plain;
+
+    /// Adds to `wire`, which has nothing, what is to be sent now: first what the layer has to say
+    /// itself, then the first bytes of `plain`, sealed. Tells how many of these it has taken;
+    /// those that it left are given again. `plain` has something only while the layer is open.
+    fn poll_wire(
+        &mut self,
+        plain: &Train,
+        wire: &mut Train,
+        pool: &Pool,
+        now: Millis,
+    ) -> Result<usize, Starved>;
+
+    /// The host closes, and all of the outbox was sealed: the layer says goodbye. Called any
+    /// number of times.
+    fn end(&mut self);
+
+    /// When it wants to be called without a cause from outside.
+    fn poll_timeout(&self) -> Option<Millis>;
+
+    /// That time has come. What it has to say is asked for with `poll_wire`.
+    fn handle_timeout(&mut self, now: Millis);
+
+    /// Bytes of memory that it holds for a record that has not come whole.
+    fn held_bytes(&self) -> usize;
+}
+
+/// The layer of an endpoint's connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Layering {
+    /// Makes that of one connection.
+    pub make: fn(Side) -> Box<dyn Layer>,
+    /// Time for it to open; 0: any.
+    pub handshake_timeout_ms: u32,
+}
+
+impl Layering {
+    /// The time to open that an endpoint has which does not say another.
+    pub const HANDSHAKE_TIMEOUT_MS: u32 = 10_000;
+}
+
+impl PartialEq for Layering {
+    /// Whether it is surely the same.
+    fn eq(&self, other: &Layering) -> bool {
+        std::ptr::fn_addr_eq(self.make, other.make)
+            && self.handshake_timeout_ms == other.handshake_timeout_ms
+    }
+}

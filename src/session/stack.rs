@@ -1,0 +1,477 @@
+//! A session and what stands below it: what the engine talks to.
+
+use super::event::{Cause, Event};
+use super::framer::Framing;
+use super::layer::{Layer, Plain, Starved, State};
+use super::limits::{Limits, Millis};
+use super::outbox::Outbox;
+use super::session::{Input, Session, Want};
+use crate::buf::{Chunk, Pool, Release, Slice, Train};
+use std::mem;
+
+/// A session, with a layer below it or without. It has the same four kinds of methods: getters;
+/// `handle_*`, what happened; what the host wants; `poll_*`, what is to be done.
+///
+/// A layer is in a box together with its session: a connection without one has nothing of it but
+/// the branch that asks.
+pub struct Stack(Kind);
+
+enum Kind {
+    Bare(Session),
+    Layered(Box<Layered>),
+}
+
+// Every connection has one, idle or not.
+const _: () = assert!(size_of::<Stack>() <= size_of::<Session>());
+
+struct Layered {
+    session: Session,
+    below: Below,
+}
+
+/// A layer, and what it has on its way to the model.
+struct Below {
+    layer: Box<dyn Layer>,
+    /// To be sent, and not with the model.
+    wire: Train,
+    /// True exactly when the model has a train.
+    flying: bool,
+    /// What the last train was made of: the outbox counts it until its last byte is written.
+    plain: Option<Train>,
+    /// So many bytes of `plain`.
+    taken: usize,
+    /// The layer has something that it was not asked for.
+    unasked: bool,
+    /// That it is open was told.
+    opened: bool,
+    /// The peer has said that nothing follows.
+    ended: bool,
+    /// The bytes that there was no memory for when it last had something to send.
+    starved: Option<usize>,
+}
+
+/// Received bytes, to be parsed now. What is left of them is kept for the next time.
+pub struct Intake<'a> {
+    input: Input<'a>,
+    below: Option<&'a mut Below>,
+}
+
+impl Stack {
+    /// A session without input or output, and nothing below it. `manual`: sends wait for a flush.
+    pub fn new(now: Millis, manual: bool) -> Stack {
+        Stack(Kind::Bare(Session::new(now, manual)))
+    }
+
+    /// Puts a layer below the session. From here on what is received is the layer's.
+    pub fn add_layer(&mut self, layer: Box<dyn Layer>) {
+        debug_assert!(!self.is_layered(), "one layer at most");
+        let session = mem::take(self.session_mut());
+        let below = Below {
+            layer,
+            wire: Train::default(),
+            flying: false,
+            plain: None,
+            taken: 0,
+            unasked: false,
+            opened: false,
+            ended: false,
+            starved: None,
+        };
+        self.0 = Kind::Layered(Box::new(Layered { session, below }));
+    }
+
+    /// The session, to be asked.
+    #[inline(always)]
+    pub fn session(&self) -> &Session {
+        match &self.0 {
+            Kind::Bare(session) => session,
+            Kind::Layered(all) => &all.session,
+        }
+    }
+
+    /// The session, for what the host wants of it: messages know of no layer.
+    #[inline(always)]
+    pub fn session_mut(&mut self) -> &mut Session {
+        match &mut self.0 {
+            Kind::Bare(session) => session,
+            Kind::Layered(all) => &mut all.session,
+        }
+    }
+
+    #[inline(always)]
+    fn below(&self) -> Option<&Below> {
+        match &self.0 {
+            Kind::Bare(_) => None,
+            Kind::Layered(all) => Some(&all.below),
+        }
+    }
+
+    /// Whether there is a layer.
+    #[inline]
+    pub fn is_layered(&self) -> bool {
+        self.below().is_some()
+    }
+
+    /// What waits to be written, as messages: what a layer has sealed of it is still counted.
+    #[inline]
+    pub fn outbox(&self) -> &Outbox {
+        self.session().outbox()
+    }
+
+    /// As `Session::owed`.
+    #[inline]
+    pub fn owed(&self, limits: &Limits) -> Option<usize> {
+        self.session().owed(limits)
+    }
+
+    /// As `Session::partial_bytes`.
+    pub fn partial_bytes(&self) -> u32 {
+        self.session().partial_bytes()
+    }
+
+    /// As `Session::quiet_since`; all that a layer is sent counts.
+    pub fn quiet_since(&self) -> Millis {
+        self.session().quiet_since()
+    }
+
+    /// As `Session::send_since`.
+    pub fn send_since(&self) -> Millis {
+        self.session().send_since()
+    }
+
+    /// Whether received bytes wait to be parsed, or a frame that is whole to be told.
+    #[inline]
+    pub fn has_input(&self) -> bool {
+        self.session().has_input() || self.below().is_some_and(|below| below.unasked)
+    }
+
+    /// Bytes of memory that an unfinished frame or record has here, and of input that waits to be
+    /// parsed.
+    pub fn held_bytes(&self) -> usize {
+        let below = self.below().map_or(0, |below| below.layer.held_bytes());
+        self.session().held_bytes() + below
+    }
+
+    /// Whether nothing waits to be written, neither here nor in what a layer has sealed.
+    #[inline]
+    pub fn is_written(&self) -> bool {
+        self.outbox().bytes() == 0 && self.below().is_none_or(|below| below.wire.is_empty())
+    }
+
+    /// Whether the end of the stream comes too early: the layer's peer has not said that nothing
+    /// follows.
+    pub fn is_cut(&self) -> bool {
+        self.below().is_some_and(|below| !below.ended)
+    }
+
+    /// The bytes that there was no memory for when `poll_transmit` last had nothing.
+    #[inline]
+    pub fn starved(&self) -> Option<usize> {
+        self.below()?.starved
+    }
+
+    /// Bytes arrived, with the chunk of `Want::Into` if that was asked for.
+    #[inline]
+    pub fn handle_received(
+        &mut self,
+        slice: Slice,
+        into: Option<Chunk>,
+        now: Millis,
+    ) -> Intake<'_> {
+        match &mut self.0 {
+            Kind::Bare(session) => {
+                Intake { input: session.handle_received(slice, into, now), below: None }
+            }
+            Kind::Layered(all) => {
+                debug_assert!(into.is_none(), "it was not asked for");
+                all.handle_received(slice, now);
+                Intake { input: all.session.input(), below: Some(&mut all.below) }
+            }
+        }
+    }
+
+    /// Nobody wants what arrived or arrives now any more, but for what the layer itself makes of
+    /// it. Tells why it failed.
+    pub fn handle_unwanted(&mut self, slice: Slice, pool: &Pool, now: Millis) -> Option<Cause> {
+        let Kind::Layered(all) = &mut self.0 else { return None };
+        if !slice.is_empty() {
+            all.handle_received(slice, now);
+        }
+        all.below.skip(pool, now)
+    }
+
+    /// The chunk of `Want::Into` came back.
+    pub fn handle_returned(&mut self, chunk: Chunk) {
+        self.session_mut().handle_returned(chunk);
+    }
+
+    /// What was received before and is still to be parsed.
+    pub fn input(&mut self) -> Intake<'_> {
+        match &mut self.0 {
+            Kind::Bare(session) => Intake { input: session.input(), below: None },
+            Kind::Layered(all) => {
+                Intake { input: all.session.input(), below: Some(&mut all.below) }
+            }
+        }
+    }
+
+    /// Whether and where to receive next. Asking starts the clocks that wait for the peer.
+    #[inline]
+    pub fn poll_recv(&mut self, now: Millis) -> Want {
+        match &mut self.0 {
+            Kind::Bare(session) => session.poll_recv(now),
+            Kind::Layered(all) => all.poll_recv(now),
+        }
+    }
+
+    /// What the model is to write next.
+    #[inline]
+    pub fn poll_transmit(&mut self, pool: &Pool, now: Millis) -> Option<Train> {
+        match &mut self.0 {
+            Kind::Bare(session) => session.poll_transmit(now),
+            Kind::Layered(all) => all.poll_transmit(pool, now),
+        }
+    }
+
+    /// The model wrote `count` bytes of the train, 0 when it gave up, and gives it back.
+    #[inline]
+    pub fn handle_sent(&mut self, count: usize, train: Train, release: &mut Release) {
+        match &mut self.0 {
+            Kind::Bare(session) => session.handle_sent(count, train, release),
+            Kind::Layered(all) => all.handle_sent(count, train, release),
+        }
+    }
+
+    /// Whether the layer is open, told once.
+    pub fn poll_opened(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Bare(_) => false,
+            Kind::Layered(all) => all.below.opens(),
+        }
+    }
+
+    /// Whether our end of the stream may be sent, once nothing waits to be written. If not, the
+    /// layer says goodbye first.
+    #[inline]
+    pub fn poll_end(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Bare(_) => true,
+            Kind::Layered(all) => {
+                all.below.layer.end();
+                matches!(all.below.layer.state(), State::Done(_))
+            }
+        }
+    }
+
+    /// When the layer wants to be called.
+    #[inline]
+    pub fn poll_alarm(&self) -> Option<Millis> {
+        self.below()?.layer.poll_timeout()
+    }
+
+    /// Calls the layer if it wanted that by now. Whether it did.
+    pub fn handle_alarm(&mut self, now: Millis) -> bool {
+        let due = self.poll_alarm().is_some_and(|at| at <= now);
+        if due && let Kind::Layered(all) = &mut self.0 {
+            all.below.layer.handle_timeout(now);
+        }
+        due
+    }
+
+    /// When the peer is late, and for what: see `Session::poll_timeout`.
+    #[inline]
+    pub fn poll_timeout(
+        &self,
+        limits: &Limits,
+        accepted: bool,
+        reading: bool,
+        sending: bool,
+    ) -> Option<(Millis, Cause)> {
+        self.session().poll_timeout(limits, accepted, reading, sending)
+    }
+
+    /// As `Session::poll_idle`.
+    #[inline]
+    pub fn poll_idle(&self, limits: &Limits) -> Option<(Millis, Cause)> {
+        self.session().poll_idle(limits)
+    }
+
+    /// As `Session::poll_writable`.
+    #[inline]
+    pub fn poll_writable(&mut self, limits: &Limits) -> Option<u32> {
+        self.session_mut().poll_writable(limits)
+    }
+
+    /// What was sent so far may leave.
+    #[inline]
+    pub fn flush(&mut self) {
+        self.session_mut().flush();
+    }
+
+    /// Drops what was received and not told; a layer has what it needs of it.
+    pub fn discard(&mut self) {
+        self.session_mut().discard();
+    }
+
+    /// Gives up memory that nothing is in.
+    pub fn relax(&mut self) {
+        self.session_mut().relax();
+    }
+
+    /// Drops what waits to be written; tells how many bytes of messages that were.
+    pub fn abandon(&mut self) -> u32 {
+        if let Kind::Layered(all) = &mut self.0 {
+            (all.below.wire, all.below.plain) = (Train::default(), None);
+        }
+        self.session_mut().abandon()
+    }
+}
+
+impl Layered {
+    fn handle_received(&mut self, slice: Slice, now: Millis) {
+        self.session.hear(now);
+        self.below.layer.handle_received(slice, now);
+        self.below.unasked = true;
+    }
+
+    fn poll_recv(&mut self, now: Millis) -> Want {
+        if self.below.unasked {
+            return Want::No;
+        }
+        match self.session.poll_recv(now) {
+            // What comes is not of the frame as yet.
+            Want::Into(chunk) => {
+                self.session.handle_returned(chunk);
+                Want::Fresh
+            }
+            want => want,
+        }
+    }
+
+    fn poll_transmit(&mut self, pool: &Pool, now: Millis) -> Option<Train> {
+        let below = &mut self.below;
+        below.starved = None;
+        if below.flying {
+            return None;
+        }
+        if below.wire.is_empty() {
+            let open = below.layer.state() == State::Open;
+            let plain = if open { self.session.poll_transmit(now) } else { None };
+            let plain = plain.unwrap_or_default();
+            match below.layer.poll_wire(&plain, &mut below.wire, pool, now) {
+                Ok(taken) => below.taken = taken,
+                Err(Starved(bytes)) => (below.taken, below.starved) = (0, Some(bytes)),
+            }
+            if below.taken > 0 {
+                below.plain = Some(plain);
+            } else if !plain.is_empty() {
+                self.session.handle_sent(0, plain, &mut Release::default());
+            }
+        }
+        if below.wire.is_empty() {
+            return None;
+        }
+        self.session.begin_send(now);
+        below.flying = true;
+        Some(mem::take(&mut below.wire))
+    }
+
+    fn handle_sent(&mut self, mut count: usize, train: Train, release: &mut Release) {
+        let below = &mut self.below;
+        below.flying = false;
+        for mut slice in train.into_slices() {
+            let gone = count.min(slice.len());
+            count -= gone;
+            if gone == slice.len() {
+                release.add(slice);
+            } else {
+                slice.advance(gone);
+                below.wire.push(slice);
+            }
+        }
+        if below.wire.is_empty()
+            && let Some(plain) = below.plain.take()
+        {
+            self.session.handle_sent(below.taken, plain, release);
+        }
+    }
+}
+
+impl Below {
+    fn opens(&mut self) -> bool {
+        let open = matches!(self.layer.state(), State::Open | State::Ending);
+        open && !mem::replace(&mut self.opened, true)
+    }
+
+    /// What the layer has, asked once.
+    fn ask(&mut self, pool: &Pool, now: Millis) -> Plain {
+        if self.ended {
+            return Plain::End;
+        }
+        let plain = self.layer.poll_plain(pool, now);
+        match plain {
+            Plain::Nothing | Plain::Broken(_) => self.unasked = false,
+            Plain::End => self.ended = true,
+            Plain::Bytes(_) | Plain::Starved(_) => {}
+        }
+        plain
+    }
+
+    /// Drops all plaintext. Tells why the layer failed.
+    fn skip(&mut self, pool: &Pool, now: Millis) -> Option<Cause> {
+        while self.unasked {
+            match self.ask(pool, now) {
+                Plain::Starved(_) => break,
+                Plain::Broken(cause) => return Some(cause),
+                Plain::End => self.unasked = false,
+                Plain::Nothing | Plain::Bytes(_) => {}
+            }
+        }
+        None
+    }
+}
+
+impl Intake<'_> {
+    /// Whether nothing is left to be parsed.
+    pub fn is_empty(&self) -> bool {
+        self.input.is_empty() && self.below.as_ref().is_none_or(|below| !below.unasked)
+    }
+
+    /// The next message, or the end of what can be parsed.
+    #[inline(always)]
+    pub fn poll_event(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
+        let event = self.input.poll_event(framing, pool, now);
+        if event.is_some() || self.below.is_none() {
+            return event;
+        }
+        self.poll_below(framing, pool, now)
+    }
+
+    /// The next message in what the layer has.
+    fn poll_below(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
+        loop {
+            let below = self.below.as_deref_mut().filter(|below| below.unasked)?;
+            let plain = below.ask(pool, now);
+            let event = match plain {
+                Plain::Nothing | Plain::End => None,
+                Plain::Bytes(slice) => {
+                    self.input.feed(slice);
+                    None
+                }
+                Plain::Starved(bytes) => Some(Event::Starved(bytes)),
+                Plain::Broken(cause) => Some(Event::Broken(cause)),
+            };
+            if event.is_none() && self.below.as_deref_mut().is_some_and(Below::opens) {
+                return Some(Event::Opened);
+            }
+            if let Some(below) = self.below.as_deref_mut().filter(|below| below.ended) {
+                below.unasked = false;
+                return Some(Event::Ended);
+            }
+            let event = event.or_else(|| self.input.poll_event(framing, pool, now));
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+}
