@@ -4,6 +4,7 @@ use super::event::{Batch, Event, Kind};
 use super::net::{Net, last_error};
 use super::peer::{End, Peer};
 use super::rules::Rules;
+use super::veil;
 use super::words::{ERR_CLOSED, ERR_SHUTDOWN, OK};
 use super::{DEADLINE, endpoint};
 use sockeye::capi::conn::sockeye_conn;
@@ -146,6 +147,7 @@ impl Host {
 
     /// Polls one queue once; the answer, also when it is a refusal.
     pub fn try_step(&mut self, queue: u32, cap: usize, timeout_ms: i32) -> Result<usize, i32> {
+        veil::open_all();
         // SAFETY: earlier batches are gone: each borrows the whole host.
         let events = unsafe { self.net.poll(queue, cap, timeout_ms) }?.events();
         self.rules.look(&events);

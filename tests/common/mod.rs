@@ -7,12 +7,14 @@ pub mod event;
 pub mod host;
 pub mod message;
 pub mod net;
+pub mod pad;
 pub mod peer;
 #[cfg_attr(windows, path = "process_windows.rs")]
 pub mod process;
 pub mod random;
 pub mod rules;
 pub mod udp;
+pub mod veil;
 pub mod words;
 
 use host::Host;
@@ -66,37 +68,9 @@ pub(crate) use for_models;
 /// - `pool2`: in `pool2`, two queues with a worker each;
 /// - `queues2`: two queues with a worker each in `pool2`, `lend2` and `host2`.
 macro_rules! suite {
-    (@model $model:ident $number:ident {
-        $(each: $($each:ident),+;)?
-        $(threaded: $($threaded:ident),+;)?
-        $(pool: $($pool:ident),+;)?
-        $(pool2: $($pool2:ident),+;)?
-        $(queues2: $($queues2:ident),+;)?
-    }) => {
+    (@model $model:ident $number:ident $given:tt) => {
         mod $model {
-            mod pool {
-                $crate::common::tests! {
-                    $number pool $($($each)+)? $($($threaded)+)? $($($pool)+)?
-                }
-            }
-            mod lend {
-                $crate::common::tests! { $number lend $($($each)+)? $($($threaded)+)? }
-            }
-            mod host {
-                $crate::common::tests! { $number host $($($each)+)? $($($threaded)+)? }
-            }
-            mod host0 {
-                $crate::common::tests! { $number host0 $($($each)+)? }
-            }
-            mod pool2 {
-                $crate::common::tests! { $number pool2 $($($pool2)+)? $($($queues2)+)? }
-            }
-            mod lend2 {
-                $crate::common::tests! { $number lend2 $($($queues2)+)? }
-            }
-            mod host2 {
-                $crate::common::tests! { $number host2 $($($queues2)+)? }
-            }
+            $crate::common::drives! { $number $given }
         }
     };
     ($($group:tt)+) => {
@@ -105,9 +79,105 @@ macro_rules! suite {
 }
 pub(crate) use suite;
 
+/// As `suite`, and makes the tests of `each` and `queues2` once more with a layer below every
+/// connection (`pad.rs`), in modules named `layered_` and the driving mode: on EPOLL and IO_URING
+/// in each mode, on every other model in one, so that a test meets each model and each mode.
+macro_rules! layered_suite {
+    (@model $model:ident $number:ident $given:tt) => {
+        mod $model {
+            $crate::common::drives! { $number $given }
+            $crate::common::layered! { $model $number $given }
+        }
+    };
+    ($($group:tt)+) => {
+        $crate::common::for_models! { layered_suite! { $($group)+ } }
+    };
+}
+pub(crate) use layered_suite;
+
+/// The modules of one model.
+macro_rules! drives {
+    ($number:ident {
+        $(each: $($each:ident),+;)?
+        $(threaded: $($threaded:ident),+;)?
+        $(pool: $($pool:ident),+;)?
+        $(pool2: $($pool2:ident),+;)?
+        $(queues2: $($queues2:ident),+;)?
+    }) => {
+        mod pool {
+            $crate::common::tests! {
+                $number pool $($($each)+)? $($($threaded)+)? $($($pool)+)?
+            }
+        }
+        mod lend {
+            $crate::common::tests! { $number lend $($($each)+)? $($($threaded)+)? }
+        }
+        mod host {
+            $crate::common::tests! { $number host $($($each)+)? $($($threaded)+)? }
+        }
+        mod host0 {
+            $crate::common::tests! { $number host0 $($($each)+)? }
+        }
+        mod pool2 {
+            $crate::common::tests! { $number pool2 $($($pool2)+)? $($($queues2)+)? }
+        }
+        mod lend2 {
+            $crate::common::tests! { $number lend2 $($($queues2)+)? }
+        }
+        mod host2 {
+            $crate::common::tests! { $number host2 $($($queues2)+)? }
+        }
+    };
+}
+pub(crate) use drives;
+
+/// The modules of one model with a layer.
+macro_rules! layered {
+    (epoll $number:ident $given:tt) => {
+        $crate::common::layered! { @in layered_pool pool pool2 $number $given }
+        $crate::common::layered! { @in layered_lend lend lend2 $number $given }
+        $crate::common::layered! { @in layered_host host host2 $number $given }
+        $crate::common::layered! { @in layered_host0 host0 pool2 $number $given }
+    };
+    (io_uring $number:ident $given:tt) => {
+        $crate::common::layered! { epoll $number $given }
+    };
+    (blocking $number:ident $given:tt) => {
+        $crate::common::layered! { @in layered_lend lend lend2 $number $given }
+    };
+    (select $number:ident $given:tt) => {
+        $crate::common::layered! { @in layered_host host host2 $number $given }
+    };
+    (poll $number:ident $given:tt) => {
+        $crate::common::layered! { @in layered_host0 host0 host2 $number $given }
+    };
+    (event_select $number:ident $given:tt) => {
+        $crate::common::layered! { @in layered_host0 host0 lend2 $number $given }
+    };
+    ($model:ident $number:ident $given:tt) => {
+        $crate::common::layered! { @in layered_pool pool pool2 $number $given }
+    };
+    (@in $module:ident $drive:ident $drive2:ident $number:ident {
+        $(each: $($each:ident),+;)?
+        $(threaded: $($threaded:ident),+;)?
+        $(pool: $($pool:ident),+;)?
+        $(pool2: $($pool2:ident),+;)?
+        $(queues2: $($queues2:ident),+;)?
+    }) => {
+        mod $module {
+            $crate::common::tests! { @layered $number $drive $($($each)+)? }
+            $crate::common::tests! { @layered $number $drive2 $($($queues2)+)? }
+        }
+    };
+}
+pub(crate) use layered;
+
 /// The test functions of one module: each calls its namesake two modules up.
 macro_rules! tests {
-    ($number:ident $drive:ident $($test:ident)*) => {
+    (@layered $($rest:tt)*) => {
+        $crate::common::tests! { @with true $($rest)* }
+    };
+    (@with $layered:literal $number:ident $drive:ident $($test:ident)*) => {
         $(
             #[test]
             fn $test() {
@@ -115,12 +185,16 @@ macro_rules! tests {
                     name: concat!(module_path!(), "::", stringify!($test)),
                     model: sockeye::capi::model::sockeye_model::$number as u32,
                     drive: $crate::common::Drive::$drive(),
+                    layered: $layered,
                 };
                 if setup.available() {
                     super::super::$test(setup);
                 }
             }
         )*
+    };
+    ($number:ident $($rest:tt)*) => {
+        $crate::common::tests! { @with false $number $($rest)* }
     };
 }
 pub(crate) use tests;
@@ -189,6 +263,8 @@ pub struct Setup {
     pub name: &'static str,
     pub model: u32,
     pub drive: Drive,
+    /// With a layer below every connection.
+    pub layered: bool,
 }
 
 impl Setup {
@@ -202,8 +278,10 @@ impl Setup {
         }
     }
 
-    /// Whether the model can run here; if not, says why.
+    /// Whether the model can run here; if not, says why. The endpoints that this thread opens from
+    /// here on are those of the test.
     pub fn available(self) -> bool {
+        sockeye::engine::layer_for_tests(self.layered.then_some(pad::PAD));
         let info = self.probe();
         if info.available == 0 {
             println!("skipped: {}", text_of(&info.reason));

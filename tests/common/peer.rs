@@ -1,9 +1,13 @@
-//! A raw peer: a plain non-blocking socket of the system, without anything of ours.
+//! A raw peer: a plain non-blocking socket of the system, without anything of ours. Where the
+//! endpoints of a test have a layer, the peer speaks it too (`veil.rs`).
 
 use super::DEADLINE;
+use super::veil::{self, Veil};
 use socket2::SockRef;
+use sockeye::session::Side;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 fn is_reset(kind: ErrorKind) -> bool {
@@ -22,6 +26,8 @@ pub struct Peer {
     /// Received and not taken.
     pub got: Vec<u8>,
     pub end: Option<End>,
+    /// Of a test with layers.
+    veil: Option<Arc<Mutex<Veil>>>,
 }
 
 impl Peer {
@@ -30,7 +36,20 @@ impl Peer {
     }
 
     pub fn connect_to(address: SocketAddr) -> Peer {
-        Peer::from(TcpStream::connect_timeout(&address, DEADLINE).expect("a peer connects"))
+        let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("a peer connects");
+        Peer::new(stream, Side::Connected)
+    }
+
+    fn new(stream: TcpStream, side: Side) -> Peer {
+        stream.set_nonblocking(true).expect("a socket need not block");
+        // A local socket has nothing to delay, and says so.
+        let _ = stream.set_nodelay(true);
+        let veil = veil::for_peer(&stream, side);
+        Peer { stream, got: Vec::new(), end: None, veil }
+    }
+
+    fn veil(&self) -> Option<MutexGuard<'_, Veil>> {
+        self.veil.as_ref().map(|veil| veil.lock().expect("no peer panics with it"))
     }
 
     /// Writes all of a few bytes, which the system's buffer always takes.
@@ -40,6 +59,9 @@ impl Peer {
 
     /// Writes what the system takes now.
     pub fn offer(&mut self, bytes: &[u8]) -> usize {
+        if let Some(mut veil) = self.veil() {
+            return veil.offer(bytes).expect("a peer's write is taken");
+        }
         match self.stream.write(bytes) {
             Ok(taken) => taken,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
@@ -50,16 +72,25 @@ impl Peer {
     /// Writes to a connection that may have been reset; that is found out by reading.
     pub fn try_offer(&mut self, bytes: &[u8]) {
         // A refusal leaves nothing to do: the peer is on its way out.
-        let _ = self.stream.write(bytes);
+        let _ = match self.veil() {
+            Some(mut veil) => veil.offer(bytes),
+            None => (&self.stream).write(bytes),
+        };
     }
 
     /// Reads what is there; whether that makes at least `len` bytes.
     pub fn has(&mut self, len: usize) -> bool {
         let mut room = [0; 65536];
         while self.end.is_none() && self.got.len() < len {
-            match self.stream.read(&mut room) {
+            let read = match &self.veil {
+                Some(veil) => veil.lock().expect("no peer panics with it").read(&mut self.got),
+                None => self.stream.read(&mut room).inspect(|&count| {
+                    self.got.extend_from_slice(&room[..count]);
+                }),
+            };
+            match read {
                 Ok(0) => self.end = Some(End::Fin),
-                Ok(count) => self.got.extend_from_slice(&room[..count]),
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // Windows tells some resets as the system's own decision.
                 Err(error) if is_reset(error.kind()) => {
@@ -73,7 +104,10 @@ impl Peer {
 
     /// Ends the write side.
     pub fn fin(&self) {
-        self.stream.shutdown(Shutdown::Write).expect("a peer ends its writing");
+        match self.veil() {
+            Some(mut veil) => veil.end(),
+            None => self.stream.shutdown(Shutdown::Write).expect("a peer ends its writing"),
+        }
     }
 
     /// Sends a byte of urgent data.
@@ -101,10 +135,8 @@ impl Peer {
 }
 
 impl From<TcpStream> for Peer {
+    /// A peer that was connected to.
     fn from(stream: TcpStream) -> Peer {
-        stream.set_nonblocking(true).expect("a socket need not block");
-        // A local socket has nothing to delay, and says so.
-        let _ = stream.set_nodelay(true);
-        Peer { stream, got: Vec::new(), end: None }
+        Peer::new(stream, Side::Accepted)
     }
 }

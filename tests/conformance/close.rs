@@ -5,11 +5,11 @@ use crate::common::event::Kind;
 use crate::common::host::Host;
 use crate::common::peer::End;
 use crate::common::words::*;
-use crate::common::{Setup, frame, suite, unframe};
+use crate::common::{Setup, frame, layered_suite, unframe};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-suite! {
+layered_suite! {
     each: graceful_flushes_a_large_outbox, unread_input_does_not_destroy_the_last_message,
         linger_has_an_end, zero_linger_waits_not, reset_is_at_once, reset_loses_and_counts,
         reset_escalates, last_message_past_the_cap, last_message_of_a_reset,

@@ -5,10 +5,10 @@ use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
 use crate::common::random::Random;
 use crate::common::words::*;
-use crate::common::{Setup, suite};
+use crate::common::{Setup, layered_suite};
 use sockeye::capi::endpoint::sockeye_framing;
 
-suite! {
+layered_suite! {
     each: presets_both_ways, structs_both_ways, kept_headers_both_ways, every_split,
         byte_by_byte, many_in_one_write, raw_is_what_arrived, varint_of_every_length,
         broken_varint, broken_length, largest_of_each, query_before_struct;

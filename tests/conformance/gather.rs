@@ -2,10 +2,10 @@
 //! connection; MANUAL lets nothing leave by itself, AUTO lets all.
 
 use crate::common::words::*;
-use crate::common::{Setup, stays, suite, wait_for};
+use crate::common::{Setup, layered_suite, stays, wait_for};
 use std::time::Duration;
 
-suite! {
+layered_suite! {
     each: one_call_for_many_sends, one_call_for_each_connection, manual_leaves_at_a_flush,
         manual_leaves_at_a_poll, large_and_small_in_order;
     threaded: manual_stays, auto_leaves_by_itself, auto_gathers_under_load;

@@ -33,7 +33,7 @@ fn probe(model: u32) -> (bool, String) {
 
 /// This test with a drive. None: there is no ring here.
 fn setup(name: &'static str, drive: Drive) -> Option<Setup> {
-    let setup = Setup { name, model: RING, drive };
+    let setup = Setup { name, model: RING, drive, layered: false };
     setup.available().then_some(setup)
 }
 
@@ -66,7 +66,7 @@ const REFUSALS: [(&str, &str, i32); 4] = [
 #[test]
 fn why_there_is_none() {
     let name = concat!(module_path!(), "::why_there_is_none");
-    let setup = Setup { name, model: RING, drive: Drive::pool() };
+    let setup = Setup { name, model: RING, drive: Drive::pool(), layered: false };
     if let Some(role) = child::role() {
         let refusal = REFUSALS.iter().find(|(error, ..)| *error == role);
         let (_, word, status) = refusal.expect("a known role");

@@ -7,10 +7,10 @@ use crate::common::host::{Door, Host};
 use crate::common::message::Message;
 use crate::common::random::Random;
 use crate::common::words::*;
-use crate::common::{Setup, frame, suite, unframe};
+use crate::common::{Setup, frame, layered_suite, unframe};
 use std::collections::HashMap;
 
-suite! {
+layered_suite! {
     each: newest_in_the_oldest_s_place, only_what_waits, many_keys, to_many_each_its_own,
         flushed_with_what_it_replaces, full_but_for_its_own_place, full_and_larger,
         oldest_are_dropped_for_it;

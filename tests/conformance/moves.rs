@@ -6,11 +6,11 @@ use crate::common::host::{Door, Host};
 use crate::common::peer::{End, Peer};
 use crate::common::process;
 use crate::common::words::*;
-use crate::common::{Setup, frame, stays, suite};
+use crate::common::{Setup, frame, layered_suite, stays};
 use sockeye::capi::conn::sockeye_conn;
 use std::time::Duration;
 
-suite! {
+layered_suite! {
     queues2: moves_and_goes_on, told_at_once, the_new_queue_waits_for_the_batch, refusals,
         sends_meanwhile, manual_sends_follow, closed_meanwhile, closed_before_it_is_told,
         ended_by_the_peer, deadlines_follow, behind_opened, shut_down_meanwhile, many_at_once,

@@ -3,9 +3,9 @@
 use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
 use crate::common::words::*;
-use crate::common::{Setup, suite, unframe};
+use crate::common::{Setup, layered_suite, unframe};
 
-suite! {
+layered_suite! {
     each: oldest_are_dropped_whole, oldest_within_the_message_cap, dropping_is_no_way_for_giants,
         full_closes, full_closes_others_not;
 }

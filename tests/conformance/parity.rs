@@ -8,10 +8,10 @@ use crate::common::peer::{End, Peer};
 use crate::common::process::RESET_BY_PEER;
 use crate::common::random::{Random, digest};
 use crate::common::words::*;
-use crate::common::{Setup, frame, suite};
+use crate::common::{Setup, frame, layered_suite};
 use sockeye::capi::conn::sockeye_conn;
 
-suite! {
+layered_suite! {
     each: seed_1, seed_2, seed_3;
     pool2: seed_1_on_two_queues;
 }

@@ -3,12 +3,12 @@
 use crate::common::host::{Door, Host};
 use crate::common::peer::Peer;
 use crate::common::words::*;
-use crate::common::{Setup, suite};
+use crate::common::{Setup, layered_suite};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::endpoint::sockeye_endpoint;
 use std::time::{Duration, Instant};
 
-suite! {
+layered_suite! {
     each: idle, idle_counts_from_the_last_byte, first_byte, first_byte_came, frame_begun,
         frames_that_end_are_fine, send_stuck, send_that_moves_is_fine, none_by_default,
         many_at_once;
