@@ -118,7 +118,7 @@ impl Host {
                     && host.net.conn_info(event.conn).is_ok_and(|info| info.peer.port == port)
             };
             conn = host.log[before..].iter().find(of_it).map(|event| event.conn);
-            conn.is_some()
+            conn.is_some() && peer.is_open()
         });
         (peer, conn.expect("just found"))
     }

@@ -321,6 +321,15 @@ impl Setup {
         anywhere
     }
 
+    /// Whether a thread may write to the socket of a peer as it is: there is no layer. If not, says
+    /// so.
+    pub fn writes_beside(self) -> bool {
+        if self.layered {
+            println!("left out: what the peer writes in a thread of its own has no layer");
+        }
+        !self.layered
+    }
+
     /// The number of the drive that runs.
     pub fn runs(self) -> u32 {
         match self.drive.number {

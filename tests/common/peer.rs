@@ -26,6 +26,8 @@ pub struct Peer {
     /// Received and not taken.
     pub got: Vec<u8>,
     pub end: Option<End>,
+    /// Bytes that the system has taken, but for those of a layer.
+    written: u64,
     /// Of a test with layers.
     veil: Option<Arc<Mutex<Veil>>>,
 }
@@ -45,7 +47,7 @@ impl Peer {
         // A local socket has nothing to delay, and says so.
         let _ = stream.set_nodelay(true);
         let veil = veil::for_peer(&stream, side);
-        Peer { stream, got: Vec::new(), end: None, veil }
+        Peer { stream, got: Vec::new(), end: None, written: 0, veil }
     }
 
     fn veil(&self) -> Option<MutexGuard<'_, Veil>> {
@@ -63,10 +65,23 @@ impl Peer {
             return veil.offer(bytes).expect("a peer's write is taken");
         }
         match self.stream.write(bytes) {
-            Ok(taken) => taken,
+            Ok(taken) => {
+                self.written += taken as u64;
+                taken
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) => panic!("a peer's write failed: {error}"),
         }
+    }
+
+    /// Bytes that the system has taken, those of a layer included.
+    pub fn written(&self) -> u64 {
+        self.veil().map_or(self.written, |veil| veil.written())
+    }
+
+    /// Whether its layer is open, if it has one.
+    pub fn is_open(&self) -> bool {
+        self.veil().is_none_or(|veil| veil.is_open())
     }
 
     /// Writes to a connection that may have been reset; that is found out by reading.
@@ -117,6 +132,9 @@ impl Peer {
 
     /// Closes with RST.
     pub fn reset(self) {
+        if let Some(mut veil) = self.veil() {
+            veil.cut();
+        }
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger is set");
     }
 

@@ -28,6 +28,7 @@ pub struct Veil {
     /// The write side ends once all is written.
     ends: bool,
     ended: bool,
+    written: u64,
 }
 
 thread_local! {
@@ -47,6 +48,7 @@ pub fn for_peer(stream: &TcpStream, side: Side) -> Option<Arc<Mutex<Veil>>> {
         plain: Vec::new(),
         ends: false,
         ended: false,
+        written: 0,
     }));
     OPENING.with_borrow_mut(|all| all.push(Arc::downgrade(&veil)));
     open_all();
@@ -115,7 +117,10 @@ impl Veil {
                 break;
             }
             match self.stream.write(&self.wire) {
-                Ok(count) => drop(self.wire.drain(..count)),
+                Ok(count) => {
+                    self.wire.drain(..count);
+                    self.written += count as u64;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -160,6 +165,21 @@ impl Veil {
         Ok(count)
     }
 
+    /// Bytes that the system has taken.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether plaintext goes both ways.
+    pub fn is_open(&self) -> bool {
+        self.pad.state() != State::Opening
+    }
+
+    /// Says no goodbye.
+    pub fn cut(&mut self) {
+        self.ended = true;
+    }
+
     /// Ends the write side.
     pub fn end(&mut self) {
         self.ends = true;
@@ -168,6 +188,17 @@ impl Veil {
                 panic!("a peer ends its writing: {}", Error::from(error.kind()))
             }
             _ => {}
+        }
+    }
+}
+
+impl Drop for Veil {
+    /// A socket that is closed ends its stream, behind a goodbye.
+    fn drop(&mut self) {
+        if !self.ended && self.is_open() && !std::thread::panicking() {
+            self.ends = true;
+            // The other end may be gone.
+            let _ = self.flush();
         }
     }
 }
