@@ -138,6 +138,16 @@ impl Peer {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger is set");
     }
 
+    /// Its layer says no goodbye.
+    pub fn cut(&self) {
+        self.veil().expect("a test with layers").cut();
+    }
+
+    /// Whether the other end's layer has said goodbye.
+    pub fn was_left_in_order(&self) -> bool {
+        self.veil().expect("a test with layers").was_left_in_order()
+    }
+
     /// The socket for a thread of its own, blocking.
     pub fn into_stream(self) -> TcpStream {
         self.stream.set_nonblocking(false).expect("a socket may block");

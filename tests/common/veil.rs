@@ -29,6 +29,7 @@ pub struct Veil {
     ends: bool,
     ended: bool,
     written: u64,
+    left: bool,
 }
 
 thread_local! {
@@ -49,6 +50,7 @@ pub fn for_peer(stream: &TcpStream, side: Side) -> Option<Arc<Mutex<Veil>>> {
         ends: false,
         ended: false,
         written: 0,
+        left: false,
     }));
     OPENING.with_borrow_mut(|all| all.push(Arc::downgrade(&veil)));
     open_all();
@@ -147,7 +149,8 @@ impl Veil {
         self.pad.handle_received(slice, NOW);
         loop {
             match self.pad.poll_plain(&self.pool, NOW) {
-                Plain::Nothing | Plain::End => break,
+                Plain::Nothing => break,
+                Plain::End => self.left = true,
                 Plain::Bytes(data) => self.plain.extend_from_slice(&data),
                 Plain::Starved(_) => panic!("there is memory"),
                 Plain::Broken(cause) => panic!("the host's end broke the layer: {cause:?}"),
@@ -173,6 +176,11 @@ impl Veil {
     /// Whether plaintext goes both ways.
     pub fn is_open(&self) -> bool {
         self.pad.state() != State::Opening
+    }
+
+    /// Whether the other end has said goodbye.
+    pub fn was_left_in_order(&self) -> bool {
+        self.left
     }
 
     /// Says no goodbye.

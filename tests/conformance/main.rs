@@ -41,6 +41,7 @@ mod keys;
 // What stops a process is of Unix.
 #[cfg(unix)]
 mod lateness;
+mod layers;
 mod lifecycle;
 mod lifetimes;
 mod limits;
