@@ -429,6 +429,8 @@ pub fn ends_with_all_of_it_on_the_way(setup: Setup) {
     host.finish();
 }
 
+type Change = fn(&mut sockeye_fault_way);
+
 /// Values that cannot be, nets without taps, and handles of nobody.
 pub fn refuses_in_words(setup: Setup) {
     let refused = |status: i32, of: i32, words: &str| {
@@ -448,10 +450,10 @@ pub fn refuses_in_words(setup: Setup) {
     let mut host = tapped(setup);
     let door = host.door("");
     let (_peer, conn) = host.meet(door);
-    let wrong = |change: fn(&mut sockeye_fault_way)| {
+    let wrong = |change: Change| {
         [fault(|fault| change(&mut fault.inward)), fault(|fault| change(&mut fault.outward))]
     };
-    let all: [(&str, fn(&mut sockeye_fault_way)); 6] = [
+    let all: [(&str, Change); 6] = [
         ("loss_ppm", |way| way.loss_ppm = 1_000_001),
         ("delay_ms", |way| way.delay_ms = 60_001),
         ("jitter_ms", |way| way.jitter_ms = 1),
