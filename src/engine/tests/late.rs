@@ -4,7 +4,7 @@ use super::cases::{causes, messages};
 use super::stage::{Stage, plain};
 use super::{STEPS, TIMERS, now, threadless};
 use crate::engine::shared::reminder::Due;
-use crate::engine::timers::TURN_STEPS;
+use crate::engine::timers::{EXPIRY_STEPS, TURN_STEPS};
 use crate::io::sim::Faults;
 use crate::session::Cause;
 
@@ -85,9 +85,9 @@ fn a_turn_costs_the_same_with_a_hundred_thousand_timers() {
         stage.soon();
         let due = steps(&mut stage, link, 5000);
         let sum: u32 = due.iter().sum();
-        let near = u32::try_from(count * 5 * 4 * 2 / 3600).expect("few");
+        let over = u32::try_from(count * 5 / 3600).expect("few");
         assert!(count == 0 || sum > 0, "some are due");
-        assert!(sum <= 4 * near + 512, "{sum} steps with {count} timers");
+        assert!(sum <= 2 * EXPIRY_STEPS * over + 512, "{sum} steps with {count} timers");
         assert!(due.iter().all(|steps| *steps < TURN_STEPS), "none took a turn's most");
     }
 }
