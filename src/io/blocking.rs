@@ -120,6 +120,7 @@ impl Blocking {
 }
 
 impl Proactor for Blocking {
+    const SUMMONS: bool = true;
     const AFFINITY: Affinity = Affinity::Free;
     const SOCKETS_MAX: Option<u32> = Some(SOCKETS);
 

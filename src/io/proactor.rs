@@ -111,6 +111,9 @@ pub trait Proactor: Send + Sized + 'static {
     /// It is a tap: sends complete ahead, and it works by itself; see `tap`.
     const TAPS: bool = false;
 
+    /// Threads of its own complete operations and ring for that (`Setup::summon`).
+    const SUMMONS: bool = false;
+
     /// Whether a thread of the host may turn it. If not, its worker has one of its own.
     const HOSTED: bool = true;
 

@@ -69,7 +69,8 @@ fn a_turn_costs_the_same_with_a_hundred_thousand_timers() {
         let (_, link) = stage.pair(plain(), WIDE);
         stage.soon();
         let start = now().expect("set when the stage was made");
-        let timers = (0..count).map(|it| (Due::Host(it), start + 10_000 + it * HOUR_MS / count));
+        let timers =
+            (0..count).map(|it| (Due::Transport(it), start + 10_000 + it * HOUR_MS / count));
         TIMERS.set(timers.collect());
         // The first turn sets them, none is due within these.
         let far = steps(&mut stage, link, 5000);

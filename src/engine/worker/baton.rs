@@ -387,7 +387,11 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         loop {
             let timeout = match how {
                 Lead::Send => {
-                    self.send_out(&mut held);
+                    match P::SUMMONS {
+                        // As in `flush`.
+                        true => drop(self.look(&mut held)),
+                        false => self.send_out(&mut held),
+                    }
                     break;
                 }
                 Lead::Wait(None) if !queue.is_ready() => None,
@@ -421,11 +425,12 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         }
         let Some(mut held) = self.baton.try_lock() else { return false };
         let owner = self.core.homes[self.home].owner.get();
-        let counted_later = P::AFFINITY == Affinity::Bound;
-        if !counted_later {
+        // Taking commands silences the bell, and with it what a thread of the model rang for.
+        let looks = P::AFFINITY == Affinity::Bound || P::SUMMONS;
+        if !looks {
             self.send_out(&mut held);
         }
-        if counted_later || held.as_ref().is_some_and(|worker| !worker.at_rest()) {
+        if looks || held.as_ref().is_some_and(|worker| !worker.at_rest()) {
             // More follows from it, and nobody may turn before the lease ends.
             self.look(&mut held);
         }

@@ -26,6 +26,7 @@ const LAST: Millis = (1 << (LEVELS as u32 * SLOT_BITS)) - 1;
 /// What one turn may spend on timers: so many steps. An expiry is followed by far more work than a
 /// move to a lower level, and counts for more: a turn that moves thousands still tells of some.
 pub const TURN_STEPS: u32 = 16 * 1024;
+/// What an expiry counts for.
 pub const EXPIRY_STEPS: u32 = 64;
 
 /// See the module.

@@ -411,10 +411,9 @@ impl Half {
         // Who waits has no buffer: it is taken when there is something to put in it.
         let mut byte = [MaybeUninit::uninit()];
         let seen = self.again(|| self.socket.peek(&mut byte));
-        if given.as_ref().is_some_and(|chunk| chunk.room() >= LONG_ROOM) && seen.is_ok() {
-            if !self.await_turn() {
-                return Outcome::Received(Err(cancelled()), given);
-            }
+        let long = given.as_ref().is_some_and(|chunk| chunk.room() >= LONG_ROOM);
+        if long && seen.is_ok() && !self.await_turn() {
+            return Outcome::Received(Err(cancelled()), given);
         }
         self.taking.store(true, SeqCst);
         let received = match (seen, &mut given) {

@@ -329,6 +329,7 @@ impl<P: Proactor> Proactor for Tap<P> {
     const SOCKETS_MAX: Option<u32> = P::SOCKETS_MAX;
     const HOSTED: bool = P::HOSTED;
     const TAPS: bool = true;
+    const SUMMONS: bool = P::SUMMONS;
 
     type Shared = P::Shared;
 
