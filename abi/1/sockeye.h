@@ -143,10 +143,10 @@ typedef enum {
     SOCKEYE_MODEL_IO_URING = 6,
     /// WSAEventSelect (Windows). 63 sockets for each worker, so 4,032 with the 64 there may be.
     SOCKEYE_MODEL_EVENT_SELECT = 7,
-    /// Overlapped operations told by event objects (Windows). 31 sockets for each worker, so 1,984
-    /// with the 64 there may be.
+    /// Overlapped operations that signal event objects (Windows). 31 sockets for each worker, so
+    /// 1,984 with the 64 there may be.
     SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
-    /// Overlapped operations told by completion routines (Windows).
+    /// Overlapped operations that call completion routines (Windows).
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
     /// An I/O completion port (Windows).
     SOCKEYE_MODEL_IOCP = 10,
@@ -237,6 +237,9 @@ typedef enum {
     /// The peer ended its side of a connection whose endpoint says `half_open`: nothing more comes
     /// but CLOSED, and sends go on. Once, behind all that it sent.
     SOCKEYE_EVENT_ENDED = 9,
+    /// A timer is due: its id in `detail`, the `user_data` it was started with. `code`: how many of
+    /// its periods were over beside this one and are not told on their own.
+    SOCKEYE_EVENT_TIMER = 10,
 } sockeye_event_kind;
 
 /// Why a connection or a listener closed: `cause` of CLOSED and LISTENER_CLOSED.
@@ -247,7 +250,7 @@ typedef enum {
     SOCKEYE_CAUSE_PEER = 1,
     /// The connection was reset (RST), or broke with the system's error in `os_error`.
     SOCKEYE_CAUSE_RESET = 2,
-    /// Connect: nobody listens there, or nobody can: no address of this machine is like that one,
+    /// Connect: no socket listens there, or none can: no address of this machine is like that one,
     /// or it is the connection's own.
     SOCKEYE_CAUSE_REFUSED = 3,
     /// Connect: no way to that host or network.
@@ -292,7 +295,7 @@ typedef enum {
 
 /// How much a line of the log matters.
 typedef enum {
-    /// Nothing is told.
+    /// No line.
     SOCKEYE_LOG_NONE = 0,
     /// A fault inside the library.
     SOCKEYE_LOG_ERROR = 1,
@@ -348,7 +351,7 @@ typedef struct {
     uint32_t flush;
     /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
     uint32_t connections_max;
-    /// Interrupt moderation for a host that ticks: while events wait that nobody polls for, a
+    /// Interrupt moderation for a host that ticks: while events wait that no thread polls for, a
     /// worker's own thread stays away from its sockets for up to so many microseconds, at most
     /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
     /// waits in the kernel. Default 0: none. On Windows no wait with a time is more exact than the
@@ -379,8 +382,11 @@ typedef struct {
     /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
     /// for it.
     uint32_t taps;
+    /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
+    /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
+    uint32_t timers_max;
     /// Must be 0.
-    uint32_t reserved[7];
+    uint32_t reserved[6];
 } sockeye_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
@@ -464,10 +470,10 @@ typedef struct {
     uint32_t recv_buffer_bytes;
     /// SO_SNDBUF; 0: the system's own. Default 0.
     uint32_t send_buffer_bytes;
-    /// 1: a peer that ends its side is told as ENDED, and the connection stays until the host
+    /// 1: a peer that ends its side is reported as ENDED, and the connection stays until the host
     /// closes it. The timeouts that wait for the peer's bytes stop then, `send_timeout_ms` goes on;
-    /// a reset behind it is told by the next send. A frame that did not come whole ends the
-    /// connection all the same (TRUNCATED). Default 0: the peer's end is told as CLOSED.
+    /// a reset behind it is reported by the next send. A frame that did not come whole ends the
+    /// connection all the same (TRUNCATED). Default 0: the peer's end is reported as CLOSED.
     uint32_t half_open;
     /// `udp://` listeners: 1: others that say so, too, in this program or another, may have the
     /// same address and port. Each hears what is sent to the groups that it joined (discovery on a
@@ -533,7 +539,8 @@ typedef struct {
     /// OPENED: the listener that accepted it. LISTENER_CLOSED, and what a `udp://` listener tells:
     /// the listener. Else `{0}`.
     sockeye_listener listener;
-    /// The connection's, listener's or poster's number, stamped when this array was filled.
+    /// The number of the connection, listener, poster or timer, stamped when this array was
+    /// filled.
     uint64_t user_data;
     /// The payload, valid until the next poll of this queue; NULL where there is none or, but for
     /// a DATAGRAM, it is empty.
@@ -542,11 +549,12 @@ typedef struct {
     uint32_t data_len;
     /// The system's error behind `cause`, or 0.
     int32_t os_error;
-    /// As the kind says. With a payload: the library's own, for `sockeye_event_hold`.
+    /// Its meaning depends on the kind. With a payload: the library's own number, for
+    /// `sockeye_event_hold`.
     uint64_t detail;
-    /// As the kind says.
+    /// Its meaning depends on the kind.
     uint32_t flags;
-    /// As the kind says. With a payload 0.
+    /// Its meaning depends on the kind. With a payload: 0.
     uint32_t code;
 } sockeye_event;
 
@@ -574,15 +582,15 @@ typedef struct {
     uint32_t outbox_messages;
     /// Bytes that wait to be sent.
     uint64_t outbox_bytes;
-    /// Bytes received and told.
+    /// Bytes received and delivered as events.
     uint64_t received_bytes;
-    /// Datagrams received and told.
+    /// Datagrams received and delivered as events.
     uint64_t received_messages;
     /// Bytes handed to the system.
     uint64_t sent_bytes;
     /// Datagrams dropped by DROP_OLDEST.
     uint64_t dropped_messages;
-    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Counted with the
     /// next one that arrives.
     uint64_t system_drops;
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
@@ -591,6 +599,13 @@ typedef struct {
     /// one did not arrive (ICMP).
     uint64_t send_failures;
 } sockeye_listener_stats;
+
+/// A timer of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
+typedef struct {
+    /// Opaque.
+    uint64_t id;
+} sockeye_timer;
 
 /// The host's function for the events of a queue: `user` and `net` as given, the queue, and
 /// `count` events, 1 or more, which are a batch. It must not throw.
@@ -741,7 +756,7 @@ typedef struct {
     uint64_t sent_bytes;
     /// Messages dropped by DROP_OLDEST.
     uint64_t dropped_messages;
-    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Told with the
+    /// Datagrams that the system dropped on arrival: the socket's buffer was full. Counted with the
     /// next one that arrives.
     uint64_t system_drops;
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
@@ -949,7 +964,7 @@ SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
 /// Frees a net from anywhere, also from inside a callback or log function of it or while a poller
 /// is inside, and calls nothing of the host's any more: its callbacks and its log function are
 /// taken away first, as by `sockeye_set_callback` and `sockeye_set_log`, and what is left for them
-/// is told to nobody. From then on every call on the net answers ERR_STALE. Then it is ended and
+/// is dropped. From then on every call on the net answers ERR_STALE. Then it is ended and
 /// freed as by `sockeye_free`, before this returns; but where that would answer ERR_BUSY or
 /// ERR_WOULD_DEADLOCK, a thread of the library's does so as soon as those inside have returned. A
 /// batch that a callback was given lives until it returns.
@@ -972,7 +987,7 @@ SOCKEYE_API sockeye_status sockeye_discard(sockeye_net *net);
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, size_t size);
 
-/// Opens a door at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
+/// Opens a listener at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
 /// `tcp://*:7777`, with framing in its query if you like: `?frame=u8|u16be|u16le|u24be|u24le|
 /// u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens before it returns, so the port and
 /// every error are final; port 0 lets the system choose, `sockeye_listener_get_info` tells.
@@ -983,8 +998,8 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 ///
 /// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
 /// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
-/// comes is told as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers leave
-/// from the address that was asked.
+/// arrives is reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers
+/// leave from the address that was asked.
 ///
 /// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
 /// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
@@ -1021,8 +1036,8 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// it.
 ///
 /// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
-/// of 0 to 65,507 bytes. Nobody need be there: OPENED tells that the name was found, and an
-/// unreachable peer closes nothing. CLOSED comes of the host's own close, `idle_timeout_ms` or a
+/// of 0 to 65,507 bytes. No peer has to be there: OPENED means that the name was found, and an
+/// unreachable peer closes nothing. CLOSED follows the host's own close, `idle_timeout_ms` or a
 /// shutdown.
 ///
 /// Ownership: `url` and `endpoint` are copied.
@@ -1061,7 +1076,7 @@ sockeye_status sockeye_send(sockeye_net *net,
 /// Ownership: `conns` and `data` are copied; `out_each`, if given, has room for `count` answers.
 /// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `data` when `data_len` is 0.
 /// Threads:   any thread. A later send of the same thread comes behind this one.
-/// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (nobody took it); ERR_SHUTDOWN.
+/// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (no connection took it); ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_MUST_USE
 SOCKEYE_API
@@ -1099,9 +1114,9 @@ sockeye_status sockeye_close_with(sockeye_net *net,
                                   size_t data_len);
 
 /// Stops reading a connection. Events already queued still come; messages and the peer's end are
-/// told after `sockeye_conn_resume`. A reset is told at once, or within a few seconds where the
-/// system does not report it by itself, or on a send that fails; what was not told before is lost.
-/// `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
+/// reported after `sockeye_conn_resume`. A reset is reported at once, or within a few seconds where
+/// the system does not report it by itself, or on a send that fails; what was not delivered before
+/// is lost. `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread; again is fine.
@@ -1129,11 +1144,11 @@ sockeye_status sockeye_conn_set_user_data(sockeye_net *net,
                                           sockeye_conn conn,
                                           uint64_t user_data);
 
-/// Moves a connection to another queue. The old queue still gets what was told before, then MOVED
-/// with the new queue in `detail`, there its last. When that batch is over the new queue gets
-/// MOVED with the old one in `detail`, then everything later. Nothing is received in between.
-/// What is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED.
-/// The socket goes to a worker of the new queue where the model can let go of it.
+/// Moves a connection to another queue. The old queue still gets what was reported before, then
+/// MOVED with the new queue in `detail`, there its last. When that batch is over the new queue gets
+/// MOVED with the old one in `detail`, then everything later. Nothing is received in between. What
+/// is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED. The
+/// socket goes to a worker of the new queue where the model can let go of it.
 ///
 /// A connection that is still connecting moves behind its OPENED. A close before the first MOVED
 /// ends the move: CLOSED comes on the old queue; later it comes on the new one. A shutdown ends
@@ -1141,9 +1156,9 @@ sockeye_status sockeye_conn_set_user_data(sockeye_net *net,
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK, also for the queue where it is, and then nothing is told; ERR_INVALID (NULL,
+/// Returns:   OK, also for the queue where it is, and then there is no event; ERR_INVALID (NULL,
 ///            unknown queue); ERR_BUSY (the move before is not over: its second MOVED was not
-///            told); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+///            delivered); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_conn_set_queue(sockeye_net *net,
@@ -1173,8 +1188,8 @@ SOCKEYE_API sockeye_status sockeye_message_init(sockeye_message *message, size_t
 /// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
 ///            key it takes an older one's place.
 /// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
-///            ERR_STALE (nobody took it: the buffer was released, or never given);
-///            ERR_NO_MEMORY (nobody took it; to one connection that is its ERR_AGAIN, and a
+///            ERR_STALE (no connection took it: the buffer was released, or never given);
+///            ERR_NO_MEMORY (no connection took it; to one connection that is its ERR_AGAIN, and a
 ///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
 /// Since:     0.1
@@ -1198,7 +1213,7 @@ sockeye_status sockeye_send_message(sockeye_net *net,
 /// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
 ///            (NULL, cap 0 or below, a timeout below -1, or not the thread that a net of IO_URING
 ///            is bound to); ERR_BUSY (another thread is inside, or the queue has a callback);
-///            ERR_SHUTDOWN (all is told); ERR_PANIC (all is told).
+///            ERR_SHUTDOWN (every event was delivered); ERR_PANIC (as ERR_SHUTDOWN, after a fault).
 /// Since:     0.1
 SOCKEYE_API
 int32_t sockeye_poll_events(sockeye_net *net,
@@ -1225,7 +1240,7 @@ int32_t sockeye_queue_poll_events(sockeye_net *net,
 /// the listener. Does not wait; what is given between two flushes leaves together.
 ///
 /// An answer leaves from the address that was asked, also from a listener on all of them, if
-/// `address` is as `sockeye_event_address` told it: it has that in `local`, for as long as the host
+/// `address` is as `sockeye_event_address` gave it: it has that in `local`, for as long as the host
 /// keeps it. One made from text leaves from where the system chooses.
 ///
 /// Ownership: `address` and `data` are copied.
@@ -1335,7 +1350,7 @@ sockeye_status sockeye_post(sockeye_net *net,
 /// Ownership: the library's: never read, reset or close it. Gone with `sockeye_free`.
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: nobody
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: no thread
 ///            would fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside
 ///            a poll of this queue); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
@@ -1367,6 +1382,42 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
                                  uint32_t queue,
                                  ptrdiff_t port,
                                  uint64_t key);
+
+/// Starts a timer whose events, of kind TIMER, come in a queue: once, `after_ms` from now, and if
+/// `every_ms` is not 0 again and again, at `after_ms` + n * `every_ms` from now, however late each
+/// is told. It is never told early. A poll that begins 1 ms or more after a timer is due tells of
+/// it, or one of those that follow until one answers 0: a turn of the worker tells of 256. In POOL
+/// that is so once the system lets the worker's thread run. Those that are due together come in
+/// the order of their times. On Windows the waits of a worker are no more exact than the system's
+/// timer: timeBeginPeriod.
+///
+/// At most one event of a timer waits in the queue: periods that are over meanwhile are counted in
+/// its `code`, so that all events with what they count are all the periods. A timer that is due
+/// once is stale when its event was given out. A shutdown does not wait for timers and ends them.
+///
+/// Ownership: `out_timer` is the caller's, written before the first event can come.
+/// NULL:      not allowed.
+/// Threads:   any thread, callbacks included.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_LIMIT (`timers_max` is reached; one that
+///            was stopped counts until a poll has passed its event); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_timer_start(sockeye_net *net,
+                                   uint32_t queue,
+                                   uint32_t after_ms,
+                                   uint32_t every_ms,
+                                   uint64_t user_data,
+                                   sockeye_timer *out_timer);
+
+/// Stops a timer: no poll that begins later tells of it, though its event may wait in the queue.
+/// What is in an array already, or in the one that a callback is inside of, is the host's to skip.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, callbacks included, any number of times.
+/// Returns:   OK; ERR_STALE (it was stopped before, or it was due once and is told); ERR_INVALID
+///            (NULL); ERR_SHUTDOWN (the shutdown has ended it).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_timer_stop(sockeye_net *net, sockeye_timer timer);
 
 /// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
 /// one call at a time for each queue, no lock of the library held. Each call is a
@@ -1500,7 +1551,7 @@ sockeye_status sockeye_conn_get_stats(sockeye_net *net,
                                       sockeye_conn_stats *out_stats,
                                       size_t size);
 
-/// What many connections have counted. A stale one is told by `struct_size` 0 and zeroed.
+/// What many connections have counted. A stale handle gets `struct_size` 0, and zeros.
 ///
 /// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of
 ///            `size`: each is written up to that, and stands so many bytes behind the one before.
@@ -1541,15 +1592,15 @@ sockeye_status sockeye_address_format(const sockeye_address *address,
                                       char *buffer,
                                       size_t cap);
 
-/// Has lines of up to `level` told to `log`, on workers and on threads that call the library, one
+/// Passes lines of up to `level` to `log`, on workers and on threads that call the library, one
 /// line or several at a time, no lock of the library held. When it returns, the function that was
 /// set before does not run and is never called again; from inside that function, when it returns.
 /// Every call may be made inside, but for shutdown and free of this net, which answer
-/// ERR_WOULD_DEADLOCK there; of what happens to this net on a thread that is inside, nothing is
-/// told.
+/// ERR_WOULD_DEADLOCK there; what happens to this net on a thread that is inside makes no
+/// line.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
-/// NULL:      `log` may be NULL: nothing is told any more. `user` may be NULL.
+/// NULL:      `log` may be NULL: no line is passed any more. `user` may be NULL.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the function that
 ///            is to go waits, itself or through others, for the one that this thread is inside).
