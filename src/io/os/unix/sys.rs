@@ -257,10 +257,28 @@ pub fn end(socket: &Socket) {
             _ => break,
         }
     }
+    forget_soon(socket);
     if has_forked() {
         // It fails where nobody waits.
         let _ = socket.shutdown(Shutdown::Both);
     }
+}
+
+/// A peer that goes on sending hears that the connection is gone within seconds. Its window may be
+/// closed, and then the system would answer its probes for a minute: tcp(7), TCP_LINGER2.
+fn forget_soon(socket: &Socket) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let seconds: libc::c_int = 1;
+        let len = size_of_val(&seconds) as libc::socklen_t;
+        let (level, option) = (libc::IPPROTO_TCP, libc::TCP_LINGER2);
+        let value = (&raw const seconds).cast();
+        // SAFETY: the value is an int of this length, which the call only reads. It fails where
+        // the socket is none of TCP's, and then nothing is to be done.
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, len) };
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = socket;
 }
 
 /// Whether the peer's system has not acknowledged all that was sent, its end included: tcp(7),
