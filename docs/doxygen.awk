@@ -65,6 +65,7 @@ function called(n,    text)
 function group(name)
 {
     if (name ~ /sockeye_fault/) return "faults"
+    if (name ~ /sockeye_timer/) return "timers"
     if (name ~ /_stats|_info$|conns_get/ && name !~ /listener_|model/) return "facts"
     if (name ~ /^sockeye_listener_get_info$|^sockeye_listener_info$/) return "facts"
     if (name ~ /status|_text$|cause|version|last_error|ABI_VERSION/) return "words"
