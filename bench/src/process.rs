@@ -229,7 +229,7 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// This process runs only while nobody else on its processor wants to.
+/// The system runs this process only while its processor has no other work.
 pub fn give_way() -> Result<()> {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: `parameters` lives through the call.
