@@ -1,5 +1,5 @@
 //! A process of strangers: each claims a long frame, sends as much of it as the server takes, but
-//! never its last byte, and comes again when it is closed.
+//! never its last byte. With `again` it comes back when it is closed.
 //!
 //! It says "ready" when each has sent all that it was going to, or as much as was taken. A line
 //! `report` on its standard input asks what they did since the line before.
@@ -32,16 +32,19 @@ pub struct Options {
     pub conns: u32,
     /// Bytes that a frame claims to have, without its length.
     pub claim: u32,
+    /// Whoever is closed comes again.
+    pub again: bool,
 }
 
 /// Takes all arguments that are left.
 pub fn options(parser: &mut Parser) -> Result<Options> {
-    let mut options = Options { port: 0, conns: 0, claim: 1 << 20 };
+    let mut options = Options { port: 0, conns: 0, claim: 1 << 20, again: false };
     while let Some(arg) = parser.next()? {
         match arg {
             Long("port") => options.port = parser.value()?.parse()?,
             Long("conns") => options.conns = parser.value()?.parse()?,
             Long("claim") => options.claim = parser.value()?.parse()?,
+            Long("again") => options.again = true,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -130,6 +133,11 @@ impl Crowd {
         let gone = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
         if ready & gone != 0 || !self.send(n)? {
             self.deeds.closed.fetch_add(1, SeqCst);
+            if !self.options.again {
+                self.poller.remove(self.all[n as usize].stream.as_raw_fd())?;
+                self.moving -= u32::from(!std::mem::replace(&mut self.all[n as usize].stood, true));
+                return Ok(());
+            }
             let stream = self.come(n)?;
             let stranger = &mut self.all[n as usize];
             (stranger.stream, stranger.sent) = (stream, 0);
@@ -177,9 +185,9 @@ mod tests {
 
     #[test]
     fn strangers_have_options() {
-        let all = "--port 7 --conns 3 --claim 5".split_whitespace();
+        let all = "--port 7 --conns 3 --claim 5 --again".split_whitespace();
         let found = options(&mut Parser::from_args(all)).unwrap();
-        assert_eq!(found, Options { port: 7, conns: 3, claim: 5 });
+        assert_eq!(found, Options { port: 7, conns: 3, claim: 5, again: true });
         assert!(options(&mut Parser::from_args(["--claim", "0"])).is_err());
     }
 }

@@ -9,17 +9,17 @@ use crate::procfs::{self, Latency};
 use crate::slices;
 use crate::stats::Quartiles;
 use crate::table::Table;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, thread};
 
 pub const STRANGERS: u32 = 1100;
 pub const PLAYERS: u32 = 50;
 /// Messages of all players in a second.
 pub const RATE: u32 = 1000;
-pub const ROUNDS: usize = 4;
+pub const ROUNDS: usize = 3;
 /// How long the latencies of one kind are watched in a round.
 pub const WATCHED: Duration = Duration::from_secs(2);
 /// From when the strangers stand, or are gone.
@@ -29,9 +29,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LIMIT_S: u64 = 600;
 const MEBIBYTE: f64 = 1_048_576.0;
 
+/// When the players are watched, and what strangers do that are closed.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// While the net closes those that it has no memory for; they stay away.
+    Closed,
+    /// When the net has stopped closing any.
+    Stand,
+    /// All the time: whoever is closed comes again at once.
+    Again,
+}
+
 /// What was seen of one model.
 pub struct Row {
     pub server: String,
+    kind: Kind,
     rounds: Vec<Round>,
 }
 
@@ -54,21 +66,33 @@ pub fn measure(
 ) -> Vec<Row> {
     let mut rows = Vec::new();
     for peer in peers {
-        eprintln!("  {}: {rounds} rounds", peer.name);
-        match one(folder, peer, rounds) {
-            Ok(rounds) => rows.push(Row { server: peer.name.clone(), rounds }),
-            Err(error) => {
-                let place = format!("strangers: {}", peer.name);
-                failures.push(Failure { place, why: format!("{error:#}") });
+        for kind in [Kind::Closed, Kind::Stand, Kind::Again] {
+            eprintln!("  {}: {rounds} rounds, {}", peer.name, kind.name());
+            match one(folder, peer, rounds, kind) {
+                Ok(rounds) => rows.push(Row { server: peer.name.clone(), kind, rounds }),
+                Err(error) => {
+                    let place = format!("strangers: {}", peer.name);
+                    failures.push(Failure { place, why: format!("{error:#}") });
+                }
             }
         }
     }
     rows
 }
 
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Closed => "are closed",
+            Kind::Stand => "stand",
+            Kind::Again => "come again",
+        }
+    }
+}
+
 /// A server of its own for each round: what strangers left would be charged to the next one's
 /// quiet part.
-fn one(folder: &Path, peer: &Peer, rounds: usize) -> Result<Vec<Round>> {
+fn one(folder: &Path, peer: &Peer, rounds: usize, kind: Kind) -> Result<Vec<Round>> {
     let mut all = Vec::new();
     for _ in 0..rounds {
         let mut server = peer.start(folder, &[])?;
@@ -78,7 +102,7 @@ fn one(folder: &Path, peer: &Peer, rounds: usize) -> Result<Vec<Round>> {
         command.args(["--mode", "open", "--asleep", "--size", "64", "--rate", &RATE.to_string()]);
         let mut players = Process::start("the players", &mut command, LOAD_CPU)?;
         players.line(PATIENCE)?;
-        let round = round(server.port, &mut players);
+        let round = round(server.port, &mut players, kind);
         let round = round.map_err(|error| server.process.or_ended(players.or_ended(error)))?;
         let times = [round.without, round.with, round.after].map(|found| found.p99 / 1e3);
         let [without, with, after] = times;
@@ -90,25 +114,43 @@ fn one(folder: &Path, peer: &Peer, rounds: usize) -> Result<Vec<Round>> {
     Ok(all)
 }
 
-fn round(port: u16, players: &mut Process) -> Result<Round> {
+fn round(port: u16, players: &mut Process, kind: Kind) -> Result<Round> {
     thread::sleep(SETTLES);
     let without = watch(players)?;
     let mut command = Command::new(env::current_exe().context("who am I")?);
     command.arg("crowd").args(["--port", &port.to_string(), "--conns", &STRANGERS.to_string()]);
+    if kind == Kind::Again {
+        command.arg("--again");
+    }
     let mut strangers = Process::start("the strangers", &mut command, LOAD_CPU)?;
     strangers.line(PATIENCE)?;
     thread::sleep(SETTLES);
-    strangers.ask("report", PATIENCE)?;
+    let mut closed = deed(&strangers.ask("report", PATIENCE)?, "closed")?;
+    let begun = Instant::now();
+    // The first are closed a second after they stood still.
+    let mut rests = false;
+    while kind == Kind::Stand && !rests {
+        if begun.elapsed() > PATIENCE {
+            bail!("the strangers do not come to rest");
+        }
+        thread::sleep(SETTLES);
+        let more = deed(&strangers.ask("report", PATIENCE)?, "closed")?;
+        rests = more == 0 && closed > 0;
+        closed += more;
+    }
     let with = watch(players)?;
     let deeds = strangers.ask("report", PATIENCE)?;
-    let each = |name: &str| {
-        let number = procfs::number(&deeds, name).context("a strange report");
-        number.map(|number| number as f64 / WATCHED.as_secs_f64())
-    };
-    let (closed, taken) = (each("closed")?, each("sent")? / MEBIBYTE);
+    let [closed, taken] = ["closed", "sent"].map(|name| deed(&deeds, name));
+    let seconds = WATCHED.as_secs_f64();
+    let (closed, taken) = (closed? as f64 / seconds, taken? as f64 / MEBIBYTE / seconds);
     drop(strangers);
     let after = watch(players)?;
     Ok(Round { without, with, after, closed, taken })
+}
+
+/// What the strangers did since the report before.
+fn deed(report: &str, name: &str) -> Result<u64> {
+    procfs::number(report, name).context("a strange report")
 }
 
 /// The players' latencies from now on.
@@ -121,8 +163,8 @@ fn watch(players: &mut Process) -> Result<Latency> {
 pub fn table(rows: &[Row]) -> Table {
     let heads = ["p50", "p99", "p50 with strangers", "p99 with strangers"];
     let more = ["ratio of p99", "p99 after them", "closed a second", "MiB a second"];
-    let mut table = Table::new(["server"].into_iter().chain(heads).chain(more));
-    for Row { server, rounds } in rows {
+    let mut table = Table::new(["server", "strangers"].into_iter().chain(heads).chain(more));
+    for Row { server, kind, rounds } in rows {
         let of = |figure: fn(&Round) -> f64| {
             let values: Vec<f64> = rounds.iter().map(figure).collect();
             Quartiles::of(&values)
@@ -137,6 +179,7 @@ pub fn table(rows: &[Row]) -> Table {
         let time = |figure| format!("{} µs", told(of(figure), 1e3, 0));
         table.row(vec![
             server.clone(),
+            kind.name().into(),
             time(|round| round.without.p50),
             time(|round| round.without.p99),
             time(|round| round.with.p50),
@@ -162,10 +205,10 @@ mod tests {
             Round { without, with, after, closed: 200.0, taken: 190.4 }
         };
         let rounds = vec![round(1e6, 2e6), round(3e6, 6e6)];
-        let text = table(&[Row { server: "x".into(), rounds }]).text();
+        let text = table(&[Row { server: "x".into(), kind: Kind::Again, rounds }]).text();
         let cells: Vec<&str> = text.lines().nth(2).unwrap().split('|').map(str::trim).collect();
         let times = ["200 µs", "2000 µs", "200 µs", "4000 µs"];
-        assert_eq!(cells[2..6], times);
-        assert_eq!(cells[6..10], ["2.00 [2.00–2.00]", "500 µs", "200", "190"]);
+        assert_eq!(cells[3..7], times);
+        assert_eq!(cells[7..11], ["2.00 [2.00–2.00]", "500 µs", "200", "190"]);
     }
 }

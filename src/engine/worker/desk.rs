@@ -86,7 +86,7 @@ pub struct Desk {
     pub reliefs: u64,
     /// So many of them are still to be looked at, in the turns that follow.
     pub relieving: usize,
-    /// Connections that are closed for what they hold, some in each turn.
+    /// Connections that are closed for what they hold, one after the other.
     pub doomed: Vec<Token>,
     /// The longest list of any turn since the last slimming, and when that was.
     longest: usize,
@@ -133,7 +133,6 @@ impl Desk {
             && self.hungry.is_empty()
             && self.handed.is_empty()
             && self.relieving == 0
-            && self.doomed.is_empty()
     }
 
     /// Has a warning told when no lock is held, at most one in `SAY_MS`.

@@ -7,7 +7,7 @@
 //! an address, or the /64 of an IPv6 one. Nothing is counted for that while there is no pressure.
 
 use crate::buf::CHUNK_BYTES;
-use crate::engine::shared::conn::End;
+use crate::engine::shared::conn::{Conn, End};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::home::Command;
@@ -21,12 +21,32 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::Ordering::*;
 
-/// So many are closed in a turn, for the system takes long to take back a block and what a socket
-/// has received, and others wait meanwhile.
-const CLOSED_MOST: usize = 2;
+/// From one close for memory to the next. The system takes long to take back a block and what a
+/// socket has received, and those who behave wait meanwhile.
+const CLOSE_MS: Millis = 2;
+/// So many are closed in a turn, and without a pause, while there is no memory to receive into.
+const URGENT_MOST: usize = 2;
 
 /// What a connection has of the allocator's beside its slot, about.
 const CONN_BYTES: u64 = 512;
+
+/// What a connection holds, and whether it makes progress; with what it did before.
+fn holder(
+    conn: &Conn,
+    token: Token,
+    before: Option<&Progress>,
+    now: Millis,
+) -> Option<(Holder, Progress)> {
+    let mut holder = Holder::new(conn, token, now)?;
+    let progress = match before {
+        Some(progress) => progress.next(conn, now),
+        None => Progress::new(conn, now),
+    };
+    let read = conn.link.is_busy(Lane::In) || holder.starved;
+    holder.still[0] |= progress.slow[0] && read && !conn.marks.paused;
+    holder.still[1] |= progress.slow[1] && conn.link.is_busy(Lane::Out);
+    Some((holder, progress))
+}
 
 /// Every connection that holds something.
 fn holders(core: &Core, now: Millis) -> Vec<Holder> {
@@ -36,14 +56,9 @@ fn holders(core: &Core, now: Millis) -> Vec<Holder> {
     }
     let (mut holders, mut by) = (Vec::new(), HashMap::new());
     core.table.each_conn(|token, conn| {
-        let Some(mut holder) = Holder::new(conn, token, now) else { return };
-        let progress = match before.by.get(&token) {
-            Some(progress) => progress.next(conn, now),
-            None => Progress::new(conn, now),
+        let Some((holder, progress)) = holder(conn, token, before.by.get(&token), now) else {
+            return;
         };
-        let read = conn.link.is_busy(Lane::In) || holder.starved;
-        holder.still[0] |= progress.slow[0] && read && !conn.marks.paused;
-        holder.still[1] |= progress.slow[1] && conn.link.is_busy(Lane::Out);
         by.insert(token, progress);
         holders.push(holder);
     });
@@ -51,10 +66,15 @@ fn holders(core: &Core, now: Millis) -> Vec<Holder> {
     holders
 }
 
-/// Closes a connection for what it holds.
-fn starve(core: &Core, token: Token) -> bool {
+/// Closes a connection for what it holds, unless it made progress since it was chosen.
+fn starve(core: &Core, token: Token, now: Millis, urgent: bool) -> bool {
+    let before = core.pressure.seen.lock().by.get(&token).copied();
     let Some(mut held) = core.table.hold(token) else { return false };
     let Some(conn) = held.conn().filter(|conn| conn.life.end != End::Abrupt) else { return false };
+    let found = holder(conn, token, before.as_ref(), now);
+    if !found.is_some_and(|(it, _)| it.still != [false; 2] || (urgent && it.starved)) {
+        return false;
+    }
     conn.life.reset = true;
     conn.end_abruptly(Cause::LimitMemory, 0);
     let home = usize::from(conn.home);
@@ -72,7 +92,10 @@ impl Desk {
                 self.press(core);
             }
             self.close_doomed(core);
-            let next = core.pressure.next.load(SeqCst);
+            let next = match self.doomed.is_empty() {
+                true => core.pressure.next.load(SeqCst),
+                false => self.watch.closes,
+            };
             self.watch.pressed = next.max(self.now + 1);
         } else {
             self.doomed = Vec::new();
@@ -91,14 +114,20 @@ impl Desk {
         }
     }
 
-    /// Closes some of those that are to be.
+    /// Closes the next of those that are to be.
     fn close_doomed(&mut self, core: &Core) {
+        let urgent = !core.pool.has_room(CHUNK_BYTES);
+        if self.now < self.watch.closes && !urgent {
+            return;
+        }
+        let most = if urgent { URGENT_MOST } else { 1 };
         let mut closed = 0;
-        while closed < CLOSED_MOST
+        while closed < most
             && let Some(token) = self.doomed.pop()
         {
-            closed += usize::from(starve(core, token));
+            closed += usize::from(starve(core, token, self.now, urgent));
         }
+        self.watch.closes = self.now + CLOSE_MS;
         count(&core.homes[self.home].counters.memory_closes, closed as u64);
     }
 

@@ -12,6 +12,8 @@ pub const CALM_MS: Millis = 1000;
 pub struct Watch {
     /// 0: when something changes.
     pub pressed: Millis,
+    /// The next connection is closed for its memory no sooner.
+    pub closes: Millis,
     pub calm: Millis,
     /// The most that was out since memory last went back, and since the last look.
     pub high: u64,
