@@ -5,9 +5,10 @@
 use std::{env, fs, path::Path};
 
 /// The rooms of the C ABI in the order in which the header shows them.
-const FILES: [&str; 16] = [
-    "status", "model", "config", "net", "endpoint", "conn", "message", "event", "datagram",
-    "queue", "timer", "callback", "buffer", "facts", "log", "fault",
+const FILES: [&str; 19] = [
+    "status", "words", "model", "config", "net", "endpoint", "listener", "conn", "message",
+    "event", "datagram", "queue", "timer", "callback", "buffer", "stats", "address", "log",
+    "fault",
 ];
 
 /// VFT_DLL.

@@ -1,13 +1,11 @@
 //! The words of the boundary: panic, NULL, size, fork and last error. Used inside plain
 //! `extern "C"` bodies, so that the header's generator sees every function.
 
-use super::net::sockeye_net;
 use super::status::sockeye_status;
-use crate::engine::{Error, Net, Refusal, uncancelled};
+use crate::engine::{Error, Refusal, uncancelled};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// URLs and names: bytes without the NUL.
 const TEXT_MAX: usize = 1024;
@@ -20,77 +18,59 @@ thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
 }
 
-/// Runs the body of an entry; a panic stops here, and pthread_cancel waits.
+/// What a call has done, as C sees it: nothing to count, or a count.
+pub trait Done {
+    /// 0 or more.
+    fn status(self) -> sockeye_status;
+}
+
+impl Done for () {
+    #[inline]
+    fn status(self) -> sockeye_status {
+        0
+    }
+}
+
+impl Done for sockeye_status {
+    #[inline]
+    fn status(self) -> sockeye_status {
+        self
+    }
+}
+
+/// Runs the body of an entry, whose `?` refuses; a panic stops here, and pthread_cancel waits.
 #[inline]
-pub fn guard(body: impl FnOnce() -> sockeye_status) -> sockeye_status {
+pub fn guard<T: Done>(body: impl FnOnce() -> Result<T, Error>) -> sockeye_status {
     uncancelled(|| guard_send(body))
 }
 
 /// As `guard`, for the sends, whose only system call is that of a bell.
 #[inline]
-pub fn guard_send(body: impl FnOnce() -> sockeye_status) -> sockeye_status {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(Error::Panic as sockeye_status)
+pub fn guard_send<T: Done>(body: impl FnOnce() -> Result<T, Error>) -> sockeye_status {
+    status(catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Panic)))
 }
 
-/// The net behind a pointer, if it was not freed and this process may use it.
-///
-/// # Safety
-/// `net` is NULL or from `sockeye_init`, and nobody frees it during `'a`.
+/// A result as C sees it.
 #[inline]
-pub unsafe fn enter<'a>(net: *const sockeye_net) -> Result<&'a Net, sockeye_status> {
-    // SAFETY: as this function's own.
-    let Some(place) = (unsafe { net.as_ref() }) else {
-        return Err(refuse(Error::Invalid));
-    };
-    // SAFETY: as this function's own.
-    match unsafe { place.get() } {
-        Some(net) if net.forked() => Err(refuse(Error::Forked)),
-        Some(net) => Ok(net),
-        None => Err(refuse(Error::Stale)),
-    }
+pub fn status<T: Done>(result: Result<T, Error>) -> sockeye_status {
+    result.map_or_else(|error| error as sockeye_status, T::status)
 }
 
-/// As `enter`, for a call that may call out to the host, who may free the net there.
-///
-/// # Safety
-/// `net` is NULL or from `sockeye_init`, and nobody frees it before this returns.
-pub unsafe fn enter_shared(net: *const sockeye_net) -> Result<Arc<Net>, sockeye_status> {
-    // SAFETY: as this function's own.
-    let _known = unsafe { enter(net) }?;
-    // SAFETY: not NULL, as was just seen, and as this function's own.
-    unsafe { (*net).share() }.ok_or_else(|| refuse(Error::Stale))
-}
-
-/// An answer without words: the daily verbs do not touch `last_error`.
-#[inline]
-pub fn refuse(error: Error) -> sockeye_status {
-    error as sockeye_status
-}
-
-/// OK or a refusal without words.
-#[inline]
-pub fn answer(result: Result<(), Error>) -> sockeye_status {
-    result.map_or_else(refuse, |()| 0)
-}
-
-/// OK or a refusal with words.
-pub fn answer_in_words(result: Result<(), Refusal>) -> sockeye_status {
-    result.map_or_else(|refusal| fail(refusal.error, refusal.words), |()| 0)
-}
-
-/// A refusal with words for `sockeye_last_error`.
-pub fn fail(error: Error, words: impl Into<String>) -> sockeye_status {
-    let mut bytes = words.into().into_bytes();
+/// Leaves the words of a refusal for `sockeye_last_error`. An error alone has those of its kind;
+/// the daily verbs leave none.
+pub fn in_words(refusal: impl Into<Refusal>) -> Error {
+    let Refusal { error, words } = refusal.into();
+    let mut bytes = words.into_bytes();
     bytes.retain(|&byte| byte != 0);
     let words = CString::new(bytes).unwrap_or_default();
     // A thread that is ending has lost its words; the status says enough.
     let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = words);
-    refuse(error)
+    error
 }
 
-/// Words for a status that came without any.
-pub fn note_status(status: sockeye_status) -> sockeye_status {
-    fail(Error::from_status(status), Error::from_status(status).words())
+/// A refusal with words for `sockeye_last_error`.
+pub fn fail(error: Error, words: impl Into<String>) -> Error {
+    in_words(Refusal::new(error, words))
 }
 
 /// This thread's last words.
@@ -102,7 +82,7 @@ pub fn last_error() -> *const c_char {
 ///
 /// # Safety
 /// `text` is NULL or readable up to a NUL or to 1025 bytes, and stays for `'a`.
-pub unsafe fn text_arg<'a>(text: *const c_char, name: &str) -> Result<&'a str, sockeye_status> {
+pub unsafe fn text_arg<'a>(text: *const c_char, name: &str) -> Result<&'a str, Error> {
     if text.is_null() {
         return Err(fail(Error::Invalid, format!("{name} is NULL")));
     }
@@ -124,15 +104,15 @@ pub unsafe fn text_arg<'a>(text: *const c_char, name: &str) -> Result<&'a str, s
 /// # Safety
 /// `data` is NULL or has `len` readable bytes for `'a`.
 #[inline]
-pub unsafe fn bytes_arg<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> {
+pub unsafe fn bytes_arg<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Error> {
     if len == 0 {
-        return Some(&[]);
+        return Ok(&[]);
     }
     if data.is_null() || len > isize::MAX as usize || (data as usize).checked_add(len).is_none() {
-        return None;
+        return Err(Error::Invalid);
     }
     // SAFETY: not NULL, in range, and the caller's word for the bytes.
-    Some(unsafe { std::slice::from_raw_parts(data, len) })
+    Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
 /// Why a struct that begins with its own size cannot be read.
@@ -170,11 +150,7 @@ pub unsafe fn copy_sized<T: Copy>(given: *const T, defaults: &T) -> Result<T, Un
 ///
 /// # Safety
 /// As of `copy_sized`.
-pub unsafe fn read_sized<T: Copy>(
-    given: *const T,
-    defaults: &T,
-    name: &str,
-) -> Result<T, sockeye_status> {
+pub unsafe fn read_sized<T: Copy>(given: *const T, defaults: &T, name: &str) -> Result<T, Error> {
     let known = size_of::<T>();
     // SAFETY: as this function's own.
     unsafe { copy_sized(given, defaults) }.map_err(|unread| {
@@ -192,9 +168,9 @@ pub unsafe fn read_sized<T: Copy>(
 ///
 /// # Safety
 /// `out` is NULL or has `size` writable bytes.
-pub unsafe fn init_sized<T: Copy>(out: *mut T, size: usize, defaults: T) -> sockeye_status {
+pub unsafe fn init_sized<T: Copy>(out: *mut T, size: usize, defaults: T) -> Result<(), Error> {
     if out.is_null() || size < size_of::<T>() || size > STRUCT_MAX {
-        return refuse(Error::Invalid);
+        return Err(Error::Invalid);
     }
     // SAFETY: the caller gives `size` bytes, and the struct's own are fewer.
     unsafe {
@@ -202,7 +178,7 @@ pub unsafe fn init_sized<T: Copy>(out: *mut T, size: usize, defaults: T) -> sock
         out.write_unaligned(defaults);
         out.cast::<u32>().write_unaligned(size as u32);
     }
-    0
+    Ok(())
 }
 
 /// Whether an answer's struct has this size in some release.
@@ -214,9 +190,9 @@ pub fn is_answer_size(size: usize) -> bool {
 ///
 /// # Safety
 /// `out` is NULL or has `size` writable bytes.
-pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> sockeye_status {
+pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> Result<(), Error> {
     if out.is_null() || !is_answer_size(size) {
-        return refuse(Error::Invalid);
+        return Err(Error::Invalid);
     }
     let len = size.min(size_of::<T>());
     // SAFETY: the caller gives `size` bytes, and the value has `len`.
@@ -224,7 +200,7 @@ pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> socke
         out.cast::<u8>().write_bytes(0, size);
         std::ptr::copy_nonoverlapping((value as *const T).cast::<u8>(), out.cast::<u8>(), len);
     }
-    0
+    Ok(())
 }
 
 /// Cuts `text` into `field` with a NUL, at a character's border.

@@ -1,8 +1,8 @@
 //! Buffers that outlive a batch.
 
-use super::boundary::{self, enter, guard};
+use super::boundary::guard;
 use super::event::sockeye_event;
-use super::net::sockeye_net;
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::buf::Slice;
 use crate::engine::{Error, Kind, kept};
@@ -33,16 +33,13 @@ impl sockeye_buffer {
         slice: Result<Slice, Error>,
         data_len: impl FnOnce(u32) -> u32,
         out: *mut sockeye_buffer,
-    ) -> sockeye_status {
-        let slice = match slice {
-            Ok(slice) => slice,
-            Err(error) => return boundary::refuse(error),
-        };
+    ) -> Result<(), Error> {
+        let slice = slice?;
         let (data, capacity) = (slice.as_ptr().cast_mut(), slice.len() as u32);
-        let Some(id) = kept::keep(slice) else { return boundary::refuse(Error::NoMemory) };
+        let id = kept::keep(slice).ok_or(Error::NoMemory)?;
         // SAFETY: as this function's own.
         unsafe { out.write(sockeye_buffer { data, data_len: data_len(capacity), capacity, id }) };
-        0
+        Ok(())
     }
 }
 
@@ -62,12 +59,9 @@ pub unsafe extern "C" fn sockeye_buffer_acquire(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         if out_buffer.is_null() || len == 0 {
-            return boundary::refuse(Error::Invalid);
+            return Err(Error::Invalid);
         }
         // SAFETY: not NULL, and the caller's to be written.
         unsafe { sockeye_buffer::give(net.acquire(len), |_| 0, out_buffer) }
@@ -93,17 +87,14 @@ pub unsafe extern "C" fn sockeye_event_hold(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         if event.is_null() || out_buffer.is_null() {
-            return boundary::refuse(Error::Invalid);
+            return Err(Error::Invalid);
         }
         // SAFETY: not NULL, so an event.
         let event = unsafe { event.read() };
         if event.data.is_null() {
-            return boundary::refuse(Error::Invalid);
+            return Err(Error::Invalid);
         }
         let token = match event.conn.id {
             0 => net.token(event.listener.id, Kind::Listener),
@@ -128,17 +119,15 @@ pub unsafe extern "C" fn sockeye_event_hold(
 pub unsafe extern "C" fn sockeye_buffer_release(buffer: *mut sockeye_buffer) -> sockeye_status {
     guard(|| {
         if buffer.is_null() {
-            return boundary::refuse(Error::Invalid);
+            return Err(Error::Invalid);
         }
         // SAFETY: not NULL, so a buffer.
         let id = unsafe { buffer.read() }.id;
-        if id != 0
-            && let Err(error) = kept::release(id)
-        {
-            return boundary::refuse(error);
+        if id != 0 {
+            kept::release(id)?;
         }
         // SAFETY: as above, and the caller's to be written.
         unsafe { buffer.write(sockeye_buffer::NONE) };
-        0
+        Ok(())
     })
 }

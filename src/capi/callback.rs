@@ -1,8 +1,8 @@
 //! Callbacks: a queue's events given to a function of the host's.
 
-use super::boundary::{self, enter, guard};
+use super::boundary::guard;
 use super::event::{NO_EVENT, sockeye_event, translate};
-use super::net::sockeye_net;
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Handed, Net, Receiver};
 use std::ffi::c_void;
@@ -92,14 +92,11 @@ pub unsafe extern "C" fn sockeye_set_callback(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let shared = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let shared = unsafe { enter(net) }?;
         let receiver = callback.map(|call| -> Box<dyn Receiver> {
             let events = Box::new([NO_EVENT; ROOM]);
             Box::new(Host { call, user, net, inner: shared, queue, events })
         });
-        boundary::answer(shared.set_callback(queue, receiver))
+        shared.set_callback(queue, receiver)
     })
 }

@@ -1,9 +1,11 @@
 //! Connections: sending and closing.
 
-use super::boundary::{self, bytes_arg, enter, guard, guard_send};
-use super::net::sockeye_net;
+use super::boundary::{bytes_arg, fail, guard, guard_send, in_words, status};
+use super::endpoint::{door, sockeye_endpoint};
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{CloseHow, Error, Kind, Token};
+use crate::engine::{CloseHow, Error, Kind, Net, Token};
+use std::ffi::c_char;
 
 /// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
 /// process lives. `{0}` is none.
@@ -23,6 +25,45 @@ pub enum sockeye_close_how {
     SOCKEYE_CLOSE_GRACEFUL = 0,
     /// Resets at once; what waits is lost and counted in CLOSED's `detail`.
     SOCKEYE_CLOSE_RESET = 1,
+}
+
+/// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
+/// for `sockeye_listen`. The name is looked up and the connection made in the background; OPENED
+/// tells of success, CLOSED without OPENED of failure. `*out_conn` is written before any worker
+/// hears of it, yet another queue's thread may see its OPENED first. Sends before OPENED wait for
+/// it.
+///
+/// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
+/// of 0 to 65,507 bytes. No peer has to be there: OPENED means that the name was found, and an
+/// unreachable peer closes nothing. CLOSED follows the host's own close, `idle_timeout_ms` or a
+/// shutdown.
+///
+/// Ownership: `url` and `endpoint` are copied.
+/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`);
+///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS (no thread to
+///            look the name up); ERR_SHUTDOWN. After a negative answer no event comes.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_connect(
+    net: *mut sockeye_net,
+    url: *const c_char,
+    endpoint: *const sockeye_endpoint,
+    out_conn: *mut sockeye_conn,
+) -> sockeye_status {
+    guard(|| {
+        if out_conn.is_null() {
+            return Err(fail(Error::Invalid, "out_conn is NULL"));
+        }
+        // SAFETY: as this function's own.
+        let (net, url, endpoint) = unsafe { door(net, url, endpoint) }?;
+        let write = |id| {
+            // SAFETY: not NULL, and the caller's to be written.
+            unsafe { out_conn.write(sockeye_conn { id }) }
+        };
+        net.connect(url, endpoint, write).map_err(in_words)
+    })
 }
 
 /// Gives one message to `conn`, whole or not at all. It is sent whole and in order, or the
@@ -45,15 +86,10 @@ pub unsafe extern "C" fn sockeye_send(
 ) -> sockeye_status {
     guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         // SAFETY: the caller gives `data_len` readable bytes.
-        let Some(data) = (unsafe { bytes_arg(data, data_len) }) else {
-            return boundary::refuse(Error::Invalid);
-        };
-        boundary::answer(net.token(conn.id, Kind::Conn).and_then(|token| net.send(token, data)))
+        let data = unsafe { bytes_arg(data, data_len) }?;
+        net.send(net.token(conn.id, Kind::Conn)?, data)
     })
 }
 
@@ -77,23 +113,13 @@ pub unsafe extern "C" fn sockeye_send_many(
 ) -> sockeye_status {
     guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         // SAFETY: the caller gives `data_len` readable bytes.
-        let Some(data) = (unsafe { bytes_arg(data, data_len) }) else {
-            return boundary::refuse(Error::Invalid);
-        };
+        let data = unsafe { bytes_arg(data, data_len) }?;
         // SAFETY: the caller gives `count` handles, and room for as many answers or NULL.
-        let Some(targets) = (unsafe { Targets::new(conns, count, out_each) }) else {
-            return boundary::refuse(Error::Invalid);
-        };
+        let targets = unsafe { Targets::new(conns, count, out_each) }?;
         let tell = |at: usize, answer| targets.tell(at, answer);
-        match net.send_many(count, |at| targets.conn(at), data, tell) {
-            Ok(taken) => taken as sockeye_status,
-            Err(error) => boundary::refuse(error),
-        }
+        Ok(net.send_many(count, |at| targets.conn(at), data, tell)? as sockeye_status)
     })
 }
 
@@ -105,7 +131,7 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// None: NULL for some, or more than can be counted in an answer.
+    /// Invalid: NULL for some, or more than can be counted in an answer.
     ///
     /// # Safety
     /// As long as it is used, `conns` is NULL or has `count` handles, and `out_each` is NULL or
@@ -114,9 +140,9 @@ impl Targets {
         conns: *const sockeye_conn,
         count: usize,
         out_each: *mut sockeye_status,
-    ) -> Option<Targets> {
+    ) -> Result<Targets, Error> {
         let well = (!conns.is_null() || count == 0) && count <= i32::MAX as usize;
-        well.then_some(Targets { conns, count, out_each })
+        well.then_some(Targets { conns, count, out_each }).ok_or(Error::Invalid)
     }
 
     /// One's handle.
@@ -131,7 +157,7 @@ impl Targets {
         assert!(at < self.count, "no such connection was given");
         if !self.out_each.is_null() {
             // SAFETY: there is room for `count` answers, by the word of who made this.
-            unsafe { self.out_each.add(at).write(boundary::answer(answer)) };
+            unsafe { self.out_each.add(at).write(status(answer)) };
         }
     }
 }
@@ -173,11 +199,9 @@ pub unsafe extern "C" fn sockeye_close_with(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives `data_len` readable bytes.
-        match unsafe { bytes_arg(data, data_len) } {
-            // SAFETY: as this function's own.
-            Some(data) => unsafe { close(net, conn, how, Some(data)) },
-            None => boundary::refuse(Error::Invalid),
-        }
+        let data = unsafe { bytes_arg(data, data_len) }?;
+        // SAFETY: as this function's own.
+        unsafe { close(net, conn, how, Some(data)) }
     })
 }
 
@@ -188,16 +212,11 @@ unsafe fn close(
     conn: sockeye_conn,
     how: u32,
     last: Option<&[u8]>,
-) -> sockeye_status {
+) -> Result<(), Error> {
     // SAFETY: as this function's own.
-    let net = match unsafe { enter(net) } {
-        Ok(net) => net,
-        Err(status) => return status,
-    };
-    let Some(how) = CloseHow::from_number(how) else {
-        return boundary::refuse(Error::Invalid);
-    };
-    boundary::answer(net.token(conn.id, Kind::Conn).and_then(|token| net.close(token, how, last)))
+    let net = unsafe { enter(net) }?;
+    let how = CloseHow::from_number(how).ok_or(Error::Invalid)?;
+    net.close(net.token(conn.id, Kind::Conn)?, how, last)
 }
 
 /// Runs one call on a connection.
@@ -207,14 +226,12 @@ unsafe fn close(
 unsafe fn on_conn(
     net: *mut sockeye_net,
     conn: sockeye_conn,
-    call: impl FnOnce(&crate::engine::Net, Token) -> Result<(), Error>,
+    call: impl FnOnce(&Net, Token) -> Result<(), Error>,
 ) -> sockeye_status {
-    // SAFETY: as this function's own.
-    guard(|| match unsafe { enter(net) } {
-        Ok(net) => {
-            boundary::answer(net.token(conn.id, Kind::Conn).and_then(|token| call(net, token)))
-        }
-        Err(status) => status,
+    guard(|| {
+        // SAFETY: as this function's own.
+        let net = unsafe { enter(net) }?;
+        call(net, net.token(conn.id, Kind::Conn)?)
     })
 }
 

@@ -1,10 +1,10 @@
 //! Datagrams: sending them, where they came from, groups.
 
-use super::boundary::{self, bytes_arg, enter, fail, guard, guard_send, write_sized};
-use super::endpoint::sockeye_listener;
+use super::address::sockeye_address;
+use super::boundary::{bytes_arg, fail, guard, guard_send, in_words, write_sized};
 use super::event::{sockeye_event, sockeye_event_kind};
-use super::facts::sockeye_address;
-use super::net::sockeye_net;
+use super::listener::sockeye_listener;
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{ADDRESS_BYTES, ConnStats, Error, Kind};
 
@@ -83,17 +83,11 @@ pub unsafe extern "C" fn sockeye_send_to(
 ) -> sockeye_status {
     guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         // SAFETY: the caller gives NULL or an address, and `data_len` readable bytes.
-        let (address, data) = unsafe { (address.as_ref(), bytes_arg(data, data_len)) };
-        let (Some(address), Some(data)) = (address.and_then(sockeye_address::target), data) else {
-            return boundary::refuse(Error::Invalid);
-        };
-        let token = net.token(listener.id, Kind::Listener);
-        boundary::answer(token.and_then(|token| net.send_to(token, address, data)))
+        let (address, data) = unsafe { (address.as_ref(), bytes_arg(data, data_len)?) };
+        let target = address.and_then(sockeye_address::target).ok_or(Error::Invalid)?;
+        net.send_to(net.token(listener.id, Kind::Listener)?, target, data)
     })
 }
 
@@ -172,20 +166,13 @@ unsafe fn change_membership(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: as this function's own.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return boundary::note_status(status),
-        };
+        let net = unsafe { enter(net) }.map_err(in_words)?;
         // SAFETY: as this function's own.
         let Some(group) = unsafe { group.as_ref() }.and_then(sockeye_address::parse) else {
-            return fail(Error::Invalid, "group is NULL or no address");
+            return Err(fail(Error::Invalid, "group is NULL or no address"));
         };
-        let token = match net.token(listener.id, Kind::Listener) {
-            Ok(token) => token,
-            Err(error) => return fail(error, error.words()),
-        };
-        let answer = net.change_membership(token, group.ip(), interface_index, join);
-        boundary::answer_in_words(answer)
+        let token = net.token(listener.id, Kind::Listener).map_err(in_words)?;
+        net.change_membership(token, group.ip(), interface_index, join).map_err(in_words)
     })
 }
 
@@ -206,16 +193,9 @@ pub unsafe extern "C" fn sockeye_listener_get_stats(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
-        let token = net.token(listener.id, Kind::Listener);
-        let mut stats: sockeye_listener_stats =
-            match token.and_then(|token| net.datagram_stats(token, false)) {
-                Ok(stats) => stats.into(),
-                Err(error) => return boundary::refuse(error),
-            };
+        let net = unsafe { enter(net) }?;
+        let token = net.token(listener.id, Kind::Listener)?;
+        let mut stats = sockeye_listener_stats::from(net.datagram_stats(token, false)?);
         stats.struct_size = size.min(size_of::<sockeye_listener_stats>()) as u32;
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_stats, size, &stats) }

@@ -1,10 +1,9 @@
-//! Doors: listeners, and what their connections and outgoing ones are made with.
+//! Endpoints: what the connections of a listener, and outgoing ones, are made with.
 
-use super::boundary::{self, enter, enter_shared, fail, guard, init_sized, read_sized, text_arg};
-use super::conn::sockeye_conn;
-use super::net::sockeye_net;
+use super::boundary::{fail, guard, in_words, init_sized, read_sized, text_arg};
+use super::net::{enter_shared, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{self, Error, Kind, Net};
+use crate::engine::{self, Error, Net};
 use std::ffi::c_char;
 use std::sync::Arc;
 
@@ -134,14 +133,6 @@ pub struct sockeye_endpoint {
     pub share: u32,
     /// Must be 0.
     pub reserved: [u32; 6],
-}
-
-/// A listener of one net. `{0}` is none.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct sockeye_listener {
-    /// Opaque.
-    pub id: u64,
 }
 
 const _: () = assert!(size_of::<sockeye_framing>() == 64);
@@ -279,13 +270,13 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 ///
 /// # Safety
 /// As for `sockeye_listen`.
-unsafe fn door<'a>(
+pub(super) unsafe fn door<'a>(
     net: *const sockeye_net,
     url: *const c_char,
     endpoint: *const sockeye_endpoint,
-) -> Result<(Arc<Net>, &'a str, engine::Endpoint), sockeye_status> {
+) -> Result<(Arc<Net>, &'a str, engine::Endpoint), Error> {
     // SAFETY: the caller gives NULL or a net.
-    let net = unsafe { enter_shared(net) }.map_err(boundary::note_status)?;
+    let net = unsafe { enter_shared(net) }.map_err(in_words)?;
     // SAFETY: the caller gives a NUL-terminated text or NULL.
     let url = unsafe { text_arg(url, "url") }?;
     let given = if endpoint.is_null() {
@@ -296,121 +287,4 @@ unsafe fn door<'a>(
     };
     let endpoint = given.parse().map_err(|words| fail(Error::Invalid, words))?;
     Ok((net, url, endpoint))
-}
-
-/// Opens a listener at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
-/// `tcp://*:7777`, with framing in its query if you like: `?frame=u8|u16be|u16le|u24be|u24le|
-/// u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens before it returns, so the port and
-/// every error are final; port 0 lets the system choose, `sockeye_listener_get_info` tells.
-///
-/// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
-/// (Linux). The file is made with the process's umask and goes with the listener; one that a
-/// killed server left behind is replaced, one that is in use is ERR_BUSY.
-///
-/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
-/// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
-/// arrives is reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers
-/// leave from the address that was asked.
-///
-/// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
-/// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
-///
-/// Ownership: `url` and `endpoint` are copied.
-/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
-/// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port or path is in use);
-///            ERR_DENIED (a privileged port, a folder not ours); ERR_LIMIT (`connections_max`,
-///            descriptors, what the model can watch);
-///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
-///            ERR_SHUTDOWN.
-/// Since:     0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sockeye_listen(
-    net: *mut sockeye_net,
-    url: *const c_char,
-    endpoint: *const sockeye_endpoint,
-    out_listener: *mut sockeye_listener,
-) -> sockeye_status {
-    guard(|| {
-        if out_listener.is_null() {
-            return fail(Error::Invalid, "out_listener is NULL");
-        }
-        // SAFETY: as this function's own.
-        let (net, url, endpoint) = match unsafe { door(net, url, endpoint) } {
-            Ok(door) => door,
-            Err(status) => return status,
-        };
-        let write = |id| {
-            // SAFETY: not NULL, and the caller's to be written.
-            unsafe { out_listener.write(sockeye_listener { id }) }
-        };
-        boundary::answer_in_words(net.listen(url, endpoint, write))
-    })
-}
-
-/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
-/// listened at again when that event has come. Windows may keep it for as long as one of them
-/// lives: then `sockeye_listen` answers ERR_BUSY.
-///
-/// NULL:      not allowed.
-/// Threads:   any thread, any number of times.
-/// Returns:   OK; ERR_CLOSED (already closing); ERR_STALE; ERR_SHUTDOWN.
-/// Since:     0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sockeye_listener_close(
-    net: *mut sockeye_net,
-    listener: sockeye_listener,
-) -> sockeye_status {
-    guard(|| {
-        // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
-        boundary::answer(
-            net.token(listener.id, Kind::Listener).and_then(|token| net.listener_close(token)),
-        )
-    })
-}
-
-/// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
-/// for `sockeye_listen`. The name is looked up and the connection made in the background; OPENED
-/// tells of success, CLOSED without OPENED of failure. `*out_conn` is written before any worker
-/// hears of it, yet another queue's thread may see its OPENED first. Sends before OPENED wait for
-/// it.
-///
-/// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
-/// of 0 to 65,507 bytes. No peer has to be there: OPENED means that the name was found, and an
-/// unreachable peer closes nothing. CLOSED follows the host's own close, `idle_timeout_ms` or a
-/// shutdown.
-///
-/// Ownership: `url` and `endpoint` are copied.
-/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
-/// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`);
-///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS (no thread to
-///            look the name up); ERR_SHUTDOWN. After a negative answer no event comes.
-/// Since:     0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sockeye_connect(
-    net: *mut sockeye_net,
-    url: *const c_char,
-    endpoint: *const sockeye_endpoint,
-    out_conn: *mut sockeye_conn,
-) -> sockeye_status {
-    guard(|| {
-        if out_conn.is_null() {
-            return fail(Error::Invalid, "out_conn is NULL");
-        }
-        // SAFETY: as this function's own.
-        let (net, url, endpoint) = match unsafe { door(net, url, endpoint) } {
-            Ok(door) => door,
-            Err(status) => return status,
-        };
-        let write = |id| {
-            // SAFETY: not NULL, and the caller's to be written.
-            unsafe { out_conn.write(sockeye_conn { id }) }
-        };
-        boundary::answer_in_words(net.connect(url, endpoint, write))
-    })
 }

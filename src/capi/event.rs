@@ -1,9 +1,9 @@
 //! Events, and the daily poll.
 
-use super::boundary::{self, enter, fail, guard};
+use super::boundary::{fail, guard, in_words};
 use super::conn::sockeye_conn;
-use super::endpoint::sockeye_listener;
-use super::net::sockeye_net;
+use super::listener::sockeye_listener;
+use super::net::{enter, sockeye_net};
 use crate::engine::{ADDRESS_BYTES, Error, Handed, Net, Notice};
 use std::time::Duration;
 
@@ -149,32 +149,25 @@ unsafe fn poll(
 ) -> i32 {
     guard(|| {
         // SAFETY: as this function's own.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return boundary::note_status(status),
-        };
+        let net = unsafe { enter(net) }.map_err(in_words)?;
         let timeout = (timeout_ms >= 0).then(|| Duration::from_millis(timeout_ms as u64));
         if out_events.is_null() && cap == 0 && timeout_ms >= -1 {
-            return match net.poll_callback(queue, timeout) {
-                Ok(count) => i32::try_from(count).unwrap_or(i32::MAX),
-                Err(error) => fail(error, error.words()),
-            };
+            let count = net.poll_callback(queue, timeout).map_err(in_words)?;
+            return Ok(i32::try_from(count).unwrap_or(i32::MAX));
         }
         if out_events.is_null() || cap <= 0 || timeout_ms < -1 {
-            return fail(
+            return Err(fail(
                 Error::Invalid,
                 "poll needs an array, a cap of 1 or more, a timeout >= -1",
-            );
+            ));
         }
         let write = |at: usize, handed: Handed| {
             // SAFETY: `at < cap`, and the caller gives `cap` writable events.
             unsafe { out_events.add(at).write(translate(net, handed)) }
         };
         let words = net.poll_words(queue);
-        match net.poll(queue, cap as usize, timeout, write) {
-            Ok(count) => count as i32,
-            Err(error) => fail(error, words(error)),
-        }
+        let count = net.poll(queue, cap as usize, timeout, write);
+        Ok(count.map_err(|error| fail(error, words(error)))? as i32)
     })
 }
 

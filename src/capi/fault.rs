@@ -1,7 +1,7 @@
 //! Faults: what a bad network would do, on purpose.
 
-use super::boundary::{answer_in_words, enter, fail, guard, init_sized, read_sized};
-use super::net::sockeye_net;
+use super::boundary::{fail, guard, in_words, init_sized, read_sized};
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Way, Weather};
 
@@ -148,21 +148,13 @@ pub unsafe extern "C" fn sockeye_fault_set(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         if fault.is_null() {
-            return answer_in_words(net.set_weather(id, None));
+            return net.set_weather(id, None).map_err(in_words);
         }
         // SAFETY: not NULL, and the caller gives a struct of the size that it says.
-        let fault = match unsafe { read_sized(fault, &sockeye_fault::default(), "fault") } {
-            Ok(fault) => fault,
-            Err(status) => return status,
-        };
-        match fault.parse() {
-            Ok(weather) => answer_in_words(net.set_weather(id, Some(weather))),
-            Err(words) => fail(Error::Invalid, words),
-        }
+        let fault = unsafe { read_sized(fault, &sockeye_fault::default(), "fault") }?;
+        let weather = fault.parse().map_err(|words| fail(Error::Invalid, words))?;
+        net.set_weather(id, Some(weather)).map_err(in_words)
     })
 }

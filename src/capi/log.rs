@@ -1,7 +1,7 @@
 //! The log hook.
 
-use super::boundary::{self, enter, guard};
-use super::net::sockeye_net;
+use super::boundary::guard;
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Level, Sink};
 use std::ffi::{CString, c_char, c_void};
@@ -61,12 +61,9 @@ pub unsafe extern "C" fn sockeye_set_log(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         if level > Level::Info as u32 {
-            return boundary::refuse(Error::Invalid);
+            return Err(Error::Invalid);
         }
         let user = User(user);
         let sink = log.map(|log| -> Sink {
@@ -79,6 +76,6 @@ pub unsafe extern "C" fn sockeye_set_log(
                 unsafe { log(user.0, level as u32, text.as_ptr()) };
             })
         });
-        boundary::answer(net.set_log(sink, level))
+        net.set_log(sink, level)
     })
 }

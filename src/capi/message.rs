@@ -1,8 +1,8 @@
 //! Messages in parts.
 
-use super::boundary::{self, bytes_arg, copy_sized, enter, guard, guard_send, init_sized};
+use super::boundary::{bytes_arg, copy_sized, guard, guard_send, init_sized};
 use super::conn::{Targets, sockeye_conn};
-use super::net::sockeye_net;
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Message, kept};
 use std::mem::MaybeUninit;
@@ -84,7 +84,7 @@ impl sockeye_message {
             // SAFETY: the caller gives `count` parts, and `at < count`.
             let bytes = unsafe { self.parts.add(at).read() };
             // SAFETY: the caller gives as many bytes as the part says.
-            part.write(unsafe { bytes_arg(bytes.data, bytes.len) }.ok_or(Error::Invalid)?);
+            part.write(unsafe { bytes_arg(bytes.data, bytes.len) }?);
         }
         // SAFETY: each of them was written.
         let parts = unsafe { room.assume_init_ref() };
@@ -142,27 +142,19 @@ pub unsafe extern "C" fn sockeye_send_message(
 ) -> sockeye_status {
     guard_send(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         if message.is_null() {
-            return boundary::refuse(Error::Invalid);
+            return Err(Error::Invalid);
         }
         // SAFETY: not NULL; the caller gives as many bytes as its struct_size says.
         let message = unsafe { copy_sized(message, &sockeye_message::default()) };
         // SAFETY: the caller gives `count` handles, and room for as many answers or NULL.
         let targets = unsafe { Targets::new(conns, count, out_each) };
-        let (Ok(message), Some(targets)) = (message, targets) else {
-            return boundary::refuse(Error::Invalid);
-        };
+        let (Ok(message), Ok(targets)) = (message, targets) else { return Err(Error::Invalid) };
         let tell = |at: usize, answer| targets.tell(at, answer);
         let conn = |at: usize| targets.conn(at);
         // SAFETY: the caller gives the parts.
         let taken = unsafe { message.with(|message| net.send_message(count, conn, message, tell)) };
-        match taken {
-            Ok(taken) => taken as sockeye_status,
-            Err(error) => boundary::refuse(error),
-        }
+        Ok(taken? as sockeye_status)
     })
 }

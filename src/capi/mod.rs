@@ -3,6 +3,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc, reason = "the NULL and Ownership lines of the header are it")]
 
+pub mod address;
 pub mod boundary;
 pub mod buffer;
 pub mod callback;
@@ -11,12 +12,14 @@ pub mod conn;
 pub mod datagram;
 pub mod endpoint;
 pub mod event;
-pub mod facts;
 pub mod fault;
+pub mod listener;
 pub mod log;
 pub mod message;
 pub mod model;
 pub mod net;
 pub mod queue;
+pub mod stats;
 pub mod status;
 pub mod timer;
+pub mod words;

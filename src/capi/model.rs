@@ -1,6 +1,6 @@
 //! The models of the operating system, by number and by name.
 
-use super::boundary::{self, fail, guard, text_arg, write_sized};
+use super::boundary::{fail, guard, text_arg, write_sized, write_text};
 use super::status::sockeye_status;
 use crate::engine::{self, Error, Model};
 use std::ffi::c_char;
@@ -68,7 +68,10 @@ pub unsafe extern "C" fn sockeye_model_probe(
 ) -> sockeye_status {
     guard(|| {
         let Some(model) = Model::from_number(model) else {
-            return fail(Error::Invalid, format!("model {model} is not a number of sockeye_model"));
+            return Err(fail(
+                Error::Invalid,
+                format!("model {model} is not a number of sockeye_model"),
+            ));
         };
         let probe = engine::probe(model);
         let mut info = sockeye_model_info {
@@ -79,8 +82,8 @@ pub unsafe extern "C" fn sockeye_model_probe(
             name: [0; 32],
             reason: [0; 184],
         };
-        boundary::write_text(&mut info.name, probe.model.name());
-        boundary::write_text(&mut info.reason, probe.refusal.as_deref().unwrap_or("available"));
+        write_text(&mut info.name, probe.model.name());
+        write_text(&mut info.reason, probe.refusal.as_deref().unwrap_or("available"));
         info.struct_size = size.min(size_of::<sockeye_model_info>()) as u32;
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_info, size, &info) }
@@ -112,18 +115,15 @@ pub unsafe extern "C" fn sockeye_model_from_name(
 ) -> sockeye_status {
     guard(|| {
         if out_model.is_null() {
-            return fail(Error::Invalid, "out_model is NULL");
+            return Err(fail(Error::Invalid, "out_model is NULL"));
         }
         // SAFETY: the caller gives a NUL-terminated text or NULL.
-        let name = match unsafe { text_arg(text, "text") } {
-            Ok(name) => name,
-            Err(status) => return status,
-        };
+        let name = unsafe { text_arg(text, "text") }?;
         let Some(model) = Model::from_name(name) else {
-            return fail(Error::Invalid, format!("no model is named \"{name}\""));
+            return Err(fail(Error::Invalid, format!("no model is named \"{name}\"")));
         };
         // SAFETY: not NULL, and the caller's to be written.
         unsafe { out_model.write(model as u32) };
-        0
+        Ok(())
     })
 }

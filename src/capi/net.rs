@@ -1,6 +1,6 @@
 //! The life of a net.
 
-use super::boundary::{self, enter_shared, fail, guard, read_sized};
+use super::boundary::{fail, guard, in_words, read_sized};
 use super::config::sockeye_config;
 use super::status::sockeye_status;
 use crate::buf::{Mutex, rank};
@@ -73,6 +73,35 @@ impl sockeye_net {
     }
 }
 
+/// The net behind a pointer, if it was not freed and this process may use it.
+///
+/// # Safety
+/// `net` is NULL or from `sockeye_init`, and nobody frees it during `'a`.
+#[inline]
+pub unsafe fn enter<'a>(net: *const sockeye_net) -> Result<&'a Net, Error> {
+    // SAFETY: as this function's own.
+    let Some(place) = (unsafe { net.as_ref() }) else {
+        return Err(Error::Invalid);
+    };
+    // SAFETY: as this function's own.
+    match unsafe { place.get() } {
+        Some(net) if net.forked() => Err(Error::Forked),
+        Some(net) => Ok(net),
+        None => Err(Error::Stale),
+    }
+}
+
+/// As `enter`, for a call that may call out to the host, who may free the net there.
+///
+/// # Safety
+/// `net` is NULL or from `sockeye_init`, and nobody frees it before this returns.
+pub unsafe fn enter_shared(net: *const sockeye_net) -> Result<Arc<Net>, Error> {
+    // SAFETY: as this function's own.
+    let _known = unsafe { enter(net) }?;
+    // SAFETY: not NULL, as was just seen, and as this function's own.
+    unsafe { (*net).share() }.ok_or(Error::Stale)
+}
+
 /// Makes a net and starts its workers.
 ///
 /// Ownership: `config` is copied. `*out_net` is the caller's, to be given to `sockeye_free`.
@@ -89,30 +118,20 @@ pub unsafe extern "C" fn sockeye_init(
 ) -> sockeye_status {
     guard(|| {
         if out_net.is_null() {
-            return fail(Error::Invalid, "out_net is NULL");
+            return Err(fail(Error::Invalid, "out_net is NULL"));
         }
         let given = if config.is_null() {
             sockeye_config::default()
         } else {
             // SAFETY: not NULL; the caller gives as many bytes as its struct_size says.
-            match unsafe { read_sized(config, &sockeye_config::default(), "config") } {
-                Ok(config) => config,
-                Err(status) => return status,
-            }
+            unsafe { read_sized(config, &sockeye_config::default(), "config") }?
         };
-        let net = match given.parse() {
-            Ok(config) => Net::open(config),
-            Err(words) => return fail(Error::Invalid, words),
-        };
-        match net {
-            Ok(net) => {
-                let net = ptr::from_ref(sockeye_net::place(net)).cast_mut();
-                // SAFETY: not NULL, and the caller's to be written.
-                unsafe { out_net.write(net) };
-                0
-            }
-            Err(refusal) => fail(refusal.error, refusal.words),
-        }
+        let config = given.parse().map_err(|words| fail(Error::Invalid, words))?;
+        let net = Net::open(config).map_err(in_words)?;
+        let net = ptr::from_ref(sockeye_net::place(net)).cast_mut();
+        // SAFETY: not NULL, and the caller's to be written.
+        unsafe { out_net.write(net) };
+        Ok(())
     })
 }
 
@@ -136,14 +155,11 @@ pub unsafe extern "C" fn sockeye_shutdown(
 ) -> sockeye_status {
     guard(|| {
         if !net.is_null() && process_ends() {
-            return 0;
+            return Ok(());
         }
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter_shared(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
-        boundary::answer(net.shutdown(Duration::from_millis(timeout_ms.max(0) as u64)))
+        let net = unsafe { enter_shared(net) }?;
+        net.shutdown(Duration::from_millis(timeout_ms.max(0) as u64))
     })
 }
 
@@ -166,25 +182,20 @@ pub unsafe extern "C" fn sockeye_shutdown(
 pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
     guard(|| {
         if net.is_null() || process_ends() {
-            return 0;
+            return Ok(());
         }
         // SAFETY: not NULL, so a net.
-        let shared = match unsafe { enter_shared(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let shared = unsafe { enter_shared(net) }?;
         // A fault of a worker is told by shutdown; here the net goes away with it.
         let _ = shared.shutdown(Duration::ZERO);
-        if let Err(error) = shared.retire() {
-            return boundary::refuse(error);
-        }
+        shared.retire()?;
         // SAFETY: not NULL, and the memory of such a place stays.
         let place: &'static sockeye_net = unsafe { &*net };
         if place.take().is_none() {
-            return boundary::refuse(Error::Stale);
+            return Err(Error::Stale);
         }
         FREED.lock().push_back(place);
-        0
+        Ok(())
     })
 }
 
@@ -206,22 +217,19 @@ pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
 pub unsafe extern "C" fn sockeye_discard(net: *mut sockeye_net) -> sockeye_status {
     guard(|| {
         if net.is_null() {
-            return 0;
+            return Ok(());
         }
         // SAFETY: not NULL, so a net.
-        let shared = match unsafe { enter_shared(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let shared = unsafe { enter_shared(net) }?;
         shared.silence();
         // SAFETY: as above; the memory of such a place stays.
         let place: &'static sockeye_net = unsafe { &*net };
-        let Some(taken) = place.take() else { return boundary::refuse(Error::Stale) };
+        let taken = place.take().ok_or(Error::Stale)?;
         if let Err(error) = taken.discard() {
             place.put(shared);
-            return boundary::refuse(error);
+            return Err(error);
         }
         FREED.lock().push_back(place);
-        0
+        Ok(())
     })
 }

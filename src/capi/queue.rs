@@ -1,7 +1,7 @@
 //! Queues: flushing, posting, waiting in the host's own loop.
 
-use super::boundary::{self, enter, fail, guard};
-use super::net::sockeye_net;
+use super::boundary::{fail, guard, in_words};
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::Error;
 
@@ -14,10 +14,7 @@ use crate::engine::Error;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_flush(net: *mut sockeye_net) -> sockeye_status {
     // SAFETY: the caller gives NULL or a live net.
-    guard(|| match unsafe { enter(net) } {
-        Ok(net) => boundary::answer(net.flush(None)),
-        Err(status) => status,
-    })
+    guard(|| unsafe { enter(net) }?.flush(None))
 }
 
 /// Lets what was sent leave, for the connections of one queue.
@@ -29,10 +26,7 @@ pub unsafe extern "C" fn sockeye_flush(net: *mut sockeye_net) -> sockeye_status 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_queue_flush(net: *mut sockeye_net, queue: u32) -> sockeye_status {
     // SAFETY: the caller gives NULL or a live net.
-    guard(|| match unsafe { enter(net) } {
-        Ok(net) => boundary::answer(net.flush(Some(queue))),
-        Err(status) => status,
-    })
+    guard(|| unsafe { enter(net) }?.flush(Some(queue)))
 }
 
 /// Puts an event of kind POSTED in a queue, with two numbers of the host's: a way to wake a
@@ -51,10 +45,7 @@ pub unsafe extern "C" fn sockeye_post(
     user_data: u64,
 ) -> sockeye_status {
     // SAFETY: the caller gives NULL or a live net.
-    guard(|| match unsafe { enter(net) } {
-        Ok(net) => boundary::answer(net.post(queue, detail, user_data)),
-        Err(status) => status,
-    })
+    guard(|| unsafe { enter(net) }?.post(queue, detail, user_data))
 }
 
 /// Gives a system object that is readable (a descriptor for epoll, poll or select; on Windows a
@@ -76,21 +67,14 @@ pub unsafe extern "C" fn sockeye_wait_handle(
 ) -> sockeye_status {
     guard(|| {
         if out_handle.is_null() {
-            return fail(Error::Invalid, "out_handle is NULL");
+            return Err(fail(Error::Invalid, "out_handle is NULL"));
         }
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return boundary::note_status(status),
-        };
-        match net.wait_handle(queue) {
-            Ok(handle) => {
-                // SAFETY: not NULL, and the caller's to be written.
-                unsafe { out_handle.write(handle) };
-                0
-            }
-            Err(refusal) => fail(refusal.error, refusal.words),
-        }
+        let net = unsafe { enter(net) }.map_err(in_words)?;
+        let handle = net.wait_handle(queue).map_err(in_words)?;
+        // SAFETY: not NULL, and the caller's to be written.
+        unsafe { out_handle.write(handle) };
+        Ok(())
     })
 }
 
@@ -121,13 +105,7 @@ pub unsafe extern "C" fn sockeye_wait_port(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return boundary::note_status(status),
-        };
-        match net.wait_port(queue, port, key) {
-            Ok(()) => 0,
-            Err(refusal) => fail(refusal.error, refusal.words),
-        }
+        let net = unsafe { enter(net) }.map_err(in_words)?;
+        net.wait_port(queue, port, key).map_err(in_words)
     })
 }

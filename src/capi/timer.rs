@@ -1,7 +1,7 @@
 //! Timers of the host, told among its other events.
 
-use super::boundary::{self, enter, fail, guard};
-use super::net::sockeye_net;
+use super::boundary::{fail, guard, in_words};
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Kind};
 
@@ -43,16 +43,13 @@ pub unsafe extern "C" fn sockeye_timer_start(
 ) -> sockeye_status {
     guard(|| {
         if out_timer.is_null() {
-            return fail(Error::Invalid, "out_timer is NULL");
+            return Err(fail(Error::Invalid, "out_timer is NULL"));
         }
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return boundary::note_status(status),
-        };
+        let net = unsafe { enter(net) }.map_err(in_words)?;
         // SAFETY: not NULL, and the caller's to be written.
         let out = |id| unsafe { out_timer.write(sockeye_timer { id }) };
-        boundary::answer_in_words(net.start_timer(queue, (after_ms, every_ms), user_data, out))
+        net.start_timer(queue, (after_ms, every_ms), user_data, out).map_err(in_words)
     })
 }
 
@@ -69,11 +66,9 @@ pub unsafe extern "C" fn sockeye_timer_stop(
     net: *mut sockeye_net,
     timer: sockeye_timer,
 ) -> sockeye_status {
-    // SAFETY: the caller gives NULL or a live net.
-    guard(|| match unsafe { enter(net) } {
-        Ok(net) => boundary::answer(
-            net.token(timer.id, Kind::Timer).and_then(|token| net.stop_timer(token)),
-        ),
-        Err(status) => status,
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = unsafe { enter(net) }?;
+        net.stop_timer(net.token(timer.id, Kind::Timer)?)
     })
 }

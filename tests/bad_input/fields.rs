@@ -2,10 +2,9 @@
 
 use super::{ERR_INVALID, ERR_UNSUPPORTED, Net, OK, config, endpoint, last_error};
 use sockeye::capi::config::sockeye_config;
-use sockeye::capi::conn::{sockeye_close, sockeye_close_with, sockeye_conn};
-use sockeye::capi::endpoint::{
-    sockeye_connect, sockeye_endpoint, sockeye_listen, sockeye_listener,
-};
+use sockeye::capi::conn::{sockeye_close, sockeye_close_with, sockeye_conn, sockeye_connect};
+use sockeye::capi::endpoint::sockeye_endpoint;
+use sockeye::capi::listener::{sockeye_listen, sockeye_listener};
 use sockeye::capi::net::{sockeye_free, sockeye_init};
 use std::ffi::CString;
 use std::net::TcpListener;

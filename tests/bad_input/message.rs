@@ -2,10 +2,9 @@
 
 use super::{ERR_INVALID, Net, OK};
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_acquire, sockeye_buffer_release};
-use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::endpoint::sockeye_connect;
-use sockeye::capi::facts::{sockeye_conn_get_stats, sockeye_conn_stats};
+use sockeye::capi::conn::{sockeye_conn, sockeye_connect};
 use sockeye::capi::message::*;
+use sockeye::capi::stats::{sockeye_conn_get_stats, sockeye_conn_stats};
 use sockeye::capi::status::sockeye_status_code::SOCKEYE_ERR_TOO_BIG;
 use std::ffi::CString;
 use std::mem::MaybeUninit;

@@ -2,6 +2,7 @@
 
 use super::message::message;
 use super::{ERR_INVALID, Net, OK};
+use sockeye::capi::address::*;
 use sockeye::capi::buffer::*;
 use sockeye::capi::callback::*;
 use sockeye::capi::config::*;
@@ -9,15 +10,17 @@ use sockeye::capi::conn::*;
 use sockeye::capi::datagram::*;
 use sockeye::capi::endpoint::*;
 use sockeye::capi::event::*;
-use sockeye::capi::facts::*;
 use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set};
+use sockeye::capi::listener::*;
 use sockeye::capi::log::*;
 use sockeye::capi::message::*;
 use sockeye::capi::model::*;
 use sockeye::capi::net::*;
 use sockeye::capi::queue::*;
+use sockeye::capi::stats::*;
 use sockeye::capi::status::*;
 use sockeye::capi::timer::*;
+use sockeye::capi::words::*;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 

@@ -3,15 +3,14 @@
 use super::message::{Pair, message};
 use super::{ERR_INVALID, Net, OK, config, endpoint, last_error};
 use sockeye::capi::config::{sockeye_config, sockeye_config_init};
-use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::endpoint::{
-    sockeye_endpoint, sockeye_endpoint_init, sockeye_listen, sockeye_listener,
-};
-use sockeye::capi::facts::*;
+use sockeye::capi::conn::{sockeye_conn, sockeye_connect};
+use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_endpoint_init};
 use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init};
+use sockeye::capi::listener::{sockeye_listen, sockeye_listener};
 use sockeye::capi::message::{sockeye_message, sockeye_message_init, sockeye_send_message};
 use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
 use sockeye::capi::net::{sockeye_free, sockeye_init};
+use sockeye::capi::stats::*;
 use std::ptr;
 
 /// As much as a struct may have, and a little that it may not.
@@ -175,8 +174,7 @@ fn sizes_of_answers() {
     assert_eq!(unsafe { sockeye_listen(net.0, url, ptr::null(), &mut door) }, OK);
     let url = c"tcp://127.0.0.1:9".as_ptr();
     // SAFETY: as above.
-    let status =
-        unsafe { sockeye::capi::endpoint::sockeye_connect(net.0, url, ptr::null(), &mut conn) };
+    let status = unsafe { sockeye_connect(net.0, url, ptr::null(), &mut conn) };
     assert_eq!(status, OK);
     // SAFETY: here and below `check_answer` gives as many bytes as it says, or is refused.
     check_answer::<sockeye_model_info>(|out, size| unsafe { sockeye_model_probe(0, out, size) });

@@ -1,11 +1,11 @@
 //! Words and names: every known number has its own, unknown ones are said to be unknown.
 
 use super::{ERR_INVALID, OK};
-use sockeye::capi::facts::{sockeye_address, sockeye_address_format, sockeye_address_parse};
+use sockeye::capi::address::{sockeye_address, sockeye_address_format, sockeye_address_parse};
 use sockeye::capi::model::{
     sockeye_model_from_name, sockeye_model_info, sockeye_model_name, sockeye_model_probe,
 };
-use sockeye::capi::status::*;
+use sockeye::capi::words::*;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;

@@ -1,8 +1,8 @@
 //! URLs that are none, and ports that cannot be had: each is refused in words.
 
 use super::{ERR_BUSY, ERR_INVALID, ERR_OS, ERR_UNSUPPORTED, Net, OK, endpoint, last_error};
-use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::endpoint::{sockeye_connect, sockeye_listen, sockeye_listener};
+use sockeye::capi::conn::{sockeye_conn, sockeye_connect};
+use sockeye::capi::listener::{sockeye_listen, sockeye_listener};
 use std::ffi::CString;
 use std::net::TcpListener;
 use std::ptr;

@@ -2,12 +2,12 @@
 
 use super::net::Net;
 use super::words::OK;
+use sockeye::capi::address::sockeye_address;
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_release};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::datagram::sockeye_event_address;
-use sockeye::capi::endpoint::sockeye_listener;
 use sockeye::capi::event::{sockeye_event, sockeye_event_kind};
-use sockeye::capi::facts::sockeye_address;
+use sockeye::capi::listener::sockeye_listener;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

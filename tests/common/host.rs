@@ -8,7 +8,8 @@ use super::veil;
 use super::words::{ERR_CLOSED, ERR_SHUTDOWN, OK};
 use super::{DEADLINE, endpoint};
 use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_listener};
+use sockeye::capi::endpoint::sockeye_endpoint;
+use sockeye::capi::listener::sockeye_listener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

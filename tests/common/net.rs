@@ -3,25 +3,27 @@
 use super::event::{Batch, Buffer, Event};
 use super::message::Message;
 use super::words::{ERR_INVALID, ERR_STALE, OK};
+use sockeye::capi::address::sockeye_address;
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_acquire};
 use sockeye::capi::callback::{sockeye_callback_fn, sockeye_set_callback};
 use sockeye::capi::config::sockeye_config;
 use sockeye::capi::conn as conn_calls;
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::datagram::{self as datagram_calls, sockeye_listener_stats};
-use sockeye::capi::endpoint::{self as door_calls, sockeye_endpoint, sockeye_listener};
+use sockeye::capi::endpoint::sockeye_endpoint;
 use sockeye::capi::event::{sockeye_event, sockeye_queue_poll_events};
-use sockeye::capi::facts::{self, sockeye_conn_info, sockeye_conn_stats, sockeye_net_info};
-use sockeye::capi::facts::{sockeye_address, sockeye_listener_info, sockeye_net_stats};
 use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set};
+use sockeye::capi::listener::{self as listener_calls, sockeye_listener};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::message::sockeye_send_message;
 use sockeye::capi::net::{
     sockeye_discard, sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown,
 };
 use sockeye::capi::queue as queue_calls;
-use sockeye::capi::status::sockeye_last_error;
+use sockeye::capi::stats::{self as stats_calls, sockeye_conn_info, sockeye_conn_stats};
+use sockeye::capi::stats::{sockeye_listener_info, sockeye_net_info, sockeye_net_stats};
 use sockeye::capi::timer::{sockeye_timer, sockeye_timer_start, sockeye_timer_stop};
+use sockeye::capi::words::sockeye_last_error;
 use std::ffi::{CStr, CString, c_void};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
@@ -116,7 +118,7 @@ impl Net {
         let endpoint = endpoint.map_or(ptr::null(), ptr::from_ref);
         // SAFETY: a live net, a text, an endpoint or NULL, room for the answer.
         let status =
-            unsafe { door_calls::sockeye_listen(self.0, url.as_ptr(), endpoint, &mut out) };
+            unsafe { listener_calls::sockeye_listen(self.0, url.as_ptr(), endpoint, &mut out) };
         answer(status).map(|_| out)
     }
 
@@ -130,13 +132,13 @@ impl Net {
         let endpoint = endpoint.map_or(ptr::null(), ptr::from_ref);
         // SAFETY: a live net, a text, an endpoint or NULL, room for the answer.
         let status =
-            unsafe { door_calls::sockeye_connect(self.0, url.as_ptr(), endpoint, &mut out) };
+            unsafe { conn_calls::sockeye_connect(self.0, url.as_ptr(), endpoint, &mut out) };
         answer(status).map(|_| out)
     }
 
     pub fn listener_close(&self, door: sockeye_listener) -> i32 {
         // SAFETY: a live net.
-        unsafe { door_calls::sockeye_listener_close(self.0, door) }
+        unsafe { listener_calls::sockeye_listener_close(self.0, door) }
     }
 
     #[must_use]
@@ -376,29 +378,31 @@ impl Net {
 
     pub fn info(&self) -> sockeye_net_info {
         // SAFETY: a live net and room for the answer.
-        facts(|out, size| unsafe { facts::sockeye_net_get_info(self.0, out, size) })
+        facts(|out, size| unsafe { stats_calls::sockeye_net_get_info(self.0, out, size) })
             .expect("get_info answers")
     }
 
     pub fn stats(&self) -> sockeye_net_stats {
         // SAFETY: a live net and room for the answer.
-        facts(|out, size| unsafe { facts::sockeye_net_get_stats(self.0, out, size) })
+        facts(|out, size| unsafe { stats_calls::sockeye_net_get_stats(self.0, out, size) })
             .expect("get_stats answers")
     }
 
     pub fn listener_info(&self, door: sockeye_listener) -> Result<sockeye_listener_info, i32> {
         // SAFETY: a live net and room for the answer.
-        facts(|out, size| unsafe { facts::sockeye_listener_get_info(self.0, door, out, size) })
+        facts(|out, size| unsafe {
+            stats_calls::sockeye_listener_get_info(self.0, door, out, size)
+        })
     }
 
     pub fn conn_info(&self, conn: sockeye_conn) -> Result<sockeye_conn_info, i32> {
         // SAFETY: a live net and room for the answer.
-        facts(|out, size| unsafe { facts::sockeye_conn_get_info(self.0, conn, out, size) })
+        facts(|out, size| unsafe { stats_calls::sockeye_conn_get_info(self.0, conn, out, size) })
     }
 
     pub fn conn_stats(&self, conn: sockeye_conn) -> Result<sockeye_conn_stats, i32> {
         // SAFETY: a live net and room for the answer.
-        facts(|out, size| unsafe { facts::sockeye_conn_get_stats(self.0, conn, out, size) })
+        facts(|out, size| unsafe { stats_calls::sockeye_conn_get_stats(self.0, conn, out, size) })
     }
 
     /// `sockeye_conns_get_stats`: how many were alive, and each.
@@ -409,7 +413,7 @@ impl Net {
         // SAFETY: a live net, `conns.len()` handles and answers.
         let alive = unsafe {
             let (conns, each) = (conns, each.as_mut_ptr());
-            facts::sockeye_conns_get_stats(self.0, conns.as_ptr(), conns.len(), each, size)
+            stats_calls::sockeye_conns_get_stats(self.0, conns.as_ptr(), conns.len(), each, size)
         };
         (alive, each)
     }

@@ -7,7 +7,7 @@ use crate::common::udp::{Raw, nobody};
 use crate::common::words::*;
 use crate::common::{Setup, suite};
 use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::endpoint::sockeye_listener;
+use sockeye::capi::listener::sockeye_listener;
 use std::time::Duration;
 
 suite! {

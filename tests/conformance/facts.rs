@@ -7,7 +7,7 @@ use crate::common::words::*;
 use crate::common::{Setup, child, frame, suite, text_of};
 use socket2::Socket;
 use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::facts::sockeye_net_info;
+use sockeye::capi::stats::sockeye_net_info;
 use std::time::Duration;
 
 suite! {

@@ -9,7 +9,7 @@ use crate::common::random::Random;
 use crate::common::words::*;
 use crate::common::{Setup, suite};
 use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::endpoint::sockeye_listener;
+use sockeye::capi::listener::sockeye_listener;
 use std::collections::HashSet;
 use std::sync::Barrier;
 

@@ -49,12 +49,6 @@ impl Error {
     pub fn words(self) -> &'static str {
         ERRORS.iter().find(|(error, _)| *error == self).map_or("unknown", |(_, words)| words)
     }
-
-    /// The error with this number; Invalid for a number of none.
-    pub fn from_status(status: i32) -> Error {
-        let known = ERRORS.iter().find(|(error, _)| *error as i32 == status);
-        known.map_or(Error::Invalid, |(error, _)| *error)
-    }
 }
 
 impl From<SendError> for Error {

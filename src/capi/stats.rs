@@ -1,80 +1,13 @@
-//! Facts: what runs, what was counted.
+//! Facts and counters of nets, listeners and connections.
 
-use super::boundary::{self, enter, guard, is_answer_size, write_sized};
+use super::address::sockeye_address;
+use super::boundary::{guard, is_answer_size, write_sized, write_text};
 use super::conn::sockeye_conn;
-use super::endpoint::sockeye_listener;
-use super::net::sockeye_net;
+use super::listener::sockeye_listener;
+use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{self, Error, Kind, Target};
+use crate::engine::{self, Error, Kind};
 use std::ffi::c_char;
-use std::net::{IpAddr, SocketAddr};
-
-/// An internet address.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct sockeye_address {
-    /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
-    pub family: u16,
-    /// The port.
-    pub port: u16,
-    /// The scope of a link-local IPv6 address.
-    pub scope_id: u32,
-    /// The address in network order.
-    pub bytes: [u8; 16],
-    /// What `sockeye_event_address` tells of a `udp://` listener on all addresses: the one of this
-    /// machine that was asked, in the form of `bytes`. A datagram sent to this address leaves from
-    /// there. Zeros: the system chooses. No part of who the peer is: do not compare it.
-    pub local: [u8; 16],
-}
-
-impl From<Option<SocketAddr>> for sockeye_address {
-    fn from(address: Option<SocketAddr>) -> Self {
-        let mut out = sockeye_address::default();
-        let Some(address) = address else { return out };
-        out.port = address.port();
-        match address {
-            SocketAddr::V4(v4) => {
-                out.family = 4;
-                out.bytes[..4].copy_from_slice(&v4.ip().octets());
-            }
-            SocketAddr::V6(v6) => {
-                out.family = 6;
-                out.scope_id = v6.scope_id();
-                out.bytes = v6.ip().octets();
-            }
-        }
-        out
-    }
-}
-
-impl sockeye_address {
-    /// The address, if its family is known.
-    pub(super) fn parse(&self) -> Option<SocketAddr> {
-        let v4 = || <[u8; 4]>::try_from(&self.bytes[..4]).ok();
-        match self.family {
-            4 => Some(SocketAddr::new(IpAddr::from(v4()?), self.port)),
-            6 => Some(SocketAddr::V6(std::net::SocketAddrV6::new(
-                self.bytes.into(),
-                self.port,
-                0,
-                self.scope_id,
-            ))),
-            _ => None,
-        }
-    }
-
-    /// Where to, and where from.
-    pub(super) fn target(&self) -> Option<Target> {
-        let address = self.parse()?;
-        let [a, b, c, d, ..] = self.local;
-        let local = match address {
-            _ if self.local == [0; 16] => None,
-            SocketAddr::V4(_) => Some(IpAddr::from([a, b, c, d])),
-            SocketAddr::V6(_) => Some(IpAddr::from(self.local)),
-        };
-        Some(Target { address, local })
-    }
-}
 
 /// What a net runs with.
 #[repr(C)]
@@ -251,10 +184,7 @@ pub unsafe extern "C" fn sockeye_net_get_info(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let facts = match unsafe { enter(net) } {
-            Ok(net) => net.info(),
-            Err(status) => return status,
-        };
+        let facts = unsafe { enter(net) }?.info();
         let mut info = sockeye_net_info {
             struct_size: size.min(size_of::<sockeye_net_info>()) as u32,
             model: facts.model as u32,
@@ -267,8 +197,8 @@ pub unsafe extern "C" fn sockeye_net_get_info(
             model_reason: [0; 96],
             drive_reason: [0; 96],
         };
-        boundary::write_text(&mut info.model_reason, facts.model_reason);
-        boundary::write_text(&mut info.drive_reason, facts.drive_reason);
+        write_text(&mut info.model_reason, facts.model_reason);
+        write_text(&mut info.drive_reason, facts.drive_reason);
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_info, size, &info) }
     })
@@ -289,10 +219,7 @@ pub unsafe extern "C" fn sockeye_net_get_stats(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let facts = match unsafe { enter(net) } {
-            Ok(net) => net.stats(),
-            Err(status) => return status,
-        };
+        let facts = unsafe { enter(net) }?.stats();
         let stats = sockeye_net_stats {
             struct_size: size.min(size_of::<sockeye_net_stats>()) as u32,
             reserved: 0,
@@ -336,15 +263,8 @@ pub unsafe extern "C" fn sockeye_listener_get_info(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
-        let facts = net.token(listener.id, Kind::Listener).and_then(|t| net.listener_info(t));
-        let facts = match facts {
-            Ok(facts) => facts,
-            Err(error) => return boundary::refuse(error),
-        };
+        let net = unsafe { enter(net) }?;
+        let facts = net.listener_info(net.token(listener.id, Kind::Listener)?)?;
         let info = sockeye_listener_info {
             struct_size: size.min(size_of::<sockeye_listener_info>()) as u32,
             port: facts.local.map_or(0, |address| u32::from(address.port())),
@@ -372,14 +292,8 @@ pub unsafe extern "C" fn sockeye_conn_get_info(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
-        let facts = match net.token(conn.id, Kind::Conn).and_then(|t| net.conn_info(t)) {
-            Ok(facts) => facts,
-            Err(error) => return boundary::refuse(error),
-        };
+        let net = unsafe { enter(net) }?;
+        let facts = net.conn_info(net.token(conn.id, Kind::Conn)?)?;
         let listener = facts.listener.map_or(0, |token| net.listener_id(token));
         let (pid, uid, gid) = facts.credentials.map_or((0, 0, 0), |it| (it.pid, it.uid, it.gid));
         let info = sockeye_conn_info {
@@ -415,15 +329,9 @@ pub unsafe extern "C" fn sockeye_conn_get_stats(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
-        let mut stats: sockeye_conn_stats =
-            match net.token(conn.id, Kind::Conn).and_then(|t| net.conn_stats(t)) {
-                Ok(stats) => stats.into(),
-                Err(error) => return boundary::refuse(error),
-            };
+        let net = unsafe { enter(net) }?;
+        let stats = net.conn_stats(net.token(conn.id, Kind::Conn)?)?;
+        let mut stats = sockeye_conn_stats::from(stats);
         stats.struct_size = size.min(size_of::<sockeye_conn_stats>()) as u32;
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_stats, size, &stats) }
@@ -448,13 +356,10 @@ pub unsafe extern "C" fn sockeye_conns_get_stats(
 ) -> sockeye_status {
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
-        let net = match unsafe { enter(net) } {
-            Ok(net) => net,
-            Err(status) => return status,
-        };
+        let net = unsafe { enter(net) }?;
         let missing = count > 0 && (conns.is_null() || out_stats.is_null());
         if missing || count > i32::MAX as usize || !is_answer_size(size) {
-            return boundary::refuse(Error::Invalid);
+            return Err(Error::Invalid);
         }
         let mut alive = 0;
         for at in 0..count {
@@ -465,83 +370,8 @@ pub unsafe extern "C" fn sockeye_conns_get_stats(
             let mut stats = stats.map(sockeye_conn_stats::from).unwrap_or_default();
             stats.struct_size = stats.struct_size.min(size as u32);
             // SAFETY: the caller gives room for `count` structs of this size.
-            unsafe { write_sized(out_stats.byte_add(at * size), size, &stats) };
+            unsafe { write_sized(out_stats.byte_add(at * size), size, &stats) }?;
         }
-        alive
-    })
-}
-
-/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local one is an
-/// interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also with
-/// "%25" in place of "%" before a name.
-///
-/// Ownership: `text` is borrowed until return.
-/// NULL:      not allowed.
-/// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, not an address with a port, no such interface: in words;
-///            names of hosts are not looked up).
-/// Since:     0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sockeye_address_parse(
-    text: *const c_char,
-    out_address: *mut sockeye_address,
-) -> sockeye_status {
-    guard(|| {
-        // SAFETY: the caller gives a NUL-terminated text or NULL.
-        let text = match unsafe { boundary::text_arg(text, "text") } {
-            Ok(text) => text,
-            Err(status) => return status,
-        };
-        if out_address.is_null() {
-            return boundary::fail(Error::Invalid, "out_address is NULL");
-        }
-        match engine::parse_address(text) {
-            Ok(address) => {
-                // SAFETY: not NULL, and the caller's to be written.
-                unsafe { out_address.write(Some(address).into()) };
-                0
-            }
-            Err(words) => boundary::fail(Error::Invalid, words),
-        }
-    })
-}
-
-/// Writes an address as text to `buffer`: "127.0.0.1:7777", "[fe80::1%2]:7777" (a zone as its
-/// number). 64 bytes are always enough.
-///
-/// Ownership: `address` and `buffer` are borrowed until return.
-/// NULL:      not allowed.
-/// Threads:   any thread.
-/// Returns:   the text's length in bytes without the NUL; ERR_INVALID (NULL, family unknown, or
-///            `cap` too small).
-/// Since:     0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sockeye_address_format(
-    address: *const sockeye_address,
-    buffer: *mut c_char,
-    cap: usize,
-) -> sockeye_status {
-    guard(|| {
-        if address.is_null() || buffer.is_null() {
-            return boundary::fail(Error::Invalid, "address or buffer is NULL");
-        }
-        // SAFETY: not NULL, so an address.
-        let address = unsafe { address.read() };
-        let family = address.family;
-        let Some(address) = address.parse() else {
-            let words = format!("address.family is {family}, must be 4 or 6");
-            return boundary::fail(Error::Invalid, words);
-        };
-        let text = address.to_string();
-        if text.len() >= cap {
-            let words = format!("cap is {cap}, this address needs {}", text.len() + 1);
-            return boundary::fail(Error::Invalid, words);
-        }
-        // SAFETY: the caller gives `cap` writable bytes, and the text with its NUL fits.
-        unsafe {
-            std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast::<u8>(), text.len());
-            buffer.add(text.len()).write(0);
-        }
-        text.len() as sockeye_status
+        Ok(alive)
     })
 }

@@ -1,0 +1,144 @@
+//! The words of statuses, causes and errors, and the version of the library.
+
+use super::boundary::{self, guard};
+use super::status::{SOCKEYE_ABI_VERSION, sockeye_status};
+use crate::engine::Error;
+use std::ffi::{CStr, c_char};
+
+const STATUS_TEXTS: [&CStr; 16] = [
+    c"done",
+    c"invalid argument",
+    c"stale handle",
+    c"closed",
+    c"full for now, try again after WRITABLE",
+    c"too big",
+    c"busy",
+    c"not supported here",
+    c"limit reached",
+    c"the operating system refused",
+    c"the net is shut down",
+    c"would wait for itself",
+    c"called in a forked child",
+    c"a fault inside the library was caught",
+    c"out of memory under memory_max_bytes",
+    c"permission denied",
+];
+
+const CAUSE_TEXTS: [&CStr; 23] = [
+    c"none",
+    c"closed by the peer",
+    c"connection reset",
+    c"connection refused",
+    c"host or network unreachable",
+    c"name not found",
+    c"connect timed out",
+    c"idle for too long",
+    c"no first byte in time",
+    c"frame not completed in time",
+    c"peer does not read",
+    c"graceful close timed out",
+    c"frame over the limit",
+    c"outbox over the limit",
+    c"memory limit reached",
+    c"unknown",
+    c"out of descriptors",
+    c"model is full",
+    c"framing broken by the peer",
+    c"closed by the host",
+    c"shut down",
+    c"internal fault",
+    c"closed by the peer within a frame",
+];
+
+fn text(texts: &[&'static CStr], index: Option<usize>) -> *const c_char {
+    index.and_then(|i| texts.get(i)).map_or(c"unknown".as_ptr(), |text| text.as_ptr())
+}
+
+/// Words for a status: "stale handle". A count answers "done", an unknown number "unknown".
+///
+/// Ownership: borrowed for ever.
+/// Threads:   any thread.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_status_text(status: sockeye_status) -> *const c_char {
+    text(
+        &STATUS_TEXTS,
+        if status >= 0 { Some(0) } else { usize::try_from(-i64::from(status)).ok() },
+    )
+}
+
+/// Words for a cause that a client can show its player: "connection refused".
+///
+/// Ownership: borrowed for ever.
+/// Threads:   any thread.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_cause_text(cause: i32) -> *const c_char {
+    text(&CAUSE_TEXTS, usize::try_from(cause).ok())
+}
+
+/// Writes the operating system's words for `code` (an `os_error`) to `buffer`, cut to `cap` bytes
+/// with its NUL.
+///
+/// Ownership: `buffer` is borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   the text's length in bytes without the NUL; ERR_INVALID (NULL or cap 0).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_os_error_text(
+    code: i32,
+    buffer: *mut c_char,
+    cap: usize,
+) -> sockeye_status {
+    guard(|| {
+        if buffer.is_null() || cap == 0 {
+            return Err(Error::Invalid);
+        }
+        let text = std::io::Error::from_raw_os_error(code).to_string();
+        // No character is cut: a system may speak any language.
+        let len = text.floor_char_boundary((cap - 1).min(i32::MAX as usize));
+        // SAFETY: the caller gives `cap` writable bytes, and `len < cap`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast::<u8>(), len);
+            buffer.add(len).write(0);
+        }
+        Ok(len as sockeye_status)
+    })
+}
+
+/// Words for the last refusal of this thread. Set by init, listen, connect, wait_handle,
+/// wait_port, the model calls and poll; never by send, close or flush. Empty at first.
+///
+/// Ownership: borrowed until this thread's next call that sets it.
+/// Threads:   any thread; each has its own.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_last_error() -> *const c_char {
+    boundary::last_error()
+}
+
+/// The version of the library that runs: "0.1.0".
+///
+/// Ownership: borrowed for ever.
+/// Threads:   any thread.
+/// Returns:   a NUL-terminated text, never NULL.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// The version of the binary interface. It grows when functions or fields are added; a host
+/// refuses a library whose number is below the one it was built with, `SOCKEYE_ABI_VERSION`.
+///
+/// Threads:   any thread.
+/// Returns:   the number, 1 or more.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn sockeye_abi_version() -> u32 {
+    SOCKEYE_ABI_VERSION
+}
