@@ -1,8 +1,9 @@
 //! Readiness made to look like completion: try, arm, retry.
 
-pub(in crate::io) mod datagrams;
-
 use super::bell::Bell;
+use super::common::datagrams::{Datagrams, try_send_to};
+use super::common::receiving::{LONG_BYTES, LONG_ROOM, TURN_BYTES, received, with_room};
+use super::common::tried::{LATER, Tried};
 use super::op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 use super::os::sys;
 use super::pages::Pages;
@@ -15,20 +16,6 @@ use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::thread;
 use std::time::Duration;
-
-/// A shared receive chunk with less room is given up. Large enough that a full one rarely cuts a
-/// message, small enough that little is lost.
-const SPARE_MIN: usize = 16 * 1024;
-/// Received in one turn, or little more: what the host copies and the next turn sends is to be in
-/// the processor's cache still.
-pub const TURN_BYTES: usize = 4 * CHUNK_BYTES;
-/// A receive into a frame's own memory with so much room is one of many of a long frame. It comes
-/// behind all others, so that nobody's short messages wait for the long ones of many.
-pub const LONG_ROOM: usize = CHUNK_BYTES / 2;
-/// Received in one turn of long frames, or little more; but one receive at least.
-pub const LONG_BYTES: usize = CHUNK_BYTES;
-/// When the system was short of buffers, the next try.
-pub const LATER: Duration = Duration::from_millis(10);
 
 /// What waits on lane In.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,16 +72,6 @@ struct Entry {
 // Every connection has one, idle or not.
 const _: () = assert!(size_of::<Option<Entry>>() <= 16 + 2 * size_of::<Socket>());
 
-/// What a try left.
-pub(in crate::io) enum Tried {
-    Done(Outcome),
-    Blocked(Op),
-    /// No memory to receive into.
-    Starved(Op),
-    /// The system is short of memory for a moment; no report will tell when that is over.
-    Later(Op),
-}
-
 /// Any readiness model as a proactor. Receives are tried in `turn`, so that one flooding peer
 /// cannot hold it; sends at once in `submit`.
 pub struct Emulated<R: Readiness> {
@@ -118,7 +95,7 @@ pub struct Emulated<R: Readiness> {
     /// The chunk that small receives of all sockets go to.
     chunk: Option<Chunk>,
     /// What receives of datagrams need; made with the first.
-    datagrams: Option<Box<datagrams::Datagrams>>,
+    datagrams: Option<Box<Datagrams>>,
 }
 
 impl Entry {
@@ -265,25 +242,6 @@ impl Entry {
     }
 }
 
-/// Bytes that a completion brings.
-pub(in crate::io) fn received(completion: &Completion) -> usize {
-    match &completion.outcome {
-        Outcome::Received(Ok(slice), _) => slice.len(),
-        Outcome::ReceivedFrom(Ok(all)) => all.iter().map(|arrival| arrival.data.len()).sum(),
-        _ => 0,
-    }
-}
-
-/// The shared chunk, a new one when its room is small. None: no memory.
-#[inline(always)]
-pub fn with_room<'a>(shared: &'a mut Option<Chunk>, setup: &Setup) -> Option<&'a mut Chunk> {
-    if shared.as_ref().is_none_or(|chunk| chunk.room() < SPARE_MIN) {
-        *shared = None;
-        *shared = setup.pool.take(CHUNK_BYTES);
-    }
-    shared.as_mut()
-}
-
 impl<R: Readiness> Emulated<R> {
     /// Gives a socket back. `removed`: the poller needs no call.
     fn part(&mut self, token: Token, removed: bool) {
@@ -337,7 +295,7 @@ impl<R: Readiness> Emulated<R> {
                 let datagrams = self.datagrams.get_or_insert_default();
                 datagrams.try_recv_from(token, &entry.socket, &self.setup)
             }
-            Op::SendTo(all) => datagrams::try_send_to(&entry.socket, all),
+            Op::SendTo(all) => try_send_to(&entry.socket, all),
         };
         match tried {
             Tried::Done(outcome) => {

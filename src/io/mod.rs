@@ -3,6 +3,7 @@
 
 pub mod bell;
 pub mod blocking;
+mod common;
 pub mod datagram;
 pub mod emulated;
 pub mod model;

@@ -2,9 +2,10 @@
 
 use crate::buf::{CHUNK_BYTES, Chunk, Condvar, Mutex, MutexGuard, Slice, Train, rank};
 use crate::io::bell::Bell;
+use crate::io::common::datagrams::Datagrams;
+use crate::io::common::receiving::{LONG_ROOM, SPARE_MIN};
+use crate::io::common::tried::{LATER, Tried};
 use crate::io::datagram::Datagram;
-use crate::io::emulated::datagrams::Datagrams;
-use crate::io::emulated::{LONG_ROOM, Tried};
 use crate::io::op::{Accepted, Completion, Lane, Op, Outcome, Token};
 use crate::io::os::sys;
 use crate::io::proactor::{Setup, cancelled};
@@ -18,15 +19,11 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A spare chunk with less room is given up.
-const SPARE_MIN: usize = 16 * 1024;
 /// Chunks that wait for the next receive. Few threads receive at the same moment: the data is
 /// there already when one of them takes a chunk.
 const SPARES: usize = 2;
 /// Bytes that one send may block for, so that a slow peer is seen to take something.
 const SEND_MAX: usize = 64 * 1024;
-/// When the system was short of buffers, the next try.
-const LATER: Duration = Duration::from_millis(10);
 
 /// What the threads of one worker share.
 pub struct Shared {

@@ -2,9 +2,10 @@
 
 use super::Uring;
 use super::entry::{Inward, Kind};
+use crate::io::common::datagrams::try_send_to;
+use crate::io::common::receiving::received;
+use crate::io::common::tried::Tried;
 use crate::io::datagram::Datagram;
-use crate::io::emulated::datagrams::try_send_to;
-use crate::io::emulated::{Tried, received};
 use crate::io::op::{Completion, Lane, Token};
 use crate::io::proactor::cancelled;
 use io_uring::opcode;

@@ -2,7 +2,7 @@
 
 use super::outward::Outward;
 use crate::buf::{Chunk, Slice};
-use crate::io::emulated::LONG_ROOM;
+use crate::io::common::receiving::LONG_ROOM;
 use crate::io::op::{Op, Token};
 use io_uring::{opcode, squeue, types::Fd};
 use socket2::{SockAddrStorage, Socket};

@@ -4,7 +4,7 @@ use super::Uring;
 use super::entry::{Address, Inward, Kind};
 use super::stock::{BUFFER_BYTES, SMALL};
 use crate::buf::{Chunk, Slice};
-use crate::io::emulated::LONG_ROOM;
+use crate::io::common::receiving::LONG_ROOM;
 use crate::io::op::{Accepted, Completion, Lane, Outcome, Token};
 use crate::io::os::unix::sys;
 use crate::io::proactor::{ACCEPT_MAX, cancelled};

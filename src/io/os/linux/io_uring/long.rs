@@ -3,7 +3,7 @@
 use super::Uring;
 use super::entry::{Inward, Kind};
 use crate::buf::Slice;
-use crate::io::emulated::{LONG_BYTES, TURN_BYTES};
+use crate::io::common::receiving::{LONG_BYTES, TURN_BYTES};
 use crate::io::op::{Completion, Lane, Outcome, Token};
 use crate::io::os::unix::sys;
 use io_uring::opcode;

@@ -27,8 +27,9 @@ mod stock;
 
 use crate::buf::CHUNK_BYTES;
 use crate::io::bell::Bell;
-use crate::io::emulated::datagrams::Datagrams;
-use crate::io::emulated::{LATER, TURN_BYTES};
+use crate::io::common::datagrams::Datagrams;
+use crate::io::common::receiving::TURN_BYTES;
+use crate::io::common::tried::LATER;
 use crate::io::op::{Completion, Lane, Op, Role, Token};
 use crate::io::os::unix::sys;
 use crate::io::pages::Pages;

@@ -3,7 +3,7 @@
 //! none.
 
 use crate::buf::{ARENA_BYTES, Chunk, Slice};
-use crate::io::emulated::with_room;
+use crate::io::common::receiving::with_room;
 use crate::io::proactor::Setup;
 use io_uring::types::BufRingEntry;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};

@@ -4,7 +4,7 @@ use super::Reaper;
 use super::calls::Calls;
 use super::slots::Held;
 use crate::buf::{CHUNK_BYTES, Chunk};
-use crate::io::emulated::datagrams::Datagrams;
+use crate::io::common::datagrams::Datagrams;
 use crate::io::op::{Completion, Lane, Token};
 use crate::io::os::windows::sys;
 use crate::io::proactor::Setup;

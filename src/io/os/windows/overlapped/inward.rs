@@ -4,7 +4,7 @@ use super::calls::for_later;
 use super::slots::{Held, Inward};
 use super::{Hands, Reaper, calls};
 use crate::buf::Slice;
-use crate::io::emulated::with_room;
+use crate::io::common::receiving::with_room;
 use crate::io::op::{Completion, Lane, Outcome};
 use crate::io::os::windows::sys;
 use crate::io::proactor::cancelled;

@@ -33,7 +33,8 @@ pub use slots::{Kind, Operation, named};
 
 use super::sys;
 use crate::io::bell::Bell;
-use crate::io::emulated::{LATER, TURN_BYTES};
+use crate::io::common::receiving::TURN_BYTES;
+use crate::io::common::tried::LATER;
 use crate::io::op::{Completion, LANES, Lane, Op, Role, Token};
 use crate::io::proactor::{Affinity, Look, Proactor, Setup, cancelled};
 use doors::Doors;

@@ -3,8 +3,8 @@
 use super::calls::{self, finish_connect, for_later, is_aborted};
 use super::slots::Held;
 use super::{Hands, Reaper};
-use crate::io::emulated::Tried;
-use crate::io::emulated::datagrams::try_send_to;
+use crate::io::common::datagrams::try_send_to;
+use crate::io::common::tried::Tried;
 use crate::io::op::{Completion, Lane, Op, Outcome};
 use crate::io::os::windows::pktinfo::{Outgoing, is_no_source};
 use crate::io::os::windows::sys;

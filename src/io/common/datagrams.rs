@@ -1,6 +1,6 @@
 //! The tries of datagrams: a batch is received to slots of a chunk, and sent as one.
 
-use super::Tried;
+use super::tried::Tried;
 use crate::buf::{CHUNK_BYTES, Chunk, Slice};
 use crate::io::datagram::{ADDRESS_BYTES, ALIGN, Arrival, DATAGRAMS_MAX, Datagram, address_bytes};
 use crate::io::op::{Op, Outcome, Token};

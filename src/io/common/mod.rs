@@ -1,0 +1,6 @@
+//! What models have in common, whatever their kind: how much one turn receives, what a try of an
+//! operation leaves, and the receives and sends of datagrams.
+
+pub mod datagrams;
+pub mod receiving;
+pub mod tried;
