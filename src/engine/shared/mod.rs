@@ -2,6 +2,7 @@
 
 pub mod callback;
 pub mod calling;
+pub mod cause;
 pub mod config;
 pub mod conn;
 pub mod core;

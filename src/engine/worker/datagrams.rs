@@ -2,13 +2,13 @@
 //! `tend_datagram`.
 
 use crate::buf::Release;
+use crate::engine::shared::cause::{is_report, refusal};
 use crate::engine::shared::conn::{LaneState, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::datagrams::{DatagramSocket, open};
 use crate::engine::shared::event::{Event, Notice};
-use crate::engine::worker::desk::{Desk, Order, refusal};
-use crate::io::os::sys;
+use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis};
 use std::io;
@@ -339,10 +339,4 @@ impl DatagramSocket {
         self.end_abruptly(cause, 0);
         (!mem::replace(&mut self.told, true)).then(|| Event { token, notice: self.end_notice() })
     }
-}
-
-/// Whether an error of a connected socket tells of a datagram that was sent before (ICMP).
-fn is_report(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable};
-    matches!(sys::kind(error), ConnectionRefused | ConnectionReset | HostUnreachable)
 }

@@ -2,6 +2,7 @@
 //! down as orders. `tend.rs` has what to do next with one connection, `doors.rs` how they begin.
 
 use crate::buf::{Chunk, Release, Slice, Train};
+use crate::engine::shared::cause::breakage;
 use crate::engine::shared::conn::{End, Eof, LaneState};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
@@ -13,10 +14,9 @@ use crate::engine::worker::abroad::Abroad;
 use crate::engine::worker::rings::Rings;
 use crate::engine::worker::timers::Wheel;
 use crate::engine::worker::watch::Watch;
-use crate::io::os::sys;
 use crate::io::tap::unsent;
 use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
-use crate::session::{Cause, Millis};
+use crate::session::Millis;
 use socket2::Socket;
 use std::io;
 use std::mem;
@@ -362,23 +362,4 @@ impl Desk {
             core.log.note(Level::Warning, || words);
         }
     }
-}
-
-/// Why a socket could not be made or watched.
-pub fn refusal(error: &io::Error) -> (Cause, i32) {
-    let cause = match error.kind() {
-        io::ErrorKind::QuotaExceeded => Cause::LimitModel,
-        _ if sys::out_of_descriptors(error) => Cause::LimitDescriptors,
-        _ => Cause::Reset,
-    };
-    (cause, error.raw_os_error().unwrap_or(0))
-}
-
-/// Why a connection broke.
-pub fn breakage(error: &io::Error) -> (Cause, i32) {
-    let cause = match sys::kind(error) {
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Cause::Unreachable,
-        _ => Cause::Reset,
-    };
-    (cause, error.raw_os_error().unwrap_or(0))
 }

@@ -1,5 +1,6 @@
 //! How connections begin: accepted at a listener, or dialled.
 
+use crate::engine::shared::cause::{connect_failure, refusal, tells};
 use crate::engine::shared::conn::race::ATTEMPT_DELAY_MS;
 use crate::engine::shared::conn::{Conn, End, LaneState, Phase, Report, linger};
 use crate::engine::shared::core::Core;
@@ -8,14 +9,13 @@ use crate::engine::shared::event::Notice;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::table::Resident;
-use crate::engine::worker::desk::{Desk, Order, refusal};
+use crate::engine::worker::desk::{Desk, Order};
 use crate::io::os::sys;
 use crate::io::{Accepted, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis, Stack};
-use socket2::{Domain, SockAddr, Type};
+use socket2::SockAddr;
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 
 /// The first wait after an accept that failed for want of something, and the longest.
 const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
@@ -303,38 +303,4 @@ impl Desk {
         }
         self.tend_conn(core, token, conn);
     }
-}
-
-/// Whether a failure says something of the peer, not only that this machine has no such addresses
-/// or no way there.
-fn tells(error: &io::Error) -> bool {
-    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable, Unsupported};
-    let kind = sys::kind(error);
-    !matches!(kind, AddrNotAvailable | HostUnreachable | NetworkUnreachable | Unsupported)
-}
-
-/// Whether there is a way to an address, and an address of ours to go from.
-fn has_way(peer: Option<SocketAddr>) -> bool {
-    let Some(peer) = peer else { return false };
-    let probe = sys::socket(Domain::for_address(peer), Type::DGRAM);
-    probe.is_ok_and(|probe| probe.connect(&peer.into()).is_ok())
-}
-
-/// Why a connection was not made.
-fn connect_failure(error: &io::Error, peer: Option<SocketAddr>) -> (Cause, i32) {
-    let cause = match sys::kind(error) {
-        // Of a local socket: no such file, or not ours to use.
-        io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::NotFound
-        | io::ErrorKind::PermissionDenied => Cause::Refused,
-        // No port of ours is left to go from: connect(2).
-        io::ErrorKind::AddrNotAvailable if has_way(peer) => Cause::LimitDescriptors,
-        // No address of ours is like that one, so nobody can be there.
-        io::ErrorKind::AddrNotAvailable => Cause::Refused,
-        io::ErrorKind::TimedOut => Cause::TimeoutConnect,
-        io::ErrorKind::ConnectionReset => Cause::Reset,
-        _ if sys::out_of_ports(error) || sys::out_of_descriptors(error) => Cause::LimitDescriptors,
-        _ => Cause::Unreachable,
-    };
-    (cause, error.raw_os_error().unwrap_or(0))
 }

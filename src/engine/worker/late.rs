@@ -5,13 +5,14 @@
 //! there is nothing. So a process that was stopped, a host with a hitch or a long turn make no
 //! peer late: the look that counts begins after the gap.
 
+use crate::engine::shared::cause::breakage;
 use crate::engine::shared::conn::{Conn, End, Eof, Phase};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::reminder::{Due, FARTHEST_MS, Reminder, Timer, coarse};
 use crate::engine::shared::table::Resident;
-use crate::engine::worker::desk::{Desk, Order, breakage};
+use crate::engine::worker::desk::{Desk, Order};
 use crate::engine::worker::timers::TURN_STEPS;
 use crate::io::os::sys;
 use crate::io::{Lane, Look, Token};
