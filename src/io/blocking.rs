@@ -18,9 +18,9 @@ mod half;
 mod tests;
 
 use super::bell::Bell;
-use super::op::{Completion, LANES, Lane, Op, Role, Token};
+use super::op::{Completion, LANES, Lane, Look, Op, Role, Token};
 use super::os::sys;
-use super::proactor::{Affinity, Look, Proactor, Setup, cancelled};
+use super::proactor::{Affinity, Proactor, Setup, cancelled};
 use half::{Half, Shared};
 use socket2::Socket;
 use std::collections::HashMap;

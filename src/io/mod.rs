@@ -18,9 +18,10 @@ pub mod tap;
 pub mod tokio;
 
 pub use bell::Bell;
+pub use common::wait::Wait;
 pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Datagram, as_v6};
 pub use model::{Model, Probe, Visit};
-pub use op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
+pub use op::{Accepted, Completion, LANES, Lane, Look, Op, Outcome, Role, Token};
 pub use pages::Pages;
-pub use proactor::{Affinity, Look, Proactor, Setup, Wait};
+pub use proactor::{Affinity, Proactor, Setup};
 pub use tap::weather::{Way, Weather};

@@ -49,6 +49,24 @@ pub enum Lane {
 /// Both.
 pub const LANES: [Lane; 2] = [Lane::In, Lane::Out];
 
+/// What is asked of a socket when its peer seems to be late.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Bytes, an end or an error for the receive that waits.
+    Input,
+    /// Bytes, while nothing asks for them.
+    Unread,
+    /// Room for the send that waits, or the answer to a connect.
+    Output,
+}
+
+impl Look {
+    /// The lane that it is about.
+    pub fn lane(self) -> Lane {
+        if self == Look::Output { Lane::Out } else { Lane::In }
+    }
+}
+
 /// What a socket is when a model adopts it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {

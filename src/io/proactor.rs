@@ -27,7 +27,7 @@
 //!   to wait out. Errors of accept end that accept; the engine decides when to ask again.
 
 use super::bell::Bell;
-use super::op::{Completion, Lane, Op, Role, Token};
+use super::op::{Completion, Look, Op, Role, Token};
 use super::os::sys;
 use super::tap::weather::Weather;
 use crate::buf::Pool;
@@ -51,17 +51,6 @@ pub enum Affinity {
     Bound,
 }
 
-/// What an error of a turn means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wait {
-    /// Nothing: a signal came, or the time was over.
-    Again,
-    /// The system is short of something. The worker tries again after a while.
-    Passing,
-    /// The model cannot wait any more.
-    Fatal,
-}
-
 /// Connections that one accept may bring.
 pub const ACCEPT_MAX: usize = 64;
 
@@ -78,24 +67,6 @@ pub struct Setup {
     /// completions that elsewhere come in the turn of their operation: of sends, of what was
     /// cancelled. What peers send waits for the host.
     pub summon: Arc<dyn Fn() + Send + Sync>,
-}
-
-/// What is asked of a socket when its peer seems to be late.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Look {
-    /// Bytes, an end or an error for the receive that waits.
-    Input,
-    /// Bytes, while nothing asks for them.
-    Unread,
-    /// Room for the send that waits, or the answer to a connect.
-    Output,
-}
-
-impl Look {
-    /// The lane that it is about.
-    pub fn lane(self) -> Lane {
-        if self == Look::Output { Lane::Out } else { Lane::In }
-    }
 }
 
 /// One worker's half of a model. See the module for the contract.

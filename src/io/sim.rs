@@ -28,9 +28,9 @@ pub use peer::{Ending, Peer};
 pub use world::{ACCEPT_ERRORS, AcceptError, Answer, Faults, Trouble, World};
 
 use super::bell::Bell;
-use super::op::{Completion, LANES, Lane, Op, Outcome, Role, Token};
+use super::op::{Completion, LANES, Lane, Look, Op, Outcome, Role, Token};
 use super::os::sys;
-use super::proactor::{Affinity, Look, Proactor, Setup, cancelled};
+use super::proactor::{Affinity, Proactor, Setup, cancelled};
 use crate::buf::{CHUNK_BYTES, Chunk, Slice};
 use socket2::Socket;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,8 +3,8 @@
 
 use super::Sim;
 use crate::io::bell::Bell;
-use crate::io::op::{Completion, Op, Role, Token};
-use crate::io::proactor::{Affinity, Look, Proactor, Setup};
+use crate::io::op::{Completion, Look, Op, Role, Token};
+use crate::io::proactor::{Affinity, Proactor, Setup};
 use socket2::Socket;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

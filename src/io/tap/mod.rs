@@ -24,9 +24,9 @@ mod stream;
 pub mod weather;
 
 use super::bell::Bell;
-use super::op::{Completion, LANES, Lane, Op, Outcome, Role, Token};
+use super::op::{Completion, LANES, Lane, Look, Op, Outcome, Role, Token};
 use super::os::sys;
-use super::proactor::{Affinity, Look, Proactor, Setup, cancelled};
+use super::proactor::{Affinity, Proactor, Setup, cancelled};
 use flow::Flow;
 use scatter::Scatter;
 use socket2::Socket;

@@ -209,36 +209,6 @@ pub fn send_batch(socket: &Socket, datagrams: &[Datagram]) -> io::Result<usize> 
     }
 }
 
-/// Sets what every datagram socket is to have, where the system knows it: it may send to all of a
-/// network, has only those of the groups that it joined itself, and tells how many datagrams it had
-/// no room for.
-#[cfg(target_os = "linux")]
-pub fn prepare_datagrams(socket: &Socket) {
-    let _ = socket.set_broadcast(true);
-    let _ = socket.set_multicast_all_v4(false);
-    let _ = socket.set_multicast_all_v6(false);
-    let _ = pktinfo::switch_on(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
-}
-
-/// Has a socket send to broadcast addresses. What the system drops it does not tell.
-#[cfg(not(target_os = "linux"))]
-pub fn prepare_datagrams(socket: &Socket) {
-    let _ = socket.set_broadcast(true);
-}
-
-/// Has other sockets of this machine share the address that the socket is about to be bound to.
-pub fn share_address(socket: &Socket) -> io::Result<()> {
-    // Elsewhere two sockets that receive the same group need this one, too.
-    #[cfg(not(target_os = "linux"))]
-    socket.set_reuse_port(true)?;
-    socket.set_reuse_address(true)
-}
-
-/// Before bind: an address is one datagram socket's, which is so without a word here.
-pub fn claim_datagrams(_: &Socket) -> io::Result<()> {
-    Ok(())
-}
-
 #[cfg(target_os = "linux")]
 mod raw {
     use super::one_by_one;

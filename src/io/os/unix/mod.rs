@@ -2,9 +2,11 @@
 
 pub mod datagrams;
 pub mod doorbell;
+pub mod errors;
 pub mod host;
 pub mod local;
 mod mapper;
+pub mod options;
 mod pktinfo;
 pub mod poll;
 pub mod reactor;

@@ -2,11 +2,11 @@
 //! that the datagram was sent to, and that the answer leaves from. IP_PKTINFO in ip(7) and
 //! IPV6_PKTINFO in ipv6(7); IP_RECVDSTADDR and IP_SENDSRCADDR on BSD.
 
+use super::options::switch_on;
 use libc::{c_int, cmsghdr, in6_pktinfo, msghdr};
 use socket2::Socket;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 use v4::Info;
 
 /// Room for all that the system tells: two addresses and a count, each with its header.
@@ -20,16 +20,6 @@ pub type Source = [u64; 6];
 pub fn ask_local(socket: &Socket, v6: bool) -> io::Result<()> {
     let of_v4 = switch_on(socket, libc::IPPROTO_IP, v4::ASK);
     if v6 { switch_on(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { of_v4 }
-}
-
-/// Sets an option of a socket to 1.
-pub fn switch_on(socket: &Socket, level: c_int, option: c_int) -> io::Result<()> {
-    let on: c_int = 1;
-    let len = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: a readable number and its size.
-    let answer =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), len) };
-    super::sys::check(answer).map(drop)
 }
 
 /// What the system told with a datagram: which address it was sent to, if an answer can leave from

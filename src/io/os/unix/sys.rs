@@ -1,9 +1,9 @@
-//! Calls on sockets, and what their errors mean.
+//! Calls on sockets. What their errors mean is in `errors.rs`.
 
+use super::options::forget_soon;
 use crate::buf::{TRAIN_MAX, Train};
-use crate::io::op::Lane;
-use crate::io::proactor::{Look, Wait};
-use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
+use crate::io::op::{Lane, Look};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::CString;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -14,11 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
-pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
-pub use super::datagrams::{claim_datagrams, share_address};
+pub use super::datagrams::{await_datagram, send_batch, without_blocking};
 pub use super::doorbell::{WaitObject, WaitPort};
+pub use super::errors::{REFUSED, accept_goes_on, in_progress, kind, no_buffers};
+pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_block};
 pub use super::host::{is_shared_library, uncancelled};
 pub use super::mapper::MAPPER;
+pub use super::options::{claim_address, claim_datagrams, keepalive, prepare_connect};
+pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;
 pub use super::reactor::Watch;
 
@@ -81,11 +84,6 @@ pub fn has_interface(number: u32) -> bool {
     let mut name = [0; libc::IF_NAMESIZE];
     // SAFETY: room for a name.
     !unsafe { libc::if_indextoname(number, name.as_mut_ptr()) }.is_null()
-}
-
-/// Before bind: a server that was ended can start again while old connections are in TIME_WAIT.
-pub fn claim_address(socket: &Socket) -> io::Result<()> {
-    socket.set_reuse_address(true)
 }
 
 /// accept4(2): a connection that does not block and does not survive exec.
@@ -177,14 +175,6 @@ pub fn listen(socket: &Socket, backlog: i32) -> io::Result<()> {
     socket.listen(backlog)
 }
 
-/// Before a connect: nothing is to be set.
-pub fn prepare_connect(_socket: &Socket, _address: &SockAddr) {}
-
-/// Keep-alive after so long a silence; the system has an interval of its own.
-pub fn keepalive(time: Duration) -> TcpKeepalive {
-    TcpKeepalive::new().with_time(time)
-}
-
 /// Whether other threads have ended in the middle of what they did: exit(3) ends none before its
 /// last function has run.
 pub fn process_ends() -> bool {
@@ -202,9 +192,6 @@ pub fn interrupt(socket: &Socket, lane: Lane) {
     // SAFETY: no pointers.
     unsafe { libc::shutdown(socket.as_raw_fd(), how) };
 }
-
-/// As a failed connect has it.
-pub const REFUSED: i32 = libc::ECONNREFUSED;
 
 /// Has the close of a connection reset it. If a forked child may have its descriptor, which keeps a
 /// close from being heard, it is reset at once.
@@ -262,23 +249,6 @@ pub fn end(socket: &Socket) {
         // It fails where nobody waits.
         let _ = socket.shutdown(Shutdown::Both);
     }
-}
-
-/// A peer that goes on sending hears that the connection is gone within seconds. Its window may be
-/// closed, and then the system would answer its probes for a minute: tcp(7), TCP_LINGER2.
-fn forget_soon(socket: &Socket) {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        let seconds: libc::c_int = 1;
-        let len = size_of_val(&seconds) as libc::socklen_t;
-        let (level, option) = (libc::IPPROTO_TCP, libc::TCP_LINGER2);
-        let value = (&raw const seconds).cast();
-        // SAFETY: the value is an int of this length, which the call only reads. It fails where
-        // the socket is none of TCP's, and then nothing is to be done.
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, len) };
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = socket;
 }
 
 /// Whether the peer's system has not acknowledged all that was sent, its end included: tcp(7),
@@ -407,57 +377,6 @@ pub fn broken(socket: &Socket) -> Option<io::Error> {
     let reset = (!local && told & libc::POLLHUP != 0)
         .then(|| io::Error::from_raw_os_error(libc::ECONNRESET));
     socket.take_error().ok().flatten().or(reset)
-}
-
-/// Nothing to do now: wait for a report.
-pub fn would_block(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-}
-
-/// A connect goes on in the background.
-pub fn in_progress(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
-}
-
-/// The system has no buffers for a moment.
-pub fn no_buffers(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
-}
-
-/// What an error of a call that waits for many sockets means: epoll_wait(2), poll(2), select(2),
-/// io_uring_enter(2), and what a model calls to be able to wait again.
-pub fn wait_failure(error: &io::Error) -> Wait {
-    match error.raw_os_error() {
-        Some(libc::EINTR) => Wait::Again,
-        Some(
-            libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN | libc::EBUSY | libc::EMFILE | libc::ENFILE,
-        ) => Wait::Passing,
-        None if error.kind() == io::ErrorKind::OutOfMemory => Wait::Passing,
-        _ => Wait::Fatal,
-    }
-}
-
-/// No port of ours is left for a connect.
-pub fn out_of_ports(error: &io::Error) -> bool {
-    no_buffers(error)
-}
-
-/// What kind of an error this is: as the standard library says.
-pub fn kind(error: &io::Error) -> io::ErrorKind {
-    error.kind()
-}
-
-/// The process or the system has no descriptors left.
-pub fn out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-}
-
-/// An accept that failed for the one connection, not for the listener: accept(2), ERROR HANDLING.
-pub fn accept_goes_on(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ECONNABORTED | libc::EPROTO | libc::ECONNRESET | libc::EPERM | libc::EINTR)
-    )
 }
 
 /// Faults of a thread itself: who handles crashes for the host wants to hear of them, and a managed

@@ -132,39 +132,6 @@ pub fn send_batch(socket: &Socket, datagrams: &[Datagram]) -> io::Result<usize> 
     Ok(datagrams.len().min(DATAGRAMS_MAX))
 }
 
-/// Has other sockets of this machine share the address that the socket is about to be bound to.
-pub fn share_address(socket: &Socket) -> io::Result<()> {
-    socket.set_reuse_address(true)
-}
-
-/// Before bind: nobody else may take the address, as SO_REUSEADDR would let them here.
-pub fn claim_datagrams(socket: &Socket) -> io::Result<()> {
-    sys::claim_address(socket)
-}
-
-/// Sets what every datagram socket is to have, where the system knows it: it may send to all of a
-/// network, and what an earlier datagram met is not told by a receive.
-pub fn prepare_datagrams(socket: &Socket) {
-    let _ = socket.set_broadcast(true);
-    let (off, mut answered) = (0_u32, 0);
-    for control in [winsock::SIO_UDP_CONNRESET, winsock::SIO_UDP_NETRESET] {
-        // SAFETY: four readable bytes, no answer but its length. Some systems do not know it.
-        unsafe {
-            winsock::WSAIoctl(
-                sys::raw(socket),
-                control,
-                (&raw const off).cast(),
-                4,
-                ptr::null_mut(),
-                0,
-                &mut answered,
-                ptr::null_mut(),
-                None,
-            )
-        };
-    }
-}
-
 /// Waits for a datagram on a socket that blocks, and leaves it there.
 pub fn await_datagram(socket: &Socket) -> io::Result<()> {
     loop {

@@ -2,10 +2,12 @@
 
 pub mod datagrams;
 pub mod doorbell;
+pub mod errors;
 pub mod event_select;
 pub mod host;
 pub mod iocp;
 pub mod local;
+pub mod options;
 pub mod overlapped;
 pub mod overlapped_event;
 pub mod overlapped_routine;

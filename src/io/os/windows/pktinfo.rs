@@ -1,6 +1,7 @@
 //! Which address of this machine a datagram was sent to, and which one an answer leaves from:
 //! IP_PKTINFO and IPV6_PKTINFO, by WSARecvMsg and WSASendMsg.
 
+use super::options::switch_on;
 use super::sys;
 use crate::io::datagram::Datagram;
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
@@ -42,16 +43,8 @@ pub fn recv_msg() -> io::Result<RecvMsg> {
 
 /// Has the system tell of each datagram which address of this machine it was sent to.
 pub fn ask_local(socket: &Socket, v6: bool) -> io::Result<()> {
-    let on = |level: i32, option: i32| {
-        let on = 1_i32;
-        // SAFETY: four readable bytes.
-        let set = unsafe {
-            winsock::setsockopt(sys::raw(socket), level, option, (&raw const on).cast(), 4)
-        };
-        sys::check(set).map(drop)
-    };
-    let of_v4 = on(winsock::IPPROTO_IP, winsock::IP_PKTINFO);
-    if v6 { on(winsock::IPPROTO_IPV6, winsock::IPV6_PKTINFO) } else { of_v4 }
+    let of_v4 = switch_on(socket, winsock::IPPROTO_IP, winsock::IP_PKTINFO);
+    if v6 { switch_on(socket, winsock::IPPROTO_IPV6, winsock::IPV6_PKTINFO) } else { of_v4 }
 }
 
 /// The address that a received message says it was sent to. None for a broadcast or a group: no

@@ -1,10 +1,9 @@
-//! Calls on sockets, and what their errors mean: Winsock.
+//! Calls on sockets: Winsock. What their errors mean is in `errors.rs`.
 
 pub use crate::buf::HEAP as MAPPER;
 use crate::buf::{TRAIN_MAX, Train};
-use crate::io::op::Lane;
-use crate::io::proactor::{Look, Wait};
-use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
+use crate::io::op::{Lane, Look};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::os::windows::io::{AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle};
@@ -12,7 +11,7 @@ use std::ptr;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 use windows_sys::Win32::Foundation as system;
-use windows_sys::Win32::Foundation::{ERROR_TOO_MANY_OPEN_FILES, HANDLE};
+use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::IO::CancelIoEx;
 use windows_sys::Win32::System::LibraryLoader as loader;
@@ -21,10 +20,15 @@ use windows_sys::core::GUID;
 use winsock::{SOCKET, SOCKET_ERROR, WSABUF};
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
-pub use super::datagrams::{await_datagram, prepare_datagrams, send_batch, without_blocking};
-pub use super::datagrams::{claim_datagrams, share_address};
+pub use super::datagrams::{await_datagram, send_batch, without_blocking};
 pub use super::doorbell::{WaitObject, WaitPort};
+pub use super::errors::{
+    REFUSED, accept_goes_on, accepted_and_lost, in_progress, kind, no_buffers,
+};
+pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_block};
 pub use super::host::{is_shared_library, uncancelled};
+pub use super::options::{claim_address, claim_datagrams, keepalive, prepare_connect};
+pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;
 pub use super::reactor::Watch;
 
@@ -99,16 +103,6 @@ pub fn socket(domain: Domain, kind: Type) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Before bind: nobody else may take a listener's address, as SO_REUSEADDR would let them here.
-/// Old connections in TIME_WAIT do not keep a server from starting again.
-pub fn claim_address(socket: &Socket) -> io::Result<()> {
-    let on = 1_i32;
-    let (level, name) = (winsock::SOL_SOCKET, winsock::SO_EXCLUSIVEADDRUSE);
-    // SAFETY: four readable bytes.
-    check(unsafe { winsock::setsockopt(raw(socket), level, name, (&raw const on).cast(), 4) })?;
-    Ok(())
-}
-
 /// The number of the interface with this name: zones are numbers here, as the system shows them.
 pub fn interface(_: &str) -> Option<u32> {
     None
@@ -144,43 +138,6 @@ pub fn listen(socket: &Socket, backlog: i32) -> io::Result<()> {
     const PLAIN_MAX: i32 = 200;
     const HINT_MAX: i32 = 65_535;
     socket.listen(if backlog > PLAIN_MAX { -backlog.min(HINT_MAX) } else { backlog })
-}
-
-/// Before a connect. A refusal by this machine is final: the system would ask twice more, which
-/// takes two seconds. One that does not know the option asks.
-pub fn prepare_connect(socket: &Socket, address: &SockAddr) {
-    /// TCP_INITIAL_RTO_UNSPECIFIED_RTT
-    const RTT_AS_EVER: u16 = u16::MAX;
-    if !address.as_socket().is_some_and(|address| address.ip().to_canonical().is_loopback()) {
-        return;
-    }
-    let once = winsock::TCP_INITIAL_RTO_PARAMETERS {
-        Rtt: RTT_AS_EVER,
-        MaxSynRetransmissions: winsock::TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS as u8,
-    };
-    let (once, len, mut answered) = (&raw const once, size_of_val(&once) as u32, 0);
-    let control = winsock::SIO_TCP_INITIAL_RTO;
-    let none = ptr::null_mut();
-    // SAFETY: the parameters are readable, and there is no answer but its length.
-    unsafe {
-        winsock::WSAIoctl(
-            raw(socket),
-            control,
-            once.cast(),
-            len,
-            none,
-            0,
-            &mut answered,
-            none.cast(),
-            None,
-        )
-    };
-}
-
-/// Keep-alive after so long a silence, and then each second: with no interval given the system
-/// would ask without any pause.
-pub fn keepalive(time: Duration) -> TcpKeepalive {
-    TcpKeepalive::new().with_time(time).with_interval(Duration::from_secs(1))
 }
 
 /// Whether the process is at its end: the system has ended all other threads, wherever they were.
@@ -314,38 +271,6 @@ pub fn broken(socket: &Socket) -> Option<io::Error> {
     without_blocking(socket, || socket.peek(&mut byte)).err().filter(|it| !would_block(it))
 }
 
-/// Nothing to do now: wait for a report.
-pub fn would_block(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-}
-
-/// A connect goes on in the background.
-pub fn in_progress(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(winsock::WSAEWOULDBLOCK | winsock::WSAEINPROGRESS | winsock::WSAEALREADY)
-    )
-}
-
-/// The system has no buffers for a moment, as Winsock says it or as what lies beneath does.
-pub fn no_buffers(error: &io::Error) -> bool {
-    const SHORT: [u32; 8] = [
-        system::ERROR_NOT_ENOUGH_MEMORY,
-        system::ERROR_OUTOFMEMORY,
-        system::ERROR_NO_SYSTEM_RESOURCES,
-        system::ERROR_NONPAGED_SYSTEM_RESOURCES,
-        system::ERROR_PAGED_SYSTEM_RESOURCES,
-        system::ERROR_WORKING_SET_QUOTA,
-        system::ERROR_COMMITMENT_LIMIT,
-        system::ERROR_NOT_ENOUGH_QUOTA,
-    ];
-    let said = |code: i32| code == winsock::WSAENOBUFS || SHORT.contains(&(code as u32));
-    error.kind() == io::ErrorKind::OutOfMemory || error.raw_os_error().is_some_and(said)
-}
-
-/// As a failed connect has it.
-pub const REFUSED: i32 = winsock::WSAECONNREFUSED;
-
 /// Has the close of a connection reset it. Nobody else has it: there is no fork.
 pub fn reset(socket: &Socket) {
     // A reset that cannot be asked for becomes an ordinary end.
@@ -367,71 +292,6 @@ pub fn has_unacknowledged(_socket: &Socket) -> bool {
 /// on the socket, not to the first one only.
 pub fn hung_up(_socket: Option<&Socket>) -> bool {
     false
-}
-
-/// What an error of a call that waits for many sockets means.
-pub fn wait_failure(error: &io::Error) -> Wait {
-    match error.raw_os_error() {
-        Some(winsock::WSAEINTR) => Wait::Again,
-        Some(winsock::WSAEMFILE | winsock::WSAENETDOWN) => Wait::Passing,
-        _ if no_buffers(error) => Wait::Passing,
-        _ => Wait::Fatal,
-    }
-}
-
-/// No port of ours is left for a connect.
-pub fn out_of_ports(error: &io::Error) -> bool {
-    no_buffers(error) || error.raw_os_error() == Some(winsock::WSAEADDRINUSE)
-}
-
-/// What kind of an error this is, also where the standard library does not say. Completions tell
-/// of the network in the system's own numbers, calls in those of Winsock.
-pub fn kind(error: &io::Error) -> io::ErrorKind {
-    const REFUSED: i32 = system::ERROR_CONNECTION_REFUSED as i32;
-    const PORT_UNREACHABLE: i32 = system::ERROR_PORT_UNREACHABLE as i32;
-    const ABORTED: i32 = system::ERROR_CONNECTION_ABORTED as i32;
-    const GONE: i32 = system::ERROR_NETNAME_DELETED as i32;
-    const ENDED: i32 = system::ERROR_GRACEFUL_DISCONNECT as i32;
-    match error.raw_os_error() {
-        Some(REFUSED | PORT_UNREACHABLE) => io::ErrorKind::ConnectionRefused,
-        Some(winsock::WSAENETRESET | winsock::WSAECONNABORTED | ABORTED | GONE) => {
-            io::ErrorKind::ConnectionReset
-        }
-        Some(winsock::WSAESHUTDOWN | winsock::WSAEDISCON | ENDED) => io::ErrorKind::BrokenPipe,
-        Some(winsock::WSAEHOSTDOWN) => io::ErrorKind::HostUnreachable,
-        Some(winsock::WSAENETDOWN) => io::ErrorKind::NetworkUnreachable,
-        _ => error.kind(),
-    }
-}
-
-/// The process or the system has no handles left.
-pub fn out_of_descriptors(error: &io::Error) -> bool {
-    const FILES: i32 = ERROR_TOO_MANY_OPEN_FILES as i32;
-    matches!(error.raw_os_error(), Some(winsock::WSAEMFILE | FILES))
-}
-
-/// An accept that failed for the one connection: once somebody has called, whatever fails is that
-/// caller's. For want of handles or memory it is the listener's, and where the network or the
-/// listener itself is gone.
-pub fn accept_goes_on(error: &io::Error) -> bool {
-    const LISTENERS: [i32; 8] = [
-        winsock::WSAEFAULT,
-        winsock::WSAEINVAL,
-        winsock::WSAENOTSOCK,
-        winsock::WSAEOPNOTSUPP,
-        winsock::WSAENETDOWN,
-        winsock::WSANOTINITIALISED,
-        winsock::WSAEACCES,
-        winsock::WSAEINPROGRESS,
-    ];
-    let code = error.raw_os_error();
-    let listeners = code.is_none_or(|code| LISTENERS.contains(&code));
-    !listeners && !out_of_descriptors(error) && !no_buffers(error)
-}
-
-/// What stands for the error of a connection that was accepted and broke before it was anybody's.
-pub fn accepted_and_lost() -> io::Error {
-    io::Error::from_raw_os_error(winsock::WSAECONNABORTED)
 }
 
 /// A handle of this thread that other threads may use.

@@ -2,9 +2,9 @@
 //! io_uring_enter(2).
 
 use crate::io::bell::Bell;
+use crate::io::common::wait::Wait;
 use crate::io::os::unix::doorbell::EventFd;
 use crate::io::os::unix::sys::{check, wait_failure};
-use crate::io::proactor::Wait;
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use std::collections::VecDeque;

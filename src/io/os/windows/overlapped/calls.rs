@@ -1,6 +1,7 @@
 //! Winsock's functions that are asked for by name, and what their answers mean.
 
 use super::super::sys;
+use crate::io::os::windows::options::switch_on;
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 use std::io;
 use std::mem;
@@ -144,11 +145,9 @@ impl Calls {
 
 /// To any address of this machine, which ConnectEx demands.
 fn bind(socket: &Socket, peer: &SockAddr) -> io::Result<()> {
-    let on = 1_u32;
-    let (level, name) = (winsock::SOL_SOCKET, winsock::SO_REUSE_UNICASTPORT);
-    // SAFETY: four readable bytes. Has the port chosen when the peer is known, so that one port
-    // serves for many peers; an older system does not know it.
-    unsafe { winsock::setsockopt(sys::raw(socket), level, name, (&raw const on).cast(), 4) };
+    // Has the port chosen when the peer is known, so that one port serves for many peers; an older
+    // system does not know it.
+    let _ = switch_on(socket, winsock::SOL_SOCKET, winsock::SO_REUSE_UNICASTPORT);
     let any: SocketAddr = if peer.is_ipv6() {
         (Ipv6Addr::UNSPECIFIED, 0).into()
     } else {
