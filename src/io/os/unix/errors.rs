@@ -3,6 +3,11 @@
 use crate::io::common::wait::Wait;
 use std::io;
 
+/// The value of a system call, or its error.
+pub fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
 /// As a failed connect has it.
 pub const REFUSED: i32 = libc::ECONNREFUSED;
 

@@ -1,6 +1,6 @@
 //! Options of sockets that the systems have each in its own way.
 
-use super::sys::check;
+use super::errors::check;
 use libc::c_int;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 use std::io;

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, send_batch, without_blocking};
 pub use super::doorbell::{WaitObject, WaitPort};
-pub use super::errors::{REFUSED, accept_goes_on, in_progress, kind, no_buffers};
+pub use super::errors::{REFUSED, accept_goes_on, check, in_progress, kind, no_buffers};
 pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_block};
 pub use super::host::{is_shared_library, uncancelled};
 pub use super::mapper::MAPPER;
@@ -31,11 +31,6 @@ pub struct Running;
 /// Starts that, for as long as the answer lives.
 pub fn start() -> io::Result<Running> {
     Ok(Running)
-}
-
-/// The value of a system call, or its error.
-pub fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
-    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
 /// Repeats a call that a signal interrupted.

@@ -5,6 +5,17 @@ use std::io;
 use windows_sys::Win32::Foundation as system;
 use windows_sys::Win32::Networking::WinSock as winsock;
 
+/// What the last call on a socket failed with.
+pub fn last_error() -> io::Error {
+    // SAFETY: no pointers.
+    io::Error::from_raw_os_error(unsafe { winsock::WSAGetLastError() })
+}
+
+/// The value of a call on a socket, or its error.
+pub fn check(answer: i32) -> io::Result<i32> {
+    if answer == winsock::SOCKET_ERROR { Err(last_error()) } else { Ok(answer) }
+}
+
 /// Nothing to do now: wait for a report.
 pub fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock

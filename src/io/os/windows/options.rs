@@ -1,6 +1,7 @@
 //! Options of sockets that the systems have each in its own way.
 
-use super::sys::{check, raw};
+use super::errors::check;
+use super::sys::raw;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 use std::io;
 use std::ptr;

@@ -17,14 +17,13 @@ use windows_sys::Win32::System::IO::CancelIoEx;
 use windows_sys::Win32::System::LibraryLoader as loader;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread};
 use windows_sys::core::GUID;
-use winsock::{SOCKET, SOCKET_ERROR, WSABUF};
+use winsock::{SOCKET, WSABUF};
 
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, send_batch, without_blocking};
 pub use super::doorbell::{WaitObject, WaitPort};
-pub use super::errors::{
-    REFUSED, accept_goes_on, accepted_and_lost, in_progress, kind, no_buffers,
-};
+pub use super::errors::{REFUSED, accept_goes_on, accepted_and_lost, check, in_progress, kind};
+pub use super::errors::{last_error, no_buffers};
 pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_block};
 pub use super::host::{is_shared_library, uncancelled};
 pub use super::options::{claim_address, claim_datagrams, keepalive, prepare_connect};
@@ -42,17 +41,6 @@ const SEND_MAX: usize = 256 * 1024;
 const SEND_MIN: usize = 4 * 1024;
 /// Winsock 2.2.
 const VERSION: u16 = 0x0202;
-
-/// What the last call on a socket failed with.
-pub fn last_error() -> io::Error {
-    // SAFETY: no pointers.
-    io::Error::from_raw_os_error(unsafe { winsock::WSAGetLastError() })
-}
-
-/// The value of a call on a socket, or its error.
-pub fn check(answer: i32) -> io::Result<i32> {
-    if answer == SOCKET_ERROR { Err(last_error()) } else { Ok(answer) }
-}
 
 /// The number by which the system knows a socket.
 pub fn raw(socket: &Socket) -> SOCKET {
