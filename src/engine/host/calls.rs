@@ -3,8 +3,8 @@
 use crate::buf::Slice;
 use crate::engine::host::layered::layer_of_tests;
 use crate::engine::host::net::Net;
-use crate::engine::host::url::{self, Dial};
-use crate::engine::shared::config::{CloseHow, Endpoint, Kind, SocketOptions};
+use crate::engine::host::url::{self, Dial, Place};
+use crate::engine::shared::config::{CloseHow, Endpoint, Kind};
 use crate::engine::shared::conn::{Conn, End, Origin, Phase, Report, linger};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;
@@ -13,37 +13,12 @@ use crate::engine::shared::log::Level;
 use crate::engine::shared::queue::queue_of;
 use crate::engine::shared::table::{Held, HeldConn, Resident};
 use crate::io::Token;
-use crate::io::os::local::{self, SocketFile};
-use crate::io::os::sys;
 use crate::session::{Cause, FramingKind, Outgoing, SendError, Stack};
-use socket2::{SockAddr, Socket, Type};
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
 /// Larger buffers are not given out.
 const ACQUIRE_MAX: usize = i32::MAX as usize;
-
-/// A socket that listens, and the file of a local one.
-fn listen(address: &SockAddr, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
-    let socket = sys::socket(address.domain(), Type::STREAM)?;
-    if options.recv_buffer_bytes > 0 {
-        // Before listen, so that the window of its connections can be scaled to it: tcp(7).
-        let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
-    }
-    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
-    let Some(internet) = address.as_socket() else {
-        let file = local::listen(&socket, address, backlog)?;
-        return Ok((socket, file));
-    };
-    sys::claim_address(&socket)?;
-    if internet.is_ipv6() {
-        socket.set_only_v6(!internet.ip().is_unspecified())?;
-    }
-    socket.bind(address)?;
-    sys::listen(&socket, backlog)?;
-    Ok((socket, None))
-}
 
 impl Net {
     /// The token behind a public handle, if it is of this net and kind. Whether it is alive is
@@ -71,28 +46,43 @@ impl Net {
         endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let opened = self.open_listener(url, endpoint, out);
+        let opened = self.read_url(url, endpoint, |place, endpoint| {
+            if place.is_of_datagrams() {
+                self.listen_port(place, endpoint, out)
+            } else {
+                self.listen_stream(url, place, endpoint, out)
+            }
+        });
         self.core.log.tell_later();
         opened
     }
 
-    fn open_listener(
+    /// Runs `open` with what listen and connect are given, checked and filled in. No shutdown
+    /// passes meanwhile.
+    fn read_url(
         &self,
         url: &str,
         mut endpoint: Endpoint,
-        out: impl FnOnce(u64),
+        open: impl FnOnce(Place, Endpoint) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let _opening = self.opening.read();
         self.check_running()?;
         let place = url::parse(url, &mut endpoint)?;
         self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
-        if place.is_of_datagrams() {
-            return self.listen_port(place, endpoint, out);
-        }
+        open(place, endpoint)
+    }
+
+    fn listen_stream(
+        &self,
+        url: &str,
+        place: Place,
+        endpoint: Endpoint,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
         let address = place.into_listen()?;
-        let (socket, file) = listen(&address, &endpoint.socket)
-            .map_err(|error| Refusal::system(&format!("listen on {url}"), &error))?;
+        let refused = |error| Refusal::system(&format!("listen on {url}"), &error);
+        let (socket, file) = endpoint.socket.listener(&address).map_err(refused)?;
         // Its events come on its queue, so it lives with a worker of that; these take turns.
         let queue = endpoint.queue.unwrap_or(0);
         let turn = self.next_listener.fetch_add(1, Relaxed);
@@ -159,26 +149,24 @@ impl Net {
         endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let begun = self.begin_conn(url, endpoint, out);
+        let begun = self.read_url(url, endpoint, |place, endpoint| {
+            if place.is_of_datagrams() {
+                self.connect_port(place, endpoint, out)
+            } else {
+                self.connect_stream(place, endpoint, out)
+            }
+        });
         self.core.log.tell_later();
         begun
     }
 
-    fn begin_conn(
+    fn connect_stream(
         &self,
-        url: &str,
+        place: Place,
         mut endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let _opening = self.opening.read();
-        self.check_running()?;
         let core = &self.core;
-        let place = url::parse(url, &mut endpoint)?;
-        self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
-        endpoint.layer = endpoint.layer.or_else(layer_of_tests);
-        if place.is_of_datagrams() {
-            return self.connect_port(place, endpoint, out);
-        }
         let dial = place.into_connect()?;
         let placed = core.place(endpoint.queue);
         let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));

@@ -7,44 +7,23 @@ use crate::engine::host::sends::Message;
 use crate::engine::host::url::{Dial, Place};
 use crate::engine::shared::config::{CloseHow, Endpoint};
 use crate::engine::shared::counters::ConnStats;
-use crate::engine::shared::datagrams::{DatagramSocket, Taken, Target, open};
+use crate::engine::shared::datagrams::{DatagramSocket, Taken, Target};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::table::{Held, Resident};
-use crate::io::os::sys;
 use crate::io::{DATAGRAM_MAX_BYTES, Datagram, Token};
 use crate::session::Cause;
 use socket2::{InterfaceIndexOrAddress, SockAddr};
 use std::io;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::Ordering::*;
 
 /// Larger datagrams are copied outside of the socket's lock.
 const LOCKED_COPY_MAX: usize = 4096;
 
 impl DatagramSocket {
-    /// The bound socket of a listener.
-    fn bind(&mut self, address: SocketAddr) -> io::Result<()> {
-        let socket = open(address, &self.endpoint.socket)?;
-        let any = address.ip().is_unspecified();
-        if address.is_ipv6() {
-            socket.set_only_v6(!any)?;
-        }
-        if any {
-            sys::ask_local(&socket, address.is_ipv6())?;
-        }
-        if self.endpoint.socket.share || address.ip().is_multicast() {
-            sys::share_address(&socket)?;
-        } else {
-            sys::claim_datagrams(&socket)?;
-        }
-        socket.bind(&address.into())?;
-        self.set_socket(socket);
-        Ok(())
-    }
-
     fn change_membership(&self, group: IpAddr, interface: u32, join: bool) -> io::Result<()> {
         let Some(socket) = &self.link.socket else {
             return Err(io::ErrorKind::NotConnected.into());
@@ -71,8 +50,8 @@ impl Net {
         let (queue, turn) = (endpoint.queue.unwrap_or(0), self.next_listener.fetch_add(1, Relaxed));
         let user_data = endpoint.user_data;
         let mut udp = DatagramSocket::new(endpoint, false, 0, queue as usize);
-        udp.bind(address)
-            .map_err(|error| Refusal::system(&format!("bind to {address}"), &error))?;
+        let refused = |error| Refusal::system(&format!("bind to {address}"), &error);
+        udp.set_socket(udp.endpoint.socket.bound_datagrams(address).map_err(refused)?);
         let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         udp.home = home;

@@ -2,6 +2,7 @@
 
 use crate::buf::CHUNK_BYTES;
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::options::SocketOptions;
 use crate::io::{Model, Token};
 use crate::session::{Framing, FramingKind, Layering, Limits, Overflow};
 
@@ -160,31 +161,6 @@ impl Config {
     pub fn workers_in_all(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
         self.workers.unwrap_or_else(|| self.queues.max((cores / 4).min(4))).max(1)
-    }
-}
-
-/// What the sockets of an endpoint are set to.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "the C ABI's `sockeye_endpoint` documents each")]
-pub struct SocketOptions {
-    pub backlog: u32,
-    pub nodelay: bool,
-    pub keepalive_s: u32,
-    pub recv_buffer_bytes: u32,
-    pub send_buffer_bytes: u32,
-    pub share: bool,
-}
-
-impl Default for SocketOptions {
-    fn default() -> Self {
-        SocketOptions {
-            backlog: 1024,
-            nodelay: true,
-            keepalive_s: 0,
-            recv_buffer_bytes: 0,
-            send_buffer_bytes: 0,
-            share: false,
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the host's calls and the workers share.
 
 use crate::buf::{Condvar, Mutex, Pool, Purpose, rank};
-use crate::engine::shared::config::{Config, Flush, SocketOptions};
+use crate::engine::shared::config::{Config, Flush};
 use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
 use crate::engine::shared::home::{self, Command, Home};
@@ -16,7 +16,7 @@ use crate::engine::shared::waiter::Owner;
 use crate::io::os::sys;
 use crate::io::{Token, Weather};
 use crate::session::Millis;
-use socket2::{SockAddr, Socket, Type};
+use socket2::Socket;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -280,35 +280,6 @@ impl Core {
     pub fn listener_ended(&self, token: Token) {
         if let Some(held) = self.table.hold(token) {
             self.table.free(token, held);
-        }
-    }
-
-    /// A socket to connect with.
-    pub fn new_socket(
-        &self,
-        address: &SockAddr,
-        options: &SocketOptions,
-    ) -> std::io::Result<Socket> {
-        let socket = sys::socket(address.domain(), Type::STREAM)?;
-        self.set_options(&socket, options);
-        sys::prepare_connect(&socket, address);
-        Ok(socket)
-    }
-
-    /// Sets what can be set; a system that refuses one of them still has a socket that works.
-    pub fn set_options(&self, socket: &Socket, options: &SocketOptions) {
-        if options.nodelay {
-            let _ = socket.set_tcp_nodelay(true);
-        }
-        if options.keepalive_s > 0 {
-            let time = Duration::from_secs(u64::from(options.keepalive_s));
-            let _ = socket.set_tcp_keepalive(&sys::keepalive(time));
-        }
-        if options.recv_buffer_bytes > 0 {
-            let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
-        }
-        if options.send_buffer_bytes > 0 {
-            let _ = socket.set_send_buffer_size(options.send_buffer_bytes as usize);
         }
     }
 }

@@ -3,17 +3,15 @@
 //! host asks of it, `tend.rs` what its worker does.
 
 use crate::buf::{ARENA_BYTES, Chunk, Pool, Purpose, Slice};
-use crate::engine::shared::config::{Endpoint, SocketOptions};
+use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::conn::Link;
 use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::error::Error;
 use crate::engine::shared::reminder::Reminder;
-use crate::io::os::sys;
 use crate::io::{Arrival, Datagram, Weather, as_v6};
 use crate::session::{Cause, Limits, Millis, Overflow, Refused};
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 use std::collections::VecDeque;
-use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
@@ -274,18 +272,4 @@ impl DatagramSocket {
             ..self.stats
         }
     }
-}
-
-/// A socket for datagrams of the family of `address`, neither bound nor connected.
-pub fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<Socket> {
-    let socket = sys::socket(Domain::for_address(address), Type::DGRAM)?;
-    sys::prepare_datagrams(&socket);
-    if options.recv_buffer_bytes > 0 {
-        // What the system refuses of a size leaves a socket that works.
-        let _ = socket.set_recv_buffer_size(options.recv_buffer_bytes as usize);
-    }
-    if options.send_buffer_bytes > 0 {
-        let _ = socket.set_send_buffer_size(options.send_buffer_bytes as usize);
-    }
-    Ok(socket)
 }

@@ -19,6 +19,7 @@ pub mod host_timers;
 pub mod kept;
 pub mod listener;
 pub mod log;
+pub mod options;
 pub mod placing;
 pub mod pressure;
 pub mod queue;

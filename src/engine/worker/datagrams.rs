@@ -6,7 +6,7 @@ use crate::engine::shared::cause::{is_report, refusal};
 use crate::engine::shared::conn::{LaneState, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
-use crate::engine::shared::datagrams::{DatagramSocket, open};
+use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram, Lane, Op, Role, Token};
@@ -225,8 +225,8 @@ impl Desk {
         let mut last = None;
         while let Some(address) = udp.addresses.pop_front() {
             udp.peer = Some(address);
-            let socket = open(address, &udp.endpoint.socket)
-                .and_then(|socket| socket.connect(&address.into()).map(|()| socket));
+            let socket = udp.endpoint.socket.datagrams(address);
+            let socket = socket.and_then(|socket| socket.connect(&address.into()).map(|()| socket));
             match socket {
                 Ok(socket) => {
                     udp.addresses.clear();

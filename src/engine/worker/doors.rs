@@ -112,7 +112,7 @@ impl Desk {
             };
             let home = if core.roams { self.home } else { place };
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
-            core.set_options(&one.socket, &endpoint.socket);
+            endpoint.socket.set(&one.socket);
             conn.set_peer(one.peer.as_socket());
             conn.link.socket = Some(one.socket);
             conn.life.phase = Phase::Open;
@@ -245,7 +245,7 @@ impl Desk {
     }
 
     /// A new session's first socket: dials the next address of a connection.
-    pub fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+    pub fn dial(&mut self, token: Token, conn: &mut Conn) {
         conn.set_give_up_at(0);
         if let Some((socket, address)) = conn.take_won() {
             conn.set_peer(address.as_socket());
@@ -266,7 +266,7 @@ impl Desk {
         conn.set_attempt_at(self.now + ATTEMPT_DELAY_MS);
         conn.set_peer(address.as_socket());
         conn.life.phase = Phase::Connecting;
-        match core.new_socket(&address, &conn.endpoint.socket) {
+        match conn.endpoint.socket.stream(&address) {
             Ok(socket) => {
                 conn.link.socket = Some(socket);
                 conn.set_dialled(address);
@@ -297,7 +297,7 @@ impl Desk {
         match found {
             Ok(addresses) => {
                 conn.set_addresses(addresses.into_iter().map(SockAddr::from));
-                self.dial(core, token, conn);
+                self.dial(token, conn);
             }
             Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
         }

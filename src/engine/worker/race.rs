@@ -33,7 +33,7 @@ impl Desk {
             return;
         }
         if conn.link.socket.is_none() {
-            self.dial(core, token, conn);
+            self.dial(token, conn);
             return self.tend_conn(core, token, conn);
         }
         let address = if conn.may_race() { conn.next_address() } else { None };
@@ -69,7 +69,7 @@ impl Desk {
     ) -> Option<Token> {
         let mut conn = conn(Stack::new(self.now, false));
         let place = if core.roams { conn.queue.into() } else { self.home };
-        let socket = core.new_socket(address, &conn.endpoint.socket).ok()?;
+        let socket = conn.endpoint.socket.stream(address).ok()?;
         if !core.homes[place].move_in(core.sockets_max) {
             return None;
         }
@@ -129,7 +129,7 @@ impl Desk {
                 if conn.link.socket.is_some() {
                     self.leave_own(token, conn);
                 } else {
-                    self.dial(core, token, conn);
+                    self.dial(token, conn);
                 }
             }
             Err((cause, os_error)) => {

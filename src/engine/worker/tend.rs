@@ -46,7 +46,7 @@ impl Desk {
         }
         let ready = conn.life.phase == Phase::Resolving && conn.has_addresses();
         if ready && conn.life.end != End::Abrupt {
-            self.dial(core, token, conn);
+            self.dial(token, conn);
         }
         self.tend_conn(core, token, conn);
     }
@@ -550,7 +550,7 @@ impl Desk {
             Resident::Free => return,
         };
         if mem::replace(&mut conn.marks.redial, false) {
-            self.dial(core, token, conn);
+            self.dial(token, conn);
             return self.tend_conn(core, token, conn);
         }
         if conn.link.join() {

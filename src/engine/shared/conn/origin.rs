@@ -1,7 +1,8 @@
 //! What many connections share.
 
 use crate::buf::{Mutex, rank};
-use crate::engine::shared::config::{Endpoint, SocketOptions};
+use crate::engine::shared::config::Endpoint;
+use crate::engine::shared::options::SocketOptions;
 use crate::io::{Token, Weather};
 use std::net::SocketAddr;
 use std::ops::Deref;

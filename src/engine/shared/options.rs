@@ -1,0 +1,117 @@
+//! The sockets of an endpoint, and what they are set to. What the systems have each in its own way
+//! is in `io/os/*/options.rs`.
+
+use crate::io::os::local::{self, SocketFile};
+use crate::io::os::sys;
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What the sockets of an endpoint are set to.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_endpoint` documents each")]
+pub struct SocketOptions {
+    pub backlog: u32,
+    pub nodelay: bool,
+    pub keepalive_s: u32,
+    pub recv_buffer_bytes: u32,
+    pub send_buffer_bytes: u32,
+    pub share: bool,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions {
+            backlog: 1024,
+            nodelay: true,
+            keepalive_s: 0,
+            recv_buffer_bytes: 0,
+            send_buffer_bytes: 0,
+            share: false,
+        }
+    }
+}
+
+impl SocketOptions {
+    /// Sets what can be set of a stream; a system that refuses one of them still has a socket that
+    /// works.
+    pub fn set(&self, socket: &Socket) {
+        if self.nodelay {
+            let _ = socket.set_tcp_nodelay(true);
+        }
+        if self.keepalive_s > 0 {
+            let time = Duration::from_secs(u64::from(self.keepalive_s));
+            let _ = socket.set_tcp_keepalive(&sys::keepalive(time));
+        }
+        self.set_receive_buffer(socket);
+        self.set_send_buffer(socket);
+    }
+
+    fn set_receive_buffer(&self, socket: &Socket) {
+        if self.recv_buffer_bytes > 0 {
+            let _ = socket.set_recv_buffer_size(self.recv_buffer_bytes as usize);
+        }
+    }
+
+    fn set_send_buffer(&self, socket: &Socket) {
+        if self.send_buffer_bytes > 0 {
+            let _ = socket.set_send_buffer_size(self.send_buffer_bytes as usize);
+        }
+    }
+
+    /// A socket to connect with.
+    pub fn stream(&self, address: &SockAddr) -> io::Result<Socket> {
+        let socket = sys::socket(address.domain(), Type::STREAM)?;
+        self.set(&socket);
+        sys::prepare_connect(&socket, address);
+        Ok(socket)
+    }
+
+    /// A socket that listens, and the file of a local one.
+    pub fn listener(&self, address: &SockAddr) -> io::Result<(Socket, Option<SocketFile>)> {
+        let socket = sys::socket(address.domain(), Type::STREAM)?;
+        // Before listen, so that the window of its connections can be scaled to it: tcp(7).
+        self.set_receive_buffer(&socket);
+        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
+        let Some(internet) = address.as_socket() else {
+            let file = local::listen(&socket, address, backlog)?;
+            return Ok((socket, file));
+        };
+        sys::claim_address(&socket)?;
+        if internet.is_ipv6() {
+            socket.set_only_v6(!internet.ip().is_unspecified())?;
+        }
+        socket.bind(address)?;
+        sys::listen(&socket, backlog)?;
+        Ok((socket, None))
+    }
+
+    /// A socket for datagrams of the family of `address`, neither bound nor connected.
+    pub fn datagrams(&self, address: SocketAddr) -> io::Result<Socket> {
+        let socket = sys::socket(Domain::for_address(address), Type::DGRAM)?;
+        sys::prepare_datagrams(&socket);
+        self.set_receive_buffer(&socket);
+        self.set_send_buffer(&socket);
+        Ok(socket)
+    }
+
+    /// A socket for datagrams that is bound to `address`.
+    pub fn bound_datagrams(&self, address: SocketAddr) -> io::Result<Socket> {
+        let socket = self.datagrams(address)?;
+        let any = address.ip().is_unspecified();
+        if address.is_ipv6() {
+            socket.set_only_v6(!any)?;
+        }
+        if any {
+            sys::ask_local(&socket, address.is_ipv6())?;
+        }
+        if self.share || address.ip().is_multicast() {
+            sys::share_address(&socket)?;
+        } else {
+            sys::claim_datagrams(&socket)?;
+        }
+        socket.bind(&address.into())?;
+        Ok(socket)
+    }
+}
