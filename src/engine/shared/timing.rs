@@ -1,4 +1,4 @@
-//! Timers of the host, as its calls and polls meet them; `host_timers.rs` has what there is.
+//! Timers of the host, as its calls and polls meet them; `host_timers` has what there is.
 
 use crate::engine::shared::core::Core;
 use crate::engine::shared::error::Error;
