@@ -4,8 +4,8 @@
 
 use std::{env, fs, path::Path};
 
-/// The rooms of the C ABI in the order in which the header shows them.
-const FILES: [&str; 19] = [
+/// The rooms of the C ABI in the order in which the header shows them; others come behind these.
+const FILES: &[&str] = &[
     "status", "words", "model", "config", "net", "endpoint", "listener", "conn", "message",
     "event", "datagram", "queue", "timer", "callback", "buffer", "stats", "address", "log",
     "fault",
@@ -53,6 +53,20 @@ fn version_resource() {
     }
 }
 
+/// Every file of `src/capi` but the list of them, in its order; one without anything for C adds
+/// nothing.
+fn files(root: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root.join("src/capi")).expect("src/capi is there");
+    let paths = entries.map(|entry| entry.expect("src/capi can be read").path());
+    let names = paths.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
+    let mut names: Vec<String> =
+        names.map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into()).collect();
+    names.retain(|name| name != "mod");
+    let place = |name: &str| FILES.iter().position(|it| *it == name).unwrap_or(FILES.len());
+    names.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
+    names
+}
+
 fn header(root: &Path) {
     let mut config =
         cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
@@ -65,7 +79,7 @@ fn header(root: &Path) {
             .replace("@PATCH@", &part(2))
     });
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in FILES {
+    for file in files(root) {
         builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
     }
     let mut text = Vec::new();
