@@ -29,7 +29,7 @@ fn init(change: ConfigChange) -> i32 {
 
 #[test]
 fn of_a_config() {
-    let wrong: [(&str, ConfigChange); 32] = [
+    let wrong: &[(&str, ConfigChange)] = &[
         ("model", |config| config.model = 11),
         ("model", |config| config.model = u32::MAX),
         ("drive", |config| config.drive = 3),
@@ -63,7 +63,7 @@ fn of_a_config() {
         ("reserved", |config| config.reserved[5] = u32::MAX),
         ("taps", |config| config.taps = 2),
     ];
-    for (field, change) in wrong {
+    for &(field, change) in wrong {
         assert_eq!(init(change), ERR_INVALID, "{field}");
         assert!(last_error().contains(field), "{field} is not named: {}", last_error());
     }
@@ -72,7 +72,7 @@ fn of_a_config() {
 /// The edges of what is allowed.
 #[test]
 fn of_a_config_that_are_fine() {
-    let fine: [ConfigChange; 10] = [
+    let fine: &[ConfigChange] = &[
         |_| {},
         |config| config.drive = 1,
         |config| (config.workers, config.drive) = (0, 2),
@@ -84,7 +84,7 @@ fn of_a_config_that_are_fine() {
         |config| config.memory_max_bytes = 1 << 20,
         |config| config.queue_max_bytes = 64 << 10,
     ];
-    for (at, change) in fine.into_iter().enumerate() {
+    for (at, &change) in fine.iter().enumerate() {
         assert_eq!(init(change), OK, "case {at}: {}", last_error());
     }
 }
@@ -125,7 +125,7 @@ fn open(net: &Net, change: EndpointChange) -> i32 {
 #[test]
 fn of_an_endpoint() {
     let net = Net::new();
-    let wrong: [(&str, EndpointChange); 25] = [
+    let wrong: &[(&str, EndpointChange)] = &[
         ("queue", |endpoint| endpoint.queue = 1),
         ("queue", |endpoint| endpoint.queue = u32::MAX - 1),
         ("overflow", |endpoint| endpoint.overflow = 3),
@@ -158,7 +158,7 @@ fn of_an_endpoint() {
         ("frame_max_bytes", |endpoint| endpoint.framing.frame_max_bytes = 0),
         ("frame_max_bytes", |endpoint| endpoint.framing.frame_max_bytes = 1 << 31),
     ];
-    for (field, change) in wrong {
+    for &(field, change) in wrong {
         assert_eq!(open(&net, change), ERR_INVALID, "{field}");
         assert!(last_error().contains(field), "{field} is not named: {}", last_error());
     }
