@@ -1,6 +1,7 @@
 # What Doxygen reads in place of a header (docs/Doxyfile). The head of sockeye.h becomes the first
-# page, the blocks of a comment become paragraphs with a title, and each name goes to a group of
-# docs/groups.dox. A name without a group is put in "ungrouped", of which Doxygen complains.
+# page, the blocks of a comment become paragraphs with a title, and each name goes to the group of
+# its file in src/capi, by docs/groups.awk, which is read first. A name that has none is put in
+# "ungrouped", of which Doxygen complains.
 
 { line[NR] = $0 }
 
@@ -42,43 +43,25 @@ function paragraph(text,    at, title)
            substr(text, at)
 }
 
-# What the comment that begins in line `n` is of.
+# What the comment that begins in line `n` is of: what is called, the name behind a closing brace, or
+# the last one.
 function called(n,    text)
 {
     while (line[n] ~ /^\/\/\/|^SOCKEYE_(API|MUST_USE)$/) n++
     text = line[n]
-    if (text ~ /^typedef (struct|enum) \{/) {
+    if (text ~ /^typedef (struct|enum)( [a-z0-9_]+)? \{/) {
         while (line[n] !~ /^\}/) n++
         text = line[n]
     }
-    sub(/^#define /, "", text)
-    sub(/^typedef struct [a-z_]+ /, "", text)
-    sub(/^typedef int32_t /, "", text)
-    sub(/SOCKEYE_API/, "", text)
-    sub(/^ *sockeye_status /, "", text)
-    gsub(/\(sockeye_conn conn\)/, "(", text)
-    if (!match(text, /(sockeye|SOCKEYE)_[A-Za-z_]+/)) return "?"
-    text = substr(text, RSTART, RLENGTH)
-    return text
+    if (text ~ /^#define /) sub(/^#define /, "", text)
+    else if (match(text, /\(\*sockeye_[a-z0-9_]+/)) return substr(text, RSTART + 2, RLENGTH - 2)
+    else if (match(text, /sockeye_[a-z0-9_]+\(/)) return substr(text, RSTART, RLENGTH - 1)
+    else sub(/^.* /, "", text)
+    if (!match(text, /(sockeye|SOCKEYE)_[A-Za-z0-9_]+/)) return "?"
+    return substr(text, RSTART, RLENGTH)
 }
 
 function group(name)
 {
-    if (name ~ /sockeye_fault/) return "faults"
-    if (name ~ /sockeye_timer/) return "timers"
-    if (name ~ /_stats|_info$|conns_get/ && name !~ /listener_|model/) return "facts"
-    if (name ~ /^sockeye_listener_get_info$|^sockeye_listener_info$/) return "facts"
-    if (name ~ /status|_text$|cause|version|last_error|ABI_VERSION/) return "words"
-    if (name ~ /model/) return "models"
-    if (name ~ /log/) return "log"
-    if (name ~ /callback/) return "callbacks"
-    if (name ~ /address|send_to|listener_(join|leave|get_stats|stats)|TRUNCATED/) return "datagrams"
-    if (name ~ /message|MESSAGE|bytes/) return "messages"
-    if (name ~ /buffer|event_hold/) return "buffers"
-    if (name ~ /event|poll/) return "events"
-    if (name ~ /wait_|post|flush$/) return "queues"
-    if (name ~ /listen|connect$|endpoint|framing|overflow|QUEUE_SPREAD/) return "endpoints"
-    if (name ~ /send|close|conn/) return "connections"
-    if (name ~ /config|init|shutdown|free|discard|_net$|drive|flush_mode|WORKERS/) return "nets"
-    return "ungrouped"
+    return name in place ? place[name] : "ungrouped"
 }

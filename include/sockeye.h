@@ -316,7 +316,7 @@ typedef int32_t sockeye_status;
 typedef struct {
     /// `sizeof(sockeye_model_info)` of the library, at most that of the caller.
     uint32_t struct_size;
-    /// The number asked for; AUTO is answered with the model it stands for.
+    /// The `sockeye_model` asked for; AUTO is answered with the model it stands for.
     uint32_t model;
     /// 1: a net with this model can be made now. 0: not, `reason` says why.
     uint32_t available;

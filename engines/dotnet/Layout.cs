@@ -9,7 +9,7 @@ namespace Sockeye
     /// domain, before the first net is made. It does not look at numbers alone: a small net without
     /// threads and sockets writes each kind of struct, and the values have to be where they belong.
     /// </summary>
-    public static unsafe class SockeyeLayout
+    public static unsafe partial class SockeyeLayout
     {
         private static readonly object Once = new object();
         private static bool done;
@@ -22,6 +22,8 @@ namespace Sockeye
                 if (done) return;
                 CheckVersion();
                 CheckInputs();
+                CheckDefaults();
+                CheckModel();
                 CheckAddress();
                 SockeyeConfig config = SockeyeConfig.Default;
                 config.Workers = 0;
@@ -67,32 +69,17 @@ namespace Sockeye
                 "its binary interface is " + abi + ", " + Native.AbiVersion + " is needed");
         }
 
-        /// <summary>A struct that the library reads has the least size that it takes.</summary>
-        private static void CheckInputs()
+        /// <summary>The defaults are where they belong.</summary>
+        private static void CheckDefaults()
         {
-            SockeyeConfig config;
-            int size = sizeof(SockeyeConfig);
-            Demand(Native.sockeye_config_init(&config, (UIntPtr)size) >= 0
-                && Native.sockeye_config_init(&config, (UIntPtr)(size - 1)) < 0
-                && config.StructSize == size && config.QueueMaxBytes != 0, "SockeyeConfig");
-            SockeyeEndpoint endpoint;
-            size = sizeof(SockeyeEndpoint);
-            Demand(Native.sockeye_endpoint_init(&endpoint, (UIntPtr)size) >= 0
-                && Native.sockeye_endpoint_init(&endpoint, (UIntPtr)(size - 1)) < 0
-                && endpoint.StructSize == size && endpoint.Framing.FrameMaxBytes != 0,
-                "SockeyeEndpoint");
-            SockeyeMessage message;
-            size = sizeof(SockeyeMessage);
-            Demand(Native.sockeye_message_init(&message, (UIntPtr)size) >= 0
-                && Native.sockeye_message_init(&message, (UIntPtr)(size - 1)) < 0
-                && message.StructSize == size, "SockeyeMessage");
-            SockeyeFault fault;
-            size = sizeof(SockeyeFault);
-            Demand(Native.sockeye_fault_init(&fault, (UIntPtr)size) >= 0
-                && Native.sockeye_fault_init(&fault, (UIntPtr)(size - 1)) < 0
-                && fault.StructSize == size, "SockeyeFault");
+            Demand(SockeyeConfig.Default.QueueMaxBytes != 0, "SockeyeConfig");
+            Demand(SockeyeEndpoint.Default.Framing.FrameMaxBytes != 0, "SockeyeEndpoint");
+        }
+
+        private static void CheckModel()
+        {
             SockeyeModelInfo model;
-            size = sizeof(SockeyeModelInfo);
+            int size = sizeof(SockeyeModelInfo);
             Native.sockeye_model_probe((uint)SockeyeModel.Poll, &model, (UIntPtr)size);
             CheckSize("SockeyeModelInfo", model.StructSize, size);
             Demand(SockeyeText.Read(model.Name) == "poll" && model.Reason[0] != 0,

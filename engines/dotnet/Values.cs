@@ -48,48 +48,6 @@ namespace Sockeye
         public bool IsNone { get { return Id == 0; } }
     }
 
-    public unsafe partial struct SockeyeConfig
-    {
-        /// <summary>What the library does unless it is told otherwise.</summary>
-        public static SockeyeConfig Default
-        {
-            get
-            {
-                SockeyeConfig made;
-                Native.sockeye_config_init(&made, (UIntPtr)sizeof(SockeyeConfig));
-                return made;
-            }
-        }
-    }
-
-    public unsafe partial struct SockeyeEndpoint
-    {
-        /// <summary>What the library does unless it is told otherwise.</summary>
-        public static SockeyeEndpoint Default
-        {
-            get
-            {
-                SockeyeEndpoint made;
-                Native.sockeye_endpoint_init(&made, (UIntPtr)sizeof(SockeyeEndpoint));
-                return made;
-            }
-        }
-    }
-
-    public unsafe partial struct SockeyeFault
-    {
-        /// <summary>Nothing happens.</summary>
-        public static SockeyeFault Default
-        {
-            get
-            {
-                SockeyeFault made;
-                Native.sockeye_fault_init(&made, (UIntPtr)sizeof(SockeyeFault));
-                return made;
-            }
-        }
-    }
-
     /// <summary>Two are equal that name the same peer, whatever address of ours it asked.</summary>
     public unsafe partial struct SockeyeAddress : IEquatable<SockeyeAddress>
     {

@@ -1,4 +1,4 @@
-//! Buffers that outlive a batch.
+//! Buffers: memory that outlives a batch.
 
 use super::boundary::guard;
 use super::event::sockeye_event;

@@ -1,4 +1,4 @@
-//! What a net is made with.
+//! Configuration: what a net is made with.
 
 use super::boundary::{guard, init_sized};
 use super::status::sockeye_status;

@@ -1,4 +1,4 @@
-//! Connections: sending and closing.
+//! Connections: sends, closes, pauses, moves.
 
 use super::boundary::{bytes_arg, fail, guard, guard_send, in_words, status};
 use super::endpoint::{door, sockeye_endpoint};

@@ -1,4 +1,4 @@
-//! Datagrams: sending them, where they came from, groups.
+//! Datagrams: sends, senders, multicast groups.
 
 use super::address::sockeye_address;
 use super::boundary::{bytes_arg, fail, guard, guard_send, in_words, write_sized};

@@ -1,4 +1,4 @@
-//! Events, and the daily poll.
+//! Events: what a poll hands out.
 
 use super::boundary::{fail, guard, in_words};
 use super::conn::sockeye_conn;

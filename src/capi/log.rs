@@ -1,4 +1,4 @@
-//! The log hook.
+//! Log: lines for people.
 
 use super::boundary::guard;
 use super::net::{enter, sockeye_net};

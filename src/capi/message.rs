@@ -1,4 +1,4 @@
-//! Messages in parts.
+//! Messages in parts: one message to one or to many, without a copy where it can be.
 
 use super::boundary::{bytes_arg, copy_sized, guard, guard_send, init_sized};
 use super::conn::{Targets, sockeye_conn};

@@ -1,4 +1,4 @@
-//! The models of the operating system, by number and by name.
+//! Models: which there are, and whether they can run here.
 
 use super::boundary::{fail, guard, text_arg, write_sized, write_text};
 use super::status::sockeye_status;
@@ -41,7 +41,7 @@ pub enum sockeye_model {
 pub struct sockeye_model_info {
     /// `sizeof(sockeye_model_info)` of the library, at most that of the caller.
     pub struct_size: u32,
-    /// The number asked for; AUTO is answered with the model it stands for.
+    /// The `sockeye_model` asked for; AUTO is answered with the model it stands for.
     pub model: u32,
     /// 1: a net with this model can be made now. 0: not, `reason` says why.
     pub available: u32,

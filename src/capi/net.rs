@@ -1,4 +1,4 @@
-//! The life of a net.
+//! Nets: made, driven, ended.
 
 use super::boundary::{fail, guard, in_words, read_sized};
 use super::config::sockeye_config;

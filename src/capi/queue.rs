@@ -1,4 +1,4 @@
-//! Queues: flushing, posting, waiting in the host's own loop.
+//! Queues: flushes, posts, and waiting in a loop of the host's own.
 
 use super::boundary::{fail, guard, in_words};
 use super::net::{enter, sockeye_net};

@@ -1,4 +1,4 @@
-//! Facts and counters of nets, listeners and connections.
+//! Facts: what nets, listeners and connections are, and what was counted.
 
 use super::address::sockeye_address;
 use super::boundary::{guard, is_answer_size, write_sized, write_text};

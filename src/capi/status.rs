@@ -1,4 +1,4 @@
-//! Statuses and causes.
+//! Answers and causes: what calls answer and why connections end.
 
 use crate::engine::{Cause, Error};
 

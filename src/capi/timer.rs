@@ -1,4 +1,4 @@
-//! Timers of the host, told among its other events.
+//! Timers: events at a time.
 
 use super::boundary::{fail, guard, in_words};
 use super::net::{enter, sockeye_net};

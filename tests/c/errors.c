@@ -7,8 +7,26 @@
 #include <limits.h>
 #include <pthread.h>
 
-/* The header leaves this number out. */
-#define RESERVED_CAUSE 15
+struct number {
+    const char *of;
+    int64_t value;
+};
+
+static const struct number numbers[] = {
+#define ENUMERATOR(of, name, value) {#of, value},
+#include "interface.inc"
+};
+
+#define NUMBERS (sizeof numbers / sizeof numbers[0])
+
+/* Whether the header has a name for this number in that enum. */
+static int is_known(const char *of, int32_t number)
+{
+    for (size_t i = 0; i < NUMBERS; i++) {
+        if (numbers[i].value == number && strcmp(numbers[i].of, of) == 0) return 1;
+    }
+    return 0;
+}
 
 /* `text` is words, and different from all that came before. */
 static void check_words(const char *text, const char **seen, size_t *count)
@@ -21,31 +39,29 @@ static void check_words(const char *text, const char **seen, size_t *count)
 
 static void check_texts(void)
 {
-    const char *seen[64];
+    const char *seen[256], *done = sockeye_status_text(SOCKEYE_OK);
     size_t count = 0;
-    for (int32_t status = SOCKEYE_ERR_DENIED; status <= SOCKEYE_OK; status++)
-        check_words(sockeye_status_text(status), seen, &count);
-    REQUIRE_INT(16, count);
-    for (int32_t cause = SOCKEYE_CAUSE_NONE; cause <= SOCKEYE_CAUSE_TRUNCATED; cause++) {
-        if (cause != RESERVED_CAUSE) check_words(sockeye_cause_text(cause), seen, &count);
-    }
-    REQUIRE_INT(16 + 22, count);
-
-    /* A count is done; what nobody knows is unknown, at both ends. */
-    REQUIRE(strcmp(sockeye_status_text(7), sockeye_status_text(SOCKEYE_OK)) == 0);
-    REQUIRE(strcmp(sockeye_status_text(INT32_MAX), sockeye_status_text(SOCKEYE_OK)) == 0);
-    REQUIRE(strcmp(sockeye_status_text(SOCKEYE_ERR_DENIED - 1), "unknown") == 0);
-    REQUIRE(strcmp(sockeye_status_text(INT32_MIN), "unknown") == 0);
-    REQUIRE(strcmp(sockeye_cause_text(SOCKEYE_CAUSE_TRUNCATED + 1), "unknown") == 0);
-    REQUIRE(strcmp(sockeye_cause_text(RESERVED_CAUSE), "unknown") == 0);
-    REQUIRE(strcmp(sockeye_cause_text(-1), "unknown") == 0);
-    REQUIRE(strcmp(sockeye_cause_text(INT32_MAX), "unknown") == 0);
-    REQUIRE(strcmp(sockeye_cause_text(INT32_MIN), "unknown") == 0);
     for (int32_t number = -1000; number < 1000; number++) {
-        REQUIRE(sockeye_status_text(number) != NULL);
-        REQUIRE(sockeye_cause_text(number) != NULL);
+        const char *status = sockeye_status_text(number), *cause = sockeye_cause_text(number);
+        REQUIRE(count + 2 < sizeof seen / sizeof seen[0]);
+        if (is_known("sockeye_status_code", number)) {
+            check_words(status, seen, &count);
+        } else {
+            /* A count is done; what has no name is unknown. */
+            REQUIRE(strcmp(status, number > 0 ? done : "unknown") == 0);
+        }
+        if (is_known("sockeye_cause", number)) {
+            check_words(cause, seen, &count);
+        } else {
+            REQUIRE(strcmp(cause, "unknown") == 0);
+        }
         REQUIRE(sockeye_model_name((uint32_t)number) != NULL);
     }
+    REQUIRE(count > 2);
+    REQUIRE(strcmp(sockeye_status_text(INT32_MAX), done) == 0);
+    REQUIRE(strcmp(sockeye_status_text(INT32_MIN), "unknown") == 0);
+    REQUIRE(strcmp(sockeye_cause_text(INT32_MAX), "unknown") == 0);
+    REQUIRE(strcmp(sockeye_cause_text(INT32_MIN), "unknown") == 0);
 }
 
 /* The system's number for a refused connection. On Windows errno.h has another system's. */

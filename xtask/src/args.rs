@@ -32,6 +32,8 @@ Usage: cargo xtask <task> [options]
               --graph         instead: the rooms, who names whom, and the circles in each
   header    write include/sockeye.h anew
               --check         fail when that differs from the committed one
+  bindings  whether C#, Unreal, the tests and the pages have what src/capi says
+              --write         write what they have of it
   abi       the binary interface against its snapshots in abi/
               --write         take that of the header's SOCKEYE_ABI_VERSION
   bench     what Sockeye costs beside libuv, asio, libevent and plain epoll, in one run
@@ -71,6 +73,7 @@ pub enum Task {
     Storm(Storm),
     Tidy { graph: bool },
     Header { check: bool },
+    Bindings { write: bool },
     Abi { write: bool },
     Bench(Bench),
     Windows(Windows),
@@ -283,7 +286,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
             }
             (Task::Package(package), Long("out")) => package.out = Some(parser.value()?.into()),
             (Task::Header { check }, Long("check")) => *check = true,
-            (Task::Abi { write }, Long("write")) => *write = true,
+            (Task::Abi { write } | Task::Bindings { write }, Long("write")) => *write = true,
             (Task::Bench(bench), Long("quick")) => bench.quick = true,
             (Task::Bench(bench), Long("only")) => bench.only = parser.value()?.string()?,
             (Task::Bench(bench), Long("workload")) => bench.workload = parser.value()?.string()?,
@@ -314,6 +317,7 @@ fn named(name: &str) -> Result<Task> {
         "storm" => Task::Storm(Storm::default()),
         "tidy" => Task::Tidy { graph: false },
         "header" => Task::Header { check: false },
+        "bindings" => Task::Bindings { write: false },
         "abi" => Task::Abi { write: false },
         "bench" => Task::Bench(Bench::default()),
         "windows" => Task::Windows(Windows::default()),
@@ -377,6 +381,7 @@ mod tests {
         assert!(line("header --quick").is_err());
         assert_eq!(line("header --check").unwrap(), Task::Header { check: true });
         assert_eq!(line("abi --write").unwrap(), Task::Abi { write: true });
+        assert_eq!(line("bindings --write").unwrap(), Task::Bindings { write: true });
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod abi;
 mod arena;
 mod args;
 mod bench;
+mod bindings;
 mod builds;
 mod c_text;
 mod demo;
@@ -53,6 +54,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Tidy { graph: true } => tidy::graph(&workspace).map(|text| print!("{text}")),
         Task::Tidy { .. } => tidy::run(&workspace).map(|note| println!("{note}")),
         Task::Header { check } => header::run(&workspace, check).map(|note| println!("{note}")),
+        Task::Bindings { write } => bindings::run(&workspace, write).map(|note| println!("{note}")),
         Task::Abi { write } => abi::run(&workspace, write).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Windows(options) => windows::run(&workspace, &options),

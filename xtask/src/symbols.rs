@@ -68,7 +68,7 @@ pub fn names(workspace: &Workspace) -> Result<BTreeSet<String>> {
 }
 
 /// The functions of a header: the name before the first `(` behind each `SOCKEYE_API`.
-fn declared(header: &str) -> BTreeSet<String> {
+pub fn declared(header: &str) -> BTreeSet<String> {
     let code = c_text::code(header);
     let kept = code.lines().filter(|line| !line.trim_start().starts_with('#'));
     let text = kept.collect::<Vec<_>>().join("\n");

@@ -3,19 +3,20 @@
 use crate::args::Demo;
 use crate::workspace::Workspace;
 use crate::{
-    abi, builds, demo, docs, dotnet, header, install, matrix, programs, shell, storm, symbols,
-    tidy, tools, tour, unix, unreal, windows,
+    abi, bindings, builds, demo, docs, dotnet, header, install, matrix, programs, shell, storm,
+    symbols, tidy, tools, tour, unix, unreal, windows,
 };
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 type Check = fn(&Workspace) -> Result<String>;
 
-const STEPS: [(&str, Check); 21] = [
+const STEPS: [(&str, Check); 22] = [
     ("tools", |w| tools::ensure(w, tools::TEST).map(|()| String::new())),
     ("rustfmt", |w| cargo(w, &["fmt", "--all", "--check", "--", "--color", "never"])),
     ("tidy", tidy::run),
     ("header", |w| header::run(w, true)),
+    ("bindings", bindings::check),
     ("clippy", clippy),
     ("unix", unix::check),
     ("build", |w| builds::library(w).map(|()| String::new())),

@@ -25,6 +25,15 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
+    /// The version of the package.
+    pub fn version(&self) -> Result<String> {
+        let text =
+            std::fs::read_to_string(self.root.join("Cargo.toml")).context("no Cargo.toml")?;
+        let manifest: toml::Table = text.parse().context("Cargo.toml")?;
+        let version = manifest.get("package").and_then(|package| package.get("version")?.as_str());
+        Ok(version.context("Cargo.toml: no version")?.to_owned())
+    }
+
     /// A cargo command on this workspace.
     pub fn cargo<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut cargo = self.command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -64,7 +64,7 @@ impl Plugin {
         let text = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
         let descriptor: Descriptor = serde_json::from_str(&text).context("Sockeye.uplugin")?;
         ensure!(descriptor.file_version == 3, "Sockeye.uplugin: FileVersion has to be 3");
-        let version = version(workspace)?;
+        let version = workspace.version()?;
         ensure!(
             descriptor.version_name == version,
             "Sockeye.uplugin: VersionName is not {version}"
@@ -121,13 +121,6 @@ impl Described {
         }
         bail!("{name}: no IMPLEMENT_MODULE")
     }
-}
-
-fn version(workspace: &Workspace) -> Result<String> {
-    let text = fs::read_to_string(workspace.root.join("Cargo.toml")).context("no Cargo.toml")?;
-    let manifest: toml::Table = text.parse().context("Cargo.toml")?;
-    let version = manifest.get("package").and_then(|package| package.get("version")?.as_str());
-    Ok(version.context("Cargo.toml: no version")?.to_owned())
 }
 
 fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {

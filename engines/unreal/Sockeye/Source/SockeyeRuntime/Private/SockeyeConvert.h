@@ -5,40 +5,8 @@
 #include "CoreMinimal.h"
 #include "SockeyeTypes.h"
 
+#include "SockeyeCauseOf.h"
 #include "SockeyePump.h"
-
-// The numbers of both, which the header of the one cannot take from the other.
-#define SOCKEYE_SAME(Ours, Theirs) \
-	static_assert(static_cast<int>(ESockeyeCause::Ours) == SOCKEYE_CAUSE_##Theirs, #Theirs)
-SOCKEYE_SAME(None, NONE);
-SOCKEYE_SAME(Peer, PEER);
-SOCKEYE_SAME(Reset, RESET);
-SOCKEYE_SAME(Refused, REFUSED);
-SOCKEYE_SAME(Unreachable, UNREACHABLE);
-SOCKEYE_SAME(Resolve, RESOLVE);
-SOCKEYE_SAME(TimeoutConnect, TIMEOUT_CONNECT);
-SOCKEYE_SAME(TimeoutIdle, TIMEOUT_IDLE);
-SOCKEYE_SAME(TimeoutFirstByte, TIMEOUT_FIRST_BYTE);
-SOCKEYE_SAME(TimeoutFrame, TIMEOUT_FRAME);
-SOCKEYE_SAME(TimeoutSend, TIMEOUT_SEND);
-SOCKEYE_SAME(TimeoutLinger, TIMEOUT_LINGER);
-SOCKEYE_SAME(LimitFrame, LIMIT_FRAME);
-SOCKEYE_SAME(LimitOutbox, LIMIT_OUTBOX);
-SOCKEYE_SAME(LimitMemory, LIMIT_MEMORY);
-SOCKEYE_SAME(LimitDescriptors, LIMIT_DESCRIPTORS);
-SOCKEYE_SAME(LimitModel, LIMIT_MODEL);
-SOCKEYE_SAME(Protocol, PROTOCOL);
-SOCKEYE_SAME(Host, HOST);
-SOCKEYE_SAME(Shutdown, SHUTDOWN);
-SOCKEYE_SAME(Internal, INTERNAL);
-SOCKEYE_SAME(Truncated, TRUNCATED);
-#undef SOCKEYE_SAME
-
-inline ESockeyeCause SockeyeCauseOf(const sockeye_event& Event)
-{
-	const bool bIsKnown = Event.cause >= 0 && Event.cause <= SOCKEYE_CAUSE_TRUNCATED;
-	return bIsKnown ? static_cast<ESockeyeCause>(Event.cause) : ESockeyeCause::Other;
-}
 
 inline ESockeyeSend SockeyeSendOf(sockeye_status Status)
 {
