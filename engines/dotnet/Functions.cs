@@ -29,11 +29,6 @@ namespace Sockeye
         public const uint VersionMinor = 1;
         public const uint VersionPatch = 0;
         /// <summary>
-        /// The binary interface that this header tells of; <c>sockeye_abi_version</c> is the
-        /// library's.
-        /// </summary>
-        public const uint AbiVersion = 1;
-        /// <summary>
         /// <c>workers</c>: as many as fit the machine, <c>max(queues, min(4, cores / 4))</c>.
         /// </summary>
         public const uint WorkersAuto = 0xFFFFFFFF;
@@ -48,6 +43,11 @@ namespace Sockeye
         /// lost.
         /// </summary>
         public const uint FlagTruncated = 1;
+        /// <summary>
+        /// The binary interface that this header tells of; <c>sockeye_abi_version</c> is the
+        /// library's.
+        /// </summary>
+        public const uint AbiVersion = 1;
 
         /// <summary>Words for a status: "stale handle".</summary>
         [DllImport(Library, CallingConvention = Call)]

@@ -9,122 +9,6 @@ using System.Runtime.InteropServices;
 
 namespace Sockeye
 {
-    /// <summary>The values of a <c>sockeye_status</c> that are not a count.</summary>
-    public enum SockeyeStatus : int
-    {
-        /// <summary>Done.</summary>
-        Ok = 0,
-        /// <summary>
-        /// An argument is wrong: NULL, an unknown number, a bad URL, a wrong <c>struct_size</c>.
-        /// </summary>
-        ErrInvalid = -1,
-        /// <summary>The handle is old, of another net, or made up.</summary>
-        ErrStale = -2,
-        /// <summary>
-        /// The connection or listener is closed or closing; its last event is on its way or out.
-        /// </summary>
-        ErrClosed = -3,
-        /// <summary>Full for now: nothing was taken.</summary>
-        ErrAgain = -4,
-        /// <summary>
-        /// Larger than could ever be taken: the outbox, the frame limit or the length field.
-        /// </summary>
-        ErrTooBig = -5,
-        /// <summary>Another thread is inside this queue, or the port is in use.</summary>
-        ErrBusy = -6,
-        /// <summary>This build, platform, kernel or model cannot do it.</summary>
-        ErrUnsupported = -7,
-        /// <summary>
-        /// A limit of the configuration or of the process is reached: connections, descriptors.
-        /// </summary>
-        ErrLimit = -8,
-        /// <summary>
-        /// The operating system refused; <c>sockeye_last_error</c> has its words.
-        /// </summary>
-        ErrOs = -9,
-        /// <summary>The net is shut down.</summary>
-        ErrShutdown = -10,
-        /// <summary>Called from a place where it would wait for itself.</summary>
-        ErrWouldDeadlock = -11,
-        /// <summary>Called in a forked child.</summary>
-        ErrForked = -12,
-        /// <summary>
-        /// A fault inside the library was caught; the net is closed, other nets live on.
-        /// </summary>
-        ErrPanic = -13,
-        /// <summary>No memory under <c>memory_max_bytes</c> for a buffer.</summary>
-        ErrNoMemory = -14,
-        /// <summary>The operating system denies it: a privileged port, a security policy.</summary>
-        ErrDenied = -15,
-    }
-
-    /// <summary>
-    /// Why a connection or a listener closed: <c>cause</c> of CLOSED and LISTENER_CLOSED.
-    /// </summary>
-    public enum SockeyeCause : int
-    {
-        /// <summary>No cause: the event is not a close.</summary>
-        None = 0,
-        /// <summary>The peer ended its side in order (FIN).</summary>
-        Peer = 1,
-        /// <summary>
-        /// The connection was reset (RST), or broke with the system's error in <c>os_error</c>.
-        /// </summary>
-        Reset = 2,
-        /// <summary>
-        /// Connect: no socket listens there, or none can: no address of this machine is like that
-        /// one, or it is the connection's own.
-        /// </summary>
-        Refused = 3,
-        /// <summary>Connect: no way to that host or network.</summary>
-        Unreachable = 4,
-        /// <summary>Connect: the name was not found.</summary>
-        Resolve = 5,
-        /// <summary>Connect took longer than <c>connect_timeout_ms</c>.</summary>
-        TimeoutConnect = 6,
-        /// <summary>Nothing was received for <c>idle_timeout_ms</c>.</summary>
-        TimeoutIdle = 7,
-        /// <summary>The first byte did not come within <c>first_byte_timeout_ms</c>.</summary>
-        TimeoutFirstByte = 8,
-        /// <summary>A frame was begun and not ended within <c>frame_timeout_ms</c>.</summary>
-        TimeoutFrame = 9,
-        /// <summary>Nothing of the outbox could be sent for <c>send_timeout_ms</c>.</summary>
-        TimeoutSend = 10,
-        /// <summary>
-        /// A graceful close did not end within <c>linger_ms</c>: what was taken and not sent is
-        /// lost, which the peer sees as a reset, or it did not end its side.
-        /// </summary>
-        TimeoutLinger = 11,
-        /// <summary>A frame over <c>frame_max_bytes</c>.</summary>
-        LimitFrame = 12,
-        /// <summary>The outbox was full and <c>overflow</c> is CLOSE.</summary>
-        LimitOutbox = 13,
-        /// <summary>
-        /// A frame that <c>memory_max_bytes</c> could never have room for; or others needed memory
-        /// that this connection held and made no progress with.
-        /// </summary>
-        LimitMemory = 14,
-        /// <summary>
-        /// The process has no descriptors left, or the system no port to connect from.
-        /// </summary>
-        LimitDescriptors = 16,
-        /// <summary>The model cannot watch another socket.</summary>
-        LimitModel = 17,
-        /// <summary>The peer broke the framing.</summary>
-        Protocol = 18,
-        /// <summary>The host closed it.</summary>
-        Host = 19,
-        /// <summary>The net was shut down.</summary>
-        Shutdown = 20,
-        /// <summary>A fault inside the library.</summary>
-        Internal = 21,
-        /// <summary>
-        /// The peer ended its side in the middle of a frame, whose bytes so far are the event's
-        /// <c>code</c>.
-        /// </summary>
-        Truncated = 22,
-    }
-
     /// <summary>The input/output models.</summary>
     public enum SockeyeModel : uint
     {
@@ -291,6 +175,122 @@ namespace Sockeye
         Warning = 2,
         /// <summary>What a net does once: it listens, it is shut down.</summary>
         Info = 3,
+    }
+
+    /// <summary>The values of a <c>sockeye_status</c> that are not a count.</summary>
+    public enum SockeyeStatus : int
+    {
+        /// <summary>Done.</summary>
+        Ok = 0,
+        /// <summary>
+        /// An argument is wrong: NULL, an unknown number, a bad URL, a wrong <c>struct_size</c>.
+        /// </summary>
+        ErrInvalid = -1,
+        /// <summary>The handle is old, of another net, or made up.</summary>
+        ErrStale = -2,
+        /// <summary>
+        /// The connection or listener is closed or closing; its last event is on its way or out.
+        /// </summary>
+        ErrClosed = -3,
+        /// <summary>Full for now: nothing was taken.</summary>
+        ErrAgain = -4,
+        /// <summary>
+        /// Larger than could ever be taken: the outbox, the frame limit or the length field.
+        /// </summary>
+        ErrTooBig = -5,
+        /// <summary>Another thread is inside this queue, or the port is in use.</summary>
+        ErrBusy = -6,
+        /// <summary>This build, platform, kernel or model cannot do it.</summary>
+        ErrUnsupported = -7,
+        /// <summary>
+        /// A limit of the configuration or of the process is reached: connections, descriptors.
+        /// </summary>
+        ErrLimit = -8,
+        /// <summary>
+        /// The operating system refused; <c>sockeye_last_error</c> has its words.
+        /// </summary>
+        ErrOs = -9,
+        /// <summary>The net is shut down.</summary>
+        ErrShutdown = -10,
+        /// <summary>Called from a place where it would wait for itself.</summary>
+        ErrWouldDeadlock = -11,
+        /// <summary>Called in a forked child.</summary>
+        ErrForked = -12,
+        /// <summary>
+        /// A fault inside the library was caught; the net is closed, other nets live on.
+        /// </summary>
+        ErrPanic = -13,
+        /// <summary>No memory under <c>memory_max_bytes</c> for a buffer.</summary>
+        ErrNoMemory = -14,
+        /// <summary>The operating system denies it: a privileged port, a security policy.</summary>
+        ErrDenied = -15,
+    }
+
+    /// <summary>
+    /// Why a connection or a listener closed: <c>cause</c> of CLOSED and LISTENER_CLOSED.
+    /// </summary>
+    public enum SockeyeCause : int
+    {
+        /// <summary>No cause: the event is not a close.</summary>
+        None = 0,
+        /// <summary>The peer ended its side in order (FIN).</summary>
+        Peer = 1,
+        /// <summary>
+        /// The connection was reset (RST), or broke with the system's error in <c>os_error</c>.
+        /// </summary>
+        Reset = 2,
+        /// <summary>
+        /// Connect: no socket listens there, or none can: no address of this machine is like that
+        /// one, or it is the connection's own.
+        /// </summary>
+        Refused = 3,
+        /// <summary>Connect: no way to that host or network.</summary>
+        Unreachable = 4,
+        /// <summary>Connect: the name was not found.</summary>
+        Resolve = 5,
+        /// <summary>Connect took longer than <c>connect_timeout_ms</c>.</summary>
+        TimeoutConnect = 6,
+        /// <summary>Nothing was received for <c>idle_timeout_ms</c>.</summary>
+        TimeoutIdle = 7,
+        /// <summary>The first byte did not come within <c>first_byte_timeout_ms</c>.</summary>
+        TimeoutFirstByte = 8,
+        /// <summary>A frame was begun and not ended within <c>frame_timeout_ms</c>.</summary>
+        TimeoutFrame = 9,
+        /// <summary>Nothing of the outbox could be sent for <c>send_timeout_ms</c>.</summary>
+        TimeoutSend = 10,
+        /// <summary>
+        /// A graceful close did not end within <c>linger_ms</c>: what was taken and not sent is
+        /// lost, which the peer sees as a reset, or it did not end its side.
+        /// </summary>
+        TimeoutLinger = 11,
+        /// <summary>A frame over <c>frame_max_bytes</c>.</summary>
+        LimitFrame = 12,
+        /// <summary>The outbox was full and <c>overflow</c> is CLOSE.</summary>
+        LimitOutbox = 13,
+        /// <summary>
+        /// A frame that <c>memory_max_bytes</c> could never have room for; or others needed memory
+        /// that this connection held and made no progress with.
+        /// </summary>
+        LimitMemory = 14,
+        /// <summary>
+        /// The process has no descriptors left, or the system no port to connect from.
+        /// </summary>
+        LimitDescriptors = 16,
+        /// <summary>The model cannot watch another socket.</summary>
+        LimitModel = 17,
+        /// <summary>The peer broke the framing.</summary>
+        Protocol = 18,
+        /// <summary>The host closed it.</summary>
+        Host = 19,
+        /// <summary>The net was shut down.</summary>
+        Shutdown = 20,
+        /// <summary>A fault inside the library.</summary>
+        Internal = 21,
+        /// <summary>
+        /// The peer ended its side in the middle of a frame, whose bytes so far are the event's
+        /// <c>code</c>.
+        /// </summary>
+        Truncated = 22,
     }
 
     /// <summary>What <c>sockeye_model_probe</c> tells.</summary>
@@ -641,25 +641,6 @@ namespace Sockeye
         [FieldOffset(16)] public ulong Id;
     }
 
-    /// <summary>An internet address.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 40)]
-    public unsafe partial struct SockeyeAddress
-    {
-        /// <summary>0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.</summary>
-        [FieldOffset(0)] public ushort Family;
-        /// <summary>The port.</summary>
-        [FieldOffset(2)] public ushort Port;
-        /// <summary>The scope of a link-local IPv6 address.</summary>
-        [FieldOffset(4)] public uint ScopeId;
-        /// <summary>The address in network order.</summary>
-        [FieldOffset(8)] public fixed byte Bytes[16];
-        /// <summary>
-        /// What <c>sockeye_event_address</c> tells of a <c>udp://</c> listener on all addresses:
-        /// the one of this machine that was asked, in the form of <c>bytes</c>.
-        /// </summary>
-        [FieldOffset(24)] public fixed byte Local[16];
-    }
-
     /// <summary>What a net runs with.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 224)]
     public unsafe partial struct SockeyeNetInfo
@@ -838,6 +819,25 @@ namespace Sockeye
         /// that one did not arrive (ICMP).
         /// </summary>
         [FieldOffset(64)] public ulong SendFailures;
+    }
+
+    /// <summary>An internet address.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 40)]
+    public unsafe partial struct SockeyeAddress
+    {
+        /// <summary>0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.</summary>
+        [FieldOffset(0)] public ushort Family;
+        /// <summary>The port.</summary>
+        [FieldOffset(2)] public ushort Port;
+        /// <summary>The scope of a link-local IPv6 address.</summary>
+        [FieldOffset(4)] public uint ScopeId;
+        /// <summary>The address in network order.</summary>
+        [FieldOffset(8)] public fixed byte Bytes[16];
+        /// <summary>
+        /// What <c>sockeye_event_address</c> tells of a <c>udp://</c> listener on all addresses:
+        /// the one of this machine that was asked, in the form of <c>bytes</c>.
+        /// </summary>
+        [FieldOffset(24)] public fixed byte Local[16];
     }
 
     /// <summary>What happens to one direction of a socket.</summary>

@@ -1,4 +1,4 @@
-//! Addresses, and their text.
+//! Addresses: an IP address and a port, and their text.
 
 use super::boundary::{fail, guard, text_arg};
 use super::status::sockeye_status;

@@ -1,4 +1,4 @@
-//! The words of statuses, causes and errors, and the version of the library.
+//! Words: the texts of statuses, causes and errors, and the version of the library.
 
 use super::boundary::{self, guard};
 use super::status::{SOCKEYE_ABI_VERSION, sockeye_status};
