@@ -115,7 +115,7 @@ impl Default for sockeye_config {
             queue_max_bytes: config.queue_max_bytes,
             taps: config.taps.into(),
             timers_max: config.timers_max,
-            reserved: [0; 6],
+            reserved: Default::default(),
         }
     }
 }
@@ -125,7 +125,7 @@ impl sockeye_config {
     pub(super) fn parse(&self) -> Result<engine::Config, String> {
         let workers = (self.workers != SOCKEYE_WORKERS_AUTO).then_some(self.workers);
         let unknown = |field: &str, value: u32| format!("config.{field}: {value} is unknown");
-        if self.reserved != [0; 6] {
+        if self.reserved.iter().any(|&it| it != 0) {
             return Err("config.reserved must be 0".into());
         }
         if self.taps > 1 {

@@ -148,7 +148,7 @@ impl From<engine::Framing> for sockeye_framing {
             length_adjustment: framing.length_adjustment,
             keep_header: u32::from(framing.keep_header),
             frame_max_bytes: framing.frame_max_bytes,
-            reserved: [0; 9],
+            reserved: Default::default(),
         }
     }
 }
@@ -180,7 +180,7 @@ impl Default for sockeye_endpoint {
             send_buffer_bytes: socket.send_buffer_bytes,
             half_open: u32::from(limits.half_open),
             share: u32::from(socket.share),
-            reserved: [0; 6],
+            reserved: Default::default(),
         }
     }
 }
@@ -196,7 +196,7 @@ fn flag(field: &str, value: u32) -> Result<bool, String> {
 
 impl sockeye_framing {
     fn parse(&self) -> Result<engine::Framing, String> {
-        if self.reserved != [0; 9] {
+        if self.reserved.iter().any(|&it| it != 0) {
             return Err("endpoint.framing.reserved must be 0".into());
         }
         Ok(engine::Framing {
@@ -214,7 +214,7 @@ impl sockeye_framing {
 
 impl sockeye_endpoint {
     fn parse(&self) -> Result<engine::Endpoint, String> {
-        if self.reserved != [0; 6] {
+        if self.reserved.iter().any(|&it| it != 0) {
             return Err("endpoint.reserved must be 0".into());
         }
         Ok(engine::Endpoint {

@@ -75,7 +75,7 @@ impl Default for sockeye_fault {
 
 impl sockeye_fault_way {
     fn parse(&self, name: &str) -> Result<Way, String> {
-        if self.reserved != [0; 3] {
+        if self.reserved.iter().any(|&it| it != 0) {
             return Err(format!("fault.{name}.reserved must be 0"));
         }
         let way = Way {

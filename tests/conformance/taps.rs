@@ -459,7 +459,7 @@ pub fn refuses_in_words(setup: Setup) {
         ("jitter_ms", |way| way.jitter_ms = 1),
         ("stall_ms", |way| way.stall_ms = u32::MAX),
         ("rate_bytes", |way| way.rate_bytes = u64::MAX),
-        ("reserved", |way| way.reserved[2] = 1),
+        ("reserved", |way| *way.reserved.last_mut().unwrap() = 1),
     ];
     for (field, change) in all {
         let [inward, outward] = wrong(change);
