@@ -2,7 +2,8 @@
 //! place in memory. The header is written only when it differs, and only inside a checkout: a
 //! packaged crate ships the committed one.
 
-use std::{env, fs, path::Path};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// The rooms of the C ABI in the order in which the header shows them; others come behind these.
 const FILES: &[&str] = &[
@@ -55,16 +56,25 @@ fn version_resource() {
 
 /// Every file of `src/capi` but the list of them, in its order; one without anything for C adds
 /// nothing.
-fn files(root: &Path) -> Vec<String> {
+fn files(root: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(root.join("src/capi")).expect("src/capi is there");
     let paths = entries.map(|entry| entry.expect("src/capi can be read").path());
-    let names = paths.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
-    let mut names: Vec<String> =
-        names.map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into()).collect();
-    names.retain(|name| name != "mod");
-    let place = |name: &str| FILES.iter().position(|it| *it == name).unwrap_or(FILES.len());
-    names.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
-    names
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|it| it == "rs") && !path.ends_with("mod.rs"))
+        .collect();
+    let place = |path: &PathBuf| {
+        let name = path.file_stem().unwrap_or_default();
+        FILES.iter().position(|it| *it == name).unwrap_or(FILES.len())
+    };
+    paths.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
+    paths
+}
+
+/// The enums of a file: fields and arguments are numbers, so that nothing names them.
+fn enums(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("a file of src/capi can be read");
+    let names = text.lines().filter_map(|line| line.strip_prefix("pub enum ")?.split(' ').next());
+    names.filter(|name| name.starts_with("sockeye_")).map(str::to_owned).collect()
 }
 
 fn header(root: &Path) {
@@ -78,9 +88,11 @@ fn header(root: &Path) {
             .replace("@MINOR@", &part(1))
             .replace("@PATCH@", &part(2))
     });
+    let files = files(root);
+    config.export.include = files.iter().flat_map(|path| enums(path)).collect();
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in files(root) {
-        builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
+    for file in files {
+        builder = builder.with_src(file);
     }
     let mut text = Vec::new();
     match builder.generate() {

@@ -123,6 +123,57 @@ typedef enum {
     SOCKEYE_ERR_DENIED = -15,
 } sockeye_status_code;
 
+/// Why a connection or a listener closed: `cause` of CLOSED and LISTENER_CLOSED.
+typedef enum {
+    /// No cause: the event is not a close.
+    SOCKEYE_CAUSE_NONE = 0,
+    /// The peer ended its side in order (FIN).
+    SOCKEYE_CAUSE_PEER = 1,
+    /// The connection was reset (RST), or broke with the system's error in `os_error`.
+    SOCKEYE_CAUSE_RESET = 2,
+    /// Connect: no socket listens there, or none can: no address of this machine is like that one,
+    /// or it is the connection's own.
+    SOCKEYE_CAUSE_REFUSED = 3,
+    /// Connect: no way to that host or network.
+    SOCKEYE_CAUSE_UNREACHABLE = 4,
+    /// Connect: the name was not found.
+    SOCKEYE_CAUSE_RESOLVE = 5,
+    /// Connect took longer than `connect_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_CONNECT = 6,
+    /// Nothing was received for `idle_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_IDLE = 7,
+    /// The first byte did not come within `first_byte_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_FIRST_BYTE = 8,
+    /// A frame was begun and not ended within `frame_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_FRAME = 9,
+    /// Nothing of the outbox could be sent for `send_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_SEND = 10,
+    /// A graceful close did not end within `linger_ms`: what was taken and not sent is lost, which
+    /// the peer sees as a reset, or it did not end its side.
+    SOCKEYE_CAUSE_TIMEOUT_LINGER = 11,
+    /// A frame over `frame_max_bytes`.
+    SOCKEYE_CAUSE_LIMIT_FRAME = 12,
+    /// The outbox was full and `overflow` is CLOSE.
+    SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
+    /// A frame that `memory_max_bytes` could never have room for; or others needed memory that this
+    /// connection held and made no progress with.
+    SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
+    /// The process has no descriptors left, or the system no port to connect from.
+    SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
+    /// The model cannot watch another socket.
+    SOCKEYE_CAUSE_LIMIT_MODEL = 17,
+    /// The peer broke the framing.
+    SOCKEYE_CAUSE_PROTOCOL = 18,
+    /// The host closed it.
+    SOCKEYE_CAUSE_HOST = 19,
+    /// The net was shut down.
+    SOCKEYE_CAUSE_SHUTDOWN = 20,
+    /// A fault inside the library.
+    SOCKEYE_CAUSE_INTERNAL = 21,
+    /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
+    SOCKEYE_CAUSE_TRUNCATED = 22,
+} sockeye_cause;
+
 /// The input/output models. One host program runs unchanged on each.
 typedef enum {
     /// The platform's best: EPOLL on Linux, IOCP on Windows, TOKIO (kqueue) on macOS and BSD.
@@ -241,57 +292,6 @@ typedef enum {
     /// its periods were over beside this one and are not told on their own.
     SOCKEYE_EVENT_TIMER = 10,
 } sockeye_event_kind;
-
-/// Why a connection or a listener closed: `cause` of CLOSED and LISTENER_CLOSED.
-typedef enum {
-    /// No cause: the event is not a close.
-    SOCKEYE_CAUSE_NONE = 0,
-    /// The peer ended its side in order (FIN).
-    SOCKEYE_CAUSE_PEER = 1,
-    /// The connection was reset (RST), or broke with the system's error in `os_error`.
-    SOCKEYE_CAUSE_RESET = 2,
-    /// Connect: no socket listens there, or none can: no address of this machine is like that one,
-    /// or it is the connection's own.
-    SOCKEYE_CAUSE_REFUSED = 3,
-    /// Connect: no way to that host or network.
-    SOCKEYE_CAUSE_UNREACHABLE = 4,
-    /// Connect: the name was not found.
-    SOCKEYE_CAUSE_RESOLVE = 5,
-    /// Connect took longer than `connect_timeout_ms`.
-    SOCKEYE_CAUSE_TIMEOUT_CONNECT = 6,
-    /// Nothing was received for `idle_timeout_ms`.
-    SOCKEYE_CAUSE_TIMEOUT_IDLE = 7,
-    /// The first byte did not come within `first_byte_timeout_ms`.
-    SOCKEYE_CAUSE_TIMEOUT_FIRST_BYTE = 8,
-    /// A frame was begun and not ended within `frame_timeout_ms`.
-    SOCKEYE_CAUSE_TIMEOUT_FRAME = 9,
-    /// Nothing of the outbox could be sent for `send_timeout_ms`.
-    SOCKEYE_CAUSE_TIMEOUT_SEND = 10,
-    /// A graceful close did not end within `linger_ms`: what was taken and not sent is lost, which
-    /// the peer sees as a reset, or it did not end its side.
-    SOCKEYE_CAUSE_TIMEOUT_LINGER = 11,
-    /// A frame over `frame_max_bytes`.
-    SOCKEYE_CAUSE_LIMIT_FRAME = 12,
-    /// The outbox was full and `overflow` is CLOSE.
-    SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
-    /// A frame that `memory_max_bytes` could never have room for; or others needed memory that this
-    /// connection held and made no progress with.
-    SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
-    /// The process has no descriptors left, or the system no port to connect from.
-    SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
-    /// The model cannot watch another socket.
-    SOCKEYE_CAUSE_LIMIT_MODEL = 17,
-    /// The peer broke the framing.
-    SOCKEYE_CAUSE_PROTOCOL = 18,
-    /// The host closed it.
-    SOCKEYE_CAUSE_HOST = 19,
-    /// The net was shut down.
-    SOCKEYE_CAUSE_SHUTDOWN = 20,
-    /// A fault inside the library.
-    SOCKEYE_CAUSE_INTERNAL = 21,
-    /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
-    SOCKEYE_CAUSE_TRUNCATED = 22,
-} sockeye_cause;
 
 /// How much a line of the log matters.
 typedef enum {

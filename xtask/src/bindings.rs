@@ -14,6 +14,7 @@ mod read;
 mod text;
 mod unreal;
 
+use crate::c_text;
 use crate::symbols;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail, ensure};
@@ -107,11 +108,15 @@ fn version(workspace: &Workspace) -> Result<[u32; 3]> {
     parts.try_into().ok().context("a version has three numbers")
 }
 
-/// The header declares these functions, and no others.
+/// The header has all these names, and no other function.
 fn agree(interface: &Interface, header: &str) -> Result<()> {
+    let code = c_text::code(header);
+    let words: BTreeSet<&str> = c_text::words(&code).collect();
+    let values = interface.enums().flat_map(|(_, values)| values).map(|value| &*value.name);
+    let names = interface.items().map(|item| &*item.name).chain(values);
+    let mut differ: Vec<&str> = names.filter(|name| !words.contains(name)).collect();
     let declared = symbols::declared(header);
-    let read: BTreeSet<String> = interface.functions().map(|(item, _)| item.name.clone()).collect();
-    let differ: Vec<&str> = declared.symmetric_difference(&read).map(String::as_str).collect();
+    differ.extend(declared.iter().map(|name| &**name).filter(|it| interface.find(it).is_none()));
     let differ = differ.join(", ");
     ensure!(
         differ.is_empty(),
