@@ -1,7 +1,8 @@
 //! A length before each message: a field of 1 to 4 bytes, or a varint (LEB128, as in
 //! <https://protobuf.dev/programming-guides/encoding/#varints>).
 
-use super::{Cause, Framing, HEADER_MAX, HeaderError, Step};
+use super::kind::{Framing, HEADER_MAX, HeaderError, Step};
+use crate::session::event::Cause;
 
 /// Bytes of the longest varint: 32 bits in groups of 7.
 const VARINT_MAX: usize = 5;
