@@ -2,6 +2,7 @@
 
 use super::link::{End, Link};
 use super::world::World;
+use crate::io::op::Token;
 
 /// How an engine's end is, as its peer sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,11 +21,19 @@ pub struct Peer {
     link: usize,
 }
 
-impl Peer {
-    pub(super) fn new(world: World, link: usize) -> Peer {
-        Peer { world, link }
+impl World {
+    /// A client connects to a listener. None: there is no such listener any more.
+    pub fn connect(&self, listener: Token, window: usize) -> Option<Peer> {
+        self.open(listener, window).map(|link| Peer { world: self.clone(), link })
     }
 
+    /// The peer of a connection that the engine made since the last call.
+    pub fn incoming(&self) -> Option<Peer> {
+        self.next_incoming().map(|link| Peer { world: self.clone(), link })
+    }
+}
+
+impl Peer {
     /// The connection's number; a network counts them from 0.
     pub fn link(&self) -> usize {
         self.link

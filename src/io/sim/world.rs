@@ -4,7 +4,6 @@ use super::super::op::{Accepted, Token};
 use super::super::proactor::ACCEPT_MAX;
 use super::dice::Dice;
 use super::link::{End, Link};
-use super::peer::Peer;
 use crate::buf::{Condvar, Mutex, MutexGuard, Train, rank};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::cell::RefCell;
@@ -222,9 +221,9 @@ impl World {
         answer
     }
 
-    /// A client connects to a listener. None: there is no such listener any more.
-    pub fn connect(&self, listener: Token, window: usize) -> Option<Peer> {
-        let link = self.change(|state| {
+    /// A client connects to a listener: its link. None: there is no such listener any more.
+    pub(super) fn open(&self, listener: Token, window: usize) -> Option<usize> {
+        self.change(|state| {
             let backlog = state.listeners.entry(listener).or_default();
             if backlog.closed {
                 return None;
@@ -233,8 +232,12 @@ impl World {
             backlog.links.push_back(link);
             state.links.push(Link::new(window));
             Some(link)
-        })?;
-        Some(Peer::new(self.clone(), link))
+        })
+    }
+
+    /// The link of a connection that the engine made since the last call.
+    pub(super) fn next_incoming(&self) -> Option<usize> {
+        self.lock().incoming.pop_front()
     }
 
     /// The listener's next accept fails, behind the connections that it brings.
@@ -247,12 +250,6 @@ impl World {
     /// What becomes of connections to this address; Refuse where nothing was said.
     pub fn set_door(&self, address: SocketAddr, answer: Answer) {
         self.change(|state| state.doors.insert(address, answer));
-    }
-
-    /// The peer of a connection that the engine made since the last call.
-    pub fn incoming(&self) -> Option<Peer> {
-        let link = self.lock().incoming.pop_front()?;
-        Some(Peer::new(self.clone(), link))
     }
 
     /// Whom a link belongs to, once it is adopted.

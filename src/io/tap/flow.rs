@@ -1,8 +1,8 @@
 //! A stream under a tap: what it holds of both directions, and the operations that follow.
 
+use super::lanes::{AHEAD_BYTES, Flying, IN, Lanes, OUT, PIECE_BYTES, Turn, Unsent};
 use super::stream::{Course, Leave};
 use super::weather::{Micros, Weather};
-use super::{AHEAD_BYTES, Flying, IN, Lanes, OUT, PIECE_BYTES, Turn, Unsent};
 use crate::buf::{Slice, Train};
 use crate::io::op::{Lane, Op, Outcome};
 use crate::io::os::sys;

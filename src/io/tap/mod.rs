@@ -19,82 +19,26 @@
 
 mod datagrams;
 mod flow;
+mod lanes;
 mod scatter;
 mod stream;
 pub mod weather;
 
+pub use lanes::unsent;
+
 use super::bell::Bell;
 use super::op::{Completion, LANES, Lane, Look, Op, Outcome, Role, Token};
-use super::os::sys;
 use super::proactor::{Affinity, Proactor, Setup, cancelled};
 use flow::Flow;
+use lanes::{Flying, Lanes, OUT, Turn};
 use scatter::Scatter;
 use socket2::Socket;
 use std::collections::{BTreeSet, HashMap};
-use std::error::Error;
-use std::fmt;
 use std::io;
-use std::mem::{self, ManuallyDrop};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weather::{Micros, Weather};
-
-/// Bytes that a tap holds of one direction of a socket, or little more.
-const AHEAD_BYTES: usize = 1 << 20;
-/// What a piece counts for beside its bytes.
-const PIECE_BYTES: usize = 64;
-const IN: usize = Lane::In as usize;
-const OUT: usize = Lane::Out as usize;
-
-/// The error of a send behind which bytes of others did not leave.
-#[derive(Debug)]
-struct Unsent {
-    bytes: u64,
-    error: io::Error,
-}
-
-impl fmt::Display for Unsent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {} bytes did not leave", self.error, self.bytes)
-    }
-}
-
-impl Error for Unsent {}
-
-/// Bytes of sends that completed and did not leave, of which the error of a later one tells, and
-/// that error itself.
-pub fn unsent(error: io::Error) -> (u64, io::Error) {
-    match error.downcast::<Unsent>() {
-        Ok(Unsent { bytes, error }) => (bytes, error),
-        Err(error) => (0, error),
-    }
-}
-
-/// Whose operation the model has on a lane.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flying {
-    Nothing,
-    /// The tap's own.
-    Own,
-    /// The engine's, as it came.
-    Theirs,
-}
-
-/// Both lanes of a socket.
-struct Lanes {
-    /// Borrowed: the engine keeps it open until `release`, and closes it.
-    socket: ManuallyDrop<Socket>,
-    /// The engine's operations that the tap has.
-    asked: [Option<Op>; 2],
-    flying: [Flying; 2],
-    /// Of operations of the engine's that completed behind a cancel: told when both are quiet.
-    ends: [Option<Outcome>; 2],
-    cancelled: bool,
-    /// Its entry among the alarms.
-    alarm: Option<Micros>,
-    /// It is among those to be looked at soon.
-    soon: bool,
-}
 
 /// What is done with a socket's operations.
 enum Course {
@@ -111,16 +55,6 @@ struct Tapped {
     weather: Option<Arc<Weather>>,
 }
 
-/// What one look at a socket has to do with.
-struct Turn<'a, P> {
-    token: Token,
-    now: Micros,
-    model: &'a mut P,
-    reaped: &'a mut Vec<Completion>,
-    done: &'a mut Vec<Completion>,
-    setup: &'a Setup,
-}
-
 /// See the module.
 pub struct Tap<P: Proactor> {
     model: P,
@@ -133,43 +67,6 @@ pub struct Tap<P: Proactor> {
     soon: Vec<Token>,
     /// What the model completed.
     reaped: Vec<Completion>,
-}
-
-impl Lanes {
-    fn new(socket: &Socket) -> Lanes {
-        Lanes {
-            socket: sys::borrow(socket),
-            asked: [None, None],
-            flying: [Flying::Nothing; 2],
-            ends: [None, None],
-            cancelled: false,
-            alarm: None,
-            soon: false,
-        }
-    }
-
-    /// Whether the model has nothing of it.
-    fn is_quiet(&self) -> bool {
-        self.flying == [Flying::Nothing; 2]
-    }
-
-    /// Gives the model an operation of the tap's.
-    fn submit<P: Proactor>(&mut self, turn: &mut Turn<'_, P>, op: Op) {
-        self.flying[op.lane() as usize] = Flying::Own;
-        turn.model.submit(turn.token, op, turn.reaped);
-    }
-
-    /// Gives the model an operation of the engine's, as it is.
-    fn forward<P: Proactor>(&mut self, turn: &mut Turn<'_, P>, op: Op) {
-        self.flying[op.lane() as usize] = Flying::Theirs;
-        turn.model.submit(turn.token, op, turn.reaped);
-    }
-}
-
-impl<P> Turn<'_, P> {
-    fn tell(&mut self, lane: Lane, outcome: Outcome) {
-        self.done.push(Completion { token: self.token, lane, outcome });
-    }
 }
 
 impl Tapped {

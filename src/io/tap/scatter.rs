@@ -1,8 +1,8 @@
 //! A datagram socket under a tap: what it holds of both directions, and the operations that follow.
 
 use super::datagrams::{Datagrams, Fate};
+use super::lanes::{AHEAD_BYTES, Flying, IN, Lanes, OUT, PIECE_BYTES, Turn};
 use super::weather::{Dice, Micros, Way, Weather};
-use super::{AHEAD_BYTES, Flying, IN, Lanes, OUT, PIECE_BYTES, Turn};
 use crate::buf::{Pool, Slice};
 use crate::io::datagram::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram};
 use crate::io::op::{Lane, Op, Outcome};
