@@ -1,6 +1,6 @@
 //! What the model keeps of a socket, and how it names its operations to the kernel.
 
-use super::outward::Outward;
+use super::outgoing::Outward;
 use crate::buf::{Chunk, Slice};
 use crate::io::common::receiving::LONG_ROOM;
 use crate::io::op::{Op, Token};

@@ -2,8 +2,9 @@
 //! next are tried for in batches.
 
 use super::calls::{self, for_later};
+use super::hands::Hands;
+use super::reaper::Reaper;
 use super::slots::{Held, Inward, Landing};
-use super::{Hands, Reaper};
 use crate::buf::{CHUNK_BYTES, Slice};
 use crate::io::common::receiving::received;
 use crate::io::common::tried::Tried;

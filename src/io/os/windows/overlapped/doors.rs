@@ -1,66 +1,21 @@
 //! A listener's accepts: several at a time, each with a socket for who comes.
 
+use super::accepts::Accept;
 use super::calls::{ADDRESSES_BYTES, finish_accept, is_aborted};
-use super::slots::{Held, Inward, Kind, Operation, Slots};
-use super::{Hands, Reaper};
-use crate::io::op::{Accepted, Completion, Lane, Outcome, Token};
+use super::hands::Hands;
+use super::operation::{Kind, Operation};
+use super::reaper::Reaper;
+use super::slots::{Held, Inward, Slots};
+use crate::io::op::{Accepted, Completion, Lane, Outcome};
 use crate::io::os::windows::sys;
 use crate::io::proactor::{ACCEPT_MAX, cancelled};
-use socket2::{Domain, Socket, Type};
+use socket2::Type;
 use std::cell::UnsafeCell;
 use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Accepts of one listener in flight, and connections that came before the engine asked: together.
 const ACCEPTS: usize = 16;
-
-/// What a listener has.
-pub struct Doors {
-    domain: Domain,
-    /// In flight; each is a box of its own, which whoever reaps it frees.
-    flying: Vec<*const Accept>,
-    /// Who came, and is not asked for yet.
-    arrived: Vec<Accepted>,
-    /// What an accept failed with.
-    failed: Option<io::Error>,
-}
-
-// SAFETY: the accepts are only named here; each is reaped once, by whoever is notified of it.
-unsafe impl Send for Doors {}
-
-/// One accept in flight. It outlives its listener where that is closed meanwhile.
-#[repr(C)]
-struct Accept {
-    /// First, so that the one's place is the other's.
-    operation: Operation,
-    listener: Token,
-    socket: Socket,
-    /// The system writes here.
-    addresses: UnsafeCell<[u8; ADDRESSES_BYTES]>,
-}
-
-impl Doors {
-    /// A listener's, with none in flight.
-    pub fn of(listener: &Socket) -> io::Result<Doors> {
-        let domain = listener.local_addr()?.domain();
-        Ok(Doors { domain, flying: Vec::new(), arrived: Vec::new(), failed: None })
-    }
-
-    /// Has the system end what is in flight.
-    pub fn shut(&self, listener: &Socket) {
-        for &accept in &self.flying {
-            // SAFETY: it is in flight, so it is still there.
-            unsafe { &(*accept).operation }.cancel(listener);
-        }
-    }
-
-    /// Who came while the door was being closed finds it closed, as the backlog does. True: some
-    /// accepts are in flight.
-    pub fn close(&mut self) -> bool {
-        (self.arrived, self.failed) = Default::default();
-        !self.flying.is_empty()
-    }
-}
 
 impl<R: Reaper> Hands<R> {
     /// Answers the engine's accept with who is here, and has as many in flight as there may be.

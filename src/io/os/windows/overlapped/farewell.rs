@@ -1,7 +1,8 @@
 //! A worker that goes with operations in flight.
 
-use super::slots::{Kind, named};
-use super::{Overlapped, Reaper};
+use super::Overlapped;
+use super::operation::{Kind, named};
+use super::reaper::Reaper;
 use crate::io::op::LANES;
 use crate::io::proactor::Affinity;
 use std::mem;

@@ -1,7 +1,7 @@
 //! What one worker begins operations with, and what it keeps of those that are not in flight.
 
-use super::Reaper;
 use super::calls::Calls;
+use super::reaper::Reaper;
 use super::slots::Held;
 use crate::buf::{CHUNK_BYTES, Chunk};
 use crate::io::common::datagrams::Datagrams;

@@ -1,8 +1,9 @@
 //! Lane In of a stream: a receive of nothing tells when there is something.
 
-use super::calls::for_later;
+use super::calls::{self, for_later};
+use super::hands::Hands;
+use super::reaper::Reaper;
 use super::slots::{Held, Inward};
-use super::{Hands, Reaper, calls};
 use crate::buf::Slice;
 use crate::io::common::receiving::with_room;
 use crate::io::op::{Completion, Lane, Outcome};

@@ -1,6 +1,6 @@
 //! One event object for many operations: those that nothing else tells of.
 
-use super::slots::{Operation, named};
+use super::operation::{Operation, named};
 use crate::io::os::windows::doorbell::Event;
 use std::io;
 use windows_sys::Win32::Foundation::HANDLE;

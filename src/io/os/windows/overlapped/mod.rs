@@ -15,6 +15,7 @@
 //! * An operation may be reaped by any worker of those that share the slots, and goes on there. A
 //!   slot's lock is held while one of its operations is begun, reaped or cancelled.
 
+mod accepts;
 mod calls;
 mod datagrams;
 mod doors;
@@ -22,14 +23,16 @@ mod farewell;
 mod hands;
 mod inward;
 mod joint;
+mod operation;
+mod outgoing;
 mod outward;
 mod reaper;
 mod slots;
 
 pub use hands::Counts;
 pub use joint::Joint;
+pub use operation::{Kind, Operation, named};
 pub use reaper::{Reaper, Wish, limit};
-pub use slots::{Kind, Operation, named};
 
 use super::sys;
 use crate::io::bell::Bell;
@@ -37,7 +40,7 @@ use crate::io::common::receiving::TURN_BYTES;
 use crate::io::common::tried::LATER;
 use crate::io::op::{Completion, LANES, Lane, Look, Op, Role, Token};
 use crate::io::proactor::{Affinity, Proactor, Setup, cancelled};
-use doors::Doors;
+use accepts::Doors;
 use hands::Hands;
 use slots::{Entry, Inward, Slots};
 use socket2::Socket;

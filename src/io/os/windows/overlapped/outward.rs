@@ -1,12 +1,14 @@
 //! Lane Out: sends and connects, handed to the system where it does not do them at once.
 
 use super::calls::{self, finish_connect, for_later, is_aborted};
+use super::hands::Hands;
+use super::outgoing::Outward;
+use super::reaper::Reaper;
 use super::slots::Held;
-use super::{Hands, Reaper};
 use crate::io::common::datagrams::try_send_to;
 use crate::io::common::tried::Tried;
 use crate::io::op::{Completion, Lane, Op, Outcome};
-use crate::io::os::windows::pktinfo::{Outgoing, is_no_source};
+use crate::io::os::windows::pktinfo::is_no_source;
 use crate::io::os::windows::sys;
 use crate::io::proactor::cancelled;
 use std::io;
@@ -16,34 +18,6 @@ use windows_sys::Win32::Networking::WinSock as winsock;
 /// Bytes of a send that the system is given to wait with. It tells of none of them before it took
 /// all, and a peer that takes a little at a time is no stuck one.
 const WAITING_MAX: usize = 64 * 1024;
-
-/// An operation on lane Out with what the system reads for it, at one place until it is reaped.
-pub struct Outward {
-    pub op: Op,
-    /// The first of its datagrams.
-    first: Option<Outgoing>,
-}
-
-impl Outward {
-    fn new(op: Op) -> Box<Outward> {
-        let first = match &op {
-            Op::SendTo(all) => all.first().map(Outgoing::new),
-            _ => None,
-        };
-        Box::new(Outward { op, first })
-    }
-
-    /// Takes from its first datagram the address that it was to leave from, if it has one.
-    fn had_source(&mut self) -> bool {
-        let Op::SendTo(all) = &mut self.op else { return false };
-        all.first_mut().is_some_and(|first| first.local.take().is_some())
-    }
-
-    /// Whether it is a connect.
-    pub fn connects(&self) -> bool {
-        matches!(self.op, Op::Connect(_))
-    }
-}
 
 impl<R: Reaper> Hands<R> {
     /// Begins what the engine asks for on lane Out, and mostly ends it.

@@ -1,6 +1,6 @@
 //! What the three models differ in: how a worker is told that an operation is over.
 
-use super::slots::Operation;
+use super::operation::Operation;
 use crate::io::bell::Bell;
 use crate::io::op::Token;
 use crate::io::proactor::Affinity;
