@@ -203,6 +203,15 @@ pub unsafe fn write_sized<T: Copy>(out: *mut T, size: usize, value: &T) -> Resul
     Ok(())
 }
 
+/// A struct of one side from one of the other: the fields that both have under one name, and those
+/// that only the new one has.
+macro_rules! same_fields {
+    ($from:expr => $to:ident { $($field:ident,)+ } $(and { $($own:ident: $value:expr,)+ })?) => {
+        $to { $($field: $from.$field,)+ $($($own: $value,)+)? }
+    };
+}
+pub(super) use same_fields;
+
 /// Cuts `text` into `field` with a NUL, at a character's border.
 pub fn write_text(field: &mut [c_char], text: &str) {
     let mut len = text.len().min(field.len() - 1);

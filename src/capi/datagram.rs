@@ -6,7 +6,7 @@ use super::event::{sockeye_event, sockeye_event_kind};
 use super::listener::sockeye_listener;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{ADDRESS_BYTES, ConnStats, Error, Kind};
+use crate::engine::{ADDRESS_BYTES, Error, Kind};
 
 const _: () = assert!(size_of::<sockeye_address>() == ADDRESS_BYTES);
 
@@ -36,23 +36,6 @@ pub struct sockeye_listener_stats {
     /// Datagrams that the system did not send (too long for the way, no route …), and reports that
     /// one did not arrive (ICMP).
     pub send_failures: u64,
-}
-
-impl From<ConnStats> for sockeye_listener_stats {
-    fn from(stats: ConnStats) -> Self {
-        sockeye_listener_stats {
-            struct_size: size_of::<Self>() as u32,
-            outbox_messages: stats.outbox_messages,
-            outbox_bytes: stats.outbox_bytes,
-            received_bytes: stats.received_bytes,
-            received_messages: stats.received_messages,
-            sent_bytes: stats.sent_bytes,
-            dropped_messages: stats.dropped_messages,
-            system_drops: stats.system_drops,
-            queue_drops: stats.queue_drops,
-            send_failures: stats.send_failures,
-        }
-    }
 }
 
 /// Gives one datagram of 0 to 65,507 bytes to a `udp://` listener, to be sent to `address`. It is

@@ -1,6 +1,6 @@
 //! Faults: what a bad network would do, on purpose.
 
-use super::boundary::{fail, guard, in_words, init_sized, read_sized};
+use super::boundary::{fail, guard, in_words, init_sized, read_sized, same_fields};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Way, Weather};
@@ -78,19 +78,19 @@ impl sockeye_fault_way {
         if self.reserved.iter().any(|&it| it != 0) {
             return Err(format!("fault.{name}.reserved must be 0"));
         }
-        let way = Way {
-            delay_ms: self.delay_ms,
-            jitter_ms: self.jitter_ms,
-            stall_ms: self.stall_ms,
-            split_bytes: self.split_bytes,
-            loss_ppm: self.loss_ppm,
-            burst: self.burst,
-            duplicate_ppm: self.duplicate_ppm,
-            reorder_ppm: self.reorder_ppm,
-            corrupt_ppm: self.corrupt_ppm,
-            rate_bytes: self.rate_bytes,
-            reset_after_bytes: self.reset_after_bytes,
-        };
+        let way = same_fields!(self => Way {
+            delay_ms,
+            jitter_ms,
+            stall_ms,
+            split_bytes,
+            loss_ppm,
+            burst,
+            duplicate_ppm,
+            reorder_ppm,
+            corrupt_ppm,
+            rate_bytes,
+            reset_after_bytes,
+        });
         way.check(name)?;
         Ok(way)
     }

@@ -1,12 +1,13 @@
 //! Facts: what nets, listeners and connections are, and what was counted.
 
 use super::address::sockeye_address;
-use super::boundary::{guard, is_answer_size, write_sized, write_text};
+use super::boundary::{guard, is_answer_size, same_fields, write_sized, write_text};
 use super::conn::sockeye_conn;
+use super::datagram::sockeye_listener_stats;
 use super::listener::sockeye_listener;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{self, Error, Kind};
+use crate::engine::{ConnStats, Error, Kind};
 use std::ffi::c_char;
 
 /// What a net runs with.
@@ -152,22 +153,29 @@ pub struct sockeye_conn_stats {
     pub send_failures: u64,
 }
 
-impl From<engine::ConnStats> for sockeye_conn_stats {
-    fn from(stats: engine::ConnStats) -> Self {
-        sockeye_conn_stats {
-            struct_size: size_of::<Self>() as u32,
-            outbox_messages: stats.outbox_messages,
-            outbox_bytes: stats.outbox_bytes,
-            received_bytes: stats.received_bytes,
-            received_messages: stats.received_messages,
-            sent_bytes: stats.sent_bytes,
-            dropped_messages: stats.dropped_messages,
-            system_drops: stats.system_drops,
-            queue_drops: stats.queue_drops,
-            send_failures: stats.send_failures,
+/// A connection and a listener of datagrams count the same.
+macro_rules! stats_of_sockets {
+    ($($answer:ident)+) => {$(
+        impl From<ConnStats> for $answer {
+            fn from(stats: ConnStats) -> Self {
+                same_fields!(stats => $answer {
+                    outbox_messages,
+                    outbox_bytes,
+                    received_bytes,
+                    received_messages,
+                    sent_bytes,
+                    dropped_messages,
+                    system_drops,
+                    queue_drops,
+                    send_failures,
+                } and {
+                    struct_size: size_of::<Self>() as u32,
+                })
+            }
         }
-    }
+    )+};
 }
+stats_of_sockets! { sockeye_conn_stats sockeye_listener_stats }
 
 /// What a net runs with, and why.
 ///
@@ -220,28 +228,29 @@ pub unsafe extern "C" fn sockeye_net_get_stats(
     guard(|| {
         // SAFETY: the caller gives NULL or a live net.
         let facts = unsafe { enter(net) }?.stats();
-        let stats = sockeye_net_stats {
+        let stats = same_fields!(facts => sockeye_net_stats {
+            connections,
+            accepted,
+            accept_failures,
+            received_bytes,
+            received_messages,
+            sent_bytes,
+            sent_batches,
+            turns,
+            waits,
+            wakes,
+            memory_bytes,
+            queued_bytes,
+            system_drops,
+            queue_drops,
+            send_failures,
+            frame_bytes,
+            send_bytes,
+            memory_closes,
+        } and {
             struct_size: size.min(size_of::<sockeye_net_stats>()) as u32,
             reserved: 0,
-            connections: facts.connections,
-            accepted: facts.accepted,
-            accept_failures: facts.accept_failures,
-            received_bytes: facts.received_bytes,
-            received_messages: facts.received_messages,
-            sent_bytes: facts.sent_bytes,
-            sent_batches: facts.sent_batches,
-            turns: facts.turns,
-            waits: facts.waits,
-            wakes: facts.wakes,
-            memory_bytes: facts.memory_bytes,
-            queued_bytes: facts.queued_bytes,
-            system_drops: facts.system_drops,
-            queue_drops: facts.queue_drops,
-            send_failures: facts.send_failures,
-            frame_bytes: facts.frame_bytes,
-            send_bytes: facts.send_bytes,
-            memory_closes: facts.memory_closes,
-        };
+        });
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_stats, size, &stats) }
     })
