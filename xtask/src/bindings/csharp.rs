@@ -258,3 +258,60 @@ pub fn defaults(interface: &Interface) -> String {
     }
     text + &checks + "        }\n    }\n}\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::of_text;
+    use super::*;
+
+    const TYPES: &str = "pub struct sockeye_net { a: u8 }\npub type sockeye_status = i32;\n\
+        pub type sockeye_see_fn = Option<unsafe extern \"C\" fn(user: *mut c_void)>;\n\
+        #[repr(C)] pub enum sockeye_k { SOCKEYE_K_ONE = 1, SOCKEYE_K_TWO = 2 }\n\
+        #[repr(C)] pub struct sockeye_s {\n  pub struct_size: u32,\n  /// A `sockeye_k`.\n  \
+        pub kind: i32,\n  pub text: [c_char; 8],\n}\n";
+
+    #[test]
+    fn a_function_has_the_types_of_csharp() {
+        for (arguments, written) in [
+            ("net: *mut sockeye_net, data: *const c_void", "SockeyeNetHandle net, byte* data"),
+            ("out_net: *mut *mut sockeye_net, user: *mut c_void", "IntPtr* outNet, IntPtr user"),
+            ("see: sockeye_see_fn, n: usize", "IntPtr see, UIntPtr n"),
+            ("event: *const sockeye_s, s: sockeye_s", "SockeyeS* @event, SockeyeS s"),
+            ("out: *mut sockeye_status, at: isize", "int* @out, IntPtr at"),
+        ] {
+            let text = format!(
+                "{TYPES}pub extern \"C\" fn sockeye_f({arguments}) -> sockeye_status {{ 0 }}"
+            );
+            let text = functions(&of_text(&text)).unwrap();
+            let line = format!("public static extern int sockeye_f({written});");
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_of_the_enum_that_its_comment_names() {
+        let text = types(&of_text(TYPES)).unwrap();
+        assert!(text.contains("public enum SockeyeK : int\n"), "as the field: {text}");
+        assert!(text.contains("[FieldOffset(4)] public SockeyeK Kind;"));
+        assert!(text.contains("[FieldOffset(8)] public fixed byte Text[8];"));
+        assert!(text.contains("LayoutKind.Explicit, Size = 16)"));
+    }
+
+    #[test]
+    fn long_lists_of_arguments_are_broken() {
+        let arguments: Vec<String> = (0..12).map(|n| format!("uint argument{n}")).collect();
+        let text = call("public static extern int f", &arguments, 8);
+        assert!(text.lines().all(|line| line.len() <= 100) && text.ends_with("argument11);\n"));
+        assert_eq!(text.matches("argument").count(), 12);
+    }
+
+    #[test]
+    fn what_is_filled_has_a_default_and_a_check() {
+        let fill =
+            "pub extern \"C\" fn sockeye_s_init(s: *mut sockeye_s, size: usize) -> i32 { 0 }";
+        let text = defaults(&of_text(&format!("{TYPES}{fill}")));
+        assert!(text.contains("public static SockeyeS Default"));
+        assert!(text.contains("Native.sockeye_s_init(&s, less) < 0"));
+        assert!(!defaults(&of_text(TYPES)).contains("SockeyeS"));
+    }
+}

@@ -92,3 +92,37 @@ pub fn errors(interface: &Interface, page: &str) -> Result<String> {
     }
     Ok(lines.join("\n") + "\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::of_text;
+    use super::*;
+
+    #[test]
+    fn a_row_keeps_its_words_and_has_the_number() {
+        let interface = of_text(
+            "#[repr(C)] pub enum sockeye_status_code { SOCKEYE_OK = 0, SOCKEYE_ERR_A = -1 }\n\
+             #[repr(C)] pub enum sockeye_cause {\n  SOCKEYE_CAUSE_B = 1,\n  /// It is `c`.\n  \
+             SOCKEYE_CAUSE_C = 2,\n}",
+        );
+        let head = |what: &str| format!("| {what} | number | a | b |\n|---|---|---|---|\n");
+        let (one, other) = (head("status"), head("cause"));
+        let page = format!("{one}| `SOCKEYE_ERR_A` | -7 | x | y |\n\nz\n{other}| `OLD` | 3 | |\n");
+        let fresh = errors(&interface, &page).unwrap();
+        let rows = "| `SOCKEYE_CAUSE_B` | 1 |  | |\n| `SOCKEYE_CAUSE_C` | 2 | It is `c` | |\n";
+        let want = format!("{one}| `SOCKEYE_ERR_A` | -1 | x | y |\n\nz\n{other}{rows}");
+        assert_eq!(fresh, want);
+        assert_eq!(errors(&interface, &fresh).unwrap(), fresh);
+    }
+
+    #[test]
+    fn what_the_header_adds_is_of_the_noun_in_its_name() {
+        let interface = of_text("pub extern \"C\" fn sockeye_f() {}");
+        let page = format!("x\n{BEGIN}old\n{END}y\n");
+        let added = "static inline int sockeye_a_index(int a)\n";
+        let fresh = calls(&interface, added, &page).unwrap();
+        let row = "| a | `sockeye_f` `sockeye_a_index` |\n";
+        assert_eq!(fresh, format!("x\n{BEGIN}| theme | calls |\n|---|---|\n{row}{END}y\n"));
+        assert!(calls(&interface, &added.replace("a_index", "b_index"), &page).is_err());
+    }
+}

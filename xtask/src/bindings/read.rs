@@ -249,6 +249,13 @@ fn sentence(attributes: &[Attribute]) -> String {
     ends.map_or(text.clone(), |(at, _)| text[..=at].to_owned())
 }
 
+/// What the unit tests write from: one file.
+#[cfg(test)]
+pub fn of_text(text: &str) -> Interface {
+    let file = File { name: "a".into(), text: format!("//! A: a.\n{text}") };
+    interface(&[file], "", [0, 1, 2]).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::model::Kind;
