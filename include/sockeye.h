@@ -9,7 +9,7 @@
 /*
  * SOCKEYE 0.1.0: a socket core for C and C++ hosts.
  *
- * A host makes a net, opens doors, and drains events once per tick:
+ * A host makes a net, opens listeners, and drains events once per tick:
  *
  *     sockeye_config config;
  *     sockeye_config_init(&config, sizeof config);
@@ -54,7 +54,7 @@
 #define SOCKEYE_API
 #endif
 
-/* A send may be refused: its answer has to be looked at. MSVC tells the version of C++ in a macro
+/* A send may be refused: its answer must be checked. MSVC states the version of C++ in a macro
    of its own, and in the standard's only when asked to (/Zc:__cplusplus). */
 #if defined(__cplusplus) && \
     (__cplusplus >= 201703L || (defined(_MSVC_LANG) && _MSVC_LANG >= 201703L))
@@ -72,7 +72,8 @@
 #error "Sockeye is for 64-bit targets"
 #endif
 
-/// The binary interface that this header tells of; `sockeye_abi_version` is the library's.
+/// The version of the binary interface that this header describes; `sockeye_abi_version` gives the
+/// library's.
 #define SOCKEYE_ABI_VERSION 1
 
 /// `workers`: as many as fit the machine, `max(queues, min(4, cores / 4))`.
@@ -84,7 +85,7 @@
 /// Parts that one message may have.
 #define SOCKEYE_MESSAGE_PARTS_MAX 64
 
-/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`, and the rest is lost.
+/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`; the rest is lost.
 #define SOCKEYE_FLAG_TRUNCATED 1
 
 /// The values of a `sockeye_status` that are not a count.
@@ -95,7 +96,7 @@ typedef enum {
     SOCKEYE_ERR_INVALID = -1,
     /// The handle is old, of another net, or made up.
     SOCKEYE_ERR_STALE = -2,
-    /// The connection or listener is closed or closing; its last event is on its way or out.
+    /// The connection or listener is closed or closing; its last event is pending or was delivered.
     SOCKEYE_ERR_CLOSED = -3,
     /// Full for now: nothing was taken. A WRITABLE event follows when there is room again.
     SOCKEYE_ERR_AGAIN = -4,
@@ -111,7 +112,7 @@ typedef enum {
     SOCKEYE_ERR_OS = -9,
     /// The net is shut down.
     SOCKEYE_ERR_SHUTDOWN = -10,
-    /// Called from a place where it would wait for itself.
+    /// The call would wait for the thread that makes it.
     SOCKEYE_ERR_WOULD_DEADLOCK = -11,
     /// Called in a forked child.
     SOCKEYE_ERR_FORKED = -12,
@@ -131,10 +132,10 @@ typedef enum {
     SOCKEYE_CAUSE_PEER = 1,
     /// The connection was reset (RST), or broke with the system's error in `os_error`.
     SOCKEYE_CAUSE_RESET = 2,
-    /// Connect: no socket listens there, or none can: no address of this machine is like that one,
-    /// or it is the connection's own.
+    /// Connect: no socket listens there, or none can: this machine has no address of that kind, or
+    /// the address is the connection's own.
     SOCKEYE_CAUSE_REFUSED = 3,
-    /// Connect: no way to that host or network.
+    /// Connect: no route to that host or network.
     SOCKEYE_CAUSE_UNREACHABLE = 4,
     /// Connect: the name was not found.
     SOCKEYE_CAUSE_RESOLVE = 5,
@@ -144,19 +145,19 @@ typedef enum {
     SOCKEYE_CAUSE_TIMEOUT_IDLE = 7,
     /// The first byte did not come within `first_byte_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_FIRST_BYTE = 8,
-    /// A frame was begun and not ended within `frame_timeout_ms`.
+    /// A frame began and was not complete within `frame_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_FRAME = 9,
     /// Nothing of the outbox could be sent for `send_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_SEND = 10,
-    /// A graceful close did not end within `linger_ms`: what was taken and not sent is lost, which
-    /// the peer sees as a reset, or it did not end its side.
+    /// A graceful close did not end within `linger_ms`: the peer did not end its side, or bytes
+    /// that were taken could not be sent. Those are lost, and the peer sees a reset.
     SOCKEYE_CAUSE_TIMEOUT_LINGER = 11,
     /// A frame over `frame_max_bytes`.
     SOCKEYE_CAUSE_LIMIT_FRAME = 12,
     /// The outbox was full and `overflow` is CLOSE.
     SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
-    /// A frame that `memory_max_bytes` could never have room for; or others needed memory that this
-    /// connection held and made no progress with.
+    /// The frame could never fit under `memory_max_bytes`; or the connection held memory and made
+    /// no progress while others needed it.
     SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
     /// The process has no descriptors left, or the system no port to connect from.
     SOCKEYE_CAUSE_LIMIT_DESCRIPTORS = 16,
@@ -188,14 +189,14 @@ typedef enum {
     SOCKEYE_MODEL_EPOLL = 4,
     /// tokio's reactor: epoll, kqueue, or AFD over IOCP.
     SOCKEYE_MODEL_TOKIO = 5,
-    /// One `io_uring` per worker (Linux 6.1 and later); only ever when asked for by name. A ring
-    /// belongs to one thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the
-    /// thread that polls first may poll.
+    /// One `io_uring` per worker (Linux 6.1 and later); never chosen by AUTO. A ring belongs to one
+    /// thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the thread that polls
+    /// first may poll.
     SOCKEYE_MODEL_IO_URING = 6,
-    /// WSAEventSelect (Windows). 63 sockets for each worker, so 4,032 with the 64 there may be.
+    /// WSAEventSelect (Windows). 63 sockets for each worker: 4,032 with 64 workers.
     SOCKEYE_MODEL_EVENT_SELECT = 7,
-    /// Overlapped operations that signal event objects (Windows). 31 sockets for each worker, so
-    /// 1,984 with the 64 there may be.
+    /// Overlapped operations that signal event objects (Windows). 31 sockets for each worker: 1,984
+    /// with 64 workers.
     SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
     /// Overlapped operations that call completion routines (Windows).
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
@@ -207,26 +208,27 @@ typedef enum {
 typedef enum {
     /// Threads do all input and output; polls touch queues only.
     SOCKEYE_DRIVE_POOL = 0,
-    /// A poll that would sleep turns the queue's home worker instead, so that its messages cross
-    /// no thread. The worker's own thread steps in when no poll has waited for `lease_us`. The
+    /// A poll that would sleep turns the queue's home worker instead, so that its messages cross no
+    /// thread. The worker's own thread takes over when no poll has waited for `lease_us`. The
     /// default.
     SOCKEYE_DRIVE_LEND = 1,
     /// Every poll, also with timeout 0, turns the home worker once on the caller's thread. The
-    /// worker's own thread steps in when no poll has come for `lease_us`.
+    /// worker's own thread takes over when no poll was made for `lease_us`.
     SOCKEYE_DRIVE_HOST = 2,
 } sockeye_drive;
 
-/// When sends leave.
+/// When sends are handed to the system.
 typedef enum {
-    /// A send rings the worker if it sleeps: it leaves at once, gathered with what came meanwhile.
+    /// A send wakes its worker if that sleeps: it leaves at once, in one call with what was queued
+    /// meanwhile.
     SOCKEYE_FLUSH_AUTO = 0,
-    /// Sends leave at a flush or a poll of the connection's queue, and at nothing else.
+    /// Sends leave only at a flush or a poll of the connection's queue.
     SOCKEYE_FLUSH_MANUAL = 1,
 } sockeye_flush_mode;
 
-/// How the byte stream is cut into messages, and how messages are written into it.
+/// How the byte stream is divided into messages.
 typedef enum {
-    /// No framing: a MESSAGE is what arrived, a send writes its bytes as they are.
+    /// No framing: a MESSAGE contains the bytes that arrived, a send writes its bytes unchanged.
     SOCKEYE_FRAMING_RAW = 0,
     /// A length field of 1, 2, 3 or 4 bytes before each message.
     SOCKEYE_FRAMING_LENGTH = 1,
@@ -238,11 +240,11 @@ typedef enum {
     SOCKEYE_FRAMING_FIXED = 4,
 } sockeye_framing_kind;
 
-/// What happens to a send that the outbox has no room for.
+/// What happens to a send when the outbox is full.
 typedef enum {
-    /// It answers ERR_AGAIN, and a WRITABLE follows at the low mark.
+    /// The send answers ERR_AGAIN; a WRITABLE is reported at the low mark.
     SOCKEYE_OVERFLOW_REJECT = 0,
-    /// The oldest messages of which nothing was written are dropped. Needs framing.
+    /// The oldest pending messages are dropped, except one that is partly written. Needs framing.
     SOCKEYE_OVERFLOW_DROP_OLDEST = 1,
     /// The connection is closed with LIMIT_OUTBOX.
     SOCKEYE_OVERFLOW_CLOSE = 2,
@@ -250,15 +252,16 @@ typedef enum {
 
 /// How to close.
 typedef enum {
-    /// Sends what waits, ends the write side, reads and discards until the peer ends its own or
-    /// `linger_ms` is over: the peer gets the last message even with unread input. What the system
-    /// has taken by then still arrives; if something was not taken, the peer sees a reset.
+    /// Sends what is pending, ends the write side, then reads and discards until the peer ends its
+    /// side or `linger_ms` is over, so that the peer receives the last message even if it had sent
+    /// something that the host did not read. What the system has taken by then still arrives; if
+    /// bytes were not taken, the peer sees a reset.
     SOCKEYE_CLOSE_GRACEFUL = 0,
-    /// Resets at once; what waits is lost and counted in CLOSED's `detail`.
+    /// Resets at once; pending bytes are lost and counted in CLOSED's `detail`.
     SOCKEYE_CLOSE_RESET = 1,
 } sockeye_close_how;
 
-/// What an event tells. Hosts ignore kinds they do not know; new ones may come.
+/// What an event reports. Later versions may add kinds: a host ignores those that it does not know.
 typedef enum {
     /// No event.
     SOCKEYE_EVENT_NONE = 0,
@@ -267,41 +270,42 @@ typedef enum {
     /// One frame (RAW: what arrived): `data`, `data_len`.
     SOCKEYE_EVENT_MESSAGE = 2,
     /// One datagram, of a `listener` or of a connected `conn`: `data`, `data_len`, never NULL.
-    /// `sockeye_event_address` tells its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
-    /// longer than `frame_max_bytes` and is cut.
+    /// `sockeye_event_address` gives its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
+    /// longer than `frame_max_bytes` and is truncated.
     SOCKEYE_EVENT_DATAGRAM = 3,
-    /// There is room again after a send was refused with ERR_AGAIN, by `conn` or by a `udp://`
-    /// `listener`. `detail`: sends refused since the last WRITABLE.
+    /// The outbox of `conn`, or of a `udp://` `listener`, has room again after a send was refused
+    /// with ERR_AGAIN. `detail`: sends refused since the last WRITABLE.
     SOCKEYE_EVENT_WRITABLE = 4,
-    /// The connection changes its queue: its last event on the old one, then its first on the new
+    /// The connection changes its queue: its last event in the old one, then its first in the new
     /// one. `detail`: the other queue.
     SOCKEYE_EVENT_MOVED = 5,
-    /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
-    /// not known to be handed to the system: what is under way counts, so never too few. Where it
-    /// is not 0, the peer sees a reset, whatever the cause, but that with PEER and TRUNCATED what
-    /// waits may still leave. `code`: with TRUNCATED, bytes of the frame that did not come whole.
+    /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes that sends
+    /// took and that may not have been handed to the system; bytes of an operation in progress
+    /// count, so the number is never too low. If it is not 0 the peer sees a reset, whatever the
+    /// cause, except that with PEER and TRUNCATED the pending bytes may still be sent. `code`: with
+    /// TRUNCATED, the bytes of the incomplete frame.
     SOCKEYE_EVENT_CLOSED = 6,
     /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
     SOCKEYE_EVENT_LISTENER_CLOSED = 7,
     /// From `sockeye_post`: `detail` and `user_data` are the poster's.
     SOCKEYE_EVENT_POSTED = 8,
-    /// The peer ended its side of a connection whose endpoint says `half_open`: nothing more comes
-    /// but CLOSED, and sends go on. Once, behind all that it sent.
+    /// The peer ended its side of a connection whose endpoint has `half_open`. Reported once, after
+    /// everything that the peer sent. Nothing more is received; the host can still send.
     SOCKEYE_EVENT_ENDED = 9,
-    /// A timer is due: its id in `detail`, the `user_data` it was started with. `code`: how many of
-    /// its periods were over beside this one and are not told on their own.
+    /// A timer has expired. `detail`: its id; `user_data`: what it was started with. `code`: how
+    /// many further periods of it have passed, which have no events of their own.
     SOCKEYE_EVENT_TIMER = 10,
 } sockeye_event_kind;
 
-/// How much a line of the log matters.
+/// How important a line of the log is.
 typedef enum {
     /// No line.
     SOCKEYE_LOG_NONE = 0,
     /// A fault inside the library.
     SOCKEYE_LOG_ERROR = 1,
-    /// Something is refused or short: descriptors, connections.
+    /// Something was refused, or ran out: descriptors, connections.
     SOCKEYE_LOG_WARNING = 2,
-    /// What a net does once: it listens, it is shut down.
+    /// A rare step of a net: it listens, it is shut down.
     SOCKEYE_LOG_INFO = 3,
 } sockeye_log_level;
 
@@ -312,7 +316,7 @@ typedef struct sockeye_net sockeye_net;
 /// `sockeye_status_code` and nothing was done.
 typedef int32_t sockeye_status;
 
-/// What `sockeye_model_probe` tells.
+/// The result of `sockeye_model_probe`.
 typedef struct {
     /// `sizeof(sockeye_model_info)` of the library, at most that of the caller.
     uint32_t struct_size;
@@ -335,52 +339,51 @@ typedef struct {
     /// A `sockeye_model`. Default AUTO.
     uint32_t model;
     /// Workers, at most 64. 0: no thread at all, the polling thread does everything (drive HOST,
-    /// one queue). Default `SOCKEYE_WORKERS_AUTO`; `sockeye_net_get_info` tells how many run.
-    /// Where a worker can watch only so many sockets (`sockeye_model_info.sockets_max`) more of
-    /// them come as these fill, up to 64, and go again; not with 0.
+    /// one queue). Default `SOCKEYE_WORKERS_AUTO`; `sockeye_net_get_info` reports how many run.
+    /// Where a worker can watch a limited number of sockets (`sockeye_model_info.sockets_max`), the
+    /// net adds workers as they fill, up to 64, and removes them again; not with 0.
     uint32_t workers;
     /// Event queues, 1 to 64, each polled by one thread at a time. Default 1.
     uint32_t queues;
     /// A `sockeye_drive`. Default LEND.
     uint32_t drive;
-    /// How long a worker's own thread leaves it to a host that is away, in microseconds, 100 to
-    /// 10,000,000: counted from the last poll in HOST, from the last poll that waited in LEND. A
-    /// host that ticks does best with more than its tick. Default 20,000.
+    /// How long after the host's last poll a worker's own thread takes over, in microseconds, 100
+    /// to 10,000,000. HOST counts from the last poll, LEND from the last poll that waited. Choose
+    /// more than the tick of the host. Default 20,000.
     uint32_t lease_us;
     /// A `sockeye_flush_mode`. Default AUTO.
     uint32_t flush;
     /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
     uint32_t connections_max;
-    /// Interrupt moderation for a host that ticks: while events wait that no thread polls for, a
-    /// worker's own thread stays away from its sockets for up to so many microseconds, at most
-    /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
-    /// waits in the kernel. Default 0: none. On Windows no wait with a time is more exact than the
-    /// system's timer, 15.6 ms unless the process asks for more: timeBeginPeriod.
+    /// Interrupt moderation for a host that ticks: while events are pending and no thread polls for
+    /// them, a worker's own thread does not look at its sockets for up to this many microseconds,
+    /// at most 60,000,000. What arrives meanwhile stays in the kernel. A send, a close or a poll
+    /// that waits ends the pause at once. Default 0: none. On Windows a timed wait is as exact as
+    /// the system's timer: 15.6 ms, unless the process asks for more with timeBeginPeriod.
     uint32_t gather_us;
-    /// How long a poll that waits, and a worker's own thread, look again and again before they
-    /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy
-    /// processor. Default 0: they sleep at once.
+    /// How long a poll that waits, and a worker's own thread, check for events without sleeping, in
+    /// microseconds, at most 60,000,000: the lowest latency, at the price of a busy processor.
+    /// Default 0: they sleep at once.
     uint32_t spin_us;
-    /// Messages that one connection may deliver in one turn of its worker; the rest waits for
-    /// the next turn, behind the other connections. Default 1024.
+    /// Messages that one connection may deliver in one turn of its worker; the rest is delivered in
+    /// the next turn, after those of other connections. Default 1024.
     uint32_t turn_messages;
     /// Received bytes of one connection in one turn, 1024 to 65,536. Default 65,536.
     uint32_t turn_bytes;
-    /// Bound on all buffers of the net, at least 1 MiB. Frames that did not come whole take at most
-    /// 3/8 of it and messages that wait to be sent 3/8: over that sends answer ERR_AGAIN and
-    /// frames wait. From half of a share on, connections that hold some of it and made no progress
-    /// for a second (8 KiB) are closed with LIMIT_MEMORY, those of the address (IPv6: the /64) that
-    /// holds most first. Default 1 GiB.
+    /// Bound on all buffers of the net, at least 1 MiB. Incomplete frames take at most 3/8 of it,
+    /// and pending sends at most 3/8: past that, sends answer ERR_AGAIN and frames are not read
+    /// further. When half of a share is used, connections that hold part of it and made no progress
+    /// (8 KiB) for a second are closed with LIMIT_MEMORY, beginning with those of the address
+    /// (IPv6: the /64) that holds most. Default 1 GiB.
     uint64_t memory_max_bytes;
-    /// Bound on the bytes of events waiting in one queue, at least 64 KiB; 64 bytes are counted
-    /// for each event beside its payload. Over it the workers stop reading that queue's
-    /// connections until the host has drained half. One connection fills an eighth at most before
-    /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
-    /// may come on top. Default 64 MiB.
+    /// Bound on the bytes of pending events in one queue, at least 64 KiB; each event counts 64
+    /// bytes beside its payload. Over it the workers stop reading that queue's connections until
+    /// the host has drained half. A connection that fills an eighth is not read meanwhile; a
+    /// listener of datagrams that fills half drops what arrives. The messages of one turn may come
+    /// on top. Default 64 MiB.
     uint64_t queue_max_bytes;
-    /// 1: `sockeye_fault_set` can do to connections what a bad network does. Every byte then takes
-    /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
-    /// for it.
+    /// 1: `sockeye_fault_set` can imitate a bad network. Every byte then takes one more step
+    /// through the worker. Default 0: that step does not exist and costs nothing.
     uint32_t taps;
     /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
     /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
@@ -404,13 +407,14 @@ typedef struct {
     /// Added to the length field to get the size of the payload; -4 says that a 4-byte length
     /// counts itself. Default 0.
     int32_t length_adjustment;
-    /// 1: a message is the whole frame, header included, both ways; a send has room for the
-    /// header in front, and only the length field is written over. LENGTH only. Default 0.
+    /// 1: a message is the whole frame, header included, in both directions. A send begins with
+    /// room for the header, of which the library writes only the length field. LENGTH only. Default
+    /// 0.
     uint32_t keep_header;
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME when its length is read; nothing is allocated for it. One that could never have
-    /// its memory, over 3/8 of `memory_max_bytes`, closes it with LIMIT_MEMORY then. A longer
-    /// datagram is cut and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
+    /// LIMIT_FRAME as soon as its length is read; nothing is allocated for it. One over 3/8 of
+    /// `memory_max_bytes`, which could never fit, closes it with LIMIT_MEMORY. A longer datagram is
+    /// truncated and has SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
     uint32_t frame_max_bytes;
     /// Must be 0.
     uint32_t reserved[9];
@@ -418,67 +422,69 @@ typedef struct {
 
 /// What the connections of a listener, or one outgoing connection, are made with.
 ///
-/// For `udp://` the framing is RAW but for `frame_max_bytes`, `connect_timeout_ms` is the time for
-/// the name, `linger_ms` for what waits to be sent, `idle_timeout_ms` is for connected sockets; the
-/// other timeouts, `backlog`, `nodelay` and `keepalive_s` mean nothing.
+/// For `udp://` the framing is RAW, with `frame_max_bytes`; `connect_timeout_ms` bounds the lookup
+/// of the name, and `linger_ms` the sending of what is pending; `idle_timeout_ms` is for connected
+/// sockets. The other timeouts, `backlog`, `nodelay` and `keepalive_s` have no effect.
 typedef struct {
     /// The size this program was built with; set by `sockeye_endpoint_init`.
     uint32_t struct_size;
-    /// The queue of the events, or `SOCKEYE_QUEUE_SPREAD`. A listener's own events, with SPREAD,
-    /// come on queue 0. Default 0.
+    /// The queue of the events, or `SOCKEYE_QUEUE_SPREAD`. With SPREAD a listener's own events are
+    /// reported in queue 0. Default 0.
     uint32_t queue;
     /// The `user_data` that a new connection starts with, and that of the listener's own events.
     uint64_t user_data;
-    /// How messages are cut. The URL's query goes before it.
+    /// How messages are framed. The URL's query has precedence.
     sockeye_framing framing;
-    /// Bytes that may wait to be sent, 1024 or more; a larger message is ERR_TOO_BIG. Never more
-    /// than 3/8 of `memory_max_bytes`. 0, the default: `frame_max_bytes` and 64 KiB.
+    /// Bytes that may be pending in the outbox, 1024 or more; a larger message is ERR_TOO_BIG.
+    /// Never more than 3/8 of `memory_max_bytes`. 0, the default: `frame_max_bytes` plus 64 KiB.
     uint32_t outbox_max_bytes;
-    /// WRITABLE comes when no more than this waits, below the maximum. 0, the default: a quarter of
-    /// it.
+    /// WRITABLE is reported when at most this many bytes are pending; below the maximum. 0, the
+    /// default: a quarter of the maximum.
     uint32_t outbox_low_bytes;
-    /// Messages that may wait to be sent, 1 or more. Default 65,536.
+    /// Messages that may be pending in the outbox, 1 or more. Default 65,536.
     uint32_t outbox_max_messages;
     /// A `sockeye_overflow`. Default REJECT.
     uint32_t overflow;
-    /// 1: not read while more than `outbox_low_bytes` waits to be sent. Default 0.
+    /// 1: the connection is not read while more than `outbox_low_bytes` are pending. Default 0.
     uint32_t gate_reads;
-    /// Time for name and connect together, in milliseconds; 0: the system's own. Default 10,000.
+    /// Time for the lookup of the name and the connect together, in milliseconds; 0: the system's
+    /// own. Default 10,000.
     uint32_t connect_timeout_ms;
-    /// Time without a received byte after which it is closed; 0: none. Default 0. A peer whose
-    /// bytes wait in the system is not idle, also after the process was stopped; nor is one that
-    /// the host does not read, for as long as bytes of it wait.
+    /// Time without a received byte after which the connection is closed; 0: none. Default 0. A
+    /// peer is not idle while bytes of it are pending in the system, be it that the process was
+    /// stopped or that the host does not read the connection.
     uint32_t idle_timeout_ms;
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     uint32_t first_byte_timeout_ms;
-    /// Time from a frame's first byte to its last, and on top of it a second for each 8 KiB that
-    /// its length claims; 0: none. Default 10,000.
+    /// Time from a frame's first byte to its last, plus a second for each 8 KiB of its stated
+    /// length; 0: none. Default 10,000.
     uint32_t frame_timeout_ms;
-    /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
+    /// Time within which the peer must take some of the pending bytes; 0: none. Default 30,000.
     uint32_t send_timeout_ms;
-    /// Time for a graceful close; 0: what the system does not take at once is lost, what it took
-    /// arrives. Default 2000.
+    /// Time for a graceful close; 0: bytes that the system does not take at once are lost, those
+    /// that it took arrive. Default 2000.
     uint32_t linger_ms;
     /// Connections the system may hold before they are accepted. Default 1024.
     uint32_t backlog;
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     uint32_t nodelay;
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval behind the first
+    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval after the first
     /// probe is the system's; on Windows one second.
     uint32_t keepalive_s;
     /// SO_RCVBUF; 0: the system's own. Default 0.
     uint32_t recv_buffer_bytes;
     /// SO_SNDBUF; 0: the system's own. Default 0.
     uint32_t send_buffer_bytes;
-    /// 1: a peer that ends its side is reported as ENDED, and the connection stays until the host
-    /// closes it. The timeouts that wait for the peer's bytes stop then, `send_timeout_ms` goes on;
-    /// a reset behind it is reported by the next send. A frame that did not come whole ends the
-    /// connection all the same (TRUNCATED). Default 0: the peer's end is reported as CLOSED.
+    /// 1: a peer that ends its side is reported as ENDED, and the connection stays open until the
+    /// host closes it. From then on the timeouts for received bytes do not apply; `send_timeout_ms`
+    /// does, and a later reset is reported by the next send. An incomplete frame closes the
+    /// connection nevertheless (TRUNCATED). Default 0: the peer's end is reported as CLOSED.
     uint32_t half_open;
-    /// `udp://` listeners: 1: others that say so, too, in this program or another, may have the
-    /// same address and port. Each hears what is sent to the groups that it joined (discovery on a
-    /// port that all know); what is sent to one address comes to one of them. A listener that is
-    /// bound to a group's address always shares it. Others: 0. Default 0.
+    /// `udp://` listeners only: 1: other sockets that also ask for it, in this program or another,
+    /// may be bound to the same address and port. Each receives what is sent to the groups that it
+    /// joined (discovery on a well-known port); a datagram to a single address is delivered to one
+    /// of them. A listener bound to a group's address always shares it. For others it must be 0.
+    /// Default 0.
     uint32_t share;
     /// Must be 0.
     uint32_t reserved[6];
@@ -497,9 +503,9 @@ typedef struct {
     uint64_t id;
 } sockeye_conn;
 
-/// Some bytes of the host's.
+/// A run of bytes in the host's memory.
 typedef struct {
-    /// The first; may be NULL when `len` is 0.
+    /// The first byte; may be NULL when `len` is 0.
     const uint8_t *data;
     /// How many.
     size_t len;
@@ -511,19 +517,18 @@ typedef struct {
     uint32_t struct_size;
     /// Must be 0.
     uint32_t flags;
-    /// What the message is about, where only the newest counts: of two messages with the same key
-    /// to one connection the newer takes the place of the older one, if nothing of that was given
-    /// to the system yet. It stands where the older one stood, and leaves when that would have.
-    /// Needs a framing other than RAW. Default 0: of nothing.
+    /// Names what the message is about, where only the newest one counts. A message replaces an
+    /// older one with the same key to the same connection, if no byte of that was handed to the
+    /// system: it takes its place in the order. Needs a framing other than RAW. Default 0: no key.
     uint64_t key;
-    /// The message is these, one behind the other. May be NULL when `parts_count` is 0.
+    /// The parts, which make up the message in this order. May be NULL when `parts_count` is 0.
     const sockeye_bytes *parts;
-    /// How many, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
+    /// The number of parts, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
     uint32_t parts_count;
     /// Must be 0.
     uint32_t reserved;
-    /// The `id` of a buffer that the host has: parts in its memory are not copied, but for those
-    /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside of it or wholly
+    /// The `id` of a buffer that the host holds: parts in its memory are not copied, except those
+    /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside the buffer or wholly
     /// outside. Default 0: none.
     uint64_t buffer_id;
 } sockeye_message;
@@ -536,14 +541,13 @@ typedef struct {
     int32_t cause;
     /// The connection, or `{0}`.
     sockeye_conn conn;
-    /// OPENED: the listener that accepted it. LISTENER_CLOSED, and what a `udp://` listener tells:
-    /// the listener. Else `{0}`.
+    /// OPENED: the listener that accepted the connection. LISTENER_CLOSED, and events of a `udp://`
+    /// listener: the listener. Else `{0}`.
     sockeye_listener listener;
-    /// The number of the connection, listener, poster or timer, stamped when this array was
-    /// filled.
+    /// The `user_data` of the connection, listener, post or timer, read when this array was filled.
     uint64_t user_data;
-    /// The payload, valid until the next poll of this queue; NULL where there is none or, but for
-    /// a DATAGRAM, it is empty.
+    /// The payload, valid until the next poll of this queue. NULL when there is none, or when it is
+    /// empty and not that of a DATAGRAM.
     const uint8_t *data;
     /// Its size in bytes.
     uint32_t data_len;
@@ -568,9 +572,10 @@ typedef struct {
     uint32_t scope_id;
     /// The address in network order.
     uint8_t bytes[16];
-    /// What `sockeye_event_address` tells of a `udp://` listener on all addresses: the one of this
-    /// machine that was asked, in the form of `bytes`. A datagram sent to this address leaves from
-    /// there. Zeros: the system chooses. No part of who the peer is: do not compare it.
+    /// Set by `sockeye_event_address` for a `udp://` listener on all addresses: the address of this
+    /// machine that the datagram was sent to, in the form of `bytes`. A datagram that is sent to
+    /// this `sockeye_address` leaves from there. Zeros: the system chooses. It does not identify
+    /// the peer: do not compare it.
     uint8_t local[16];
 } sockeye_address;
 
@@ -578,9 +583,9 @@ typedef struct {
 typedef struct {
     /// `sizeof(sockeye_listener_stats)` of the library, at most that of the caller.
     uint32_t struct_size;
-    /// Datagrams that wait to be sent.
+    /// Datagrams that are pending.
     uint32_t outbox_messages;
-    /// Bytes that wait to be sent.
+    /// Bytes that are pending.
     uint64_t outbox_bytes;
     /// Bytes received and delivered as events.
     uint64_t received_bytes;
@@ -595,7 +600,7 @@ typedef struct {
     uint64_t system_drops;
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
     uint64_t queue_drops;
-    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// Datagrams that the system did not send (too long for the path, no route …), and reports that
     /// one did not arrive (ICMP).
     uint64_t send_failures;
 } sockeye_listener_stats;
@@ -607,13 +612,13 @@ typedef struct {
     uint64_t id;
 } sockeye_timer;
 
-/// The host's function for the events of a queue: `user` and `net` as given, the queue, and
-/// `count` events, 1 or more, which are a batch. It must not throw.
+/// The host's function for the events of a queue: it receives `user` and `net` as given, the queue,
+/// and a batch of `count` events, 1 or more. It must not throw.
 ///
 /// Ownership: the events, their payloads and handles are borrowed until return.
-/// NULL:      `user` as it was given; the others never are.
-/// Threads:   called on a worker's, or inside of a poll with `workers` 0; one call at a time for
-///            each queue.
+/// NULL:      `user` is as it was given; the others are never NULL.
+/// Threads:   called on a worker's thread, or inside a poll with `workers` 0; one call at a time
+///            for each queue.
 /// Since:     0.1
 typedef void (*sockeye_callback_fn)(void *user,
                                     sockeye_net *net,
@@ -621,13 +626,13 @@ typedef void (*sockeye_callback_fn)(void *user,
                                     const sockeye_event *events,
                                     uint32_t count);
 
-/// A piece of the library's memory in the host's hands, until `sockeye_buffer_release`.
+/// Memory of the library that the host holds until `sockeye_buffer_release`.
 typedef struct {
     /// The bytes. Of an acquired buffer the host may write them; of a held message only read.
     uint8_t *data;
     /// Bytes in use: of a held message its size, of an acquired buffer 0 until the host sets it.
     uint32_t data_len;
-    /// Bytes of room behind `data`.
+    /// Bytes of room at `data`.
     uint32_t capacity;
     /// Opaque; 0 is none.
     uint64_t id;
@@ -641,7 +646,7 @@ typedef struct {
     uint32_t model;
     /// The `sockeye_drive` that runs.
     uint32_t drive;
-    /// Workers that run now; 1 without a thread where the configuration said 0.
+    /// Workers that run now; 1, without a thread, where the configuration has 0.
     uint32_t workers;
     /// Threads that the library runs for this net now.
     uint32_t threads;
@@ -657,13 +662,13 @@ typedef struct {
     char drive_reason[96];
 } sockeye_net_info;
 
-/// What a net has counted since it was made.
+/// What a net has counted since `sockeye_init`.
 typedef struct {
     /// `sizeof(sockeye_net_stats)` of the library, at most that of the caller.
     uint32_t struct_size;
     /// Must be ignored.
     uint32_t reserved;
-    /// Connections that exist now, closed ones until their batch has ended.
+    /// Connections that exist now, including closed ones whose batch has not ended.
     uint64_t connections;
     /// Connections accepted.
     uint64_t accepted;
@@ -681,11 +686,11 @@ typedef struct {
     uint64_t turns;
     /// Turns in which a worker waited in the system.
     uint64_t waits;
-    /// System calls made only to wake somebody.
+    /// System calls made only to wake a thread.
     uint64_t wakes;
     /// Bytes of memory in buffers now.
     uint64_t memory_bytes;
-    /// Bytes of events waiting in all queues now.
+    /// Bytes of pending events in all queues now.
     uint64_t queued_bytes;
     /// Datagrams that the system dropped on arrival: the socket's buffer was full.
     uint64_t system_drops;
@@ -693,13 +698,11 @@ typedef struct {
     uint64_t queue_drops;
     /// Datagrams that the system did not send, and reports that one did not arrive (ICMP).
     uint64_t send_failures;
-    /// Of `memory_bytes`, those of frames that did not come whole yet: at most 3/8 of
-    /// `memory_max_bytes`.
+    /// Of `memory_bytes`, those of incomplete frames: at most 3/8 of `memory_max_bytes`.
     uint64_t frame_bytes;
-    /// Of `memory_bytes`, those of messages that wait to be sent: at most 3/8 of
-    /// `memory_max_bytes`.
+    /// Of `memory_bytes`, those of pending sends: at most 3/8 of `memory_max_bytes`.
     uint64_t send_bytes;
-    /// Connections closed with LIMIT_MEMORY since others needed what they held.
+    /// Connections closed with LIMIT_MEMORY because others needed what they held.
     uint64_t memory_closes;
 } sockeye_net_stats;
 
@@ -732,7 +735,7 @@ typedef struct {
     /// 1 when the three below are known: a `unix:` connection, once connected.
     uint32_t has_credentials;
     /// The process at the other end, as it was when it connected or listened; 0 where the system
-    /// does not tell. `SO_PEERCRED` of unix(7), or getpeereid(3).
+    /// does not report it. `SO_PEERCRED` of unix(7), or getpeereid(3).
     uint32_t peer_pid;
     /// Its effective user.
     uint32_t peer_uid;
@@ -744,9 +747,9 @@ typedef struct {
 typedef struct {
     /// `sizeof(sockeye_conn_stats)` of the library, at most that of the caller.
     uint32_t struct_size;
-    /// Messages that wait to be sent.
+    /// Messages that are pending.
     uint32_t outbox_messages;
-    /// Bytes that wait to be sent, headers included.
+    /// Bytes that are pending, headers included.
     uint64_t outbox_bytes;
     /// Bytes received.
     uint64_t received_bytes;
@@ -761,66 +764,67 @@ typedef struct {
     uint64_t system_drops;
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
     uint64_t queue_drops;
-    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// Datagrams that the system did not send (too long for the path, no route …), and reports that
     /// one did not arrive (ICMP).
     uint64_t send_failures;
 } sockeye_conn_stats;
 
-/// The host's function for the log: `user` as given, a `sockeye_log_level`, a NUL-terminated line
-/// without an end of line. It must not throw.
+/// The host's function for the log: it receives `user` as given, a `sockeye_log_level`, and a
+/// NUL-terminated line without an end of line. It must not throw.
 ///
 /// Ownership: `text` is borrowed until return.
-/// NULL:      `user` as it was given; `text` never is.
+/// NULL:      `user` is as it was given; `text` is never NULL.
 /// Threads:   called on workers and on threads that call the library, several at a time.
 /// Since:     0.1
 typedef void (*sockeye_log_fn)(void *user, uint32_t level, const char *text);
 
-/// What happens to one direction of a socket. 0 in a field: nothing of the kind. A stream's bytes
-/// all come, in order and unchanged, whatever is set; doubles, order and changed bytes are of
-/// datagrams.
+/// The faults of one direction of a socket. 0 in a field: none of that kind. The bytes of a stream
+/// always arrive, in order and unchanged; duplicates, reordering and corruption are for datagrams.
 typedef struct {
-    /// Bytes a second, at most 2^40. A datagram passes when all of it has.
+    /// Bytes a second, at most 2^40. A datagram passes when its last byte has.
     uint64_t rate_bytes;
-    /// Streams: the connection is reset, for both ends, when so many bytes have passed.
+    /// Streams: the connection is reset, for both ends, when this many bytes have passed.
     uint64_t reset_after_bytes;
-    /// Everything passes so much later, at most 60,000. A connect and an accept do not.
+    /// Everything passes this much later, at most 60,000, except connects and accepts.
     uint32_t delay_ms;
-    /// The delay is up to so much more or less, at most `delay_ms`. Datagrams overtake each other
-    /// by it.
+    /// The delay is up to this much more or less, at most `delay_ms`. Datagrams may overtake each
+    /// other.
     uint32_t jitter_ms;
-    /// Nothing passes for so long, at most 60,000, from when it is set or the socket is new.
+    /// Nothing passes for this long, at most 60,000, from the call that sets it, or from the
+    /// beginning of a new socket.
     uint32_t stall_ms;
-    /// Streams: pieces of at most so many bytes, a system call and a receive for each.
+    /// Streams: bytes pass in pieces of at most this size, each in a system call and a receive of
+    /// its own.
     uint32_t split_bytes;
-    /// Datagrams that are lost, of a million. Of a stream, receives and sends of so many come
-    /// 200 ms later, as if they were lost and sent again, and what is behind them waits.
+    /// Datagrams lost, per million. In a stream this share of receives and sends passes 200 ms
+    /// later, as if lost and sent again, and so does what follows it.
     uint32_t loss_ppm;
-    /// Losses in a row, in the mean, at most 1,000,000; in longer rows where so many could not be
-    /// lost otherwise. 0 and 1: each is lost or not by itself.
+    /// Mean number of losses in a row, at most 1,000,000; more where the rate of losses needs it. 0
+    /// and 1: losses are independent of each other.
     uint32_t burst;
-    /// Datagrams that pass twice, of a million.
+    /// Datagrams that pass twice, per million.
     uint32_t duplicate_ppm;
-    /// Datagrams that the next one overtakes, of a million; without a next one they pass 20 ms
+    /// Datagrams that the next one overtakes, per million; without a next one they pass 20 ms
     /// later.
     uint32_t reorder_ppm;
-    /// Datagrams that pass with one bit changed, of a million.
+    /// Datagrams that pass with one bit changed, per million.
     uint32_t corrupt_ppm;
     /// Must be 0.
     uint32_t reserved[3];
 } sockeye_fault_way;
 
-/// What happens to both directions. Fill it with `sockeye_fault_init`, then change what you need.
+/// The faults of both directions. Fill it with `sockeye_fault_init`, then change what you need.
 typedef struct {
     /// The size this program was built with; set by `sockeye_fault_init`.
     uint32_t struct_size;
     /// Must be 0.
     uint32_t reserved;
-    /// What all of it is drawn from: the same seed draws the same, for the first socket that it
-    /// rules, for the second and so on.
+    /// The seed of all random draws: the same seed gives the same draws to the first socket that it
+    /// applies to, to the second, and so on.
     uint64_t seed;
-    /// To what is received.
+    /// Applied to what is received.
     sockeye_fault_way inward;
-    /// To what is sent.
+    /// Applied to what is sent.
     sockeye_fault_way outward;
 } sockeye_fault;
 
@@ -879,7 +883,7 @@ SOCKEYE_API const char *sockeye_version(void);
 /// Since:     0.1
 SOCKEYE_API uint32_t sockeye_abi_version(void);
 
-/// Whether `model` can run here and, if not, why. Tries it: no answer from a list.
+/// Reports whether `model` can run here and, if not, why. It tries the model.
 ///
 /// Ownership: `out_info` is written before return.
 /// NULL:      not allowed.
@@ -908,8 +912,8 @@ SOCKEYE_API const char *sockeye_model_name(uint32_t model);
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_model_from_name(const char *text, uint32_t *out_model);
 
-/// Fills `config` with the defaults, up to `size` bytes, and zeroes what this library does not
-/// know of it.
+/// Fills `config` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
 ///
 /// Ownership: `config` is the caller's, written before return.
 /// NULL:      not allowed.
@@ -930,27 +934,27 @@ SOCKEYE_API sockeye_status sockeye_config_init(sockeye_config *config, size_t si
 SOCKEYE_API sockeye_status sockeye_init(const sockeye_config *config, sockeye_net **out_net);
 
 /// Ends a net: stops its listeners, drains the outboxes for up to `timeout_ms` (negative: 0),
-/// resets what is left and joins every thread. It returns as soon as all is sent and, where the
-/// system tells, acknowledged by the peers' systems (Linux); it does not wait for peers to end
-/// their side. Afterwards polls give what is queued and one
-/// CLOSED (SHUTDOWN) for each live connection, then ERR_SHUTDOWN. Calling it again is fine;
-/// concurrent callers all wait for the same end.
+/// resets what is left and joins every thread. It returns as soon as everything is sent and, where
+/// the system reports that (Linux), acknowledged by the peers' systems; it does not wait for peers
+/// to end their side. Afterwards polls deliver the queued events and one CLOSED (SHUTDOWN) for each
+/// live connection, then answer ERR_SHUTDOWN. It may be called again; concurrent callers all wait
+/// for the same end.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread. A poller asleep returns at once. With IO_URING and `workers` 0 only the
-///            thread that polls can drain: another resets all at once.
-/// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a
-///            worker had a fault; the net is ended all the same).
+/// Threads:   any thread. A sleeping poll returns at once. With IO_URING and `workers` 0 only the
+///            thread that polls can drain: another thread resets all connections at once.
+/// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a worker
+///            had a fault; the net has ended nevertheless).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms);
 
-/// Frees a net, after a shutdown with timeout 0 if there was none. Every handle and every event
-/// of it is gone; buffers acquired or held stay until they are released. A later call on the net
-/// or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
+/// Frees a net, after a shutdown with timeout 0 if there was none. Its handles and events become
+/// invalid; buffers that the host acquired or holds stay until they are released. A later call on
+/// the net or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
 ///
 /// Windows ends all other threads before it runs DllMain and the destructors of a DLL's statics at
 /// the end of a process: from then on shutdown and free answer OK and touch nothing, and no other
-/// function may be called. The system takes back what there was.
+/// function may be called. The system then releases what the net had.
 ///
 /// Ownership: `net` moves to the library, unless it answers ERR_BUSY or ERR_WOULD_DEADLOCK.
 /// NULL:      fine, nothing happens.
@@ -961,24 +965,24 @@ SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
 
-/// Frees a net from anywhere, also from inside a callback or log function of it or while a poller
-/// is inside, and calls nothing of the host's any more: its callbacks and its log function are
-/// taken away first, as by `sockeye_set_callback` and `sockeye_set_log`, and what is left for them
-/// is dropped. From then on every call on the net answers ERR_STALE. Then it is ended and
-/// freed as by `sockeye_free`, before this returns; but where that would answer ERR_BUSY or
-/// ERR_WOULD_DEADLOCK, a thread of the library's does so as soon as those inside have returned. A
-/// batch that a callback was given lives until it returns.
+/// Frees a net from anywhere, also from inside a callback or log function of it or while another
+/// thread polls it, and calls no function of the host any more: first it removes the callbacks and
+/// the log function, as by `sockeye_set_callback` and `sockeye_set_log`, and drops the events that
+/// were pending for them. From then on every call on the net answers ERR_STALE. Then the net is
+/// ended and freed as by `sockeye_free`, before this returns; where that would answer ERR_BUSY or
+/// ERR_WOULD_DEADLOCK, a thread of the library does it as soon as the calls that are still inside
+/// have returned. A batch that a callback was given lives until the callback returns.
 ///
 /// Ownership: `net` moves to the library, unless it answers ERR_OS.
 /// NULL:      fine, nothing happens.
-/// Threads:   one thread, while no other but pollers uses the net.
-/// Returns:   OK; ERR_STALE (it was freed before); ERR_OS (the thread cannot be made: the net
-///            calls nothing any more, and is there still).
+/// Threads:   one thread, while no other thread uses the net except to poll it.
+/// Returns:   OK; ERR_STALE (it was freed before); ERR_OS (that thread cannot be created: the net
+///            still exists, but calls no function of the host).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_discard(sockeye_net *net);
 
-/// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes what this library does not
-/// know of it.
+/// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
+/// this library knows.
 ///
 /// Ownership: `endpoint` is the caller's, written before return.
 /// NULL:      not allowed.
@@ -988,30 +992,30 @@ SOCKEYE_API sockeye_status sockeye_discard(sockeye_net *net);
 SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, size_t size);
 
 /// Opens a listener at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
-/// `tcp://*:7777`, with framing in its query if you like: `?frame=u8|u16be|u16le|u24be|u24le|
-/// u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens before it returns, so the port and
-/// every error are final; port 0 lets the system choose, `sockeye_listener_get_info` tells.
+/// `tcp://*:7777`, with framing in its query if you like:
+/// `?frame=u8|u16be|u16le|u24be|u24le|u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens
+/// before it returns, so the port and every error are final. With port 0 the system chooses one,
+/// which `sockeye_listener_get_info` reports.
 ///
 /// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
-/// (Linux). The file is made with the process's umask and goes with the listener; one that a
-/// killed server left behind is replaced, one that is in use is ERR_BUSY.
+/// (Linux). The file is created with the process's umask and removed with the listener. A file that
+/// a killed server left is replaced; one that is in use is ERR_BUSY.
 ///
-/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
-/// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
-/// arrives is reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers
-/// leave from the address that was asked.
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` to truncate longer ones, and `&share=1` (or
+/// `endpoint.share`) to let other listeners have the same address and port. What arrives is
+/// reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and an answer leaves from
+/// the address that the peer had sent to.
 ///
-/// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
+/// A link-local IPv6 address names its interface after a percent sign, by number or, on Unix, by
 /// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port or path is in use);
-///            ERR_DENIED (a privileged port, a folder not ours); ERR_LIMIT (`connections_max`,
-///            descriptors, what the model can watch);
-///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
-///            ERR_SHUTDOWN.
+///            ERR_DENIED (a privileged port, a directory without permission); ERR_LIMIT
+///            (`connections_max`, descriptors, what the model can watch); ERR_UNSUPPORTED (scheme
+///            or framing kind of a later version); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_listen(sockeye_net *net,
@@ -1019,9 +1023,9 @@ sockeye_status sockeye_listen(sockeye_net *net,
                               const sockeye_endpoint *endpoint,
                               sockeye_listener *out_listener);
 
-/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
-/// listened at again when that event has come. Windows may keep it for as long as one of them
-/// lives: then `sockeye_listen` answers ERR_BUSY.
+/// Closes a listener. Its last event is LISTENER_CLOSED; its connections stay open. After that
+/// event the port is free again. Windows may keep it for as long as one of the connections lives:
+/// then `sockeye_listen` answers ERR_BUSY.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times.
@@ -1030,22 +1034,21 @@ sockeye_status sockeye_listen(sockeye_net *net,
 SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
-/// for `sockeye_listen`. The name is looked up and the connection made in the background; OPENED
-/// tells of success, CLOSED without OPENED of failure. `*out_conn` is written before any worker
-/// hears of it, yet another queue's thread may see its OPENED first. Sends before OPENED wait for
-/// it.
+/// for `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
+/// reports success, CLOSED without OPENED failure. `*out_conn` is written before a worker learns of
+/// the connection; a thread that polls another queue may still see its OPENED before this returns.
+/// Sends made before OPENED stay in the outbox until then.
 ///
 /// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
-/// of 0 to 65,507 bytes. No peer has to be there: OPENED means that the name was found, and an
-/// unreachable peer closes nothing. CLOSED follows the host's own close, `idle_timeout_ms` or a
-/// shutdown.
+/// of 0 to 65,507 bytes. OPENED means only that the name was found, and an unreachable peer does
+/// not close the connection. CLOSED follows the host's own close, `idle_timeout_ms` or a shutdown.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`);
 ///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS (no thread to
-///            look the name up); ERR_SHUTDOWN. After a negative answer no event comes.
+///            look the name up); ERR_SHUTDOWN. After a negative answer there is no event.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_connect(sockeye_net *net,
@@ -1053,15 +1056,15 @@ sockeye_status sockeye_connect(sockeye_net *net,
                                const sockeye_endpoint *endpoint,
                                sockeye_conn *out_conn);
 
-/// Gives one message to `conn`, whole or not at all. It is sent whole and in order, or the
-/// connection closes. Does not wait, and no event tells of success.
+/// Puts one message into the outbox of `conn`, whole or not at all. The message is sent whole and
+/// in order, or the connection closes. The call does not wait, and no event reports success.
 ///
 /// Ownership: `data` is copied.
 /// NULL:      `data` may be NULL when `data_len` is 0.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_AGAIN (the outbox is full or memory is short: nothing was taken, a
-///            WRITABLE follows); ERR_TOO_BIG (over `frame_max_bytes`, the length field or the
-///            whole outbox: never AGAIN); ERR_CLOSED; ERR_STALE; ERR_INVALID; ERR_SHUTDOWN.
+/// Returns:   OK; ERR_AGAIN (the outbox is full or memory is short: nothing was taken, and a
+///            WRITABLE follows); ERR_TOO_BIG (over `frame_max_bytes`, the length field or the whole
+///            outbox: never AGAIN); ERR_CLOSED; ERR_STALE; ERR_INVALID; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_MUST_USE
 SOCKEYE_API
@@ -1070,12 +1073,12 @@ sockeye_status sockeye_send(sockeye_net *net,
                             const uint8_t *data,
                             size_t data_len);
 
-/// Gives the same message to many connections. Each takes it or not as in `sockeye_send`; the
-/// bytes are copied once for all neighbours that have the same framing.
+/// Sends the same message to many connections. Each takes it or not, as in `sockeye_send`; the
+/// bytes are copied once for adjacent connections with the same framing.
 ///
 /// Ownership: `conns` and `data` are copied; `out_each`, if given, has room for `count` answers.
 /// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `data` when `data_len` is 0.
-/// Threads:   any thread. A later send of the same thread comes behind this one.
+/// Threads:   any thread. A later send of the same thread is sent after this one.
 /// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (no connection took it); ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_MUST_USE
@@ -1087,8 +1090,8 @@ sockeye_status sockeye_send_many(sockeye_net *net,
                                  size_t data_len,
                                  sockeye_status *out_each);
 
-/// Closes a connection. Afterwards polls give only its CLOSED; events that are already in the
-/// host's array are the host's to skip.
+/// Closes a connection. Later polls report only its CLOSED; the host skips events that are already
+/// in its array.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times. RESET after GRACEFUL escalates.
@@ -1097,7 +1100,7 @@ sockeye_status sockeye_send_many(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_close(sockeye_net *net, sockeye_conn conn, uint32_t how);
 
-/// Closes a connection behind one last message, which is taken even when the outbox is full. With
+/// Closes a connection after one last message, which is taken even when the outbox is full. With
 /// RESET the message is not sent.
 ///
 /// Ownership: `data` is copied.
@@ -1113,13 +1116,13 @@ sockeye_status sockeye_close_with(sockeye_net *net,
                                   const uint8_t *data,
                                   size_t data_len);
 
-/// Stops reading a connection. Events already queued still come; messages and the peer's end are
-/// reported after `sockeye_conn_resume`. A reset is reported at once, or within a few seconds where
-/// the system does not report it by itself, or on a send that fails; what was not delivered before
-/// is lost. `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
+/// Stops reading a connection. Queued events are still delivered; later messages and the peer's end
+/// are reported after `sockeye_conn_resume`. A reset is reported at once, or within a few seconds
+/// where the system does not report it by itself, or when a send fails; what was not delivered
+/// before is lost. `idle_timeout_ms` applies, except while bytes of the peer are pending.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread; again is fine.
+/// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_conn_pause(sockeye_net *net, sockeye_conn conn);
@@ -1127,13 +1130,13 @@ SOCKEYE_API sockeye_status sockeye_conn_pause(sockeye_net *net, sockeye_conn con
 /// Reads a paused connection again.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread; again is fine.
+/// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_conn_resume(sockeye_net *net, sockeye_conn conn);
 
-/// Sets the number that every later event of `conn` carries: an index or a pointer of the host's.
-/// Set while handling OPENED, it is on every event that follows.
+/// Sets the number that every later event of `conn` carries: an index or a pointer of the host. Set
+/// while the host handles OPENED, it is in every event that follows.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
@@ -1144,29 +1147,30 @@ sockeye_status sockeye_conn_set_user_data(sockeye_net *net,
                                           sockeye_conn conn,
                                           uint64_t user_data);
 
-/// Moves a connection to another queue. The old queue still gets what was reported before, then
-/// MOVED with the new queue in `detail`, there its last. When that batch is over the new queue gets
-/// MOVED with the old one in `detail`, then everything later. Nothing is received in between. What
-/// is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED. The
-/// socket goes to a worker of the new queue where the model can let go of it.
+/// Moves a connection to another queue. The old queue delivers the events that were reported
+/// before, then MOVED with the new queue in `detail`, its last event of the connection. When that
+/// batch has ended, the new queue reports MOVED with the old queue in `detail`, then all later
+/// events. Nothing is received in between. Messages sent meanwhile stay in order and leave at the
+/// latest with the new queue's MOVED. The socket moves to a worker of the new queue too, where the
+/// model can detach a socket.
 ///
-/// A connection that is still connecting moves behind its OPENED. A close before the first MOVED
-/// ends the move: CLOSED comes on the old queue; later it comes on the new one. A shutdown ends
-/// it at once: MOVED and CLOSED come on the new queue whether the old batch is over or not.
+/// A connection that is still connecting moves after its OPENED. A close before the first MOVED
+/// cancels the move, and the old queue reports CLOSED; after it the new queue does. A shutdown ends
+/// the move at once: the new queue reports MOVED and CLOSED even if the old batch has not ended.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK, also for the queue where it is, and then there is no event; ERR_INVALID (NULL,
-///            unknown queue); ERR_BUSY (the move before is not over: its second MOVED was not
-///            delivered); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Returns:   OK, also for the queue that it is in, without an event; ERR_INVALID (NULL, unknown
+///            queue); ERR_BUSY (an earlier move has not ended: its second MOVED was not delivered);
+///            ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_conn_set_queue(sockeye_net *net,
                                       sockeye_conn conn,
                                       uint32_t queue);
 
-/// Fills `message` with the defaults, up to `size` bytes, and zeroes what this library does not
-/// know of it.
+/// Fills `message` with the defaults, up to `size` bytes, and zeroes the bytes after those that
+/// this library knows.
 ///
 /// Ownership: `message` is the caller's, written before return.
 /// NULL:      not allowed.
@@ -1175,22 +1179,22 @@ sockeye_status sockeye_conn_set_queue(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_message_init(sockeye_message *message, size_t size);
 
-/// Gives one message in parts to one connection or to many. Each takes it, whole or not at all,
-/// or not, as in `sockeye_send`; it is framed as one message by each one's framing. What is copied
-/// is copied once for all neighbours that have the same framing.
+/// Sends one message in parts to one connection or to many. Each takes it, whole or not at all, as
+/// in `sockeye_send`, and frames it as one message. What is copied is copied once for adjacent
+/// connections with the same framing.
 ///
-/// Ownership: `conns`, `message` and the parts are copied, but for those in the buffer: of that
-///            the library takes a reference of its own. The host releases its own as ever, also
-///            at once, and does not write to the buffer's memory after the first send of it.
-///            `out_each`, if given, has room for `count` answers.
+/// Ownership: `conns`, `message` and the parts are copied, except parts in the buffer, to which the
+///            library takes a reference of its own. The host may release its reference at once, and
+///            does not write to the buffer's memory after it was first sent. `out_each`, if given,
+///            has room for `count` answers.
 /// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `parts` when `parts_count` is 0;
 ///            a part's `data` when its `len` is 0.
-/// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
-///            key it takes an older one's place.
-/// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
-///            ERR_STALE (no connection took it: the buffer was released, or never given);
-///            ERR_NO_MEMORY (no connection took it; to one connection that is its ERR_AGAIN, and a
-///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
+/// Threads:   any thread. A later send of the same thread is sent after this one, unless its key
+///            gives it the place of an older message.
+/// Returns:   how many took it; ERR_INVALID (also a part that is half in the buffer, too many
+///            parts); ERR_STALE (no connection took it: the buffer was released, or is none);
+///            ERR_NO_MEMORY (no connection took it; with one connection a WRITABLE follows, as
+///            after ERR_AGAIN); ERR_SHUTDOWN. In `out_each` the answers of `sockeye_send`, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
 /// Since:     0.1
 SOCKEYE_MUST_USE
@@ -1201,19 +1205,21 @@ sockeye_status sockeye_send_message(sockeye_net *net,
                                     const sockeye_message *message,
                                     sockeye_status *out_each);
 
-/// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns at the
-/// first; `timeout_ms` is the upper bound, 0 does not wait, -1 waits for ever. Ends the batch
-/// before: its payloads and closed handles are gone. Flushes its queue first. The array may end
-/// early (an OPENED is not followed by more of its connection), so a count below `cap` does not
-/// mean drained: poll until 0.
+/// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns as soon as
+/// there is one, at the latest after `timeout_ms`: 0 does not wait, -1 waits without limit. Ends
+/// the previous batch: its payloads and the handles closed in it become invalid. Flushes its queue
+/// first. The array may end early (no event of the same connection follows an OPENED), so a count
+/// below `cap` does not mean that the queue is empty: poll until 0.
 ///
 /// Ownership: payloads are borrowed until the next poll of this queue.
-/// NULL:      not allowed, but for an array with cap 0 where `sockeye_set_callback` says so.
-/// Threads:   one thread at a time for each queue; with IO_URING and `workers` 0 always the same.
-/// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, a timeout below -1, or not the thread that a net of IO_URING
-///            is bound to); ERR_BUSY (another thread is inside, or the queue has a callback);
-///            ERR_SHUTDOWN (every event was delivered); ERR_PANIC (as ERR_SHUTDOWN, after a fault).
+/// NULL:      not allowed, except an array with cap 0 as in `sockeye_set_callback`.
+/// Threads:   one thread at a time for each queue; with IO_URING and `workers` 0 always the same
+///            thread.
+/// Returns:   the count of events, 0 after the timeout or when a shutdown ended the wait;
+///            ERR_INVALID (NULL, cap 0 or below, a timeout below -1, or not the thread that a net
+///            of IO_URING is bound to); ERR_BUSY (another thread polls the queue, or it has a
+///            callback); ERR_SHUTDOWN (every event was delivered); ERR_PANIC (as ERR_SHUTDOWN,
+///            after a fault).
 /// Since:     0.1
 SOCKEYE_API
 int32_t sockeye_poll_events(sockeye_net *net,
@@ -1235,13 +1241,13 @@ int32_t sockeye_queue_poll_events(sockeye_net *net,
                                   int32_t cap,
                                   int32_t timeout_ms);
 
-/// Gives one datagram of 0 to 65,507 bytes to a `udp://` listener, to be sent to `address`. It is
-/// sent once or not at all, and may be lost on its way: nothing tells of it, and no address closes
-/// the listener. Does not wait; what is given between two flushes leaves together.
+/// Sends one datagram of 0 to 65,507 bytes from a `udp://` listener to `address`. It is sent once
+/// or not at all and may be lost in the network, which is not reported; no failure closes the
+/// listener. The call does not wait; datagrams between two flushes leave together.
 ///
-/// An answer leaves from the address that was asked, also from a listener on all of them, if
-/// `address` is as `sockeye_event_address` gave it: it has that in `local`, for as long as the host
-/// keeps it. One made from text leaves from where the system chooses.
+/// If `address` is what `sockeye_event_address` gave, an answer leaves from the address that the
+/// peer had sent to, which is in `local`, also from a listener on all addresses. For an address
+/// made from text the system chooses.
 ///
 /// Ownership: `address` and `data` are copied.
 /// NULL:      `data` may be NULL when `data_len` is 0.
@@ -1260,7 +1266,7 @@ sockeye_status sockeye_send_to(sockeye_net *net,
                                const uint8_t *data,
                                size_t data_len);
 
-/// The sender of a DATAGRAM. It is stored before the payload, and lives as long.
+/// The sender of a DATAGRAM. It is stored in front of the payload and is valid as long.
 ///
 /// Ownership: the address is borrowed until the next poll of the event's queue.
 /// NULL:      fine, there is no address then.
@@ -1269,11 +1275,11 @@ sockeye_status sockeye_send_to(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API const sockeye_address *sockeye_event_address(const sockeye_event *event);
 
-/// Has a `udp://` listener receive what is sent to a multicast group, on the interface with this
-/// index, or on one that the system chooses (0). The listener has the group's port, and is bound
-/// to any address (`udp://*:7777`, `udp://[::]:7777`) or to the group's.
+/// Joins a multicast group: the `udp://` listener receives what is sent to it on the interface with
+/// this index, or on one that the system chooses (0). The listener is bound to the group's port and
+/// to any address (`udp://*:7777`, `udp://[::]:7777`) or the group's.
 ///
-/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// Ownership: `group` is borrowed until return; its port is ignored.
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (no multicast address, or of another family than the listener);
@@ -1286,9 +1292,9 @@ sockeye_status sockeye_listener_join(sockeye_net *net,
                                      const sockeye_address *group,
                                      uint32_t interface_index);
 
-/// Ends what `sockeye_listener_join` began, given the same group and interface.
+/// Leaves a multicast group that `sockeye_listener_join` joined with the same group and interface.
 ///
-/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// Ownership: `group` is borrowed until return; its port is ignored.
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   as `sockeye_listener_join`; ERR_OS when it was not joined.
@@ -1305,7 +1311,7 @@ sockeye_status sockeye_listener_leave(sockeye_net *net,
 /// NULL:      not allowed.
 /// Threads:   any thread, also after a shutdown.
 /// Returns:   OK; ERR_STALE; ERR_INVALID (NULL, size below 16); ERR_UNSUPPORTED (a listener of
-///            connections: those count for themselves).
+///            connections: each connection has its own).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_listener_get_stats(sockeye_net *net,
@@ -1313,7 +1319,8 @@ sockeye_status sockeye_listener_get_stats(sockeye_net *net,
                                           sockeye_listener_stats *out_stats,
                                           size_t size);
 
-/// Lets what was sent leave, on all queues. Does not wait, and never fails for a connection.
+/// Starts the sending of everything that is pending, in all queues. Does not wait, and does not
+/// fail for a connection.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
@@ -1321,7 +1328,7 @@ sockeye_status sockeye_listener_get_stats(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_flush(sockeye_net *net);
 
-/// Lets what was sent leave, for the connections of one queue.
+/// Starts the sending of everything that is pending, for the connections of one queue.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
@@ -1329,13 +1336,13 @@ SOCKEYE_API sockeye_status sockeye_flush(sockeye_net *net);
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_queue_flush(sockeye_net *net, uint32_t queue);
 
-/// Puts an event of kind POSTED in a queue, with two numbers of the host's: a way to wake a
-/// poller from any thread. Posts of one thread come in their order.
+/// Puts an event of kind POSTED into a queue, with two numbers of the host: a way to wake a poll
+/// from any thread. Posts of one thread are delivered in order.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (half of `queue_max_bytes`
-///            waits: nothing was taken); ERR_SHUTDOWN.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (half of `queue_max_bytes` is
+///            pending: nothing was taken); ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_post(sockeye_net *net,
@@ -1343,39 +1350,39 @@ sockeye_status sockeye_post(sockeye_net *net,
                             uint64_t detail,
                             uint64_t user_data);
 
-/// Gives a system object that is readable (a descriptor for epoll, poll or select; on Windows a
-/// HANDLE) as long as the queue has events. Made on the first call; with it, the queue's worker
-/// is driven as in POOL. Poll the queue with timeout 0 when it is signalled.
+/// Gives a system object that is readable, or signalled, as long as the queue has events: a
+/// descriptor for epoll, poll or select; on Windows a HANDLE. The first call creates it; from then
+/// on the queue's worker is driven as in POOL. Poll the queue with timeout 0 when it is signalled.
 ///
-/// Ownership: the library's: never read, reset or close it. Gone with `sockeye_free`.
+/// Ownership: the library's: never read, reset or close it. `sockeye_free` closes it.
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: no thread
-///            would fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside
-///            a poll of this queue); ERR_OS; ERR_SHUTDOWN.
+///            would fill the queue while the host waits elsewhere); ERR_BUSY (a thread polls this
+///            queue); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_wait_handle(sockeye_net *net,
                                    uint32_t queue,
                                    intptr_t *out_handle);
 
-/// Has a packet with `key` posted to a completion port of the host's own (Windows) when events
-/// come to the queue while it is empty: one packet, with 0 bytes and no OVERLAPPED, then none until
-/// a poll has emptied the queue. What waits already counts. From then on the queue's worker is
-/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0. A packet
-/// that the system has no memory for is posted with the next events, or by a poll that leaves some.
+/// Posts a packet with `key` to a completion port of the host (Windows) when an event is put into
+/// the empty queue: one packet, with 0 bytes and no OVERLAPPED, then none until a poll has emptied
+/// the queue. Events that are pending now count. From then on the queue's worker is driven as in
+/// POOL. After a packet, poll the queue with timeout 0 until it answers 0. A packet that the system
+/// has no memory for is posted with the next events, or by a poll that leaves some.
 ///
-/// Another port takes the place of the one before; `port` 0 ends it. Packets that were posted stay
-/// with their port.
+/// A later call replaces the port; `port` 0 ends the posts. Packets that were posted stay with
+/// their port.
 ///
 /// Ownership: `port`, a HANDLE, stays the host's: the library keeps a handle of its own until
 ///            another call or `sockeye_free`.
-/// NULL:      `net` is not allowed to be.
+/// NULL:      not allowed for `net`.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL, unknown queue, not a handle); ERR_UNSUPPORTED (a system
-///            without completion ports: see `sockeye_wait_handle`; `workers` is 0: nobody would
-///            fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside a poll
-///            of this queue); ERR_SHUTDOWN.
+///            without completion ports: see `sockeye_wait_handle`; `workers` is 0: no thread would
+///            fill the queue while the host waits elsewhere); ERR_BUSY (a thread polls this queue);
+///            ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_wait_port(sockeye_net *net,
@@ -1383,23 +1390,23 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
                                  ptrdiff_t port,
                                  uint64_t key);
 
-/// Starts a timer whose events, of kind TIMER, come in a queue: once, `after_ms` from now, and if
-/// `every_ms` is not 0 again and again, at `after_ms` + n * `every_ms` from now, however late each
-/// is told. It is never told early. A poll that begins 1 ms or more after a timer is due tells of
-/// it, or one of those that follow until one answers 0: a turn of the worker tells of 256. In POOL
-/// that is so once the system lets the worker's thread run. Those that are due together come in
-/// the order of their times. On Windows the waits of a worker are no more exact than the system's
-/// timer: timeBeginPeriod.
+/// Starts a timer, which puts events of kind TIMER into a queue: one `after_ms` from now and, if
+/// `every_ms` is not 0, further ones at `after_ms` + n * `every_ms` from now, however late each is
+/// delivered. No event is reported before its time. Polls that begin 1 ms or more after a timer
+/// expired report it before one of them answers 0; a turn of the worker reports at most 256 timers.
+/// In POOL this holds once the system has run the worker's thread. Timers that have expired
+/// together are reported in the order of their times. On Windows the waits of a worker are as exact
+/// as the system's timer: timeBeginPeriod.
 ///
-/// At most one event of a timer waits in the queue: periods that are over meanwhile are counted in
-/// its `code`, so that all events with what they count are all the periods. A timer that is due
-/// once is stale when its event was given out. A shutdown does not wait for timers and ends them.
+/// At most one event of a timer is pending: the periods that pass meanwhile are counted in its
+/// `code`, so that no period is lost. A timer without a period is stale once its event was
+/// delivered. A shutdown does not wait for timers; it ends them.
 ///
 /// Ownership: `out_timer` is the caller's, written before the first event can come.
 /// NULL:      not allowed.
 /// Threads:   any thread, callbacks included.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_LIMIT (`timers_max` is reached; one that
-///            was stopped counts until a poll has passed its event); ERR_SHUTDOWN.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_LIMIT (`timers_max` is reached; a stopped
+///            timer counts until a poll has removed its event); ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_timer_start(sockeye_net *net,
@@ -1409,38 +1416,39 @@ sockeye_status sockeye_timer_start(sockeye_net *net,
                                    uint64_t user_data,
                                    sockeye_timer *out_timer);
 
-/// Stops a timer: no poll that begins later tells of it, though its event may wait in the queue.
-/// What is in an array already, or in the one that a callback is inside of, is the host's to skip.
+/// Stops a timer: no later poll reports it, even if its event is pending in the queue. The host
+/// skips an event that is already in its array, or in the array of a running callback.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, callbacks included, any number of times.
-/// Returns:   OK; ERR_STALE (it was stopped before, or it was due once and is told); ERR_INVALID
-///            (NULL); ERR_SHUTDOWN (the shutdown has ended it).
+/// Returns:   OK; ERR_STALE (it was stopped before, or had no period and its event was delivered);
+///            ERR_INVALID (NULL); ERR_SHUTDOWN (the shutdown has ended it).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_timer_stop(sockeye_net *net, sockeye_timer timer);
 
-/// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
-/// one call at a time for each queue, no lock of the library held. Each call is a
-/// batch of its own, which ends when it returns; what waits already is given first. A poll of the
-/// queue answers ERR_BUSY meanwhile, and its worker is driven as in POOL, from then on for good.
-/// With `workers` 0 the calls come inside `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which
-/// answers how many events they gave.
+/// Delivers a queue's events to `callback` instead of polls: on threads of the net's workers, one
+/// call at a time for each queue, with no lock of the library held. Each call is a batch of its
+/// own, which ends when the callback returns; pending events are delivered first. A poll of the
+/// queue answers ERR_BUSY while a callback is set, and the queue's worker is driven as in POOL from
+/// then on. With `workers` 0 the callback runs inside
+/// `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which answers how many events were delivered.
 ///
-/// Every call of the library may be made inside, but for shutdown and free, which answer
-/// ERR_WOULD_DEADLOCK; with flush MANUAL the callback flushes what it sends. While it runs its
-/// worker does nothing else: other queues go on, its own waits.
+/// The callback may call every function of the library except shutdown and free, which answer
+/// ERR_WOULD_DEADLOCK; with flush MANUAL it flushes what it sends. While it runs, its worker does
+/// nothing else: its queue waits, the queues of other workers go on.
 ///
-/// When this returns, the function that was set before does not run and is never called again;
-/// from inside that function, when it returns. So a function that waits for the thread that takes
-/// it away never ends. A shutdown gives it all that is left before it returns, and lets go of it.
+/// When this returns, the previous callback does not run and is never called again; if it makes
+/// this call itself, that is so when it returns. A callback that waits for the thread that replaces
+/// it therefore never ends. A shutdown delivers all remaining events before it returns, and removes
+/// the callback.
 ///
 /// Ownership: ends the batch of the last poll. `user` is borrowed until another function, or NULL,
 ///            is set.
 /// NULL:      `callback` may be NULL: the queue is polled again. `user` may be NULL.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a poller is inside);
-///            ERR_SHUTDOWN, not for NULL; ERR_WOULD_DEADLOCK (the function that is to go waits,
-///            itself or through others, for the one that this thread is inside).
+/// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a thread polls the queue);
+///            ERR_SHUTDOWN, not for NULL; ERR_WOULD_DEADLOCK (the previous callback waits, itself
+///            or through others, for the callback that this thread runs).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_set_callback(sockeye_net *net,
@@ -1448,7 +1456,7 @@ sockeye_status sockeye_set_callback(sockeye_net *net,
                                     sockeye_callback_fn callback,
                                     void *user);
 
-/// Gives a buffer of at least `len` bytes to be written by the host.
+/// Gives a buffer of at least `len` bytes, for the host to write.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`.
 /// NULL:      not allowed.
@@ -1461,10 +1469,10 @@ sockeye_status sockeye_buffer_acquire(sockeye_net *net,
                                       size_t len,
                                       sockeye_buffer *out_buffer);
 
-/// Keeps the payload of an event beyond its batch. Shares the memory where that pins little, and
-/// copies where the message is under a quarter of its chunk. The event may be a copy, and its
-/// connection may have moved, closed or be gone, as long as the batch lives: of any queue, inside
-/// a callback, and while other queues are polled.
+/// Keeps the payload of an event beyond its batch. Shares the memory, or copies a message that is
+/// under a quarter of its chunk and would pin the rest. The event may be a copy, and its connection
+/// may have moved or closed; only its batch must not have ended. It may be of any queue, also
+/// inside a callback, and while other queues are polled.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`; read only.
 /// NULL:      not allowed.
@@ -1477,13 +1485,13 @@ sockeye_status sockeye_event_hold(sockeye_net *net,
                                   const sockeye_event *event,
                                   sockeye_buffer *out_buffer);
 
-/// Gives a buffer back, and clears the struct. A copy of it, released again, is stale: nothing
-/// happens to whatever has the memory since.
+/// Releases a buffer, and clears the struct. Releasing a copy of the struct again is ERR_STALE, and
+/// does not affect a later owner of the memory.
 ///
 /// Ownership: moves to the library.
 /// NULL:      not allowed; a buffer with id 0 is fine, nothing happens.
 /// Threads:   any thread, also after `sockeye_free`.
-/// Returns:   OK; ERR_STALE (it was released before, or never given: the struct stays as it is);
+/// Returns:   OK; ERR_STALE (it was released before, or is no buffer: the struct stays unchanged);
 ///            ERR_FORKED (a buffer of before the fork); ERR_INVALID (NULL).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_buffer_release(sockeye_buffer *buffer);
@@ -1500,7 +1508,7 @@ sockeye_status sockeye_net_get_info(sockeye_net *net,
                                     sockeye_net_info *out_info,
                                     size_t size);
 
-/// What a net has counted. The numbers are each exact, but not of one instant.
+/// What a net has counted. Each number is exact, but they are not taken at one instant.
 ///
 /// Ownership: `out_stats` is written before return, up to `size` bytes.
 /// NULL:      not allowed.
@@ -1553,8 +1561,8 @@ sockeye_status sockeye_conn_get_stats(sockeye_net *net,
 
 /// What many connections have counted. A stale handle gets `struct_size` 0, and zeros.
 ///
-/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of
-///            `size`: each is written up to that, and stands so many bytes behind the one before.
+/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of `size`:
+///            each is written up to `size` bytes, and begins `size` bytes after the one before.
 /// NULL:      not allowed, unless `count` is 0.
 /// Threads:   any thread, also after a shutdown.
 /// Returns:   how many were not stale; ERR_INVALID (NULL, size below 16).
@@ -1566,9 +1574,9 @@ sockeye_status sockeye_conns_get_stats(sockeye_net *net,
                                        sockeye_conn_stats *out_stats,
                                        size_t size);
 
-/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local one is an
-/// interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also with
-/// "%25" in place of "%" before a name.
+/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local address is
+/// an interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also
+/// with "%25" in place of "%" before a name.
 ///
 /// Ownership: `text` is borrowed until return.
 /// NULL:      not allowed.
@@ -1593,17 +1601,16 @@ sockeye_status sockeye_address_format(const sockeye_address *address,
                                       size_t cap);
 
 /// Passes lines of up to `level` to `log`, on workers and on threads that call the library, one
-/// line or several at a time, no lock of the library held. When it returns, the function that was
-/// set before does not run and is never called again; from inside that function, when it returns.
-/// Every call may be made inside, but for shutdown and free of this net, which answer
-/// ERR_WOULD_DEADLOCK there; what happens to this net on a thread that is inside makes no
-/// line.
+/// line or several at a time, with no lock of the library held. When this returns, the previous
+/// function does not run and is never called again; if it makes this call itself, that is so when
+/// it returns. The function may call everything except shutdown and free of this net, which answer
+/// ERR_WOULD_DEADLOCK; what its thread does to this net meanwhile is not logged.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
-/// NULL:      `log` may be NULL: no line is passed any more. `user` may be NULL.
+/// NULL:      `log` may be NULL: no further line is passed. `user` may be NULL.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the function that
-///            is to go waits, itself or through others, for the one that this thread is inside).
+/// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the previous function
+///            waits, itself or through others, for the one that this thread runs).
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_set_log(sockeye_net *net,
@@ -1611,8 +1618,8 @@ sockeye_status sockeye_set_log(sockeye_net *net,
                                void *user,
                                uint32_t level);
 
-/// Fills `fault` with the defaults, up to `size` bytes, and zeroes what this library does not know
-/// of it: nothing happens.
+/// Fills `fault` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows. The defaults are no faults.
 ///
 /// Ownership: `fault` is the caller's, written before return.
 /// NULL:      not allowed.
@@ -1621,18 +1628,19 @@ sockeye_status sockeye_set_log(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_fault_init(sockeye_fault *fault, size_t size);
 
-/// Has what a bad network does happen to the bytes of a connection (`conn.id`), of a listener and
-/// all that it accepted or will (`listener.id`), or of the whole net (0). The nearest one rules: a
-/// connection's own, else its listener's, else the net's. From the next turn of its worker on, in
-/// place of what was set before; what is on its way by then passes when it was to.
+/// Sets the faults of a connection (`conn.id`), of a listener with all connections that it accepted
+/// or will accept (`listener.id`), or of the whole net (0). A connection's own setting has
+/// precedence, then its listener's, then the net's. It replaces the previous setting from the next
+/// turn of the worker on; bytes that are delayed by then pass at their time.
 ///
-/// Needs `config.taps`. It is for tests and for a look at a game over a bad line; a net that asks
-/// for no taps has none of it. Each socket is read and sent for ahead, up to 1 MiB a direction, so
-/// a send is `sent` when the tap has it. A close, a shutdown and an end of the stream wait for what
-/// was sent before, within `linger_ms`. A connection that moves to another worker begins anew.
+/// Needs `config.taps`. It is meant for tests, and for trying a game on a bad line. The tap reads
+/// ahead of the host and takes sends ahead of the system, up to 1 MiB in each direction, so bytes
+/// count as sent when the tap has taken them. A close, a shutdown and the end of a stream wait for
+/// what was sent before, within `linger_ms`. For a connection that moves to another worker the
+/// faults start over.
 ///
 /// Ownership: `fault` is copied.
-/// NULL:      `fault` may be NULL: nothing of its own.
+/// NULL:      `fault` may be NULL: no setting of its own.
 /// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_INVALID (NULL net, a value out of its range: `sockeye_last_error` names the
 ///            field); ERR_UNSUPPORTED (`config.taps` is 0); ERR_STALE; ERR_SHUTDOWN.

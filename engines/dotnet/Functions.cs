@@ -8,17 +8,18 @@ using System.Runtime.InteropServices;
 namespace Sockeye
 {
     /// <summary>
-    /// sockeye_callback_fn: The host's function for the events of a queue: <c>user</c> and
-    /// <c>net</c> as given, the queue, and <c>count</c> events, 1 or more, which are a batch. It
-    /// must not throw.
+    /// sockeye_callback_fn: The host's function for the events of a queue: it receives <c>user</c>
+    /// and <c>net</c> as given, the queue, and a batch of <c>count</c> events, 1 or more. It must
+    /// not throw.
     /// </summary>
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     public unsafe delegate void SockeyeCallback(
         IntPtr user, IntPtr net, uint queue, SockeyeEvent* events, uint count);
 
     /// <summary>
-    /// sockeye_log_fn: The host's function for the log: <c>user</c> as given, a
-    /// <c>sockeye_log_level</c>, a NUL-terminated line without an end of line. It must not throw.
+    /// sockeye_log_fn: The host's function for the log: it receives <c>user</c> as given, a
+    /// <c>sockeye_log_level</c>, and a NUL-terminated line without an end of line. It must not
+    /// throw.
     /// </summary>
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     public unsafe delegate void SockeyeLogCallback(IntPtr user, uint level, byte* text);
@@ -39,13 +40,12 @@ namespace Sockeye
         /// <summary>Parts that one message may have.</summary>
         public const uint MessagePartsMax = 64;
         /// <summary>
-        /// <c>flags</c> of a DATAGRAM: it was longer than <c>frame_max_bytes</c>, and the rest is
-        /// lost.
+        /// <c>flags</c> of a DATAGRAM: it was longer than <c>frame_max_bytes</c>; the rest is lost.
         /// </summary>
         public const uint FlagTruncated = 1;
         /// <summary>
-        /// The binary interface that this header tells of; <c>sockeye_abi_version</c> is the
-        /// library's.
+        /// The version of the binary interface that this header describes;
+        /// <c>sockeye_abi_version</c> gives the library's.
         /// </summary>
         public const uint AbiVersion = 1;
 
@@ -78,7 +78,7 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern uint sockeye_abi_version();
 
-        /// <summary>Whether <c>model</c> can run here and, if not, why.</summary>
+        /// <summary>Reports whether <c>model</c> can run here and, if not, why.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_model_probe(
             uint model, SockeyeModelInfo* outInfo, UIntPtr size);
@@ -95,8 +95,8 @@ namespace Sockeye
         public static extern int sockeye_model_from_name(byte* text, uint* outModel);
 
         /// <summary>
-        /// Fills <c>config</c> with the defaults, up to <c>size</c> bytes, and zeroes what this
-        /// library does not know of it.
+        /// Fills <c>config</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
+        /// after those that this library knows.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_config_init(SockeyeConfig* config, UIntPtr size);
@@ -117,17 +117,17 @@ namespace Sockeye
         public static extern int sockeye_free(IntPtr net);
 
         /// <summary>
-        /// Frees a net from anywhere, also from inside a callback or log function of it or while a
-        /// poller is inside, and calls nothing of the host's any more: its callbacks and its log
-        /// function are taken away first, as by <c>sockeye_set_callback</c> and
-        /// <c>sockeye_set_log</c>, and what is left for them is dropped.
+        /// Frees a net from anywhere, also from inside a callback or log function of it or while
+        /// another thread polls it, and calls no function of the host any more: first it removes
+        /// the callbacks and the log function, as by <c>sockeye_set_callback</c> and
+        /// <c>sockeye_set_log</c>, and drops the events that were pending for them.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_discard(IntPtr net);
 
         /// <summary>
-        /// Fills <c>endpoint</c> with the defaults, up to <c>size</c> bytes, and zeroes what this
-        /// library does not know of it.
+        /// Fills <c>endpoint</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
+        /// after those that this library knows.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_endpoint_init(SockeyeEndpoint* endpoint, UIntPtr size);
@@ -135,7 +135,7 @@ namespace Sockeye
         /// <summary>
         /// Opens a listener at <c>url</c>: <c>tcp://0.0.0.0:7777</c>, <c>tcp://[::]:0</c>,
         /// <c>tcp://localhost:7777</c>, <c>tcp://*:7777</c>, with framing in its query if you like:
-        /// <c>?frame=u8|u16be|u16le|u24be|u24le| u32be|u32le|varint|raw</c> and
+        /// <c>?frame=u8|u16be|u16le|u24be|u24le|u32be|u32le|varint|raw</c> and
         /// <c>&amp;max=BYTES</c>.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
@@ -156,12 +156,12 @@ namespace Sockeye
         public static extern int sockeye_connect(
             SockeyeNetHandle net, byte* url, SockeyeEndpoint* endpoint, SockeyeConn* outConn);
 
-        /// <summary>Gives one message to <c>conn</c>, whole or not at all.</summary>
+        /// <summary>Puts one message into the outbox of <c>conn</c>, whole or not at all.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_send(
             SockeyeNetHandle net, SockeyeConn conn, byte* data, UIntPtr dataLen);
 
-        /// <summary>Gives the same message to many connections.</summary>
+        /// <summary>Sends the same message to many connections.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_send_many(
             SockeyeNetHandle net, SockeyeConn* conns, UIntPtr count, byte* data, UIntPtr dataLen,
@@ -172,8 +172,7 @@ namespace Sockeye
         public static extern int sockeye_close(SockeyeNetHandle net, SockeyeConn conn, uint how);
 
         /// <summary>
-        /// Closes a connection behind one last message, which is taken even when the outbox is
-        /// full.
+        /// Closes a connection after one last message, which is taken even when the outbox is full.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_close_with(
@@ -189,7 +188,7 @@ namespace Sockeye
 
         /// <summary>
         /// Sets the number that every later event of <c>conn</c> carries: an index or a pointer of
-        /// the host's.
+        /// the host.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_conn_set_user_data(
@@ -201,13 +200,13 @@ namespace Sockeye
             SockeyeNetHandle net, SockeyeConn conn, uint queue);
 
         /// <summary>
-        /// Fills <c>message</c> with the defaults, up to <c>size</c> bytes, and zeroes what this
-        /// library does not know of it.
+        /// Fills <c>message</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
+        /// after those that this library knows.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_message_init(SockeyeMessage* message, UIntPtr size);
 
-        /// <summary>Gives one message in parts to one connection or to many.</summary>
+        /// <summary>Sends one message in parts to one connection or to many.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_send_message(
             SockeyeNetHandle net, SockeyeConn* conns, UIntPtr count, SockeyeMessage* message,
@@ -226,8 +225,7 @@ namespace Sockeye
             SockeyeNetHandle net, uint queue, SockeyeEvent* outEvents, int cap, int timeoutMs);
 
         /// <summary>
-        /// Gives one datagram of 0 to 65,507 bytes to a <c>udp://</c> listener, to be sent to
-        /// <c>address</c>.
+        /// Sends one datagram of 0 to 65,507 bytes from a <c>udp://</c> listener to <c>address</c>.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_send_to(
@@ -239,8 +237,8 @@ namespace Sockeye
         public static extern SockeyeAddress* sockeye_event_address(SockeyeEvent* @event);
 
         /// <summary>
-        /// Has a <c>udp://</c> listener receive what is sent to a multicast group, on the interface
-        /// with this index, or on one that the system chooses (0).
+        /// Joins a multicast group: the <c>udp://</c> listener receives what is sent to it on the
+        /// interface with this index, or on one that the system chooses (0).
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_listener_join(
@@ -248,7 +246,8 @@ namespace Sockeye
             uint interfaceIndex);
 
         /// <summary>
-        /// Ends what <c>sockeye_listener_join</c> began, given the same group and interface.
+        /// Leaves a multicast group that <c>sockeye_listener_join</c> joined with the same group
+        /// and interface.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_listener_leave(
@@ -261,43 +260,45 @@ namespace Sockeye
             SockeyeNetHandle net, SockeyeListener listener, SockeyeListenerStats* outStats,
             UIntPtr size);
 
-        /// <summary>Lets what was sent leave, on all queues.</summary>
+        /// <summary>Starts the sending of everything that is pending, in all queues.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_flush(SockeyeNetHandle net);
 
-        /// <summary>Lets what was sent leave, for the connections of one queue.</summary>
+        /// <summary>
+        /// Starts the sending of everything that is pending, for the connections of one queue.
+        /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_queue_flush(SockeyeNetHandle net, uint queue);
 
         /// <summary>
-        /// Puts an event of kind POSTED in a queue, with two numbers of the host's: a way to wake a
-        /// poller from any thread.
+        /// Puts an event of kind POSTED into a queue, with two numbers of the host: a way to wake a
+        /// poll from any thread.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_post(
             SockeyeNetHandle net, uint queue, ulong detail, ulong userData);
 
         /// <summary>
-        /// Gives a system object that is readable (a descriptor for epoll, poll or select; on
-        /// Windows a HANDLE) as long as the queue has events.
+        /// Gives a system object that is readable, or signalled, as long as the queue has events: a
+        /// descriptor for epoll, poll or select; on Windows a HANDLE.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_wait_handle(
             SockeyeNetHandle net, uint queue, IntPtr* outHandle);
 
         /// <summary>
-        /// Has a packet with <c>key</c> posted to a completion port of the host's own (Windows)
-        /// when events come to the queue while it is empty: one packet, with 0 bytes and no
-        /// OVERLAPPED, then none until a poll has emptied the queue.
+        /// Posts a packet with <c>key</c> to a completion port of the host (Windows) when an event
+        /// is put into the empty queue: one packet, with 0 bytes and no OVERLAPPED, then none until
+        /// a poll has emptied the queue.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_wait_port(
             SockeyeNetHandle net, uint queue, IntPtr port, ulong key);
 
         /// <summary>
-        /// Starts a timer whose events, of kind TIMER, come in a queue: once, <c>after_ms</c> from
-        /// now, and if <c>every_ms</c> is not 0 again and again, at <c>after_ms</c> + n *
-        /// <c>every_ms</c> from now, however late each is told.
+        /// Starts a timer, which puts events of kind TIMER into a queue: one <c>after_ms</c> from
+        /// now and, if <c>every_ms</c> is not 0, further ones at <c>after_ms</c> + n *
+        /// <c>every_ms</c> from now, however late each is delivered.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_timer_start(
@@ -305,23 +306,20 @@ namespace Sockeye
             SockeyeTimer* outTimer);
 
         /// <summary>
-        /// Stops a timer: no poll that begins later tells of it, though its event may wait in the
-        /// queue.
+        /// Stops a timer: no later poll reports it, even if its event is pending in the queue.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_timer_stop(SockeyeNetHandle net, SockeyeTimer timer);
 
         /// <summary>
-        /// Has a queue's events given to <c>callback</c>, in place of polls: on threads of the
-        /// net's workers, one call at a time for each queue, no lock of the library held.
+        /// Delivers a queue's events to <c>callback</c> instead of polls: on threads of the net's
+        /// workers, one call at a time for each queue, with no lock of the library held.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_set_callback(
             SockeyeNetHandle net, uint queue, IntPtr callback, IntPtr user);
 
-        /// <summary>
-        /// Gives a buffer of at least <c>len</c> bytes to be written by the host.
-        /// </summary>
+        /// <summary>Gives a buffer of at least <c>len</c> bytes, for the host to write.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_buffer_acquire(
             SockeyeNetHandle net, UIntPtr len, SockeyeBuffer* outBuffer);
@@ -331,7 +329,7 @@ namespace Sockeye
         public static extern int sockeye_event_hold(
             SockeyeNetHandle net, SockeyeEvent* @event, SockeyeBuffer* outBuffer);
 
-        /// <summary>Gives a buffer back, and clears the struct.</summary>
+        /// <summary>Releases a buffer, and clears the struct.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_buffer_release(SockeyeBuffer* buffer);
 
@@ -381,22 +379,22 @@ namespace Sockeye
 
         /// <summary>
         /// Passes lines of up to <c>level</c> to <c>log</c>, on workers and on threads that call
-        /// the library, one line or several at a time, no lock of the library held.
+        /// the library, one line or several at a time, with no lock of the library held.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_set_log(
             SockeyeNetHandle net, IntPtr log, IntPtr user, uint level);
 
         /// <summary>
-        /// Fills <c>fault</c> with the defaults, up to <c>size</c> bytes, and zeroes what this
-        /// library does not know of it: nothing happens.
+        /// Fills <c>fault</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
+        /// after those that this library knows.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_fault_init(SockeyeFault* fault, UIntPtr size);
 
         /// <summary>
-        /// Has what a bad network does happen to the bytes of a connection (<c>conn.id</c>), of a
-        /// listener and all that it accepted or will (<c>listener.id</c>), or of the whole net (0).
+        /// Sets the faults of a connection (<c>conn.id</c>), of a listener with all connections
+        /// that it accepted or will accept (<c>listener.id</c>), or of the whole net (0).
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_fault_set(

@@ -27,7 +27,7 @@ namespace Sockeye
         /// <summary>tokio's reactor: epoll, kqueue, or AFD over IOCP.</summary>
         Tokio = 5,
         /// <summary>
-        /// One <c>io_uring</c> per worker (Linux 6.1 and later); only ever when asked for by name.
+        /// One <c>io_uring</c> per worker (Linux 6.1 and later); never chosen by AUTO.
         /// </summary>
         IoUring = 6,
         /// <summary>WSAEventSelect (Windows).</summary>
@@ -56,27 +56,24 @@ namespace Sockeye
         Host = 2,
     }
 
-    /// <summary>When sends leave.</summary>
+    /// <summary>When sends are handed to the system.</summary>
     public enum SockeyeFlushMode : uint
     {
         /// <summary>
-        /// A send rings the worker if it sleeps: it leaves at once, gathered with what came
-        /// meanwhile.
+        /// A send wakes its worker if that sleeps: it leaves at once, in one call with what was
+        /// queued meanwhile.
         /// </summary>
         Auto = 0,
-        /// <summary>
-        /// Sends leave at a flush or a poll of the connection's queue, and at nothing else.
-        /// </summary>
+        /// <summary>Sends leave only at a flush or a poll of the connection's queue.</summary>
         Manual = 1,
     }
 
-    /// <summary>
-    /// How the byte stream is cut into messages, and how messages are written into it.
-    /// </summary>
+    /// <summary>How the byte stream is divided into messages.</summary>
     public enum SockeyeFramingKind : uint
     {
         /// <summary>
-        /// No framing: a MESSAGE is what arrived, a send writes its bytes as they are.
+        /// No framing: a MESSAGE contains the bytes that arrived, a send writes its bytes
+        /// unchanged.
         /// </summary>
         Raw = 0,
         /// <summary>A length field of 1, 2, 3 or 4 bytes before each message.</summary>
@@ -92,12 +89,14 @@ namespace Sockeye
         Fixed = 4,
     }
 
-    /// <summary>What happens to a send that the outbox has no room for.</summary>
+    /// <summary>What happens to a send when the outbox is full.</summary>
     public enum SockeyeOverflow : uint
     {
-        /// <summary>It answers ERR_AGAIN, and a WRITABLE follows at the low mark.</summary>
+        /// <summary>The send answers ERR_AGAIN; a WRITABLE is reported at the low mark.</summary>
         Reject = 0,
-        /// <summary>The oldest messages of which nothing was written are dropped.</summary>
+        /// <summary>
+        /// The oldest pending messages are dropped, except one that is partly written.
+        /// </summary>
         DropOldest = 1,
         /// <summary>The connection is closed with LIMIT_OUTBOX.</summary>
         Close = 2,
@@ -107,17 +106,18 @@ namespace Sockeye
     public enum SockeyeCloseHow : uint
     {
         /// <summary>
-        /// Sends what waits, ends the write side, reads and discards until the peer ends its own or
-        /// <c>linger_ms</c> is over: the peer gets the last message even with unread input.
+        /// Sends what is pending, ends the write side, then reads and discards until the peer ends
+        /// its side or <c>linger_ms</c> is over, so that the peer receives the last message even if
+        /// it had sent something that the host did not read.
         /// </summary>
         Graceful = 0,
         /// <summary>
-        /// Resets at once; what waits is lost and counted in CLOSED's <c>detail</c>.
+        /// Resets at once; pending bytes are lost and counted in CLOSED's <c>detail</c>.
         /// </summary>
         Reset = 1,
     }
 
-    /// <summary>What an event tells.</summary>
+    /// <summary>What an event reports.</summary>
     public enum SockeyeEventKind : uint
     {
         /// <summary>No event.</summary>
@@ -132,12 +132,12 @@ namespace Sockeye
         /// </summary>
         Datagram = 3,
         /// <summary>
-        /// There is room again after a send was refused with ERR_AGAIN, by <c>conn</c> or by a
-        /// <c>udp://</c> <c>listener</c>.
+        /// The outbox of <c>conn</c>, or of a <c>udp://</c> <c>listener</c>, has room again after a
+        /// send was refused with ERR_AGAIN.
         /// </summary>
         Writable = 4,
         /// <summary>
-        /// The connection changes its queue: its last event on the old one, then its first on the
+        /// The connection changes its queue: its last event in the old one, then its first in the
         /// new one.
         /// </summary>
         Moved = 5,
@@ -154,26 +154,23 @@ namespace Sockeye
         /// </summary>
         Posted = 8,
         /// <summary>
-        /// The peer ended its side of a connection whose endpoint says <c>half_open</c>: nothing
-        /// more comes but CLOSED, and sends go on.
+        /// The peer ended its side of a connection whose endpoint has <c>half_open</c>.
         /// </summary>
         Ended = 9,
-        /// <summary>
-        /// A timer is due: its id in <c>detail</c>, the <c>user_data</c> it was started with.
-        /// </summary>
+        /// <summary>A timer has expired.</summary>
         Timer = 10,
     }
 
-    /// <summary>How much a line of the log matters.</summary>
+    /// <summary>How important a line of the log is.</summary>
     public enum SockeyeLogLevel : uint
     {
         /// <summary>No line.</summary>
         None = 0,
         /// <summary>A fault inside the library.</summary>
         Error = 1,
-        /// <summary>Something is refused or short: descriptors, connections.</summary>
+        /// <summary>Something was refused, or ran out: descriptors, connections.</summary>
         Warning = 2,
-        /// <summary>What a net does once: it listens, it is shut down.</summary>
+        /// <summary>A rare step of a net: it listens, it is shut down.</summary>
         Info = 3,
     }
 
@@ -189,7 +186,8 @@ namespace Sockeye
         /// <summary>The handle is old, of another net, or made up.</summary>
         ErrStale = -2,
         /// <summary>
-        /// The connection or listener is closed or closing; its last event is on its way or out.
+        /// The connection or listener is closed or closing; its last event is pending or was
+        /// delivered.
         /// </summary>
         ErrClosed = -3,
         /// <summary>Full for now: nothing was taken.</summary>
@@ -212,7 +210,7 @@ namespace Sockeye
         ErrOs = -9,
         /// <summary>The net is shut down.</summary>
         ErrShutdown = -10,
-        /// <summary>Called from a place where it would wait for itself.</summary>
+        /// <summary>The call would wait for the thread that makes it.</summary>
         ErrWouldDeadlock = -11,
         /// <summary>Called in a forked child.</summary>
         ErrForked = -12,
@@ -240,11 +238,11 @@ namespace Sockeye
         /// </summary>
         Reset = 2,
         /// <summary>
-        /// Connect: no socket listens there, or none can: no address of this machine is like that
-        /// one, or it is the connection's own.
+        /// Connect: no socket listens there, or none can: this machine has no address of that kind,
+        /// or the address is the connection's own.
         /// </summary>
         Refused = 3,
-        /// <summary>Connect: no way to that host or network.</summary>
+        /// <summary>Connect: no route to that host or network.</summary>
         Unreachable = 4,
         /// <summary>Connect: the name was not found.</summary>
         Resolve = 5,
@@ -254,13 +252,13 @@ namespace Sockeye
         TimeoutIdle = 7,
         /// <summary>The first byte did not come within <c>first_byte_timeout_ms</c>.</summary>
         TimeoutFirstByte = 8,
-        /// <summary>A frame was begun and not ended within <c>frame_timeout_ms</c>.</summary>
+        /// <summary>A frame began and was not complete within <c>frame_timeout_ms</c>.</summary>
         TimeoutFrame = 9,
         /// <summary>Nothing of the outbox could be sent for <c>send_timeout_ms</c>.</summary>
         TimeoutSend = 10,
         /// <summary>
-        /// A graceful close did not end within <c>linger_ms</c>: what was taken and not sent is
-        /// lost, which the peer sees as a reset, or it did not end its side.
+        /// A graceful close did not end within <c>linger_ms</c>: the peer did not end its side, or
+        /// bytes that were taken could not be sent.
         /// </summary>
         TimeoutLinger = 11,
         /// <summary>A frame over <c>frame_max_bytes</c>.</summary>
@@ -268,8 +266,8 @@ namespace Sockeye
         /// <summary>The outbox was full and <c>overflow</c> is CLOSE.</summary>
         LimitOutbox = 13,
         /// <summary>
-        /// A frame that <c>memory_max_bytes</c> could never have room for; or others needed memory
-        /// that this connection held and made no progress with.
+        /// The frame could never fit under <c>memory_max_bytes</c>; or the connection held memory
+        /// and made no progress while others needed it.
         /// </summary>
         LimitMemory = 14,
         /// <summary>
@@ -293,7 +291,7 @@ namespace Sockeye
         Truncated = 22,
     }
 
-    /// <summary>What <c>sockeye_model_probe</c> tells.</summary>
+    /// <summary>The result of <c>sockeye_model_probe</c>.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 232)]
     public unsafe partial struct SockeyeModelInfo
     {
@@ -332,8 +330,8 @@ namespace Sockeye
         /// <summary>A <c>sockeye_drive</c>.</summary>
         [FieldOffset(16)] public SockeyeDrive Drive;
         /// <summary>
-        /// How long a worker's own thread leaves it to a host that is away, in microseconds, 100 to
-        /// 10,000,000: counted from the last poll in HOST, from the last poll that waited in LEND.
+        /// How long after the host's last poll a worker's own thread takes over, in microseconds,
+        /// 100 to 10,000,000.
         /// </summary>
         [FieldOffset(20)] public uint LeaseUs;
         /// <summary>A <c>sockeye_flush_mode</c>.</summary>
@@ -341,20 +339,20 @@ namespace Sockeye
         /// <summary>Connections and listeners that may exist at once, 1 to 16,777,215.</summary>
         [FieldOffset(28)] public uint ConnectionsMax;
         /// <summary>
-        /// Interrupt moderation for a host that ticks: while events wait that no thread polls for,
-        /// a worker's own thread stays away from its sockets for up to so many microseconds, at
-        /// most 60,000,000.
+        /// Interrupt moderation for a host that ticks: while events are pending and no thread polls
+        /// for them, a worker's own thread does not look at its sockets for up to this many
+        /// microseconds, at most 60,000,000.
         /// </summary>
         [FieldOffset(32)] public uint GatherUs;
         /// <summary>
-        /// How long a poll that waits, and a worker's own thread, look again and again before they
-        /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy
-        /// processor.
+        /// How long a poll that waits, and a worker's own thread, check for events without
+        /// sleeping, in microseconds, at most 60,000,000: the lowest latency, at the price of a
+        /// busy processor.
         /// </summary>
         [FieldOffset(36)] public uint SpinUs;
         /// <summary>
-        /// Messages that one connection may deliver in one turn of its worker; the rest waits for
-        /// the next turn, behind the other connections.
+        /// Messages that one connection may deliver in one turn of its worker; the rest is
+        /// delivered in the next turn, after those of other connections.
         /// </summary>
         [FieldOffset(40)] public uint TurnMessages;
         /// <summary>Received bytes of one connection in one turn, 1024 to 65,536.</summary>
@@ -362,13 +360,11 @@ namespace Sockeye
         /// <summary>Bound on all buffers of the net, at least 1 MiB.</summary>
         [FieldOffset(48)] public ulong MemoryMaxBytes;
         /// <summary>
-        /// Bound on the bytes of events waiting in one queue, at least 64 KiB; 64 bytes are counted
-        /// for each event beside its payload.
+        /// Bound on the bytes of pending events in one queue, at least 64 KiB; each event counts 64
+        /// bytes beside its payload.
         /// </summary>
         [FieldOffset(56)] public ulong QueueMaxBytes;
-        /// <summary>
-        /// 1: <c>sockeye_fault_set</c> can do to connections what a bad network does.
-        /// </summary>
+        /// <summary>1: <c>sockeye_fault_set</c> can imitate a bad network.</summary>
         [FieldOffset(64)] public uint Taps;
         /// <summary>
         /// Timers that may exist at once, <c>sockeye_timer_start</c>, at most 16,777,215.
@@ -395,10 +391,7 @@ namespace Sockeye
         /// counts itself.
         /// </summary>
         [FieldOffset(16)] public int LengthAdjustment;
-        /// <summary>
-        /// 1: a message is the whole frame, header included, both ways; a send has room for the
-        /// header in front, and only the length field is written over.
-        /// </summary>
+        /// <summary>1: a message is the whole frame, header included, in both directions.</summary>
         [FieldOffset(20)] public uint KeepHeader;
         /// <summary>Largest payload, 1 to 2,147,483,647 bytes.</summary>
         [FieldOffset(24)] public uint FrameMaxBytes;
@@ -423,38 +416,47 @@ namespace Sockeye
         /// events.
         /// </summary>
         [FieldOffset(8)] public ulong UserData;
-        /// <summary>How messages are cut.</summary>
+        /// <summary>How messages are framed.</summary>
         [FieldOffset(16)] public SockeyeFraming Framing;
         /// <summary>
-        /// Bytes that may wait to be sent, 1024 or more; a larger message is ERR_TOO_BIG.
+        /// Bytes that may be pending in the outbox, 1024 or more; a larger message is ERR_TOO_BIG.
         /// </summary>
         [FieldOffset(80)] public uint OutboxMaxBytes;
-        /// <summary>WRITABLE comes when no more than this waits, below the maximum.</summary>
+        /// <summary>
+        /// WRITABLE is reported when at most this many bytes are pending; below the maximum.
+        /// </summary>
         [FieldOffset(84)] public uint OutboxLowBytes;
-        /// <summary>Messages that may wait to be sent, 1 or more.</summary>
+        /// <summary>Messages that may be pending in the outbox, 1 or more.</summary>
         [FieldOffset(88)] public uint OutboxMaxMessages;
         /// <summary>A <c>sockeye_overflow</c>.</summary>
         [FieldOffset(92)] public SockeyeOverflow Overflow;
-        /// <summary>1: not read while more than <c>outbox_low_bytes</c> waits to be sent.</summary>
+        /// <summary>
+        /// 1: the connection is not read while more than <c>outbox_low_bytes</c> are pending.
+        /// </summary>
         [FieldOffset(96)] public uint GateReads;
         /// <summary>
-        /// Time for name and connect together, in milliseconds; 0: the system's own.
+        /// Time for the lookup of the name and the connect together, in milliseconds; 0: the
+        /// system's own.
         /// </summary>
         [FieldOffset(100)] public uint ConnectTimeoutMs;
-        /// <summary>Time without a received byte after which it is closed; 0: none.</summary>
+        /// <summary>
+        /// Time without a received byte after which the connection is closed; 0: none.
+        /// </summary>
         [FieldOffset(104)] public uint IdleTimeoutMs;
         /// <summary>Time for an accepted connection's first byte; 0: none.</summary>
         [FieldOffset(108)] public uint FirstByteTimeoutMs;
         /// <summary>
-        /// Time from a frame's first byte to its last, and on top of it a second for each 8 KiB
-        /// that its length claims; 0: none.
+        /// Time from a frame's first byte to its last, plus a second for each 8 KiB of its stated
+        /// length; 0: none.
         /// </summary>
         [FieldOffset(112)] public uint FrameTimeoutMs;
-        /// <summary>Time in which the peer has to take something of what waits; 0: none.</summary>
+        /// <summary>
+        /// Time within which the peer must take some of the pending bytes; 0: none.
+        /// </summary>
         [FieldOffset(116)] public uint SendTimeoutMs;
         /// <summary>
-        /// Time for a graceful close; 0: what the system does not take at once is lost, what it
-        /// took arrives.
+        /// Time for a graceful close; 0: bytes that the system does not take at once are lost,
+        /// those that it took arrive.
         /// </summary>
         [FieldOffset(120)] public uint LingerMs;
         /// <summary>Connections the system may hold before they are accepted.</summary>
@@ -468,13 +470,13 @@ namespace Sockeye
         /// <summary>SO_SNDBUF; 0: the system's own.</summary>
         [FieldOffset(140)] public uint SendBufferBytes;
         /// <summary>
-        /// 1: a peer that ends its side is reported as ENDED, and the connection stays until the
-        /// host closes it.
+        /// 1: a peer that ends its side is reported as ENDED, and the connection stays open until
+        /// the host closes it.
         /// </summary>
         [FieldOffset(144)] public uint HalfOpen;
         /// <summary>
-        /// <c>udp://</c> listeners: 1: others that say so, too, in this program or another, may
-        /// have the same address and port.
+        /// <c>udp://</c> listeners only: 1: other sockets that also ask for it, in this program or
+        /// another, may be bound to the same address and port.
         /// </summary>
         [FieldOffset(148)] public uint Share;
         /// <summary>Must be 0.</summary>
@@ -500,11 +502,11 @@ namespace Sockeye
         [FieldOffset(0)] public ulong Id;
     }
 
-    /// <summary>Some bytes of the host's.</summary>
+    /// <summary>A run of bytes in the host's memory.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 16)]
     public unsafe partial struct SockeyeBytes
     {
-        /// <summary>The first; may be NULL when <c>len</c> is 0.</summary>
+        /// <summary>The first byte; may be NULL when <c>len</c> is 0.</summary>
         [FieldOffset(0)] public byte* Data;
         /// <summary>How many.</summary>
         [FieldOffset(8)] public UIntPtr Len;
@@ -520,23 +522,19 @@ namespace Sockeye
         [FieldOffset(0)] public uint StructSize;
         /// <summary>Must be 0.</summary>
         [FieldOffset(4)] public uint Flags;
-        /// <summary>
-        /// What the message is about, where only the newest counts: of two messages with the same
-        /// key to one connection the newer takes the place of the older one, if nothing of that was
-        /// given to the system yet.
-        /// </summary>
+        /// <summary>Names what the message is about, where only the newest one counts.</summary>
         [FieldOffset(8)] public ulong Key;
-        /// <summary>The message is these, one behind the other.</summary>
+        /// <summary>The parts, which make up the message in this order.</summary>
         [FieldOffset(16)] public SockeyeBytes* Parts;
         /// <summary>
-        /// How many, at most <c>SOCKEYE_MESSAGE_PARTS_MAX</c>; 0 is an empty message.
+        /// The number of parts, at most <c>SOCKEYE_MESSAGE_PARTS_MAX</c>; 0 is an empty message.
         /// </summary>
         [FieldOffset(24)] public uint PartsCount;
         /// <summary>Must be 0.</summary>
         [FieldOffset(28)] public uint Reserved;
         /// <summary>
-        /// The <c>id</c> of a buffer that the host has: parts in its memory are not copied, but for
-        /// those under 4 KiB, for which a copy is cheaper.
+        /// The <c>id</c> of a buffer that the host holds: parts in its memory are not copied,
+        /// except those under 4 KiB, for which a copy is cheaper.
         /// </summary>
         [FieldOffset(32)] public ulong BufferId;
     }
@@ -551,17 +549,14 @@ namespace Sockeye
         [FieldOffset(4)] public SockeyeCause Cause;
         /// <summary>The connection, or <c>{0}</c>.</summary>
         [FieldOffset(8)] public SockeyeConn Conn;
-        /// <summary>OPENED: the listener that accepted it.</summary>
+        /// <summary>OPENED: the listener that accepted the connection.</summary>
         [FieldOffset(16)] public SockeyeListener Listener;
         /// <summary>
-        /// The number of the connection, listener, poster or timer, stamped when this array was
-        /// filled.
+        /// The <c>user_data</c> of the connection, listener, post or timer, read when this array
+        /// was filled.
         /// </summary>
         [FieldOffset(24)] public ulong UserData;
-        /// <summary>
-        /// The payload, valid until the next poll of this queue; NULL where there is none or, but
-        /// for a DATAGRAM, it is empty.
-        /// </summary>
+        /// <summary>The payload, valid until the next poll of this queue.</summary>
         [FieldOffset(32)] public byte* Data;
         /// <summary>Its size in bytes.</summary>
         [FieldOffset(40)] public uint DataLen;
@@ -583,9 +578,9 @@ namespace Sockeye
         /// <c>sizeof(sockeye_listener_stats)</c> of the library, at most that of the caller.
         /// </summary>
         [FieldOffset(0)] public uint StructSize;
-        /// <summary>Datagrams that wait to be sent.</summary>
+        /// <summary>Datagrams that are pending.</summary>
         [FieldOffset(4)] public uint OutboxMessages;
-        /// <summary>Bytes that wait to be sent.</summary>
+        /// <summary>Bytes that are pending.</summary>
         [FieldOffset(8)] public ulong OutboxBytes;
         /// <summary>Bytes received and delivered as events.</summary>
         [FieldOffset(16)] public ulong ReceivedBytes;
@@ -605,7 +600,7 @@ namespace Sockeye
         /// </summary>
         [FieldOffset(56)] public ulong QueueDrops;
         /// <summary>
-        /// Datagrams that the system did not send (too long for the way, no route …), and reports
+        /// Datagrams that the system did not send (too long for the path, no route …), and reports
         /// that one did not arrive (ICMP).
         /// </summary>
         [FieldOffset(64)] public ulong SendFailures;
@@ -623,7 +618,7 @@ namespace Sockeye
     }
 
     /// <summary>
-    /// A piece of the library's memory in the host's hands, until <c>sockeye_buffer_release</c>.
+    /// Memory of the library that the host holds until <c>sockeye_buffer_release</c>.
     /// </summary>
     [StructLayout(LayoutKind.Explicit, Size = 24)]
     public unsafe partial struct SockeyeBuffer
@@ -635,7 +630,7 @@ namespace Sockeye
         /// it.
         /// </summary>
         [FieldOffset(8)] public uint DataLen;
-        /// <summary>Bytes of room behind <c>data</c>.</summary>
+        /// <summary>Bytes of room at <c>data</c>.</summary>
         [FieldOffset(12)] public uint Capacity;
         /// <summary>Opaque; 0 is none.</summary>
         [FieldOffset(16)] public ulong Id;
@@ -654,7 +649,7 @@ namespace Sockeye
         /// <summary>The <c>sockeye_drive</c> that runs.</summary>
         [FieldOffset(8)] public SockeyeDrive Drive;
         /// <summary>
-        /// Workers that run now; 1 without a thread where the configuration said 0.
+        /// Workers that run now; 1, without a thread, where the configuration has 0.
         /// </summary>
         [FieldOffset(12)] public uint Workers;
         /// <summary>Threads that the library runs for this net now.</summary>
@@ -671,7 +666,7 @@ namespace Sockeye
         [FieldOffset(128)] public fixed byte DriveReason[96];
     }
 
-    /// <summary>What a net has counted since it was made.</summary>
+    /// <summary>What a net has counted since <c>sockeye_init</c>.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 152)]
     public unsafe partial struct SockeyeNetStats
     {
@@ -681,7 +676,9 @@ namespace Sockeye
         [FieldOffset(0)] public uint StructSize;
         /// <summary>Must be ignored.</summary>
         [FieldOffset(4)] public uint Reserved;
-        /// <summary>Connections that exist now, closed ones until their batch has ended.</summary>
+        /// <summary>
+        /// Connections that exist now, including closed ones whose batch has not ended.
+        /// </summary>
         [FieldOffset(8)] public ulong Connections;
         /// <summary>Connections accepted.</summary>
         [FieldOffset(16)] public ulong Accepted;
@@ -701,11 +698,11 @@ namespace Sockeye
         [FieldOffset(64)] public ulong Turns;
         /// <summary>Turns in which a worker waited in the system.</summary>
         [FieldOffset(72)] public ulong Waits;
-        /// <summary>System calls made only to wake somebody.</summary>
+        /// <summary>System calls made only to wake a thread.</summary>
         [FieldOffset(80)] public ulong Wakes;
         /// <summary>Bytes of memory in buffers now.</summary>
         [FieldOffset(88)] public ulong MemoryBytes;
-        /// <summary>Bytes of events waiting in all queues now.</summary>
+        /// <summary>Bytes of pending events in all queues now.</summary>
         [FieldOffset(96)] public ulong QueuedBytes;
         /// <summary>
         /// Datagrams that the system dropped on arrival: the socket's buffer was full.
@@ -721,17 +718,16 @@ namespace Sockeye
         /// </summary>
         [FieldOffset(120)] public ulong SendFailures;
         /// <summary>
-        /// Of <c>memory_bytes</c>, those of frames that did not come whole yet: at most 3/8 of
+        /// Of <c>memory_bytes</c>, those of incomplete frames: at most 3/8 of
         /// <c>memory_max_bytes</c>.
         /// </summary>
         [FieldOffset(128)] public ulong FrameBytes;
         /// <summary>
-        /// Of <c>memory_bytes</c>, those of messages that wait to be sent: at most 3/8 of
-        /// <c>memory_max_bytes</c>.
+        /// Of <c>memory_bytes</c>, those of pending sends: at most 3/8 of <c>memory_max_bytes</c>.
         /// </summary>
         [FieldOffset(136)] public ulong SendBytes;
         /// <summary>
-        /// Connections closed with LIMIT_MEMORY since others needed what they held.
+        /// Connections closed with LIMIT_MEMORY because others needed what they held.
         /// </summary>
         [FieldOffset(144)] public ulong MemoryCloses;
     }
@@ -776,7 +772,7 @@ namespace Sockeye
         [FieldOffset(104)] public uint HasCredentials;
         /// <summary>
         /// The process at the other end, as it was when it connected or listened; 0 where the
-        /// system does not tell.
+        /// system does not report it.
         /// </summary>
         [FieldOffset(108)] public uint PeerPid;
         /// <summary>Its effective user.</summary>
@@ -793,9 +789,9 @@ namespace Sockeye
         /// <c>sizeof(sockeye_conn_stats)</c> of the library, at most that of the caller.
         /// </summary>
         [FieldOffset(0)] public uint StructSize;
-        /// <summary>Messages that wait to be sent.</summary>
+        /// <summary>Messages that are pending.</summary>
         [FieldOffset(4)] public uint OutboxMessages;
-        /// <summary>Bytes that wait to be sent, headers included.</summary>
+        /// <summary>Bytes that are pending, headers included.</summary>
         [FieldOffset(8)] public ulong OutboxBytes;
         /// <summary>Bytes received.</summary>
         [FieldOffset(16)] public ulong ReceivedBytes;
@@ -815,7 +811,7 @@ namespace Sockeye
         /// </summary>
         [FieldOffset(56)] public ulong QueueDrops;
         /// <summary>
-        /// Datagrams that the system did not send (too long for the way, no route …), and reports
+        /// Datagrams that the system did not send (too long for the path, no route …), and reports
         /// that one did not arrive (ICMP).
         /// </summary>
         [FieldOffset(64)] public ulong SendFailures;
@@ -834,55 +830,59 @@ namespace Sockeye
         /// <summary>The address in network order.</summary>
         [FieldOffset(8)] public fixed byte Bytes[16];
         /// <summary>
-        /// What <c>sockeye_event_address</c> tells of a <c>udp://</c> listener on all addresses:
-        /// the one of this machine that was asked, in the form of <c>bytes</c>.
+        /// Set by <c>sockeye_event_address</c> for a <c>udp://</c> listener on all addresses: the
+        /// address of this machine that the datagram was sent to, in the form of <c>bytes</c>.
         /// </summary>
         [FieldOffset(24)] public fixed byte Local[16];
     }
 
-    /// <summary>What happens to one direction of a socket.</summary>
+    /// <summary>The faults of one direction of a socket.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeFaultWay
     {
         /// <summary>Bytes a second, at most 2^40.</summary>
         [FieldOffset(0)] public ulong RateBytes;
         /// <summary>
-        /// Streams: the connection is reset, for both ends, when so many bytes have passed.
+        /// Streams: the connection is reset, for both ends, when this many bytes have passed.
         /// </summary>
         [FieldOffset(8)] public ulong ResetAfterBytes;
-        /// <summary>Everything passes so much later, at most 60,000.</summary>
+        /// <summary>
+        /// Everything passes this much later, at most 60,000, except connects and accepts.
+        /// </summary>
         [FieldOffset(16)] public uint DelayMs;
-        /// <summary>The delay is up to so much more or less, at most <c>delay_ms</c>.</summary>
+        /// <summary>The delay is up to this much more or less, at most <c>delay_ms</c>.</summary>
         [FieldOffset(20)] public uint JitterMs;
         /// <summary>
-        /// Nothing passes for so long, at most 60,000, from when it is set or the socket is new.
+        /// Nothing passes for this long, at most 60,000, from the call that sets it, or from the
+        /// beginning of a new socket.
         /// </summary>
         [FieldOffset(24)] public uint StallMs;
         /// <summary>
-        /// Streams: pieces of at most so many bytes, a system call and a receive for each.
+        /// Streams: bytes pass in pieces of at most this size, each in a system call and a receive
+        /// of its own.
         /// </summary>
         [FieldOffset(28)] public uint SplitBytes;
-        /// <summary>Datagrams that are lost, of a million.</summary>
+        /// <summary>Datagrams lost, per million.</summary>
         [FieldOffset(32)] public uint LossPpm;
         /// <summary>
-        /// Losses in a row, in the mean, at most 1,000,000; in longer rows where so many could not
-        /// be lost otherwise.
+        /// Mean number of losses in a row, at most 1,000,000; more where the rate of losses needs
+        /// it.
         /// </summary>
         [FieldOffset(36)] public uint Burst;
-        /// <summary>Datagrams that pass twice, of a million.</summary>
+        /// <summary>Datagrams that pass twice, per million.</summary>
         [FieldOffset(40)] public uint DuplicatePpm;
         /// <summary>
-        /// Datagrams that the next one overtakes, of a million; without a next one they pass 20 ms
+        /// Datagrams that the next one overtakes, per million; without a next one they pass 20 ms
         /// later.
         /// </summary>
         [FieldOffset(44)] public uint ReorderPpm;
-        /// <summary>Datagrams that pass with one bit changed, of a million.</summary>
+        /// <summary>Datagrams that pass with one bit changed, per million.</summary>
         [FieldOffset(48)] public uint CorruptPpm;
         /// <summary>Must be 0.</summary>
         [FieldOffset(52)] public fixed uint Reserved[3];
     }
 
-    /// <summary>What happens to both directions.</summary>
+    /// <summary>The faults of both directions.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 144)]
     public unsafe partial struct SockeyeFault
     {
@@ -893,13 +893,13 @@ namespace Sockeye
         /// <summary>Must be 0.</summary>
         [FieldOffset(4)] public uint Reserved;
         /// <summary>
-        /// What all of it is drawn from: the same seed draws the same, for the first socket that it
-        /// rules, for the second and so on.
+        /// The seed of all random draws: the same seed gives the same draws to the first socket
+        /// that it applies to, to the second, and so on.
         /// </summary>
         [FieldOffset(8)] public ulong Seed;
-        /// <summary>To what is received.</summary>
+        /// <summary>Applied to what is received.</summary>
         [FieldOffset(16)] public SockeyeFaultWay Inward;
-        /// <summary>To what is sent.</summary>
+        /// <summary>Applied to what is sent.</summary>
         [FieldOffset(80)] public SockeyeFaultWay Outward;
     }
 }

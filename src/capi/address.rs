@@ -18,9 +18,10 @@ pub struct sockeye_address {
     pub scope_id: u32,
     /// The address in network order.
     pub bytes: [u8; 16],
-    /// What `sockeye_event_address` tells of a `udp://` listener on all addresses: the one of this
-    /// machine that was asked, in the form of `bytes`. A datagram sent to this address leaves from
-    /// there. Zeros: the system chooses. No part of who the peer is: do not compare it.
+    /// Set by `sockeye_event_address` for a `udp://` listener on all addresses: the address of this
+    /// machine that the datagram was sent to, in the form of `bytes`. A datagram that is sent to
+    /// this `sockeye_address` leaves from there. Zeros: the system chooses. It does not identify
+    /// the peer: do not compare it.
     pub local: [u8; 16],
 }
 
@@ -73,9 +74,9 @@ impl sockeye_address {
     }
 }
 
-/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local one is an
-/// interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also with
-/// "%25" in place of "%" before a name.
+/// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local address is
+/// an interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also
+/// with "%25" in place of "%" before a name.
 ///
 /// Ownership: `text` is borrowed until return.
 /// NULL:      not allowed.

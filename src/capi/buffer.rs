@@ -7,7 +7,7 @@ use super::status::sockeye_status;
 use crate::buf::Slice;
 use crate::engine::{Error, Kind, kept};
 
-/// A piece of the library's memory in the host's hands, until `sockeye_buffer_release`.
+/// Memory of the library that the host holds until `sockeye_buffer_release`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_buffer {
@@ -15,7 +15,7 @@ pub struct sockeye_buffer {
     pub data: *mut u8,
     /// Bytes in use: of a held message its size, of an acquired buffer 0 until the host sets it.
     pub data_len: u32,
-    /// Bytes of room behind `data`.
+    /// Bytes of room at `data`.
     pub capacity: u32,
     /// Opaque; 0 is none.
     pub id: u64,
@@ -43,7 +43,7 @@ impl sockeye_buffer {
     }
 }
 
-/// Gives a buffer of at least `len` bytes to be written by the host.
+/// Gives a buffer of at least `len` bytes, for the host to write.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`.
 /// NULL:      not allowed.
@@ -68,10 +68,10 @@ pub unsafe extern "C" fn sockeye_buffer_acquire(
     })
 }
 
-/// Keeps the payload of an event beyond its batch. Shares the memory where that pins little, and
-/// copies where the message is under a quarter of its chunk. The event may be a copy, and its
-/// connection may have moved, closed or be gone, as long as the batch lives: of any queue, inside
-/// a callback, and while other queues are polled.
+/// Keeps the payload of an event beyond its batch. Shares the memory, or copies a message that is
+/// under a quarter of its chunk and would pin the rest. The event may be a copy, and its connection
+/// may have moved or closed; only its batch must not have ended. It may be of any queue, also
+/// inside a callback, and while other queues are polled.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`; read only.
 /// NULL:      not allowed.
@@ -106,13 +106,13 @@ pub unsafe extern "C" fn sockeye_event_hold(
     })
 }
 
-/// Gives a buffer back, and clears the struct. A copy of it, released again, is stale: nothing
-/// happens to whatever has the memory since.
+/// Releases a buffer, and clears the struct. Releasing a copy of the struct again is ERR_STALE, and
+/// does not affect a later owner of the memory.
 ///
 /// Ownership: moves to the library.
 /// NULL:      not allowed; a buffer with id 0 is fine, nothing happens.
 /// Threads:   any thread, also after `sockeye_free`.
-/// Returns:   OK; ERR_STALE (it was released before, or never given: the struct stays as it is);
+/// Returns:   OK; ERR_STALE (it was released before, or is no buffer: the struct stays unchanged);
 ///            ERR_FORKED (a buffer of before the fork); ERR_INVALID (NULL).
 /// Since:     0.1
 #[unsafe(no_mangle)]

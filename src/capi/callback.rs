@@ -1,4 +1,4 @@
-//! Callbacks: a queue's events given to a function of the host's.
+//! Callbacks: a queue's events delivered to a function of the host.
 
 use super::boundary::guard;
 use super::event::{NO_EVENT, sockeye_event, translate};
@@ -10,13 +10,13 @@ use std::ffi::c_void;
 /// Events that one call gives at most.
 const ROOM: usize = 256;
 
-/// The host's function for the events of a queue: `user` and `net` as given, the queue, and
-/// `count` events, 1 or more, which are a batch. It must not throw.
+/// The host's function for the events of a queue: it receives `user` and `net` as given, the queue,
+/// and a batch of `count` events, 1 or more. It must not throw.
 ///
 /// Ownership: the events, their payloads and handles are borrowed until return.
-/// NULL:      `user` as it was given; the others never are.
-/// Threads:   called on a worker's, or inside of a poll with `workers` 0; one call at a time for
-///            each queue.
+/// NULL:      `user` is as it was given; the others are never NULL.
+/// Threads:   called on a worker's thread, or inside a poll with `workers` 0; one call at a time
+///            for each queue.
 /// Since:     0.1
 pub type sockeye_callback_fn = Option<
     unsafe extern "C" fn(
@@ -60,28 +60,29 @@ impl Receiver for Host {
     }
 }
 
-/// Has a queue's events given to `callback`, in place of polls: on threads of the net's workers,
-/// one call at a time for each queue, no lock of the library held. Each call is a
-/// batch of its own, which ends when it returns; what waits already is given first. A poll of the
-/// queue answers ERR_BUSY meanwhile, and its worker is driven as in POOL, from then on for good.
-/// With `workers` 0 the calls come inside `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which
-/// answers how many events they gave.
+/// Delivers a queue's events to `callback` instead of polls: on threads of the net's workers, one
+/// call at a time for each queue, with no lock of the library held. Each call is a batch of its
+/// own, which ends when the callback returns; pending events are delivered first. A poll of the
+/// queue answers ERR_BUSY while a callback is set, and the queue's worker is driven as in POOL from
+/// then on. With `workers` 0 the callback runs inside
+/// `sockeye_poll_events(net, NULL, 0, timeout_ms)`, which answers how many events were delivered.
 ///
-/// Every call of the library may be made inside, but for shutdown and free, which answer
-/// ERR_WOULD_DEADLOCK; with flush MANUAL the callback flushes what it sends. While it runs its
-/// worker does nothing else: other queues go on, its own waits.
+/// The callback may call every function of the library except shutdown and free, which answer
+/// ERR_WOULD_DEADLOCK; with flush MANUAL it flushes what it sends. While it runs, its worker does
+/// nothing else: its queue waits, the queues of other workers go on.
 ///
-/// When this returns, the function that was set before does not run and is never called again;
-/// from inside that function, when it returns. So a function that waits for the thread that takes
-/// it away never ends. A shutdown gives it all that is left before it returns, and lets go of it.
+/// When this returns, the previous callback does not run and is never called again; if it makes
+/// this call itself, that is so when it returns. A callback that waits for the thread that replaces
+/// it therefore never ends. A shutdown delivers all remaining events before it returns, and removes
+/// the callback.
 ///
 /// Ownership: ends the batch of the last poll. `user` is borrowed until another function, or NULL,
 ///            is set.
 /// NULL:      `callback` may be NULL: the queue is polled again. `user` may be NULL.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a poller is inside);
-///            ERR_SHUTDOWN, not for NULL; ERR_WOULD_DEADLOCK (the function that is to go waits,
-///            itself or through others, for the one that this thread is inside).
+/// Returns:   OK; ERR_INVALID (NULL net, unknown queue); ERR_BUSY (a thread polls the queue);
+///            ERR_SHUTDOWN, not for NULL; ERR_WOULD_DEADLOCK (the previous callback waits, itself
+///            or through others, for the callback that this thread runs).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_set_callback(

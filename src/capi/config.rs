@@ -9,21 +9,22 @@ use crate::engine;
 pub enum sockeye_drive {
     /// Threads do all input and output; polls touch queues only.
     SOCKEYE_DRIVE_POOL = 0,
-    /// A poll that would sleep turns the queue's home worker instead, so that its messages cross
-    /// no thread. The worker's own thread steps in when no poll has waited for `lease_us`. The
+    /// A poll that would sleep turns the queue's home worker instead, so that its messages cross no
+    /// thread. The worker's own thread takes over when no poll has waited for `lease_us`. The
     /// default.
     SOCKEYE_DRIVE_LEND = 1,
     /// Every poll, also with timeout 0, turns the home worker once on the caller's thread. The
-    /// worker's own thread steps in when no poll has come for `lease_us`.
+    /// worker's own thread takes over when no poll was made for `lease_us`.
     SOCKEYE_DRIVE_HOST = 2,
 }
 
-/// When sends leave.
+/// When sends are handed to the system.
 #[repr(C)]
 pub enum sockeye_flush_mode {
-    /// A send rings the worker if it sleeps: it leaves at once, gathered with what came meanwhile.
+    /// A send wakes its worker if that sleeps: it leaves at once, in one call with what was queued
+    /// meanwhile.
     SOCKEYE_FLUSH_AUTO = 0,
-    /// Sends leave at a flush or a poll of the connection's queue, and at nothing else.
+    /// Sends leave only at a flush or a poll of the connection's queue.
     SOCKEYE_FLUSH_MANUAL = 1,
 }
 
@@ -39,52 +40,51 @@ pub struct sockeye_config {
     /// A `sockeye_model`. Default AUTO.
     pub model: u32,
     /// Workers, at most 64. 0: no thread at all, the polling thread does everything (drive HOST,
-    /// one queue). Default `SOCKEYE_WORKERS_AUTO`; `sockeye_net_get_info` tells how many run.
-    /// Where a worker can watch only so many sockets (`sockeye_model_info.sockets_max`) more of
-    /// them come as these fill, up to 64, and go again; not with 0.
+    /// one queue). Default `SOCKEYE_WORKERS_AUTO`; `sockeye_net_get_info` reports how many run.
+    /// Where a worker can watch a limited number of sockets (`sockeye_model_info.sockets_max`), the
+    /// net adds workers as they fill, up to 64, and removes them again; not with 0.
     pub workers: u32,
     /// Event queues, 1 to 64, each polled by one thread at a time. Default 1.
     pub queues: u32,
     /// A `sockeye_drive`. Default LEND.
     pub drive: u32,
-    /// How long a worker's own thread leaves it to a host that is away, in microseconds, 100 to
-    /// 10,000,000: counted from the last poll in HOST, from the last poll that waited in LEND. A
-    /// host that ticks does best with more than its tick. Default 20,000.
+    /// How long after the host's last poll a worker's own thread takes over, in microseconds, 100
+    /// to 10,000,000. HOST counts from the last poll, LEND from the last poll that waited. Choose
+    /// more than the tick of the host. Default 20,000.
     pub lease_us: u32,
     /// A `sockeye_flush_mode`. Default AUTO.
     pub flush: u32,
     /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
     pub connections_max: u32,
-    /// Interrupt moderation for a host that ticks: while events wait that no thread polls for, a
-    /// worker's own thread stays away from its sockets for up to so many microseconds, at most
-    /// 60,000,000. A send, a close or a poll that waits ends that at once. What arrives meanwhile
-    /// waits in the kernel. Default 0: none. On Windows no wait with a time is more exact than the
-    /// system's timer, 15.6 ms unless the process asks for more: timeBeginPeriod.
+    /// Interrupt moderation for a host that ticks: while events are pending and no thread polls for
+    /// them, a worker's own thread does not look at its sockets for up to this many microseconds,
+    /// at most 60,000,000. What arrives meanwhile stays in the kernel. A send, a close or a poll
+    /// that waits ends the pause at once. Default 0: none. On Windows a timed wait is as exact as
+    /// the system's timer: 15.6 ms, unless the process asks for more with timeBeginPeriod.
     pub gather_us: u32,
-    /// How long a poll that waits, and a worker's own thread, look again and again before they
-    /// sleep, in microseconds, at most 60,000,000: the lowest latency, at the price of a busy
-    /// processor. Default 0: they sleep at once.
+    /// How long a poll that waits, and a worker's own thread, check for events without sleeping, in
+    /// microseconds, at most 60,000,000: the lowest latency, at the price of a busy processor.
+    /// Default 0: they sleep at once.
     pub spin_us: u32,
-    /// Messages that one connection may deliver in one turn of its worker; the rest waits for
-    /// the next turn, behind the other connections. Default 1024.
+    /// Messages that one connection may deliver in one turn of its worker; the rest is delivered in
+    /// the next turn, after those of other connections. Default 1024.
     pub turn_messages: u32,
     /// Received bytes of one connection in one turn, 1024 to 65,536. Default 65,536.
     pub turn_bytes: u32,
-    /// Bound on all buffers of the net, at least 1 MiB. Frames that did not come whole take at most
-    /// 3/8 of it and messages that wait to be sent 3/8: over that sends answer ERR_AGAIN and
-    /// frames wait. From half of a share on, connections that hold some of it and made no progress
-    /// for a second (8 KiB) are closed with LIMIT_MEMORY, those of the address (IPv6: the /64) that
-    /// holds most first. Default 1 GiB.
+    /// Bound on all buffers of the net, at least 1 MiB. Incomplete frames take at most 3/8 of it,
+    /// and pending sends at most 3/8: past that, sends answer ERR_AGAIN and frames are not read
+    /// further. When half of a share is used, connections that hold part of it and made no progress
+    /// (8 KiB) for a second are closed with LIMIT_MEMORY, beginning with those of the address
+    /// (IPv6: the /64) that holds most. Default 1 GiB.
     pub memory_max_bytes: u64,
-    /// Bound on the bytes of events waiting in one queue, at least 64 KiB; 64 bytes are counted
-    /// for each event beside its payload. Over it the workers stop reading that queue's
-    /// connections until the host has drained half. One connection fills an eighth at most before
-    /// it alone is not read, one listener of datagrams half before it drops. One turn's messages
-    /// may come on top. Default 64 MiB.
+    /// Bound on the bytes of pending events in one queue, at least 64 KiB; each event counts 64
+    /// bytes beside its payload. Over it the workers stop reading that queue's connections until
+    /// the host has drained half. A connection that fills an eighth is not read meanwhile; a
+    /// listener of datagrams that fills half drops what arrives. The messages of one turn may come
+    /// on top. Default 64 MiB.
     pub queue_max_bytes: u64,
-    /// 1: `sockeye_fault_set` can do to connections what a bad network does. Every byte then takes
-    /// one more step through the worker. Default 0: that step does not exist, and nothing is paid
-    /// for it.
+    /// 1: `sockeye_fault_set` can imitate a bad network. Every byte then takes one more step
+    /// through the worker. Default 0: that step does not exist and costs nothing.
     pub taps: u32,
     /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
     /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
@@ -156,8 +156,8 @@ impl sockeye_config {
     }
 }
 
-/// Fills `config` with the defaults, up to `size` bytes, and zeroes what this library does not
-/// know of it.
+/// Fills `config` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
 ///
 /// Ownership: `config` is the caller's, written before return.
 /// NULL:      not allowed.

@@ -19,31 +19,31 @@ pub struct sockeye_conn {
 /// How to close.
 #[repr(C)]
 pub enum sockeye_close_how {
-    /// Sends what waits, ends the write side, reads and discards until the peer ends its own or
-    /// `linger_ms` is over: the peer gets the last message even with unread input. What the system
-    /// has taken by then still arrives; if something was not taken, the peer sees a reset.
+    /// Sends what is pending, ends the write side, then reads and discards until the peer ends its
+    /// side or `linger_ms` is over, so that the peer receives the last message even if it had sent
+    /// something that the host did not read. What the system has taken by then still arrives; if
+    /// bytes were not taken, the peer sees a reset.
     SOCKEYE_CLOSE_GRACEFUL = 0,
-    /// Resets at once; what waits is lost and counted in CLOSED's `detail`.
+    /// Resets at once; pending bytes are lost and counted in CLOSED's `detail`.
     SOCKEYE_CLOSE_RESET = 1,
 }
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
-/// for `sockeye_listen`. The name is looked up and the connection made in the background; OPENED
-/// tells of success, CLOSED without OPENED of failure. `*out_conn` is written before any worker
-/// hears of it, yet another queue's thread may see its OPENED first. Sends before OPENED wait for
-/// it.
+/// for `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
+/// reports success, CLOSED without OPENED failure. `*out_conn` is written before a worker learns of
+/// the connection; a thread that polls another queue may still see its OPENED before this returns.
+/// Sends made before OPENED stay in the outbox until then.
 ///
 /// Datagrams: `udp://host:port` has DATAGRAM events of that one peer, and each send is one datagram
-/// of 0 to 65,507 bytes. No peer has to be there: OPENED means that the name was found, and an
-/// unreachable peer closes nothing. CLOSED follows the host's own close, `idle_timeout_ms` or a
-/// shutdown.
+/// of 0 to 65,507 bytes. OPENED means only that the name was found, and an unreachable peer does
+/// not close the connection. CLOSED follows the host's own close, `idle_timeout_ms` or a shutdown.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_LIMIT (`connections_max`);
 ///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS (no thread to
-///            look the name up); ERR_SHUTDOWN. After a negative answer no event comes.
+///            look the name up); ERR_SHUTDOWN. After a negative answer there is no event.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_connect(
@@ -66,15 +66,15 @@ pub unsafe extern "C" fn sockeye_connect(
     })
 }
 
-/// Gives one message to `conn`, whole or not at all. It is sent whole and in order, or the
-/// connection closes. Does not wait, and no event tells of success.
+/// Puts one message into the outbox of `conn`, whole or not at all. The message is sent whole and
+/// in order, or the connection closes. The call does not wait, and no event reports success.
 ///
 /// Ownership: `data` is copied.
 /// NULL:      `data` may be NULL when `data_len` is 0.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_AGAIN (the outbox is full or memory is short: nothing was taken, a
-///            WRITABLE follows); ERR_TOO_BIG (over `frame_max_bytes`, the length field or the
-///            whole outbox: never AGAIN); ERR_CLOSED; ERR_STALE; ERR_INVALID; ERR_SHUTDOWN.
+/// Returns:   OK; ERR_AGAIN (the outbox is full or memory is short: nothing was taken, and a
+///            WRITABLE follows); ERR_TOO_BIG (over `frame_max_bytes`, the length field or the whole
+///            outbox: never AGAIN); ERR_CLOSED; ERR_STALE; ERR_INVALID; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 #[must_use]
@@ -93,12 +93,12 @@ pub unsafe extern "C" fn sockeye_send(
     })
 }
 
-/// Gives the same message to many connections. Each takes it or not as in `sockeye_send`; the
-/// bytes are copied once for all neighbours that have the same framing.
+/// Sends the same message to many connections. Each takes it or not, as in `sockeye_send`; the
+/// bytes are copied once for adjacent connections with the same framing.
 ///
 /// Ownership: `conns` and `data` are copied; `out_each`, if given, has room for `count` answers.
 /// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `data` when `data_len` is 0.
-/// Threads:   any thread. A later send of the same thread comes behind this one.
+/// Threads:   any thread. A later send of the same thread is sent after this one.
 /// Returns:   how many took it; ERR_INVALID; ERR_NO_MEMORY (no connection took it); ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
@@ -162,8 +162,8 @@ impl Targets {
     }
 }
 
-/// Closes a connection. Afterwards polls give only its CLOSED; events that are already in the
-/// host's array are the host's to skip.
+/// Closes a connection. Later polls report only its CLOSED; the host skips events that are already
+/// in its array.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times. RESET after GRACEFUL escalates.
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn sockeye_close(
     guard(|| unsafe { close(net, conn, how, None) })
 }
 
-/// Closes a connection behind one last message, which is taken even when the outbox is full. With
+/// Closes a connection after one last message, which is taken even when the outbox is full. With
 /// RESET the message is not sent.
 ///
 /// Ownership: `data` is copied.
@@ -235,13 +235,13 @@ unsafe fn on_conn(
     })
 }
 
-/// Stops reading a connection. Events already queued still come; messages and the peer's end are
-/// reported after `sockeye_conn_resume`. A reset is reported at once, or within a few seconds where
-/// the system does not report it by itself, or on a send that fails; what was not delivered before
-/// is lost. `idle_timeout_ms` goes on, but for as long as bytes of the peer wait.
+/// Stops reading a connection. Queued events are still delivered; later messages and the peer's end
+/// are reported after `sockeye_conn_resume`. A reset is reported at once, or within a few seconds
+/// where the system does not report it by itself, or when a send fails; what was not delivered
+/// before is lost. `idle_timeout_ms` applies, except while bytes of the peer are pending.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread; again is fine.
+/// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
@@ -256,7 +256,7 @@ pub unsafe extern "C" fn sockeye_conn_pause(
 /// Reads a paused connection again.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread; again is fine.
+/// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
@@ -268,8 +268,8 @@ pub unsafe extern "C" fn sockeye_conn_resume(
     unsafe { on_conn(net, conn, |net, token| net.pause(token, false)) }
 }
 
-/// Sets the number that every later event of `conn` carries: an index or a pointer of the host's.
-/// Set while handling OPENED, it is on every event that follows.
+/// Sets the number that every later event of `conn` carries: an index or a pointer of the host. Set
+/// while the host handles OPENED, it is in every event that follows.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
@@ -285,21 +285,22 @@ pub unsafe extern "C" fn sockeye_conn_set_user_data(
     unsafe { on_conn(net, conn, |net, token| net.set_user_data(token, user_data)) }
 }
 
-/// Moves a connection to another queue. The old queue still gets what was reported before, then
-/// MOVED with the new queue in `detail`, there its last. When that batch is over the new queue gets
-/// MOVED with the old one in `detail`, then everything later. Nothing is received in between. What
-/// is sent meanwhile is kept in order and leaves at the latest with the new queue's MOVED. The
-/// socket goes to a worker of the new queue where the model can let go of it.
+/// Moves a connection to another queue. The old queue delivers the events that were reported
+/// before, then MOVED with the new queue in `detail`, its last event of the connection. When that
+/// batch has ended, the new queue reports MOVED with the old queue in `detail`, then all later
+/// events. Nothing is received in between. Messages sent meanwhile stay in order and leave at the
+/// latest with the new queue's MOVED. The socket moves to a worker of the new queue too, where the
+/// model can detach a socket.
 ///
-/// A connection that is still connecting moves behind its OPENED. A close before the first MOVED
-/// ends the move: CLOSED comes on the old queue; later it comes on the new one. A shutdown ends
-/// it at once: MOVED and CLOSED come on the new queue whether the old batch is over or not.
+/// A connection that is still connecting moves after its OPENED. A close before the first MOVED
+/// cancels the move, and the old queue reports CLOSED; after it the new queue does. A shutdown ends
+/// the move at once: the new queue reports MOVED and CLOSED even if the old batch has not ended.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK, also for the queue where it is, and then there is no event; ERR_INVALID (NULL,
-///            unknown queue); ERR_BUSY (the move before is not over: its second MOVED was not
-///            delivered); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Returns:   OK, also for the queue that it is in, without an event; ERR_INVALID (NULL, unknown
+///            queue); ERR_BUSY (an earlier move has not ended: its second MOVED was not delivered);
+///            ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_conn_set_queue(

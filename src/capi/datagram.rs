@@ -16,9 +16,9 @@ const _: () = assert!(size_of::<sockeye_address>() == ADDRESS_BYTES);
 pub struct sockeye_listener_stats {
     /// `sizeof(sockeye_listener_stats)` of the library, at most that of the caller.
     pub struct_size: u32,
-    /// Datagrams that wait to be sent.
+    /// Datagrams that are pending.
     pub outbox_messages: u32,
-    /// Bytes that wait to be sent.
+    /// Bytes that are pending.
     pub outbox_bytes: u64,
     /// Bytes received and delivered as events.
     pub received_bytes: u64,
@@ -33,18 +33,18 @@ pub struct sockeye_listener_stats {
     pub system_drops: u64,
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
     pub queue_drops: u64,
-    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// Datagrams that the system did not send (too long for the path, no route …), and reports that
     /// one did not arrive (ICMP).
     pub send_failures: u64,
 }
 
-/// Gives one datagram of 0 to 65,507 bytes to a `udp://` listener, to be sent to `address`. It is
-/// sent once or not at all, and may be lost on its way: nothing tells of it, and no address closes
-/// the listener. Does not wait; what is given between two flushes leaves together.
+/// Sends one datagram of 0 to 65,507 bytes from a `udp://` listener to `address`. It is sent once
+/// or not at all and may be lost in the network, which is not reported; no failure closes the
+/// listener. The call does not wait; datagrams between two flushes leave together.
 ///
-/// An answer leaves from the address that was asked, also from a listener on all of them, if
-/// `address` is as `sockeye_event_address` gave it: it has that in `local`, for as long as the host
-/// keeps it. One made from text leaves from where the system chooses.
+/// If `address` is what `sockeye_event_address` gave, an answer leaves from the address that the
+/// peer had sent to, which is in `local`, also from a listener on all addresses. For an address
+/// made from text the system chooses.
 ///
 /// Ownership: `address` and `data` are copied.
 /// NULL:      `data` may be NULL when `data_len` is 0.
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn sockeye_send_to(
     })
 }
 
-/// The sender of a DATAGRAM. It is stored before the payload, and lives as long.
+/// The sender of a DATAGRAM. It is stored in front of the payload and is valid as long.
 ///
 /// Ownership: the address is borrowed until the next poll of the event's queue.
 /// NULL:      fine, there is no address then.
@@ -98,11 +98,11 @@ pub unsafe extern "C" fn sockeye_event_address(
     }
 }
 
-/// Has a `udp://` listener receive what is sent to a multicast group, on the interface with this
-/// index, or on one that the system chooses (0). The listener has the group's port, and is bound
-/// to any address (`udp://*:7777`, `udp://[::]:7777`) or to the group's.
+/// Joins a multicast group: the `udp://` listener receives what is sent to it on the interface with
+/// this index, or on one that the system chooses (0). The listener is bound to the group's port and
+/// to any address (`udp://*:7777`, `udp://[::]:7777`) or the group's.
 ///
-/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// Ownership: `group` is borrowed until return; its port is ignored.
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (no multicast address, or of another family than the listener);
@@ -120,9 +120,9 @@ pub unsafe extern "C" fn sockeye_listener_join(
     unsafe { change_membership(net, listener, group, interface_index, true) }
 }
 
-/// Ends what `sockeye_listener_join` began, given the same group and interface.
+/// Leaves a multicast group that `sockeye_listener_join` joined with the same group and interface.
 ///
-/// Ownership: `group` is borrowed until return; its port counts for nothing.
+/// Ownership: `group` is borrowed until return; its port is ignored.
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   as `sockeye_listener_join`; ERR_OS when it was not joined.
@@ -165,7 +165,7 @@ unsafe fn change_membership(
 /// NULL:      not allowed.
 /// Threads:   any thread, also after a shutdown.
 /// Returns:   OK; ERR_STALE; ERR_INVALID (NULL, size below 16); ERR_UNSUPPORTED (a listener of
-///            connections: those count for themselves).
+///            connections: each connection has its own).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_listener_get_stats(

@@ -7,10 +7,10 @@ use crate::engine::{self, Error, Net};
 use std::ffi::c_char;
 use std::sync::Arc;
 
-/// How the byte stream is cut into messages, and how messages are written into it.
+/// How the byte stream is divided into messages.
 #[repr(C)]
 pub enum sockeye_framing_kind {
-    /// No framing: a MESSAGE is what arrived, a send writes its bytes as they are.
+    /// No framing: a MESSAGE contains the bytes that arrived, a send writes its bytes unchanged.
     SOCKEYE_FRAMING_RAW = 0,
     /// A length field of 1, 2, 3 or 4 bytes before each message.
     SOCKEYE_FRAMING_LENGTH = 1,
@@ -22,12 +22,12 @@ pub enum sockeye_framing_kind {
     SOCKEYE_FRAMING_FIXED = 4,
 }
 
-/// What happens to a send that the outbox has no room for.
+/// What happens to a send when the outbox is full.
 #[repr(C)]
 pub enum sockeye_overflow {
-    /// It answers ERR_AGAIN, and a WRITABLE follows at the low mark.
+    /// The send answers ERR_AGAIN; a WRITABLE is reported at the low mark.
     SOCKEYE_OVERFLOW_REJECT = 0,
-    /// The oldest messages of which nothing was written are dropped. Needs framing.
+    /// The oldest pending messages are dropped, except one that is partly written. Needs framing.
     SOCKEYE_OVERFLOW_DROP_OLDEST = 1,
     /// The connection is closed with LIMIT_OUTBOX.
     SOCKEYE_OVERFLOW_CLOSE = 2,
@@ -53,13 +53,14 @@ pub struct sockeye_framing {
     /// Added to the length field to get the size of the payload; -4 says that a 4-byte length
     /// counts itself. Default 0.
     pub length_adjustment: i32,
-    /// 1: a message is the whole frame, header included, both ways; a send has room for the
-    /// header in front, and only the length field is written over. LENGTH only. Default 0.
+    /// 1: a message is the whole frame, header included, in both directions. A send begins with
+    /// room for the header, of which the library writes only the length field. LENGTH only. Default
+    /// 0.
     pub keep_header: u32,
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME when its length is read; nothing is allocated for it. One that could never have
-    /// its memory, over 3/8 of `memory_max_bytes`, closes it with LIMIT_MEMORY then. A longer
-    /// datagram is cut and flagged SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
+    /// LIMIT_FRAME as soon as its length is read; nothing is allocated for it. One over 3/8 of
+    /// `memory_max_bytes`, which could never fit, closes it with LIMIT_MEMORY. A longer datagram is
+    /// truncated and has SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
     pub frame_max_bytes: u32,
     /// Must be 0.
     pub reserved: [u32; 9],
@@ -67,69 +68,71 @@ pub struct sockeye_framing {
 
 /// What the connections of a listener, or one outgoing connection, are made with.
 ///
-/// For `udp://` the framing is RAW but for `frame_max_bytes`, `connect_timeout_ms` is the time for
-/// the name, `linger_ms` for what waits to be sent, `idle_timeout_ms` is for connected sockets; the
-/// other timeouts, `backlog`, `nodelay` and `keepalive_s` mean nothing.
+/// For `udp://` the framing is RAW, with `frame_max_bytes`; `connect_timeout_ms` bounds the lookup
+/// of the name, and `linger_ms` the sending of what is pending; `idle_timeout_ms` is for connected
+/// sockets. The other timeouts, `backlog`, `nodelay` and `keepalive_s` have no effect.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_endpoint {
     /// The size this program was built with; set by `sockeye_endpoint_init`.
     pub struct_size: u32,
-    /// The queue of the events, or `SOCKEYE_QUEUE_SPREAD`. A listener's own events, with SPREAD,
-    /// come on queue 0. Default 0.
+    /// The queue of the events, or `SOCKEYE_QUEUE_SPREAD`. With SPREAD a listener's own events are
+    /// reported in queue 0. Default 0.
     pub queue: u32,
     /// The `user_data` that a new connection starts with, and that of the listener's own events.
     pub user_data: u64,
-    /// How messages are cut. The URL's query goes before it.
+    /// How messages are framed. The URL's query has precedence.
     pub framing: sockeye_framing,
-    /// Bytes that may wait to be sent, 1024 or more; a larger message is ERR_TOO_BIG. Never more
-    /// than 3/8 of `memory_max_bytes`. 0, the default: `frame_max_bytes` and 64 KiB.
+    /// Bytes that may be pending in the outbox, 1024 or more; a larger message is ERR_TOO_BIG.
+    /// Never more than 3/8 of `memory_max_bytes`. 0, the default: `frame_max_bytes` plus 64 KiB.
     pub outbox_max_bytes: u32,
-    /// WRITABLE comes when no more than this waits, below the maximum. 0, the default: a quarter of
-    /// it.
+    /// WRITABLE is reported when at most this many bytes are pending; below the maximum. 0, the
+    /// default: a quarter of the maximum.
     pub outbox_low_bytes: u32,
-    /// Messages that may wait to be sent, 1 or more. Default 65,536.
+    /// Messages that may be pending in the outbox, 1 or more. Default 65,536.
     pub outbox_max_messages: u32,
     /// A `sockeye_overflow`. Default REJECT.
     pub overflow: u32,
-    /// 1: not read while more than `outbox_low_bytes` waits to be sent. Default 0.
+    /// 1: the connection is not read while more than `outbox_low_bytes` are pending. Default 0.
     pub gate_reads: u32,
-    /// Time for name and connect together, in milliseconds; 0: the system's own. Default 10,000.
+    /// Time for the lookup of the name and the connect together, in milliseconds; 0: the system's
+    /// own. Default 10,000.
     pub connect_timeout_ms: u32,
-    /// Time without a received byte after which it is closed; 0: none. Default 0. A peer whose
-    /// bytes wait in the system is not idle, also after the process was stopped; nor is one that
-    /// the host does not read, for as long as bytes of it wait.
+    /// Time without a received byte after which the connection is closed; 0: none. Default 0. A
+    /// peer is not idle while bytes of it are pending in the system, be it that the process was
+    /// stopped or that the host does not read the connection.
     pub idle_timeout_ms: u32,
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     pub first_byte_timeout_ms: u32,
-    /// Time from a frame's first byte to its last, and on top of it a second for each 8 KiB that
-    /// its length claims; 0: none. Default 10,000.
+    /// Time from a frame's first byte to its last, plus a second for each 8 KiB of its stated
+    /// length; 0: none. Default 10,000.
     pub frame_timeout_ms: u32,
-    /// Time in which the peer has to take something of what waits; 0: none. Default 30,000.
+    /// Time within which the peer must take some of the pending bytes; 0: none. Default 30,000.
     pub send_timeout_ms: u32,
-    /// Time for a graceful close; 0: what the system does not take at once is lost, what it took
-    /// arrives. Default 2000.
+    /// Time for a graceful close; 0: bytes that the system does not take at once are lost, those
+    /// that it took arrive. Default 2000.
     pub linger_ms: u32,
     /// Connections the system may hold before they are accepted. Default 1024.
     pub backlog: u32,
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     pub nodelay: u32,
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval behind the first
+    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval after the first
     /// probe is the system's; on Windows one second.
     pub keepalive_s: u32,
     /// SO_RCVBUF; 0: the system's own. Default 0.
     pub recv_buffer_bytes: u32,
     /// SO_SNDBUF; 0: the system's own. Default 0.
     pub send_buffer_bytes: u32,
-    /// 1: a peer that ends its side is reported as ENDED, and the connection stays until the host
-    /// closes it. The timeouts that wait for the peer's bytes stop then, `send_timeout_ms` goes on;
-    /// a reset behind it is reported by the next send. A frame that did not come whole ends the
-    /// connection all the same (TRUNCATED). Default 0: the peer's end is reported as CLOSED.
+    /// 1: a peer that ends its side is reported as ENDED, and the connection stays open until the
+    /// host closes it. From then on the timeouts for received bytes do not apply; `send_timeout_ms`
+    /// does, and a later reset is reported by the next send. An incomplete frame closes the
+    /// connection nevertheless (TRUNCATED). Default 0: the peer's end is reported as CLOSED.
     pub half_open: u32,
-    /// `udp://` listeners: 1: others that say so, too, in this program or another, may have the
-    /// same address and port. Each hears what is sent to the groups that it joined (discovery on a
-    /// port that all know); what is sent to one address comes to one of them. A listener that is
-    /// bound to a group's address always shares it. Others: 0. Default 0.
+    /// `udp://` listeners only: 1: other sockets that also ask for it, in this program or another,
+    /// may be bound to the same address and port. Each receives what is sent to the groups that it
+    /// joined (discovery on a well-known port); a datagram to a single address is delivered to one
+    /// of them. A listener bound to a group's address always shares it. For others it must be 0.
+    /// Default 0.
     pub share: u32,
     /// Must be 0.
     pub reserved: [u32; 6],
@@ -185,7 +188,7 @@ impl Default for sockeye_endpoint {
     }
 }
 
-/// 0 or 1, nothing else: a later version may give other numbers a meaning.
+/// Only 0 or 1: a later version may give other numbers a meaning.
 fn flag(field: &str, value: u32) -> Result<bool, String> {
     match value {
         0 => Ok(false),
@@ -249,8 +252,8 @@ impl sockeye_endpoint {
     }
 }
 
-/// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes what this library does not
-/// know of it.
+/// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
+/// this library knows.
 ///
 /// Ownership: `endpoint` is the caller's, written before return.
 /// NULL:      not allowed.

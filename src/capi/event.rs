@@ -7,7 +7,7 @@ use super::net::{enter, sockeye_net};
 use crate::engine::{ADDRESS_BYTES, Error, Handed, Net, Notice};
 use std::time::Duration;
 
-/// What an event tells. Hosts ignore kinds they do not know; new ones may come.
+/// What an event reports. Later versions may add kinds: a host ignores those that it does not know.
 #[repr(C)]
 pub enum sockeye_event_kind {
     /// No event.
@@ -17,33 +17,34 @@ pub enum sockeye_event_kind {
     /// One frame (RAW: what arrived): `data`, `data_len`.
     SOCKEYE_EVENT_MESSAGE = 2,
     /// One datagram, of a `listener` or of a connected `conn`: `data`, `data_len`, never NULL.
-    /// `sockeye_event_address` tells its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
-    /// longer than `frame_max_bytes` and is cut.
+    /// `sockeye_event_address` gives its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
+    /// longer than `frame_max_bytes` and is truncated.
     SOCKEYE_EVENT_DATAGRAM = 3,
-    /// There is room again after a send was refused with ERR_AGAIN, by `conn` or by a `udp://`
-    /// `listener`. `detail`: sends refused since the last WRITABLE.
+    /// The outbox of `conn`, or of a `udp://` `listener`, has room again after a send was refused
+    /// with ERR_AGAIN. `detail`: sends refused since the last WRITABLE.
     SOCKEYE_EVENT_WRITABLE = 4,
-    /// The connection changes its queue: its last event on the old one, then its first on the new
+    /// The connection changes its queue: its last event in the old one, then its first in the new
     /// one. `detail`: the other queue.
     SOCKEYE_EVENT_MOVED = 5,
-    /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes taken but
-    /// not known to be handed to the system: what is under way counts, so never too few. Where it
-    /// is not 0, the peer sees a reset, whatever the cause, but that with PEER and TRUNCATED what
-    /// waits may still leave. `code`: with TRUNCATED, bytes of the frame that did not come whole.
+    /// The connection's last event, exactly once: `cause`, `os_error`. `detail`: bytes that sends
+    /// took and that may not have been handed to the system; bytes of an operation in progress
+    /// count, so the number is never too low. If it is not 0 the peer sees a reset, whatever the
+    /// cause, except that with PEER and TRUNCATED the pending bytes may still be sent. `code`: with
+    /// TRUNCATED, the bytes of the incomplete frame.
     SOCKEYE_EVENT_CLOSED = 6,
     /// The listener's last event, exactly once: `cause`, `os_error`. Its port is free again.
     SOCKEYE_EVENT_LISTENER_CLOSED = 7,
     /// From `sockeye_post`: `detail` and `user_data` are the poster's.
     SOCKEYE_EVENT_POSTED = 8,
-    /// The peer ended its side of a connection whose endpoint says `half_open`: nothing more comes
-    /// but CLOSED, and sends go on. Once, behind all that it sent.
+    /// The peer ended its side of a connection whose endpoint has `half_open`. Reported once, after
+    /// everything that the peer sent. Nothing more is received; the host can still send.
     SOCKEYE_EVENT_ENDED = 9,
-    /// A timer is due: its id in `detail`, the `user_data` it was started with. `code`: how many of
-    /// its periods were over beside this one and are not told on their own.
+    /// A timer has expired. `detail`: its id; `user_data`: what it was started with. `code`: how
+    /// many further periods of it have passed, which have no events of their own.
     SOCKEYE_EVENT_TIMER = 10,
 }
 
-/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`, and the rest is lost.
+/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`; the rest is lost.
 pub const SOCKEYE_FLAG_TRUNCATED: u32 = 1;
 
 /// One event, 64 bytes.
@@ -56,14 +57,13 @@ pub struct sockeye_event {
     pub cause: i32,
     /// The connection, or `{0}`.
     pub conn: sockeye_conn,
-    /// OPENED: the listener that accepted it. LISTENER_CLOSED, and what a `udp://` listener tells:
-    /// the listener. Else `{0}`.
+    /// OPENED: the listener that accepted the connection. LISTENER_CLOSED, and events of a `udp://`
+    /// listener: the listener. Else `{0}`.
     pub listener: sockeye_listener,
-    /// The number of the connection, listener, poster or timer, stamped when this array was
-    /// filled.
+    /// The `user_data` of the connection, listener, post or timer, read when this array was filled.
     pub user_data: u64,
-    /// The payload, valid until the next poll of this queue; NULL where there is none or, but for
-    /// a DATAGRAM, it is empty.
+    /// The payload, valid until the next poll of this queue. NULL when there is none, or when it is
+    /// empty and not that of a DATAGRAM.
     pub data: *const u8,
     /// Its size in bytes.
     pub data_len: u32,
@@ -94,19 +94,21 @@ pub(super) const NO_EVENT: sockeye_event = sockeye_event {
     code: 0,
 };
 
-/// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns at the
-/// first; `timeout_ms` is the upper bound, 0 does not wait, -1 waits for ever. Ends the batch
-/// before: its payloads and closed handles are gone. Flushes its queue first. The array may end
-/// early (an OPENED is not followed by more of its connection), so a count below `cap` does not
-/// mean drained: poll until 0.
+/// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns as soon as
+/// there is one, at the latest after `timeout_ms`: 0 does not wait, -1 waits without limit. Ends
+/// the previous batch: its payloads and the handles closed in it become invalid. Flushes its queue
+/// first. The array may end early (no event of the same connection follows an OPENED), so a count
+/// below `cap` does not mean that the queue is empty: poll until 0.
 ///
 /// Ownership: payloads are borrowed until the next poll of this queue.
-/// NULL:      not allowed, but for an array with cap 0 where `sockeye_set_callback` says so.
-/// Threads:   one thread at a time for each queue; with IO_URING and `workers` 0 always the same.
-/// Returns:   the count of events, 0 after the timeout or woken by a shutdown; ERR_INVALID
-///            (NULL, cap 0 or below, a timeout below -1, or not the thread that a net of IO_URING
-///            is bound to); ERR_BUSY (another thread is inside, or the queue has a callback);
-///            ERR_SHUTDOWN (every event was delivered); ERR_PANIC (as ERR_SHUTDOWN, after a fault).
+/// NULL:      not allowed, except an array with cap 0 as in `sockeye_set_callback`.
+/// Threads:   one thread at a time for each queue; with IO_URING and `workers` 0 always the same
+///            thread.
+/// Returns:   the count of events, 0 after the timeout or when a shutdown ended the wait;
+///            ERR_INVALID (NULL, cap 0 or below, a timeout below -1, or not the thread that a net
+///            of IO_URING is bound to); ERR_BUSY (another thread polls the queue, or it has a
+///            callback); ERR_SHUTDOWN (every event was delivered); ERR_PANIC (as ERR_SHUTDOWN,
+///            after a fault).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_poll_events(

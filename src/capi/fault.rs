@@ -1,47 +1,48 @@
-//! Faults: what a bad network would do, on purpose.
+//! Faults: imitating a bad network on purpose.
 
 use super::boundary::{fail, guard, in_words, init_sized, read_sized, same_fields};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Way, Weather};
 
-/// What happens to one direction of a socket. 0 in a field: nothing of the kind. A stream's bytes
-/// all come, in order and unchanged, whatever is set; doubles, order and changed bytes are of
-/// datagrams.
+/// The faults of one direction of a socket. 0 in a field: none of that kind. The bytes of a stream
+/// always arrive, in order and unchanged; duplicates, reordering and corruption are for datagrams.
 #[repr(C)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct sockeye_fault_way {
-    /// Bytes a second, at most 2^40. A datagram passes when all of it has.
+    /// Bytes a second, at most 2^40. A datagram passes when its last byte has.
     pub rate_bytes: u64,
-    /// Streams: the connection is reset, for both ends, when so many bytes have passed.
+    /// Streams: the connection is reset, for both ends, when this many bytes have passed.
     pub reset_after_bytes: u64,
-    /// Everything passes so much later, at most 60,000. A connect and an accept do not.
+    /// Everything passes this much later, at most 60,000, except connects and accepts.
     pub delay_ms: u32,
-    /// The delay is up to so much more or less, at most `delay_ms`. Datagrams overtake each other
-    /// by it.
+    /// The delay is up to this much more or less, at most `delay_ms`. Datagrams may overtake each
+    /// other.
     pub jitter_ms: u32,
-    /// Nothing passes for so long, at most 60,000, from when it is set or the socket is new.
+    /// Nothing passes for this long, at most 60,000, from the call that sets it, or from the
+    /// beginning of a new socket.
     pub stall_ms: u32,
-    /// Streams: pieces of at most so many bytes, a system call and a receive for each.
+    /// Streams: bytes pass in pieces of at most this size, each in a system call and a receive of
+    /// its own.
     pub split_bytes: u32,
-    /// Datagrams that are lost, of a million. Of a stream, receives and sends of so many come
-    /// 200 ms later, as if they were lost and sent again, and what is behind them waits.
+    /// Datagrams lost, per million. In a stream this share of receives and sends passes 200 ms
+    /// later, as if lost and sent again, and so does what follows it.
     pub loss_ppm: u32,
-    /// Losses in a row, in the mean, at most 1,000,000; in longer rows where so many could not be
-    /// lost otherwise. 0 and 1: each is lost or not by itself.
+    /// Mean number of losses in a row, at most 1,000,000; more where the rate of losses needs it. 0
+    /// and 1: losses are independent of each other.
     pub burst: u32,
-    /// Datagrams that pass twice, of a million.
+    /// Datagrams that pass twice, per million.
     pub duplicate_ppm: u32,
-    /// Datagrams that the next one overtakes, of a million; without a next one they pass 20 ms
+    /// Datagrams that the next one overtakes, per million; without a next one they pass 20 ms
     /// later.
     pub reorder_ppm: u32,
-    /// Datagrams that pass with one bit changed, of a million.
+    /// Datagrams that pass with one bit changed, per million.
     pub corrupt_ppm: u32,
     /// Must be 0.
     pub reserved: [u32; 3],
 }
 
-/// What happens to both directions. Fill it with `sockeye_fault_init`, then change what you need.
+/// The faults of both directions. Fill it with `sockeye_fault_init`, then change what you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_fault {
@@ -49,12 +50,12 @@ pub struct sockeye_fault {
     pub struct_size: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// What all of it is drawn from: the same seed draws the same, for the first socket that it
-    /// rules, for the second and so on.
+    /// The seed of all random draws: the same seed gives the same draws to the first socket that it
+    /// applies to, to the second, and so on.
     pub seed: u64,
-    /// To what is received.
+    /// Applied to what is received.
     pub inward: sockeye_fault_way,
-    /// To what is sent.
+    /// Applied to what is sent.
     pub outward: sockeye_fault_way,
 }
 
@@ -107,8 +108,8 @@ impl sockeye_fault {
     }
 }
 
-/// Fills `fault` with the defaults, up to `size` bytes, and zeroes what this library does not know
-/// of it: nothing happens.
+/// Fills `fault` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows. The defaults are no faults.
 ///
 /// Ownership: `fault` is the caller's, written before return.
 /// NULL:      not allowed.
@@ -124,18 +125,19 @@ pub unsafe extern "C" fn sockeye_fault_init(
     guard(|| unsafe { init_sized(fault, size, sockeye_fault::default()) })
 }
 
-/// Has what a bad network does happen to the bytes of a connection (`conn.id`), of a listener and
-/// all that it accepted or will (`listener.id`), or of the whole net (0). The nearest one rules: a
-/// connection's own, else its listener's, else the net's. From the next turn of its worker on, in
-/// place of what was set before; what is on its way by then passes when it was to.
+/// Sets the faults of a connection (`conn.id`), of a listener with all connections that it accepted
+/// or will accept (`listener.id`), or of the whole net (0). A connection's own setting has
+/// precedence, then its listener's, then the net's. It replaces the previous setting from the next
+/// turn of the worker on; bytes that are delayed by then pass at their time.
 ///
-/// Needs `config.taps`. It is for tests and for a look at a game over a bad line; a net that asks
-/// for no taps has none of it. Each socket is read and sent for ahead, up to 1 MiB a direction, so
-/// a send is `sent` when the tap has it. A close, a shutdown and an end of the stream wait for what
-/// was sent before, within `linger_ms`. A connection that moves to another worker begins anew.
+/// Needs `config.taps`. It is meant for tests, and for trying a game on a bad line. The tap reads
+/// ahead of the host and takes sends ahead of the system, up to 1 MiB in each direction, so bytes
+/// count as sent when the tap has taken them. A close, a shutdown and the end of a stream wait for
+/// what was sent before, within `linger_ms`. For a connection that moves to another worker the
+/// faults start over.
 ///
 /// Ownership: `fault` is copied.
-/// NULL:      `fault` may be NULL: nothing of its own.
+/// NULL:      `fault` may be NULL: no setting of its own.
 /// Threads:   any thread, any number of times.
 /// Returns:   OK; ERR_INVALID (NULL net, a value out of its range: `sockeye_last_error` names the
 ///            field); ERR_UNSUPPORTED (`config.taps` is 0); ERR_STALE; ERR_SHUTDOWN.

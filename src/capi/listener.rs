@@ -16,30 +16,30 @@ pub struct sockeye_listener {
 }
 
 /// Opens a listener at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
-/// `tcp://*:7777`, with framing in its query if you like: `?frame=u8|u16be|u16le|u24be|u24le|
-/// u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens before it returns, so the port and
-/// every error are final; port 0 lets the system choose, `sockeye_listener_get_info` tells.
+/// `tcp://*:7777`, with framing in its query if you like:
+/// `?frame=u8|u16be|u16le|u24be|u24le|u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens
+/// before it returns, so the port and every error are final. With port 0 the system chooses one,
+/// which `sockeye_listener_get_info` reports.
 ///
 /// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
-/// (Linux). The file is made with the process's umask and goes with the listener; one that a
-/// killed server left behind is replaced, one that is in use is ERR_BUSY.
+/// (Linux). The file is created with the process's umask and removed with the listener. A file that
+/// a killed server left is replaced; one that is in use is ERR_BUSY.
 ///
-/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` where longer ones are to be cut, and
-/// `&share=1` (or `endpoint.share`) where other listeners may have the same address and port. What
-/// arrives is reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and its answers
-/// leave from the address that was asked.
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` to truncate longer ones, and `&share=1` (or
+/// `endpoint.share`) to let other listeners have the same address and port. What arrives is
+/// reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and an answer leaves from
+/// the address that the peer had sent to.
 ///
-/// A link-local IPv6 address has its interface behind a percent sign, by number or, on Unix, by
+/// A link-local IPv6 address names its interface after a percent sign, by number or, on Unix, by
 /// name: `tcp://[fe80::1%25eth0]:7777` (RFC 6874) or `tcp://[fe80::1%eth0]:7777`.
 ///
 /// Ownership: `url` and `endpoint` are copied.
 /// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (URL or endpoint, in words); ERR_BUSY (the port or path is in use);
-///            ERR_DENIED (a privileged port, a folder not ours); ERR_LIMIT (`connections_max`,
-///            descriptors, what the model can watch);
-///            ERR_UNSUPPORTED (scheme or framing kind of a later version); ERR_OS;
-///            ERR_SHUTDOWN.
+///            ERR_DENIED (a privileged port, a directory without permission); ERR_LIMIT
+///            (`connections_max`, descriptors, what the model can watch); ERR_UNSUPPORTED (scheme
+///            or framing kind of a later version); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_listen(
@@ -62,9 +62,9 @@ pub unsafe extern "C" fn sockeye_listen(
     })
 }
 
-/// Closes a listener. Its last event is LISTENER_CLOSED; its connections live on. The port can be
-/// listened at again when that event has come. Windows may keep it for as long as one of them
-/// lives: then `sockeye_listen` answers ERR_BUSY.
+/// Closes a listener. Its last event is LISTENER_CLOSED; its connections stay open. After that
+/// event the port is free again. Windows may keep it for as long as one of the connections lives:
+/// then `sockeye_listen` answers ERR_BUSY.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, any number of times.

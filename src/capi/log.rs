@@ -7,24 +7,24 @@ use crate::engine::{Error, Level, Sink};
 use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
 
-/// How much a line of the log matters.
+/// How important a line of the log is.
 #[repr(C)]
 pub enum sockeye_log_level {
     /// No line.
     SOCKEYE_LOG_NONE = 0,
     /// A fault inside the library.
     SOCKEYE_LOG_ERROR = 1,
-    /// Something is refused or short: descriptors, connections.
+    /// Something was refused, or ran out: descriptors, connections.
     SOCKEYE_LOG_WARNING = 2,
-    /// What a net does once: it listens, it is shut down.
+    /// A rare step of a net: it listens, it is shut down.
     SOCKEYE_LOG_INFO = 3,
 }
 
-/// The host's function for the log: `user` as given, a `sockeye_log_level`, a NUL-terminated line
-/// without an end of line. It must not throw.
+/// The host's function for the log: it receives `user` as given, a `sockeye_log_level`, and a
+/// NUL-terminated line without an end of line. It must not throw.
 ///
 /// Ownership: `text` is borrowed until return.
-/// NULL:      `user` as it was given; `text` never is.
+/// NULL:      `user` is as it was given; `text` is never NULL.
 /// Threads:   called on workers and on threads that call the library, several at a time.
 /// Since:     0.1
 pub type sockeye_log_fn =
@@ -40,17 +40,16 @@ unsafe impl Send for User {}
 unsafe impl Sync for User {}
 
 /// Passes lines of up to `level` to `log`, on workers and on threads that call the library, one
-/// line or several at a time, no lock of the library held. When it returns, the function that was
-/// set before does not run and is never called again; from inside that function, when it returns.
-/// Every call may be made inside, but for shutdown and free of this net, which answer
-/// ERR_WOULD_DEADLOCK there; what happens to this net on a thread that is inside makes no
-/// line.
+/// line or several at a time, with no lock of the library held. When this returns, the previous
+/// function does not run and is never called again; if it makes this call itself, that is so when
+/// it returns. The function may call everything except shutdown and free of this net, which answer
+/// ERR_WOULD_DEADLOCK; what its thread does to this net meanwhile is not logged.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
-/// NULL:      `log` may be NULL: no line is passed any more. `user` may be NULL.
+/// NULL:      `log` may be NULL: no further line is passed. `user` may be NULL.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the function that
-///            is to go waits, itself or through others, for the one that this thread is inside).
+/// Returns:   OK; ERR_INVALID (NULL net, unknown level); ERR_WOULD_DEADLOCK (the previous function
+///            waits, itself or through others, for the one that this thread runs).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_set_log(

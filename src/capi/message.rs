@@ -11,11 +11,11 @@ use std::ptr;
 /// Parts that one message may have.
 pub const SOCKEYE_MESSAGE_PARTS_MAX: u32 = 64;
 
-/// Some bytes of the host's.
+/// A run of bytes in the host's memory.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_bytes {
-    /// The first; may be NULL when `len` is 0.
+    /// The first byte; may be NULL when `len` is 0.
     pub data: *const u8,
     /// How many.
     pub len: usize,
@@ -29,19 +29,18 @@ pub struct sockeye_message {
     pub struct_size: u32,
     /// Must be 0.
     pub flags: u32,
-    /// What the message is about, where only the newest counts: of two messages with the same key
-    /// to one connection the newer takes the place of the older one, if nothing of that was given
-    /// to the system yet. It stands where the older one stood, and leaves when that would have.
-    /// Needs a framing other than RAW. Default 0: of nothing.
+    /// Names what the message is about, where only the newest one counts. A message replaces an
+    /// older one with the same key to the same connection, if no byte of that was handed to the
+    /// system: it takes its place in the order. Needs a framing other than RAW. Default 0: no key.
     pub key: u64,
-    /// The message is these, one behind the other. May be NULL when `parts_count` is 0.
+    /// The parts, which make up the message in this order. May be NULL when `parts_count` is 0.
     pub parts: *const sockeye_bytes,
-    /// How many, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
+    /// The number of parts, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
     pub parts_count: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// The `id` of a buffer that the host has: parts in its memory are not copied, but for those
-    /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside of it or wholly
+    /// The `id` of a buffer that the host holds: parts in its memory are not copied, except those
+    /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside the buffer or wholly
     /// outside. Default 0: none.
     pub buffer_id: u64,
 }
@@ -96,8 +95,8 @@ impl sockeye_message {
     }
 }
 
-/// Fills `message` with the defaults, up to `size` bytes, and zeroes what this library does not
-/// know of it.
+/// Fills `message` with the defaults, up to `size` bytes, and zeroes the bytes after those that
+/// this library knows.
 ///
 /// Ownership: `message` is the caller's, written before return.
 /// NULL:      not allowed.
@@ -113,22 +112,22 @@ pub unsafe extern "C" fn sockeye_message_init(
     guard(|| unsafe { init_sized(message, size, sockeye_message::default()) })
 }
 
-/// Gives one message in parts to one connection or to many. Each takes it, whole or not at all,
-/// or not, as in `sockeye_send`; it is framed as one message by each one's framing. What is copied
-/// is copied once for all neighbours that have the same framing.
+/// Sends one message in parts to one connection or to many. Each takes it, whole or not at all, as
+/// in `sockeye_send`, and frames it as one message. What is copied is copied once for adjacent
+/// connections with the same framing.
 ///
-/// Ownership: `conns`, `message` and the parts are copied, but for those in the buffer: of that
-///            the library takes a reference of its own. The host releases its own as ever, also
-///            at once, and does not write to the buffer's memory after the first send of it.
-///            `out_each`, if given, has room for `count` answers.
+/// Ownership: `conns`, `message` and the parts are copied, except parts in the buffer, to which the
+///            library takes a reference of its own. The host may release its reference at once, and
+///            does not write to the buffer's memory after it was first sent. `out_each`, if given,
+///            has room for `count` answers.
 /// NULL:      `out_each` may be NULL; `conns` when `count` is 0; `parts` when `parts_count` is 0;
 ///            a part's `data` when its `len` is 0.
-/// Threads:   any thread. A later send of the same thread comes behind this one, unless by its
-///            key it takes an older one's place.
-/// Returns:   how many took it; ERR_INVALID (also a part half in the buffer, too many parts);
-///            ERR_STALE (no connection took it: the buffer was released, or never given);
-///            ERR_NO_MEMORY (no connection took it; to one connection that is its ERR_AGAIN, and a
-///            WRITABLE follows); ERR_SHUTDOWN. `out_each` as `sockeye_send` answers, and
+/// Threads:   any thread. A later send of the same thread is sent after this one, unless its key
+///            gives it the place of an older message.
+/// Returns:   how many took it; ERR_INVALID (also a part that is half in the buffer, too many
+///            parts); ERR_STALE (no connection took it: the buffer was released, or is none);
+///            ERR_NO_MEMORY (no connection took it; with one connection a WRITABLE follows, as
+///            after ERR_AGAIN); ERR_SHUTDOWN. In `out_each` the answers of `sockeye_send`, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
 /// Since:     0.1
 #[unsafe(no_mangle)]

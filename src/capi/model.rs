@@ -20,14 +20,14 @@ pub enum sockeye_model {
     SOCKEYE_MODEL_EPOLL = 4,
     /// tokio's reactor: epoll, kqueue, or AFD over IOCP.
     SOCKEYE_MODEL_TOKIO = 5,
-    /// One `io_uring` per worker (Linux 6.1 and later); only ever when asked for by name. A ring
-    /// belongs to one thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the
-    /// thread that polls first may poll.
+    /// One `io_uring` per worker (Linux 6.1 and later); never chosen by AUTO. A ring belongs to one
+    /// thread: drive LEND runs as POOL, HOST needs `workers` 0, and then only the thread that polls
+    /// first may poll.
     SOCKEYE_MODEL_IO_URING = 6,
-    /// WSAEventSelect (Windows). 63 sockets for each worker, so 4,032 with the 64 there may be.
+    /// WSAEventSelect (Windows). 63 sockets for each worker: 4,032 with 64 workers.
     SOCKEYE_MODEL_EVENT_SELECT = 7,
-    /// Overlapped operations that signal event objects (Windows). 31 sockets for each worker, so
-    /// 1,984 with the 64 there may be.
+    /// Overlapped operations that signal event objects (Windows). 31 sockets for each worker: 1,984
+    /// with 64 workers.
     SOCKEYE_MODEL_OVERLAPPED_EVENT = 8,
     /// Overlapped operations that call completion routines (Windows).
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
@@ -35,7 +35,7 @@ pub enum sockeye_model {
     SOCKEYE_MODEL_IOCP = 10,
 }
 
-/// What `sockeye_model_probe` tells.
+/// The result of `sockeye_model_probe`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_model_info {
@@ -53,7 +53,7 @@ pub struct sockeye_model_info {
     pub reason: [c_char; 184],
 }
 
-/// Whether `model` can run here and, if not, why. Tries it: no answer from a list.
+/// Reports whether `model` can run here and, if not, why. It tries the model.
 ///
 /// Ownership: `out_info` is written before return.
 /// NULL:      not allowed.

@@ -136,17 +136,17 @@ pub unsafe extern "C" fn sockeye_init(
 }
 
 /// Ends a net: stops its listeners, drains the outboxes for up to `timeout_ms` (negative: 0),
-/// resets what is left and joins every thread. It returns as soon as all is sent and, where the
-/// system tells, acknowledged by the peers' systems (Linux); it does not wait for peers to end
-/// their side. Afterwards polls give what is queued and one
-/// CLOSED (SHUTDOWN) for each live connection, then ERR_SHUTDOWN. Calling it again is fine;
-/// concurrent callers all wait for the same end.
+/// resets what is left and joins every thread. It returns as soon as everything is sent and, where
+/// the system reports that (Linux), acknowledged by the peers' systems; it does not wait for peers
+/// to end their side. Afterwards polls deliver the queued events and one CLOSED (SHUTDOWN) for each
+/// live connection, then answer ERR_SHUTDOWN. It may be called again; concurrent callers all wait
+/// for the same end.
 ///
 /// NULL:      not allowed.
-/// Threads:   any thread. A poller asleep returns at once. With IO_URING and `workers` 0 only the
-///            thread that polls can drain: another resets all at once.
-/// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a
-///            worker had a fault; the net is ended all the same).
+/// Threads:   any thread. A sleeping poll returns at once. With IO_URING and `workers` 0 only the
+///            thread that polls can drain: another thread resets all connections at once.
+/// Returns:   OK; ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_PANIC (a worker
+///            had a fault; the net has ended nevertheless).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_shutdown(
@@ -163,13 +163,13 @@ pub unsafe extern "C" fn sockeye_shutdown(
     })
 }
 
-/// Frees a net, after a shutdown with timeout 0 if there was none. Every handle and every event
-/// of it is gone; buffers acquired or held stay until they are released. A later call on the net
-/// or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
+/// Frees a net, after a shutdown with timeout 0 if there was none. Its handles and events become
+/// invalid; buffers that the host acquired or holds stay until they are released. A later call on
+/// the net or on a handle of it answers ERR_STALE, at least until 256 more nets were freed.
 ///
 /// Windows ends all other threads before it runs DllMain and the destructors of a DLL's statics at
 /// the end of a process: from then on shutdown and free answer OK and touch nothing, and no other
-/// function may be called. The system takes back what there was.
+/// function may be called. The system then releases what the net had.
 ///
 /// Ownership: `net` moves to the library, unless it answers ERR_BUSY or ERR_WOULD_DEADLOCK.
 /// NULL:      fine, nothing happens.
@@ -199,19 +199,19 @@ pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
     })
 }
 
-/// Frees a net from anywhere, also from inside a callback or log function of it or while a poller
-/// is inside, and calls nothing of the host's any more: its callbacks and its log function are
-/// taken away first, as by `sockeye_set_callback` and `sockeye_set_log`, and what is left for them
-/// is dropped. From then on every call on the net answers ERR_STALE. Then it is ended and
-/// freed as by `sockeye_free`, before this returns; but where that would answer ERR_BUSY or
-/// ERR_WOULD_DEADLOCK, a thread of the library's does so as soon as those inside have returned. A
-/// batch that a callback was given lives until it returns.
+/// Frees a net from anywhere, also from inside a callback or log function of it or while another
+/// thread polls it, and calls no function of the host any more: first it removes the callbacks and
+/// the log function, as by `sockeye_set_callback` and `sockeye_set_log`, and drops the events that
+/// were pending for them. From then on every call on the net answers ERR_STALE. Then the net is
+/// ended and freed as by `sockeye_free`, before this returns; where that would answer ERR_BUSY or
+/// ERR_WOULD_DEADLOCK, a thread of the library does it as soon as the calls that are still inside
+/// have returned. A batch that a callback was given lives until the callback returns.
 ///
 /// Ownership: `net` moves to the library, unless it answers ERR_OS.
 /// NULL:      fine, nothing happens.
-/// Threads:   one thread, while no other but pollers uses the net.
-/// Returns:   OK; ERR_STALE (it was freed before); ERR_OS (the thread cannot be made: the net
-///            calls nothing any more, and is there still).
+/// Threads:   one thread, while no other thread uses the net except to poll it.
+/// Returns:   OK; ERR_STALE (it was freed before); ERR_OS (that thread cannot be created: the net
+///            still exists, but calls no function of the host).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_discard(net: *mut sockeye_net) -> sockeye_status {

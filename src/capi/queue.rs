@@ -5,7 +5,8 @@ use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::Error;
 
-/// Lets what was sent leave, on all queues. Does not wait, and never fails for a connection.
+/// Starts the sending of everything that is pending, in all queues. Does not wait, and does not
+/// fail for a connection.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
@@ -17,7 +18,7 @@ pub unsafe extern "C" fn sockeye_flush(net: *mut sockeye_net) -> sockeye_status 
     guard(|| unsafe { enter(net) }?.flush(None))
 }
 
-/// Lets what was sent leave, for the connections of one queue.
+/// Starts the sending of everything that is pending, for the connections of one queue.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
@@ -29,13 +30,13 @@ pub unsafe extern "C" fn sockeye_queue_flush(net: *mut sockeye_net, queue: u32) 
     guard(|| unsafe { enter(net) }?.flush(Some(queue)))
 }
 
-/// Puts an event of kind POSTED in a queue, with two numbers of the host's: a way to wake a
-/// poller from any thread. Posts of one thread come in their order.
+/// Puts an event of kind POSTED into a queue, with two numbers of the host: a way to wake a poll
+/// from any thread. Posts of one thread are delivered in order.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (half of `queue_max_bytes`
-///            waits: nothing was taken); ERR_SHUTDOWN.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_AGAIN (half of `queue_max_bytes` is
+///            pending: nothing was taken); ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_post(
@@ -48,16 +49,16 @@ pub unsafe extern "C" fn sockeye_post(
     guard(|| unsafe { enter(net) }?.post(queue, detail, user_data))
 }
 
-/// Gives a system object that is readable (a descriptor for epoll, poll or select; on Windows a
-/// HANDLE) as long as the queue has events. Made on the first call; with it, the queue's worker
-/// is driven as in POOL. Poll the queue with timeout 0 when it is signalled.
+/// Gives a system object that is readable, or signalled, as long as the queue has events: a
+/// descriptor for epoll, poll or select; on Windows a HANDLE. The first call creates it; from then
+/// on the queue's worker is driven as in POOL. Poll the queue with timeout 0 when it is signalled.
 ///
-/// Ownership: the library's: never read, reset or close it. Gone with `sockeye_free`.
+/// Ownership: the library's: never read, reset or close it. `sockeye_free` closes it.
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: no thread
-///            would fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside
-///            a poll of this queue); ERR_OS; ERR_SHUTDOWN.
+///            would fill the queue while the host waits elsewhere); ERR_BUSY (a thread polls this
+///            queue); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_wait_handle(
@@ -78,23 +79,23 @@ pub unsafe extern "C" fn sockeye_wait_handle(
     })
 }
 
-/// Has a packet with `key` posted to a completion port of the host's own (Windows) when events
-/// come to the queue while it is empty: one packet, with 0 bytes and no OVERLAPPED, then none until
-/// a poll has emptied the queue. What waits already counts. From then on the queue's worker is
-/// driven as in POOL. After a packet poll the queue with timeout 0 until it answers 0. A packet
-/// that the system has no memory for is posted with the next events, or by a poll that leaves some.
+/// Posts a packet with `key` to a completion port of the host (Windows) when an event is put into
+/// the empty queue: one packet, with 0 bytes and no OVERLAPPED, then none until a poll has emptied
+/// the queue. Events that are pending now count. From then on the queue's worker is driven as in
+/// POOL. After a packet, poll the queue with timeout 0 until it answers 0. A packet that the system
+/// has no memory for is posted with the next events, or by a poll that leaves some.
 ///
-/// Another port takes the place of the one before; `port` 0 ends it. Packets that were posted stay
-/// with their port.
+/// A later call replaces the port; `port` 0 ends the posts. Packets that were posted stay with
+/// their port.
 ///
 /// Ownership: `port`, a HANDLE, stays the host's: the library keeps a handle of its own until
 ///            another call or `sockeye_free`.
-/// NULL:      `net` is not allowed to be.
+/// NULL:      not allowed for `net`.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL, unknown queue, not a handle); ERR_UNSUPPORTED (a system
-///            without completion ports: see `sockeye_wait_handle`; `workers` is 0: nobody would
-///            fill the queue while the host sleeps elsewhere); ERR_BUSY (a thread is inside a poll
-///            of this queue); ERR_SHUTDOWN.
+///            without completion ports: see `sockeye_wait_handle`; `workers` is 0: no thread would
+///            fill the queue while the host waits elsewhere); ERR_BUSY (a thread polls this queue);
+///            ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_wait_port(

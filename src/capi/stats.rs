@@ -20,7 +20,7 @@ pub struct sockeye_net_info {
     pub model: u32,
     /// The `sockeye_drive` that runs.
     pub drive: u32,
-    /// Workers that run now; 1 without a thread where the configuration said 0.
+    /// Workers that run now; 1, without a thread, where the configuration has 0.
     pub workers: u32,
     /// Threads that the library runs for this net now.
     pub threads: u32,
@@ -36,7 +36,7 @@ pub struct sockeye_net_info {
     pub drive_reason: [c_char; 96],
 }
 
-/// What a net has counted since it was made.
+/// What a net has counted since `sockeye_init`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_net_stats {
@@ -44,7 +44,7 @@ pub struct sockeye_net_stats {
     pub struct_size: u32,
     /// Must be ignored.
     pub reserved: u32,
-    /// Connections that exist now, closed ones until their batch has ended.
+    /// Connections that exist now, including closed ones whose batch has not ended.
     pub connections: u64,
     /// Connections accepted.
     pub accepted: u64,
@@ -62,11 +62,11 @@ pub struct sockeye_net_stats {
     pub turns: u64,
     /// Turns in which a worker waited in the system.
     pub waits: u64,
-    /// System calls made only to wake somebody.
+    /// System calls made only to wake a thread.
     pub wakes: u64,
     /// Bytes of memory in buffers now.
     pub memory_bytes: u64,
-    /// Bytes of events waiting in all queues now.
+    /// Bytes of pending events in all queues now.
     pub queued_bytes: u64,
     /// Datagrams that the system dropped on arrival: the socket's buffer was full.
     pub system_drops: u64,
@@ -74,13 +74,11 @@ pub struct sockeye_net_stats {
     pub queue_drops: u64,
     /// Datagrams that the system did not send, and reports that one did not arrive (ICMP).
     pub send_failures: u64,
-    /// Of `memory_bytes`, those of frames that did not come whole yet: at most 3/8 of
-    /// `memory_max_bytes`.
+    /// Of `memory_bytes`, those of incomplete frames: at most 3/8 of `memory_max_bytes`.
     pub frame_bytes: u64,
-    /// Of `memory_bytes`, those of messages that wait to be sent: at most 3/8 of
-    /// `memory_max_bytes`.
+    /// Of `memory_bytes`, those of pending sends: at most 3/8 of `memory_max_bytes`.
     pub send_bytes: u64,
-    /// Connections closed with LIMIT_MEMORY since others needed what they held.
+    /// Connections closed with LIMIT_MEMORY because others needed what they held.
     pub memory_closes: u64,
 }
 
@@ -117,7 +115,7 @@ pub struct sockeye_conn_info {
     /// 1 when the three below are known: a `unix:` connection, once connected.
     pub has_credentials: u32,
     /// The process at the other end, as it was when it connected or listened; 0 where the system
-    /// does not tell. `SO_PEERCRED` of unix(7), or getpeereid(3).
+    /// does not report it. `SO_PEERCRED` of unix(7), or getpeereid(3).
     pub peer_pid: u32,
     /// Its effective user.
     pub peer_uid: u32,
@@ -131,9 +129,9 @@ pub struct sockeye_conn_info {
 pub struct sockeye_conn_stats {
     /// `sizeof(sockeye_conn_stats)` of the library, at most that of the caller.
     pub struct_size: u32,
-    /// Messages that wait to be sent.
+    /// Messages that are pending.
     pub outbox_messages: u32,
-    /// Bytes that wait to be sent, headers included.
+    /// Bytes that are pending, headers included.
     pub outbox_bytes: u64,
     /// Bytes received.
     pub received_bytes: u64,
@@ -148,7 +146,7 @@ pub struct sockeye_conn_stats {
     pub system_drops: u64,
     /// Datagrams dropped here on arrival: the queue was at `queue_max_bytes`, or memory short.
     pub queue_drops: u64,
-    /// Datagrams that the system did not send (too long for the way, no route …), and reports that
+    /// Datagrams that the system did not send (too long for the path, no route …), and reports that
     /// one did not arrive (ICMP).
     pub send_failures: u64,
 }
@@ -212,7 +210,7 @@ pub unsafe extern "C" fn sockeye_net_get_info(
     })
 }
 
-/// What a net has counted. The numbers are each exact, but not of one instant.
+/// What a net has counted. Each number is exact, but they are not taken at one instant.
 ///
 /// Ownership: `out_stats` is written before return, up to `size` bytes.
 /// NULL:      not allowed.
@@ -349,8 +347,8 @@ pub unsafe extern "C" fn sockeye_conn_get_stats(
 
 /// What many connections have counted. A stale handle gets `struct_size` 0, and zeros.
 ///
-/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of
-///            `size`: each is written up to that, and stands so many bytes behind the one before.
+/// Ownership: `conns` is borrowed until return; `out_stats` has room for `count` structs of `size`:
+///            each is written up to `size` bytes, and begins `size` bytes after the one before.
 /// NULL:      not allowed, unless `count` is 0.
 /// Threads:   any thread, also after a shutdown.
 /// Returns:   how many were not stale; ERR_INVALID (NULL, size below 16).

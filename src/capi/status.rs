@@ -2,7 +2,8 @@
 
 use crate::engine::{Cause, Error};
 
-/// The binary interface that this header tells of; `sockeye_abi_version` is the library's.
+/// The version of the binary interface that this header describes; `sockeye_abi_version` gives the
+/// library's.
 pub const SOCKEYE_ABI_VERSION: u32 = 1;
 
 /// What a call answers: `s >= 0` is done (a count where the call says so), `s < 0` is one of
@@ -18,7 +19,7 @@ pub enum sockeye_status_code {
     SOCKEYE_ERR_INVALID = -1,
     /// The handle is old, of another net, or made up.
     SOCKEYE_ERR_STALE = -2,
-    /// The connection or listener is closed or closing; its last event is on its way or out.
+    /// The connection or listener is closed or closing; its last event is pending or was delivered.
     SOCKEYE_ERR_CLOSED = -3,
     /// Full for now: nothing was taken. A WRITABLE event follows when there is room again.
     SOCKEYE_ERR_AGAIN = -4,
@@ -34,7 +35,7 @@ pub enum sockeye_status_code {
     SOCKEYE_ERR_OS = -9,
     /// The net is shut down.
     SOCKEYE_ERR_SHUTDOWN = -10,
-    /// Called from a place where it would wait for itself.
+    /// The call would wait for the thread that makes it.
     SOCKEYE_ERR_WOULD_DEADLOCK = -11,
     /// Called in a forked child.
     SOCKEYE_ERR_FORKED = -12,
@@ -55,10 +56,10 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_PEER = 1,
     /// The connection was reset (RST), or broke with the system's error in `os_error`.
     SOCKEYE_CAUSE_RESET = 2,
-    /// Connect: no socket listens there, or none can: no address of this machine is like that one,
-    /// or it is the connection's own.
+    /// Connect: no socket listens there, or none can: this machine has no address of that kind, or
+    /// the address is the connection's own.
     SOCKEYE_CAUSE_REFUSED = 3,
-    /// Connect: no way to that host or network.
+    /// Connect: no route to that host or network.
     SOCKEYE_CAUSE_UNREACHABLE = 4,
     /// Connect: the name was not found.
     SOCKEYE_CAUSE_RESOLVE = 5,
@@ -68,19 +69,19 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_TIMEOUT_IDLE = 7,
     /// The first byte did not come within `first_byte_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_FIRST_BYTE = 8,
-    /// A frame was begun and not ended within `frame_timeout_ms`.
+    /// A frame began and was not complete within `frame_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_FRAME = 9,
     /// Nothing of the outbox could be sent for `send_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_SEND = 10,
-    /// A graceful close did not end within `linger_ms`: what was taken and not sent is lost, which
-    /// the peer sees as a reset, or it did not end its side.
+    /// A graceful close did not end within `linger_ms`: the peer did not end its side, or bytes
+    /// that were taken could not be sent. Those are lost, and the peer sees a reset.
     SOCKEYE_CAUSE_TIMEOUT_LINGER = 11,
     /// A frame over `frame_max_bytes`.
     SOCKEYE_CAUSE_LIMIT_FRAME = 12,
     /// The outbox was full and `overflow` is CLOSE.
     SOCKEYE_CAUSE_LIMIT_OUTBOX = 13,
-    /// A frame that `memory_max_bytes` could never have room for; or others needed memory that this
-    /// connection held and made no progress with.
+    /// The frame could never fit under `memory_max_bytes`; or the connection held memory and made
+    /// no progress while others needed it.
     SOCKEYE_CAUSE_LIMIT_MEMORY = 14,
     // 15 is reserved: connections past `connections_max` have no event.
     /// The process has no descriptors left, or the system no port to connect from.

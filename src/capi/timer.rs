@@ -14,23 +14,23 @@ pub struct sockeye_timer {
     pub id: u64,
 }
 
-/// Starts a timer whose events, of kind TIMER, come in a queue: once, `after_ms` from now, and if
-/// `every_ms` is not 0 again and again, at `after_ms` + n * `every_ms` from now, however late each
-/// is told. It is never told early. A poll that begins 1 ms or more after a timer is due tells of
-/// it, or one of those that follow until one answers 0: a turn of the worker tells of 256. In POOL
-/// that is so once the system lets the worker's thread run. Those that are due together come in
-/// the order of their times. On Windows the waits of a worker are no more exact than the system's
-/// timer: timeBeginPeriod.
+/// Starts a timer, which puts events of kind TIMER into a queue: one `after_ms` from now and, if
+/// `every_ms` is not 0, further ones at `after_ms` + n * `every_ms` from now, however late each is
+/// delivered. No event is reported before its time. Polls that begin 1 ms or more after a timer
+/// expired report it before one of them answers 0; a turn of the worker reports at most 256 timers.
+/// In POOL this holds once the system has run the worker's thread. Timers that have expired
+/// together are reported in the order of their times. On Windows the waits of a worker are as exact
+/// as the system's timer: timeBeginPeriod.
 ///
-/// At most one event of a timer waits in the queue: periods that are over meanwhile are counted in
-/// its `code`, so that all events with what they count are all the periods. A timer that is due
-/// once is stale when its event was given out. A shutdown does not wait for timers and ends them.
+/// At most one event of a timer is pending: the periods that pass meanwhile are counted in its
+/// `code`, so that no period is lost. A timer without a period is stale once its event was
+/// delivered. A shutdown does not wait for timers; it ends them.
 ///
 /// Ownership: `out_timer` is the caller's, written before the first event can come.
 /// NULL:      not allowed.
 /// Threads:   any thread, callbacks included.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_LIMIT (`timers_max` is reached; one that
-///            was stopped counts until a poll has passed its event); ERR_SHUTDOWN.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_LIMIT (`timers_max` is reached; a stopped
+///            timer counts until a poll has removed its event); ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_timer_start(
@@ -53,13 +53,13 @@ pub unsafe extern "C" fn sockeye_timer_start(
     })
 }
 
-/// Stops a timer: no poll that begins later tells of it, though its event may wait in the queue.
-/// What is in an array already, or in the one that a callback is inside of, is the host's to skip.
+/// Stops a timer: no later poll reports it, even if its event is pending in the queue. The host
+/// skips an event that is already in its array, or in the array of a running callback.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread, callbacks included, any number of times.
-/// Returns:   OK; ERR_STALE (it was stopped before, or it was due once and is told); ERR_INVALID
-///            (NULL); ERR_SHUTDOWN (the shutdown has ended it).
+/// Returns:   OK; ERR_STALE (it was stopped before, or had no period and its event was delivered);
+///            ERR_INVALID (NULL); ERR_SHUTDOWN (the shutdown has ended it).
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_timer_stop(

@@ -15,11 +15,11 @@ enum class ESockeyeCause : uint8
 	/** The connection was reset (RST), or broke with the system's error in os_error. */
 	Reset = 2,
 	/**
-	 * Connect: no socket listens there, or none can: no address of this machine is like that one, or
-	 * it is the connection's own.
+	 * Connect: no socket listens there, or none can: this machine has no address of that kind, or the
+	 * address is the connection's own.
 	 */
 	Refused = 3,
-	/** Connect: no way to that host or network. */
+	/** Connect: no route to that host or network. */
 	Unreachable = 4,
 	/** Connect: the name was not found. */
 	Resolve = 5,
@@ -29,13 +29,13 @@ enum class ESockeyeCause : uint8
 	TimeoutIdle = 7,
 	/** The first byte did not come within first_byte_timeout_ms. */
 	TimeoutFirstByte = 8,
-	/** A frame was begun and not ended within frame_timeout_ms. */
+	/** A frame began and was not complete within frame_timeout_ms. */
 	TimeoutFrame = 9,
 	/** Nothing of the outbox could be sent for send_timeout_ms. */
 	TimeoutSend = 10,
 	/**
-	 * A graceful close did not end within linger_ms: what was taken and not sent is lost, which the
-	 * peer sees as a reset, or it did not end its side.
+	 * A graceful close did not end within linger_ms: the peer did not end its side, or bytes that were
+	 * taken could not be sent.
 	 */
 	TimeoutLinger = 11,
 	/** A frame over frame_max_bytes. */
@@ -43,8 +43,8 @@ enum class ESockeyeCause : uint8
 	/** The outbox was full and overflow is CLOSE. */
 	LimitOutbox = 13,
 	/**
-	 * A frame that memory_max_bytes could never have room for; or others needed memory that this
-	 * connection held and made no progress with.
+	 * The frame could never fit under memory_max_bytes; or the connection held memory and made no
+	 * progress while others needed it.
 	 */
 	LimitMemory = 14,
 	/** The process has no descriptors left, or the system no port to connect from. */
