@@ -4,7 +4,7 @@
 use super::status::sockeye_status;
 use crate::engine::{Error, Refusal, uncancelled};
 use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// URLs and names: bytes without the NUL.
@@ -104,7 +104,7 @@ pub unsafe fn text_arg<'a>(text: *const c_char, name: &str) -> Result<&'a str, E
 /// # Safety
 /// `data` is NULL or has `len` readable bytes for `'a`.
 #[inline]
-pub unsafe fn bytes_arg<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Error> {
+pub unsafe fn bytes_arg<'a>(data: *const c_void, len: usize) -> Result<&'a [u8], Error> {
     if len == 0 {
         return Ok(&[]);
     }
@@ -112,7 +112,7 @@ pub unsafe fn bytes_arg<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Err
         return Err(Error::Invalid);
     }
     // SAFETY: not NULL, in range, and the caller's word for the bytes.
-    Ok(unsafe { std::slice::from_raw_parts(data, len) })
+    Ok(unsafe { std::slice::from_raw_parts(data.cast(), len) })
 }
 
 /// Why a struct that begins with its own size cannot be read.

@@ -1,11 +1,11 @@
 //! Connections: sends, closes, pauses, moves.
 
 use super::boundary::{bytes_arg, fail, guard, guard_send, in_words, status};
-use super::endpoint::{door, sockeye_endpoint};
+use super::endpoint::{door, read_endpoint, sockeye_endpoint};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{CloseHow, Error, Kind, Net, Token};
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 /// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
 /// process lives. `{0}` is none.
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn sockeye_connect(
 pub unsafe extern "C" fn sockeye_send(
     net: *mut sockeye_net,
     conn: sockeye_conn,
-    data: *const u8,
+    data: *const c_void,
     data_len: usize,
 ) -> sockeye_status {
     guard_send(|| {
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn sockeye_send_many(
     net: *mut sockeye_net,
     conns: *const sockeye_conn,
     count: usize,
-    data: *const u8,
+    data: *const c_void,
     data_len: usize,
     out_each: *mut sockeye_status,
 ) -> sockeye_status {
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn sockeye_close_with(
     net: *mut sockeye_net,
     conn: sockeye_conn,
     how: u32,
-    data: *const u8,
+    data: *const c_void,
     data_len: usize,
 ) -> sockeye_status {
     guard(|| {
@@ -310,4 +310,60 @@ pub unsafe extern "C" fn sockeye_conn_set_queue(
 ) -> sockeye_status {
     // SAFETY: the caller gives NULL or a live net.
     unsafe { on_conn(net, conn, |net, token| net.conn_set_queue(token, queue)) }
+}
+
+/// Gives a connection another endpoint: timeouts, outbox, overflow and `half_open` at any time. On
+/// a connection whose endpoint has `step` and that stands after OPENED or between two messages, the
+/// framing too, and `step` itself, which may end so; then it goes on, as after
+/// `sockeye_conn_resume`. Messages that were sent before keep the framing they were sent with. The
+/// `queue`, `user_data` and the options of the socket stay as they are.
+///
+/// `unread`: bytes that come before those that were not yet delivered: the host's own, or the part
+/// of the last event that it did not use.
+///
+/// Ownership: `endpoint` and `unread` are copied.
+/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`; `unread` when
+///            `unread_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_BUSY (another framing, `step` or `unread` while the connection does not stand
+///            between two messages); ERR_INVALID (endpoint, in words); ERR_NO_MEMORY; ERR_CLOSED;
+///            ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_configure(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    endpoint: *const sockeye_endpoint,
+    unread: *const c_void,
+    unread_len: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = unsafe { enter(net) }?;
+        // SAFETY: the caller gives NULL or an endpoint of its `struct_size`.
+        let endpoint = unsafe { read_endpoint(endpoint) }?;
+        // SAFETY: the caller gives `unread_len` readable bytes.
+        let unread = unsafe { bytes_arg(unread, unread_len) }?;
+        let token = net.token(conn.id, Kind::Conn)?;
+        net.configure(token, endpoint, unread).map_err(in_words)
+    })
+}
+
+/// Whether the host may still send on `conn`: 1, until the host closes it or its CLOSED is
+/// reported. A handler that closed a connection skips its remaining events of the batch by it.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   1 or 0; ERR_STALE; ERR_INVALID (NULL). Cheap.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_conn_is_open(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+) -> sockeye_status {
+    guard_send(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = unsafe { enter(net) }?;
+        Ok(sockeye_status::from(net.is_open(net.token(conn.id, Kind::Conn)?)?))
+    })
 }

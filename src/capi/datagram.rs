@@ -7,6 +7,7 @@ use super::listener::sockeye_listener;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{ADDRESS_BYTES, Error, Kind};
+use std::ffi::c_void;
 
 const _: () = assert!(size_of::<sockeye_address>() == ADDRESS_BYTES);
 
@@ -61,7 +62,7 @@ pub unsafe extern "C" fn sockeye_send_to(
     net: *mut sockeye_net,
     listener: sockeye_listener,
     address: *const sockeye_address,
-    data: *const u8,
+    data: *const c_void,
     data_len: usize,
 ) -> sockeye_status {
     guard_send(|| {

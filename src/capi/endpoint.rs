@@ -5,6 +5,7 @@ use super::net::{enter_shared, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{self, Error, Net};
 use std::ffi::c_char;
+use std::ptr;
 use std::sync::Arc;
 
 /// How the byte stream is divided into messages.
@@ -16,11 +17,25 @@ pub enum sockeye_framing_kind {
     SOCKEYE_FRAMING_LENGTH = 1,
     /// A length of 7 bits a byte, least significant first (LEB128 as in protobuf), 1 to 5 bytes.
     SOCKEYE_FRAMING_VARINT = 2,
-    /// A delimiter after each message. Not in this version.
+    /// A delimiter of 1 to 8 bytes after each message, or the end of a line.
     SOCKEYE_FRAMING_DELIMITER = 3,
-    /// Messages of one size. Not in this version.
+    /// Messages of one size, `frame_max_bytes`, with nothing between them.
     SOCKEYE_FRAMING_FIXED = 4,
 }
+
+/// What happens to a message that is over `frame_max_bytes` before its delimiter comes.
+#[repr(C)]
+pub enum sockeye_overlong {
+    /// The connection is closed with LIMIT_FRAME.
+    SOCKEYE_OVERLONG_CLOSE = 0,
+    /// Its first `frame_max_bytes` bytes are reported with SOCKEYE_FLAG_TRUNCATED, and the rest of
+    /// it is dropped.
+    SOCKEYE_OVERLONG_CUT = 1,
+}
+
+/// `frame_timeout_ms`: 10,000, and none with DELIMITER.
+pub const SOCKEYE_FRAME_TIMEOUT_AUTO: u32 = 0xFFFF_FFFF;
+const _: () = assert!(SOCKEYE_FRAME_TIMEOUT_AUTO == engine::FRAME_TIMEOUT_AUTO);
 
 /// What happens to a send when the outbox is full.
 #[repr(C)]
@@ -60,11 +75,32 @@ pub struct sockeye_framing {
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
     /// LIMIT_FRAME as soon as its length is read; nothing is allocated for it. One over 3/8 of
     /// `memory_max_bytes`, which could never fit, closes it with LIMIT_MEMORY. A longer datagram is
-    /// truncated and has SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
+    /// truncated and has SOCKEYE_FLAG_TRUNCATED. FIXED: the size
+    /// of every message; a send of another size is ERR_INVALID or ERR_TOO_BIG. Default 0: 1 MiB,
+    /// with DELIMITER 4 KiB; FIXED has none.
     pub frame_max_bytes: u32,
+    /// DELIMITER: what ends a message, `delimiter_len` bytes of it. It is no part of the message.
+    pub delimiter: [u8; 8],
+    /// DELIMITER: 1 to 8. Default 0: the end of a line, which is LF, CR LF, CR or CR NUL.
+    pub delimiter_len: u32,
+    /// DELIMITER: 1: sends end with the delimiter, a line's with CR LF (RFC 854), and a longer
+    /// message than `frame_max_bytes` is ERR_TOO_BIG. Default 0: a send writes its bytes as they
+    /// are.
+    pub append_delimiter: u32,
+    /// DELIMITER: a `sockeye_overlong`. Default CLOSE.
+    pub overlong: u32,
     /// Must be 0.
-    pub reserved: [u32; 9],
+    pub reserved: [u32; 4],
 }
+
+/// TLS of an endpoint. Not in this version.
+pub struct sockeye_tls(());
+/// HTTP and WebSocket of an endpoint. Not in this version.
+pub struct sockeye_http(());
+/// Lanes of an endpoint. Not in this version.
+pub struct sockeye_lanes(());
+/// Who may come in through an endpoint. Not in this version.
+pub struct sockeye_guard(());
 
 /// What the connections of a listener, or one outgoing connection, are made with.
 ///
@@ -105,7 +141,7 @@ pub struct sockeye_endpoint {
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     pub first_byte_timeout_ms: u32,
     /// Time from a frame's first byte to its last, plus a second for each 8 KiB of its stated
-    /// length; 0: none. Default 10,000.
+    /// length; 0: none. Default `SOCKEYE_FRAME_TIMEOUT_AUTO`: 10,000, and none with DELIMITER.
     pub frame_timeout_ms: u32,
     /// Time within which the peer must take some of the pending bytes; 0: none. Default 30,000.
     pub send_timeout_ms: u32,
@@ -134,12 +170,33 @@ pub struct sockeye_endpoint {
     /// of them. A listener bound to a group's address always shares it. For others it must be 0.
     /// Default 0.
     pub share: u32,
+    /// 1: the host decides message by message how the stream goes on. After OPENED and after each
+    /// MESSAGE or BYTES the connection is paused, and nothing behind it is cut into messages, until
+    /// `sockeye_conn_resume`, or `sockeye_conn_configure`, which may change the framing. Default 0.
+    pub step: u32,
+    /// `tcp://[::]` and `udp://[::]` listeners: 1: IPv6 alone, so that another listener may have
+    /// 0.0.0.0 and the same port. 0: IPv4 too, as `*` does. Default 1.
+    pub v6only: u32,
+    /// TCP: how long the peer's system may leave what was sent unacknowledged before the connection
+    /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
+    /// Default 0.
+    pub user_timeout_ms: u32,
+    /// Must be 0.
+    pub reserved_ms: u32,
+    /// TLS. Not in this version: NULL.
+    pub tls: *const sockeye_tls,
+    /// HTTP and WebSocket. Not in this version: NULL.
+    pub http: *const sockeye_http,
+    /// Lanes over datagrams. Not in this version: NULL.
+    pub lanes: *const sockeye_lanes,
+    /// Who may come in. Not in this version: NULL.
+    pub guard: *const sockeye_guard,
     /// Must be 0.
     pub reserved: [u32; 6],
 }
 
 const _: () = assert!(size_of::<sockeye_framing>() == 64);
-const _: () = assert!(size_of::<sockeye_endpoint>() == 176);
+const _: () = assert!(size_of::<sockeye_endpoint>() == 224);
 
 impl From<engine::Framing> for sockeye_framing {
     fn from(framing: engine::Framing) -> Self {
@@ -151,6 +208,10 @@ impl From<engine::Framing> for sockeye_framing {
             length_adjustment: framing.length_adjustment,
             keep_header: u32::from(framing.keep_header),
             frame_max_bytes: framing.frame_max_bytes,
+            delimiter: framing.delimiter,
+            delimiter_len: framing.delimiter_len,
+            append_delimiter: u32::from(framing.append_delimiter),
+            overlong: framing.overlong as u32,
             reserved: Default::default(),
         }
     }
@@ -173,7 +234,7 @@ impl Default for sockeye_endpoint {
             connect_timeout_ms: limits.connect_timeout_ms,
             idle_timeout_ms: limits.idle_timeout_ms,
             first_byte_timeout_ms: limits.first_byte_timeout_ms,
-            frame_timeout_ms: limits.frame_timeout_ms,
+            frame_timeout_ms: SOCKEYE_FRAME_TIMEOUT_AUTO,
             send_timeout_ms: limits.send_timeout_ms,
             linger_ms: limits.linger_ms,
             backlog: socket.backlog,
@@ -183,6 +244,14 @@ impl Default for sockeye_endpoint {
             send_buffer_bytes: socket.send_buffer_bytes,
             half_open: u32::from(limits.half_open),
             share: u32::from(socket.share),
+            step: 0,
+            v6only: u32::from(socket.v6only),
+            user_timeout_ms: socket.user_timeout_ms,
+            reserved_ms: 0,
+            tls: ptr::null(),
+            http: ptr::null(),
+            lanes: ptr::null(),
+            guard: ptr::null(),
             reserved: Default::default(),
         }
     }
@@ -211,14 +280,29 @@ impl sockeye_framing {
             length_adjustment: self.length_adjustment,
             keep_header: flag("framing.keep_header", self.keep_header)?,
             frame_max_bytes: self.frame_max_bytes,
+            delimiter: self.delimiter,
+            delimiter_len: self.delimiter_len,
+            append_delimiter: flag("framing.append_delimiter", self.append_delimiter)?,
+            overlong: engine::Overlong::from_number(self.overlong).ok_or_else(|| {
+                format!("endpoint.framing.overlong: {} is unknown", self.overlong)
+            })?,
         })
     }
 }
 
 impl sockeye_endpoint {
     fn parse(&self) -> Result<engine::Endpoint, String> {
-        if self.reserved.iter().any(|&it| it != 0) {
+        if self.reserved_ms != 0 || self.reserved.iter().any(|&it| it != 0) {
             return Err("endpoint.reserved must be 0".into());
+        }
+        let later = [
+            (self.tls.is_null(), "tls"),
+            (self.http.is_null(), "http"),
+            (self.lanes.is_null(), "lanes"),
+            (self.guard.is_null(), "guard"),
+        ];
+        if let Some((_, field)) = later.into_iter().find(|(absent, _)| !absent) {
+            return Err(format!("endpoint.{field} is not in this version"));
         }
         Ok(engine::Endpoint {
             queue: (self.queue != SOCKEYE_QUEUE_SPREAD).then_some(self.queue),
@@ -246,7 +330,10 @@ impl sockeye_endpoint {
                 recv_buffer_bytes: self.recv_buffer_bytes,
                 send_buffer_bytes: self.send_buffer_bytes,
                 share: flag("share", self.share)?,
+                v6only: flag("v6only", self.v6only)?,
+                user_timeout_ms: self.user_timeout_ms,
             },
+            step: flag("step", self.step)?,
             layer: None,
         })
     }
@@ -269,6 +356,22 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
     guard(|| unsafe { init_sized(endpoint, size, sockeye_endpoint::default()) })
 }
 
+/// Reads an endpoint.
+///
+/// # Safety
+/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says.
+pub(super) unsafe fn read_endpoint(
+    endpoint: *const sockeye_endpoint,
+) -> Result<engine::Endpoint, Error> {
+    let given = if endpoint.is_null() {
+        sockeye_endpoint::default()
+    } else {
+        // SAFETY: not NULL; the caller gives as many bytes as its struct_size says.
+        unsafe { read_sized(endpoint, &sockeye_endpoint::default(), "endpoint") }?
+    };
+    given.parse().map_err(|words| fail(Error::Invalid, words))
+}
+
 /// Reads the arguments that listen and connect share.
 ///
 /// # Safety
@@ -282,12 +385,7 @@ pub(super) unsafe fn door<'a>(
     let net = unsafe { enter_shared(net) }.map_err(in_words)?;
     // SAFETY: the caller gives a NUL-terminated text or NULL.
     let url = unsafe { text_arg(url, "url") }?;
-    let given = if endpoint.is_null() {
-        sockeye_endpoint::default()
-    } else {
-        // SAFETY: not NULL; the caller gives as many bytes as its struct_size says.
-        unsafe { read_sized(endpoint, &sockeye_endpoint::default(), "endpoint") }?
-    };
-    let endpoint = given.parse().map_err(|words| fail(Error::Invalid, words))?;
+    // SAFETY: the caller gives NULL or an endpoint of its `struct_size`.
+    let endpoint = unsafe { read_endpoint(endpoint) }?;
     Ok((net, url, endpoint))
 }

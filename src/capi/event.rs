@@ -4,7 +4,7 @@ use super::boundary::{fail, guard, in_words};
 use super::conn::sockeye_conn;
 use super::listener::sockeye_listener;
 use super::net::{enter, sockeye_net};
-use crate::engine::{ADDRESS_BYTES, Error, Handed, Net, Notice};
+use crate::engine::{ADDRESS_BYTES, Error, Form, Handed, Net, Notice};
 use std::time::Duration;
 
 /// What an event reports. Later versions may add kinds: a host ignores those that it does not know.
@@ -14,7 +14,8 @@ pub enum sockeye_event_kind {
     SOCKEYE_EVENT_NONE = 0,
     /// Accepted, or connected (`listener.id` is 0 then). The first event of a connection.
     SOCKEYE_EVENT_OPENED = 1,
-    /// One frame (RAW: what arrived): `data`, `data_len`.
+    /// One message of a connection with framing: `data`, `data_len`. `flags` has
+    /// SOCKEYE_FLAG_TRUNCATED if it was over `frame_max_bytes` and `overlong` is CUT.
     SOCKEYE_EVENT_MESSAGE = 2,
     /// One datagram, of a `listener` or of a connected `conn`: `data`, `data_len`, never NULL.
     /// `sockeye_event_address` gives its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
@@ -42,10 +43,26 @@ pub enum sockeye_event_kind {
     /// A timer has expired. `detail`: its id; `user_data`: what it was started with. `code`: how
     /// many further periods of it have passed, which have no events of their own.
     SOCKEYE_EVENT_TIMER = 10,
+    /// What arrived on a connection without framing (RAW): `data`, `data_len`. TCP is a stream, so
+    /// this is no message: the peer's sends may come joined or in pieces.
+    SOCKEYE_EVENT_BYTES = 11,
+    /// The answer to `sockeye_resolve` or `sockeye_resolve_address`. `cause`: 0, or RESOLVE with the
+    /// resolver's code in `os_error`. `data`: the addresses as an array of `sockeye_address`, or the
+    /// name and service as two NUL-terminated texts. `user_data`: what the call was given.
+    SOCKEYE_EVENT_RESOLVED = 12,
+    /// The address of the peer has changed. Not in this version.
+    SOCKEYE_EVENT_MIGRATED = 13,
 }
 
-/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`; the rest is lost.
+/// The first kind that is the host's: `sockeye_post_message` takes kinds from here on.
+pub const SOCKEYE_EVENT_HOST: u32 = 0x1000;
+
+/// `flags` of a DATAGRAM or MESSAGE: it was longer than `frame_max_bytes`; the rest is lost.
 pub const SOCKEYE_FLAG_TRUNCATED: u32 = 1;
+/// `flags` of a MESSAGE: a text message of a WebSocket. Not in this version.
+pub const SOCKEYE_FLAG_TEXT: u32 = 2;
+/// `flags` of a MESSAGE: it came over an unreliable lane. Not in this version.
+pub const SOCKEYE_FLAG_UNRELIABLE: u32 = 4;
 
 /// One event, 64 bytes.
 #[repr(C)]
@@ -180,8 +197,12 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
     let mut out = sockeye_event { user_data: handed.user_data, ..NO_EVENT };
     let conn = || sockeye_conn { id: net.conn_id(event.token) };
     match &event.notice {
-        Notice::Message(data) => {
-            out.kind = sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32;
+        Notice::Message { data, form } => {
+            out.kind = match form {
+                Form::Bytes => sockeye_event_kind::SOCKEYE_EVENT_BYTES as u32,
+                Form::Whole | Form::Cut => sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32,
+            };
+            out.flags = if *form == Form::Cut { SOCKEYE_FLAG_TRUNCATED } else { 0 };
             out.conn = conn();
             out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
             out.data_len = data.len() as u32;

@@ -5,18 +5,25 @@ use super::conn::{Targets, sockeye_conn};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Message, kept};
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 
 /// Parts that one message may have.
 pub const SOCKEYE_MESSAGE_PARTS_MAX: u32 = 64;
 
+/// `flags` of a message with a key: it goes behind all that is pending, in place of the older one's
+/// position.
+pub const SOCKEYE_MESSAGE_AT_END: u32 = 1;
+/// `flags`: a text message of a WebSocket. Not in this version.
+pub const SOCKEYE_MESSAGE_TEXT: u32 = 2;
+
 /// A run of bytes in the host's memory.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_bytes {
     /// The first byte; may be NULL when `len` is 0.
-    pub data: *const u8,
+    pub data: *const c_void,
     /// How many.
     pub len: usize,
 }

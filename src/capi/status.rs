@@ -98,6 +98,31 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_INTERNAL = 21,
     /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
     SOCKEYE_CAUSE_TRUNCATED = 22,
+    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`. Not in this version,
+    /// nor are those that follow.
+    SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE = 23,
+    /// Lanes: nothing came from the peer for `peer_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_PEER = 24,
+    /// TLS: a certificate is not valid at this time.
+    SOCKEYE_CAUSE_TLS_CERTIFICATE_EXPIRED = 25,
+    /// TLS: a certificate is for another name.
+    SOCKEYE_CAUSE_TLS_CERTIFICATE_NAME = 26,
+    /// TLS: a certificate is signed by nobody that this end trusts.
+    SOCKEYE_CAUSE_TLS_CERTIFICATE_UNTRUSTED = 27,
+    /// TLS: the peer sent an alert, which is the event's `code`.
+    SOCKEYE_CAUSE_TLS_ALERT = 28,
+    /// TLS: the peer broke the protocol.
+    SOCKEYE_CAUSE_TLS_PROTOCOL = 29,
+    /// Lanes: the connect token does not fit this server.
+    SOCKEYE_CAUSE_TOKEN_INVALID = 30,
+    /// Lanes: the connect token has expired.
+    SOCKEYE_CAUSE_TOKEN_EXPIRED = 31,
+    /// Lanes: the connect token was used before.
+    SOCKEYE_CAUSE_TOKEN_USED = 32,
+    /// Lanes: the server has no place left.
+    SOCKEYE_CAUSE_FULL = 33,
+    /// Lanes: the ends speak different versions.
+    SOCKEYE_CAUSE_VERSION = 34,
 }
 
 const _: () = {

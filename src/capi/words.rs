@@ -24,7 +24,7 @@ const STATUS_TEXTS: [&CStr; 16] = [
     c"permission denied",
 ];
 
-const CAUSE_TEXTS: [&CStr; 23] = [
+const CAUSE_TEXTS: [&CStr; 35] = [
     c"none",
     c"closed by the peer",
     c"connection reset",
@@ -48,6 +48,18 @@ const CAUSE_TEXTS: [&CStr; 23] = [
     c"shut down",
     c"internal fault",
     c"closed by the peer within a frame",
+    c"handshake not completed in time",
+    c"nothing from the peer in time",
+    c"certificate not valid at this time",
+    c"certificate for another name",
+    c"certificate not trusted",
+    c"TLS alert from the peer",
+    c"TLS broken by the peer",
+    c"connect token not valid here",
+    c"connect token expired",
+    c"connect token used before",
+    c"server full",
+    c"version not known to the peer",
 ];
 
 fn text(texts: &[&'static CStr], index: Option<usize>) -> *const c_char {

@@ -37,6 +37,8 @@ pub enum Cause {
 pub enum Event {
     /// One frame's payload, or what arrived where there is no framing.
     Message(Slice),
+    /// The beginning of a message that is over the maximum; the rest of it is dropped.
+    Cut(Slice),
     /// The layer is open; told before any message.
     Opened,
     /// The layer's peer has said that nothing follows.

@@ -50,18 +50,23 @@ impl<'a> Parts<'a> {
         let first = &first[..self.len.min(HEADER_MAX)];
         let len = framing.header_of(first, self.len, &mut bytes)?;
         let wire = if framing.keep_header { self.len } else { len + self.len };
+        let wire = wire + framing.trailer().len();
         Ok(Head { bytes, len, wire })
     }
 
     /// What follows the header, run by run; none is empty. With `keep_header` the message brings
     /// the header's bytes, and this is what comes behind them.
-    pub(super) fn body(
+    pub(super) fn body<'b>(
         &self,
-        framing: &Framing,
+        framing: &'b Framing,
         head: &Head,
-    ) -> impl Iterator<Item = &'a [u8]> + Clone {
+    ) -> impl Iterator<Item = &'b [u8]> + Clone
+    where
+        'a: 'b,
+    {
         let mut skip = if framing.keep_header { head.len } else { 0 };
-        self.parts.iter().filter_map(move |part| {
+        let parts = self.parts.iter().copied().chain([framing.trailer()]);
+        parts.filter_map(move |part| {
             let begin = skip.min(part.len());
             skip -= begin;
             (begin < part.len()).then_some(&part[begin..])

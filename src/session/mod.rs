@@ -2,8 +2,10 @@
 //! clock or thread in here: bytes and the time are arguments, events and bytes are answers.
 #![forbid(unsafe_code)]
 
+mod delimited;
 mod event;
 mod framer;
+mod input;
 mod keyed;
 mod layer;
 mod limits;
@@ -17,11 +19,12 @@ mod stack;
 mod tests;
 
 pub use event::{Cause, Event, SendError};
-pub use framer::{Framing, FramingKind};
+pub use framer::{DELIMITER_MAX, Framing, FramingKind, Overlong};
+pub use input::Input;
 pub use layer::{Layer, Layering, Plain, Side, Starved, State};
 pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};
 pub use outbox::{GATHER_MAX, Memory};
 pub use pieces::Refused;
-pub use session::{Input, Outgoing, Session, Want};
+pub use session::{Outgoing, Session, Want};
 pub use stack::{Intake, Stack};

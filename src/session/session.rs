@@ -1,7 +1,9 @@
 //! One connection's state between bytes and messages.
 
-use super::event::{Cause, Event, SendError};
-use super::framer::{Framing, HEADER_MAX, Step};
+use super::delimited::{LineEnd, Tail};
+use super::event::{Cause, SendError};
+use super::framer::{Framing, HEADER_MAX};
+use super::input::{Input, Partial};
 use super::limits::{Limits, Millis, Moment, Overflow};
 use super::message::{Framed, Parts};
 use super::outbox::{GATHER_MAX, Memory, Outbox};
@@ -41,26 +43,15 @@ impl Outgoing<'_> {
     }
 }
 
-/// A frame that did not come whole in one receive.
-struct Partial {
-    /// None exactly while the model receives into it.
-    chunk: Option<Chunk>,
-    header: u32,
-    /// Bytes of the whole frame; 0 while the header is not complete.
-    total: u32,
-    /// Bytes of its memory, also while the model has that.
-    held: u32,
-    /// Since when it is incomplete.
-    since: Millis,
-}
-
-/// What was received and is not told. Invariant: one of the two is here.
+/// What was received and is not told. Invariant: one of the three is here.
 #[derive(Default)]
-struct Untold {
+pub(super) struct Untold {
     /// Received and not parsed: the host paused, or the budget of a turn was used up. Empty
     /// whenever a receive is asked for.
-    input: Reader,
+    pub(super) input: Reader,
     partial: Option<Partial>,
+    /// The rest of a message that was cut is dropped.
+    dropped: Option<Tail>,
 }
 
 /// The deterministic half of a connection. Four kinds of methods: getters; `handle_*`, what
@@ -73,27 +64,23 @@ struct Untold {
 pub struct Session {
     outbox: Outbox,
     /// In a box: most of what is received is reported at once.
-    untold: Option<Box<Untold>>,
+    pub(super) untold: Option<Box<Untold>>,
     /// Since when the peer could have sent something: the last receive, or the asking for it.
     quiet_since: Moment,
     /// Since when what is with the model waits for the peer.
     send_since: Moment,
     /// True exactly when at least one byte was received.
-    received: bool,
+    pub(super) received: bool,
     /// True exactly when the stream is broken; nothing is parsed any more.
-    broken: bool,
+    pub(super) broken: bool,
     /// Sends wait for a flush.
     manual: bool,
+    /// What the next byte may be, and is dropped then.
+    pub(super) line_end: LineEnd,
 }
 
 // Every connection has one, idle or not.
 const _: () = assert!(size_of::<Session>() <= 64);
-
-/// Received bytes, to be parsed now. What is left of them is kept for the next time.
-pub struct Input<'a> {
-    session: &'a mut Session,
-    rest: Reader,
-}
 
 impl Session {
     /// A session without input or output. `manual`: sends wait for a flush.
@@ -124,8 +111,48 @@ impl Session {
     }
 
     #[inline]
-    fn partial(&mut self) -> Option<&mut Partial> {
+    pub(super) fn partial(&mut self) -> Option<&mut Partial> {
         self.untold.as_mut()?.partial.as_mut()
+    }
+
+    /// Whether a frame did not come whole.
+    pub fn has_partial(&self) -> bool {
+        self.untold.as_ref().is_some_and(|untold| untold.partial.is_some())
+    }
+
+    /// A frame did not come whole.
+    pub(super) fn begin_partial(&mut self, partial: Partial) {
+        self.untold.get_or_insert_default().partial = Some(partial);
+    }
+
+    /// The first `len` bytes of the frame, which is whole.
+    pub(super) fn end_partial(&mut self, pool: &Pool, len: usize) -> Option<Slice> {
+        let partial = self.untold.as_mut()?.partial.take();
+        self.tidy();
+        let chunk = partial?.chunk?;
+        pool.settle(&chunk);
+        let mut message = chunk.into_slice();
+        message.truncate(len);
+        Some(message)
+    }
+
+    /// The end of what was dropped of a message that was cut, if more of that is to be.
+    pub(super) fn dropped(&self) -> Option<Tail> {
+        self.untold.as_ref()?.dropped
+    }
+
+    /// More of a message that was cut is to be dropped, or no more of it.
+    pub(super) fn set_dropped(&mut self, tail: Option<Tail>) {
+        self.untold.get_or_insert_default().dropped = tail;
+        self.tidy();
+    }
+
+    /// Keeps no memory for nothing.
+    fn tidy(&mut self) {
+        self.untold.take_if(|untold| {
+            let none = untold.partial.is_none() && untold.dropped.is_none();
+            none && untold.input.rest().is_empty()
+        });
     }
 
     /// Bytes of memory that an unfinished frame has here, and of input that waits to be parsed.
@@ -158,7 +185,7 @@ impl Session {
                 Reader::default()
             }
             None if self.broken => Reader::default(),
-            None => slice.into(),
+            None => self.end_line(slice.into()),
         };
         Input { session: self, rest }
     }
@@ -178,7 +205,7 @@ impl Session {
     /// What was received before and is still to be parsed.
     pub fn input(&mut self) -> Input<'_> {
         let rest = self.untold.as_mut().map(|untold| mem::take(&mut untold.input));
-        self.untold.take_if(|untold| untold.partial.is_none());
+        self.tidy();
         Input { session: self, rest: rest.unwrap_or_default() }
     }
 
@@ -401,6 +428,30 @@ impl Session {
         self.untold = None;
     }
 
+    /// From here on the stream is cut another way; it stands behind a message. `lines`: into lines.
+    pub fn reframe(&mut self, lines: bool) {
+        debug_assert!(!self.has_partial(), "it stands behind a message");
+        self.line_end.reframe(lines);
+        if self.dropped().is_some() {
+            self.set_dropped(None);
+        }
+    }
+
+    /// Puts bytes in front of what is still to be parsed. False: there is no memory for them.
+    pub fn unread(&mut self, pool: &Pool, bytes: &[u8]) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let rest = self.untold.as_ref().map_or(&[][..], |untold| untold.input.rest());
+        let Some(mut chunk) = pool.take(bytes.len() + rest.len()) else { return false };
+        chunk.put(bytes);
+        chunk.put(rest);
+        self.untold.get_or_insert_default().input = chunk.into_slice().into();
+        // What the host gives is where the stream goes on.
+        self.line_end = LineEnd::Whole;
+        true
+    }
+
     /// Gives up memory that nothing is in.
     pub fn relax(&mut self) {
         self.outbox.relax();
@@ -448,128 +499,17 @@ impl Session {
     }
 }
 
-impl Input<'_> {
-    /// Whether nothing is left to be parsed.
-    pub fn is_empty(&self) -> bool {
-        self.rest.rest().is_empty()
-    }
-
-    /// More plaintext, once nothing is left.
-    pub fn feed(&mut self, slice: Slice) {
-        debug_assert!(self.is_empty(), "the former is parsed");
-        self.session.received = true;
-        if !self.session.broken {
-            self.rest = slice.into();
-        }
-    }
-
-    /// The next message, or the end of what can be parsed.
-    #[inline(always)]
-    pub fn poll_event(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
-        if self.session.broken {
-            return None;
-        }
-        if self.session.untold.is_some() {
-            return self.complete(framing, pool);
-        }
-        let step = framing.step(self.rest.rest());
-        match step {
-            Step::Frame { header, payload } if self.rest.rest().len() >= header + payload => {
-                if framing.keep_header {
-                    return Some(Event::Message(self.rest.take(header + payload)));
-                }
-                self.rest.skip(header);
-                Some(Event::Message(self.rest.take(payload)))
-            }
-            Step::Broken(cause) => Some(self.break_off(cause)),
-            _ if self.is_empty() => None,
-            _ => {
-                let need = match step {
-                    Step::Header(bytes) => bytes,
-                    Step::Frame { header, payload } => header + payload,
-                    Step::Broken(_) => 0,
-                };
-                let have = self.rest.rest().len().min(need);
-                let Some(chunk) = pool.frame(have, need) else { return Some(Event::Starved(have)) };
-                let held = chunk.capacity() as u32;
-                let partial = Partial { chunk: Some(chunk), header: 0, total: 0, held, since: now };
-                let untold = Untold { partial: Some(partial), ..Untold::default() };
-                self.session.untold = Some(Box::new(untold));
-                self.complete(framing, pool)
-            }
-        }
-    }
-
-    fn break_off(&mut self, cause: Cause) -> Event {
-        self.session.broken = true;
-        self.session.discard();
-        self.rest.clear();
-        Event::Broken(cause)
-    }
-
-    /// Moves input to the frame that began, until that is whole or the input is used up.
-    fn complete(&mut self, framing: &Framing, pool: &Pool) -> Option<Event> {
-        loop {
-            let partial = self.session.partial()?;
-            let chunk = partial.chunk.as_mut()?;
-            let mut need = partial.total as usize;
-            if need == 0 {
-                match framing.step(chunk.written()) {
-                    Step::Broken(cause) => return Some(self.break_off(cause)),
-                    Step::Header(bytes) => need = bytes,
-                    Step::Frame { header, payload } => {
-                        need = header + payload;
-                        if need as u64 > pool.share_max() {
-                            return Some(self.break_off(Cause::LimitMemory));
-                        }
-                        partial.header = header as u32;
-                        partial.total = need as u32;
-                    }
-                }
-            }
-            if chunk.len() == need {
-                let header = if framing.keep_header { 0 } else { partial.header as usize };
-                pool.settle(chunk);
-                let mut message = partial.chunk.take()?.into_slice();
-                self.session.untold = None;
-                message.advance(header);
-                return Some(Event::Message(message));
-            }
-            let step = (need - chunk.len()).min(self.rest.rest().len());
-            if step == 0 {
-                return None;
-            }
-            if chunk.room() < step {
-                let have = chunk.len() + step;
-                if !pool.grow(chunk, have, need) {
-                    return Some(Event::Starved(have));
-                }
-                chunk.limit_to(need);
-                partial.held = chunk.capacity() as u32;
-            }
-            chunk.put(&self.rest.rest()[..step]);
-            self.rest.skip(step);
-        }
-    }
-}
-
-impl Drop for Input<'_> {
-    fn drop(&mut self) {
-        if !self.is_empty() {
-            let untold = self.session.untold.get_or_insert_default();
-            untold.input = mem::take(&mut self.rest);
-        }
-    }
-}
-
 /// The two runs of bytes that a message is on the wire.
 #[inline]
 fn parts<'a>(
-    framing: &Framing,
+    framing: &'a Framing,
     message: &'a [u8],
     space: &'a mut [u8; HEADER_MAX],
 ) -> Result<(&'a [u8], &'a [u8]), SendError> {
     let header = framing.header(message, space)?;
+    if framing.append_delimiter {
+        return Ok((message, framing.trailer()));
+    }
     let body = if framing.keep_header { &message[header..] } else { message };
     Ok((&space[..header], body))
 }

@@ -2,10 +2,11 @@
 
 use super::event::{Cause, Event};
 use super::framer::Framing;
+use super::input::Input;
 use super::layer::{Layer, Plain, Starved, State};
 use super::limits::{Limits, Millis};
 use super::outbox::Outbox;
-use super::session::{Input, Session, Want};
+use super::session::{Session, Want};
 use crate::buf::{Chunk, Pool, Release, Slice, Train};
 use std::mem;
 

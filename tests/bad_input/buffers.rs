@@ -62,7 +62,7 @@ fn released_twice() {
 #[test]
 fn ids_that_were_never_given() {
     let pair = Pair::new();
-    let bytes = [sockeye_bytes { data: b"x".as_ptr(), len: 1 }];
+    let bytes = [sockeye_bytes { data: b"x".as_ptr().cast(), len: 1 }];
     let mut released = acquire(&pair.net, 5000);
     let stale = released.id;
     assert_eq!(release(&mut released), OK);

@@ -202,7 +202,7 @@ fn unknown_ways_to_close() {
         // SAFETY: a live net.
         assert_eq!(unsafe { sockeye_close(net.0, conn, how) }, ERR_INVALID);
         // SAFETY: a live net and one byte.
-        let status = unsafe { sockeye_close_with(net.0, conn, how, b"x".as_ptr(), 1) };
+        let status = unsafe { sockeye_close_with(net.0, conn, how, b"x".as_ptr().cast(), 1) };
         assert_eq!(status, ERR_INVALID);
     }
     // SAFETY: a live net.

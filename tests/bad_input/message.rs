@@ -27,7 +27,7 @@ pub fn message(parts: &[sockeye_bytes]) -> sockeye_message {
 }
 
 fn part(bytes: &[u8]) -> sockeye_bytes {
-    sockeye_bytes { data: bytes.as_ptr(), len: bytes.len() }
+    sockeye_bytes { data: bytes.as_ptr().cast(), len: bytes.len() }
 }
 
 /// A connection of a net, and somebody who takes it.
@@ -107,7 +107,7 @@ fn parts_that_are_none() {
         pair.refuses(&message(&[part(b"x"), wrong]), "NULL with a length");
     }
     for len in [usize::MAX, usize::MAX / 2 + 1] {
-        let wrong = sockeye_bytes { data: b"x".as_ptr(), len };
+        let wrong = sockeye_bytes { data: b"x".as_ptr().cast(), len };
         pair.refuses(&message(&[wrong, part(b"x")]), "more than there can be");
     }
     assert_eq!(pair.send(&message(&[nothing, part(b"x"), nothing])), (1, OK));
@@ -140,7 +140,7 @@ fn parts_half_in_the_buffer() {
     assert_eq!(unsafe { sockeye_buffer_acquire(pair.net.0, 5000, &mut buffer) }, OK);
     assert_eq!(buffer.capacity, 5000);
     let at = |start: isize, len: usize| sockeye_bytes {
-        data: buffer.data.wrapping_offset(start).cast_const(),
+        data: buffer.data.wrapping_offset(start).cast_const().cast(),
         len,
     };
     let with = |parts: &[sockeye_bytes]| {

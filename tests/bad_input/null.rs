@@ -71,14 +71,14 @@ fn no_net_for_the_daily_calls() {
     let mut event = zero::<sockeye_event>();
     let mut timer = NO_TIMER;
     answers! { ERR_INVALID;
-        sockeye_send(net, NO_CONN, b"x".as_ptr(), 1),
-        sockeye_send_many(net, &NO_CONN, 1, b"x".as_ptr(), 1, null_mut()),
+        sockeye_send(net, NO_CONN, b"x".as_ptr().cast(), 1),
+        sockeye_send_many(net, &NO_CONN, 1, b"x".as_ptr().cast(), 1, null_mut()),
         sockeye_send_message(net, &NO_CONN, 1, &message(&[]), null_mut()),
-        sockeye_send_to(net, NO_DOOR, &LOCAL, b"x".as_ptr(), 1),
+        sockeye_send_to(net, NO_DOOR, &LOCAL, b"x".as_ptr().cast(), 1),
         sockeye_listener_join(net, NO_DOOR, &LOCAL, 0),
         sockeye_listener_leave(net, NO_DOOR, &LOCAL, 0),
         sockeye_close(net, NO_CONN, 0),
-        sockeye_close_with(net, NO_CONN, 0, b"x".as_ptr(), 1),
+        sockeye_close_with(net, NO_CONN, 0, b"x".as_ptr().cast(), 1),
         sockeye_conn_pause(net, NO_CONN),
         sockeye_conn_resume(net, NO_CONN),
         sockeye_conn_set_user_data(net, NO_CONN, 1),
@@ -160,7 +160,7 @@ fn no_room_for_facts_of_live_handles() {
         sockeye_conns_get_stats(net.0, null(), 1, &mut zero(), size_of::<sockeye_conn_stats>()),
         sockeye_send(net.0, conn, null(), 1),
         sockeye_close_with(net.0, conn, 0, null(), 1),
-        sockeye_send_many(net.0, null(), 1, b"x".as_ptr(), 1, null_mut()),
+        sockeye_send_many(net.0, null(), 1, b"x".as_ptr().cast(), 1, null_mut()),
         sockeye_send_many(net.0, &conn, 1, null(), 1, null_mut()),
         sockeye_send_message(net.0, null(), 1, &message(&[]), null_mut()),
         sockeye_send_message(net.0, &conn, 1, null(), null_mut()),
@@ -179,11 +179,11 @@ fn no_address_of_a_datagram() {
         sockeye_send_to(net.0, door, &LOCAL, null(), 0),
     }
     answers! { ERR_INVALID;
-        sockeye_send_to(net.0, door, null(), b"x".as_ptr(), 1),
-        sockeye_send_to(net.0, door, &zero(), b"x".as_ptr(), 1),
-        sockeye_send_to(net.0, door, &unknown, b"x".as_ptr(), 1),
+        sockeye_send_to(net.0, door, null(), b"x".as_ptr().cast(), 1),
+        sockeye_send_to(net.0, door, &zero(), b"x".as_ptr().cast(), 1),
+        sockeye_send_to(net.0, door, &unknown, b"x".as_ptr().cast(), 1),
         sockeye_send_to(net.0, door, &LOCAL, null(), 1),
-        sockeye_send_to(net.0, door, &LOCAL, b"x".as_ptr(), usize::MAX),
+        sockeye_send_to(net.0, door, &LOCAL, b"x".as_ptr().cast(), usize::MAX),
         sockeye_listener_join(net.0, door, null(), 0),
         sockeye_listener_leave(net.0, door, null(), 0),
         sockeye_listener_join(net.0, door, &unknown, 0),
@@ -244,9 +244,9 @@ fn impossible_lengths() {
     let net = Net::new();
     let mut event = zero::<sockeye_event>();
     answers! { ERR_INVALID;
-        sockeye_send(net.0, NO_CONN, b"x".as_ptr(), usize::MAX),
-        sockeye_close_with(net.0, NO_CONN, 0, b"x".as_ptr(), usize::MAX / 2 + 1),
-        sockeye_send_many(net.0, &NO_CONN, usize::MAX, b"x".as_ptr(), 1, null_mut()),
+        sockeye_send(net.0, NO_CONN, b"x".as_ptr().cast(), usize::MAX),
+        sockeye_close_with(net.0, NO_CONN, 0, b"x".as_ptr().cast(), usize::MAX / 2 + 1),
+        sockeye_send_many(net.0, &NO_CONN, usize::MAX, b"x".as_ptr().cast(), 1, null_mut()),
         sockeye_send_message(net.0, &NO_CONN, usize::MAX, &message(&[]), null_mut()),
         sockeye_send_message(net.0, &NO_CONN, 1 << 31, &message(&[]), null_mut()),
         sockeye_poll_events(net.0, &mut event, 0, 0),

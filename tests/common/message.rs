@@ -22,7 +22,7 @@ impl<'a> Message<'a> {
             assert_eq!(sockeye_message_init(raw.as_mut_ptr(), size), OK);
             raw.assume_init()
         };
-        let part = |part: &&[u8]| sockeye_bytes { data: part.as_ptr(), len: part.len() };
+        let part = |part: &&[u8]| sockeye_bytes { data: part.as_ptr().cast(), len: part.len() };
         Message { raw, parts: parts.iter().map(part).collect(), life: PhantomData }
     }
 

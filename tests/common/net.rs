@@ -144,7 +144,7 @@ impl Net {
     #[must_use]
     pub fn send(&self, conn: sockeye_conn, data: &[u8]) -> i32 {
         // SAFETY: a live net and `data.len()` bytes.
-        unsafe { conn_calls::sockeye_send(self.0, conn, data.as_ptr(), data.len()) }
+        unsafe { conn_calls::sockeye_send(self.0, conn, data.as_ptr().cast(), data.len()) }
     }
 
     /// `sockeye_send_many`: its answer, and each connection's.
@@ -156,7 +156,7 @@ impl Net {
                 self.0,
                 conns.as_ptr(),
                 conns.len(),
-                data.as_ptr(),
+                data.as_ptr().cast(),
                 data.len(),
                 each.as_mut_ptr(),
             )
@@ -190,7 +190,7 @@ impl Net {
     pub fn send_to(&self, door: sockeye_listener, to: SocketAddr, data: &[u8]) -> i32 {
         let (data, len, to) = (data.as_ptr(), data.len(), address(to));
         // SAFETY: a live net, an address, `len` bytes.
-        unsafe { datagram_calls::sockeye_send_to(self.0, door, &to, data, len) }
+        unsafe { datagram_calls::sockeye_send_to(self.0, door, &to, data.cast(), len) }
     }
 
     /// Answers a datagram, from the address of this machine that it asked.
@@ -200,7 +200,7 @@ impl Net {
         let to = sockeye_address { local: asked.asked, ..address(asked.sender.expect("has one")) };
         let (bytes, len) = (data.as_ptr(), data.len());
         // SAFETY: a live net, an address, `len` bytes.
-        unsafe { datagram_calls::sockeye_send_to(self.0, asked.listener, &to, bytes, len) }
+        unsafe { datagram_calls::sockeye_send_to(self.0, asked.listener, &to, bytes.cast(), len) }
     }
 
     /// `sockeye_listener_join` or `sockeye_listener_leave`.
@@ -234,7 +234,9 @@ impl Net {
 
     pub fn close_with(&self, conn: sockeye_conn, how: u32, last: &[u8]) -> i32 {
         // SAFETY: a live net and `last.len()` bytes.
-        unsafe { conn_calls::sockeye_close_with(self.0, conn, how, last.as_ptr(), last.len()) }
+        unsafe {
+            conn_calls::sockeye_close_with(self.0, conn, how, last.as_ptr().cast(), last.len())
+        }
     }
 
     pub fn pause(&self, conn: sockeye_conn) -> i32 {

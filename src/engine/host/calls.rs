@@ -108,7 +108,11 @@ impl Net {
     }
 
     /// Checks an endpoint, and fills in what depends on the net.
-    fn resolve_endpoint(&self, endpoint: &mut Endpoint, datagrams: bool) -> Result<(), Refusal> {
+    pub fn resolve_endpoint(
+        &self,
+        endpoint: &mut Endpoint,
+        datagrams: bool,
+    ) -> Result<(), Refusal> {
         let memory = self.core.pool.share_max();
         endpoint.resolve(self.core.queues.len() as u32, datagrams, memory)
     }
@@ -265,6 +269,15 @@ impl Net {
             self.core.summon(token, held, home);
         }
         Ok(())
+    }
+
+    /// Whether a connection was neither closed by the host nor reported as closed.
+    pub fn is_open(&self, token: Token) -> Result<bool, Error> {
+        let (slot, known) = match self.hold_conn(token) {
+            Ok(held) => (held.slot(), held.life.report == Report::Known),
+            Err(_) => (self.hold_datagram(token, true)?.slot(), true),
+        };
+        Ok(known && !slot.muted.load(Acquire))
     }
 
     /// Sets what a connection's events carry.

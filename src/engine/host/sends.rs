@@ -57,6 +57,10 @@ impl Net {
         let framed = Session::frame(&endpoint.framing, &self.core.pool, data, purpose);
         let held = self.hold_conn(token)?;
         match framed {
+            // The framing may have been changed meanwhile.
+            _ if !Arc::ptr_eq(&held.endpoint, &endpoint) => {
+                self.take(token, held, Outgoing::Copy(data))
+            }
             Ok(framed) => self.take(token, held, Outgoing::Framed(framed.into_slice())),
             Err(SendError::Memory) => self.refuse_for_memory(token, held, wire),
             Err(error) => Err(error.into()),
@@ -234,10 +238,10 @@ impl Net {
         let mut held = self.hold_conn(token)?;
         let endpoint = &held.endpoint;
         let (framing, limits) = (&endpoint.framing, &endpoint.limits);
-        if *key != 0 && framing.kind == FramingKind::Raw {
+        let wire = parts.wire_bytes(framing)?;
+        if *key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
             return Err(Error::Invalid);
         }
-        let wire = parts.wire_bytes(framing)?;
         if wire > limits.outbox_max_bytes as usize {
             return Err(Error::TooBig);
         }

@@ -53,7 +53,7 @@ impl Net {
             drop(held);
             return self.set_datagram_weather(token, false, weather);
         };
-        *listener.endpoint.weather.lock() = weather;
+        *listener.endpoint.weather().lock() = weather;
         drop(held);
         self.dial_all();
         Ok(())

@@ -76,6 +76,8 @@ impl Kind {
 }
 
 const QUEUES_MAX: u32 = 64;
+/// A frame's deadline is that of its framing.
+pub const FRAME_TIMEOUT_AUTO: u32 = u32::MAX;
 /// Workers of a net, those that come and go included.
 pub const WORKERS_MAX: u32 = 64;
 /// A minute: more is an error, not a wish.
@@ -177,6 +179,8 @@ pub struct Endpoint {
     pub limits: Limits,
     /// Its socket.
     pub socket: SocketOptions,
+    /// The host decides message by message how the stream goes on.
+    pub step: bool,
     /// What stands between its bytes and its messages.
     pub layer: Option<Layering>,
 }
@@ -186,7 +190,14 @@ impl Endpoint {
     /// together and this version can do it. `datagrams`: for those, not for a stream. `memory`:
     /// what all outboxes may take.
     pub fn resolve(&mut self, queues: u32, datagrams: bool, memory: u64) -> Result<(), Refusal> {
+        self.framing.resolve();
         self.limits.resolve(self.framing.frame_max_bytes);
+        if self.limits.frame_timeout_ms == FRAME_TIMEOUT_AUTO {
+            self.limits.frame_timeout_ms = match self.framing.kind {
+                FramingKind::Delimiter => 0,
+                _ => Limits::default().frame_timeout_ms,
+            };
+        }
         if self.queue.is_some_and(|queue| queue >= queues) {
             let words = format!("endpoint.queue: the net has {queues}");
             return Err(Refusal::new(Error::Invalid, words));
@@ -198,10 +209,6 @@ impl Endpoint {
         if self.socket.share && !datagrams {
             let words = "share: two udp:// listeners may share an address, no others";
             return Err(Refusal::new(Error::Invalid, words));
-        }
-        if matches!(self.framing.kind, FramingKind::Delimiter | FramingKind::Fixed) {
-            let words = "framing kinds DELIMITER and FIXED are not in this version";
-            return Err(Refusal::new(Error::Unsupported, words));
         }
         let raw = self.framing.kind == FramingKind::Raw && !datagrams;
         if raw && self.limits.overflow == Overflow::DropOldest {

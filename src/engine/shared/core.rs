@@ -194,7 +194,7 @@ impl Core {
         let mut held = self.table.hold(token)?;
         let own = match held.resident() {
             Resident::Conn(conn) => {
-                let origin = &conn.endpoint.weather;
+                let origin = conn.endpoint.weather();
                 conn.weather().cloned().or_else(|| origin.lock().clone())
             }
             Resident::Datagram(udp) => udp.weather.clone(),

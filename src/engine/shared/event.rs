@@ -16,11 +16,25 @@ pub struct Event {
     pub notice: Notice,
 }
 
+/// What the payload of a connection's event is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// One message.
+    Whole,
+    /// The beginning of one that was over the maximum.
+    Cut,
+    /// What arrived, where there is no framing.
+    Bytes,
+}
+
 /// What an event tells. The C ABI's `sockeye_event_kind` documents each.
 #[allow(missing_docs, reason = "the C ABI documents each")]
 pub enum Notice {
     Opened(Option<Token>),
-    Message(Slice),
+    Message {
+        data: Slice,
+        form: Form,
+    },
     /// The sender's address, then the payload.
     Datagram {
         data: Slice,
@@ -68,7 +82,7 @@ impl Event {
     #[inline(always)]
     pub fn cost(&self) -> u64 {
         match &self.notice {
-            Notice::Message(data) => EVENT_BYTES + data.len() as u64,
+            Notice::Message { data, .. } => EVENT_BYTES + data.len() as u64,
             // What it keeps from being used again.
             Notice::Datagram { data, .. } => EVENT_BYTES + data.len().max(SLOT_BYTES) as u64,
             _ => EVENT_BYTES,
@@ -79,7 +93,7 @@ impl Event {
     #[inline(always)]
     pub fn own_cost(&self) -> u64 {
         match &self.notice {
-            Notice::Message(_) | Notice::Datagram { .. } => self.cost(),
+            Notice::Message { .. } | Notice::Datagram { .. } => self.cost(),
             _ => 0,
         }
     }

@@ -18,6 +18,8 @@ pub struct SocketOptions {
     pub recv_buffer_bytes: u32,
     pub send_buffer_bytes: u32,
     pub share: bool,
+    pub v6only: bool,
+    pub user_timeout_ms: u32,
 }
 
 impl Default for SocketOptions {
@@ -29,6 +31,8 @@ impl Default for SocketOptions {
             recv_buffer_bytes: 0,
             send_buffer_bytes: 0,
             share: false,
+            v6only: true,
+            user_timeout_ms: 0,
         }
     }
 }
@@ -43,6 +47,9 @@ impl SocketOptions {
         if self.keepalive_s > 0 {
             let time = Duration::from_secs(u64::from(self.keepalive_s));
             let _ = socket.set_tcp_keepalive(&sys::keepalive(time));
+        }
+        if self.user_timeout_ms > 0 {
+            sys::set_user_timeout(socket, self.user_timeout_ms);
         }
         self.set_receive_buffer(socket);
         self.set_send_buffer(socket);
@@ -80,7 +87,7 @@ impl SocketOptions {
         };
         sys::claim_address(&socket)?;
         if internet.is_ipv6() {
-            socket.set_only_v6(!internet.ip().is_unspecified())?;
+            socket.set_only_v6(self.v6only)?;
         }
         socket.bind(address)?;
         sys::listen(&socket, backlog)?;
@@ -101,7 +108,7 @@ impl SocketOptions {
         let socket = self.datagrams(address)?;
         let any = address.ip().is_unspecified();
         if address.is_ipv6() {
-            socket.set_only_v6(!any)?;
+            socket.set_only_v6(self.v6only)?;
         }
         if any {
             sys::ask_local(&socket, address.is_ipv6())?;

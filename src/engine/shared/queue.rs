@@ -375,7 +375,7 @@ impl Poller {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let event = self.events[..self.next].get(at)?;
         let (slice, front) = match &event.notice {
-            Notice::Message(slice) => (slice, 0),
+            Notice::Message { data: slice, .. } => (slice, 0),
             Notice::Datagram { data, .. } => (data, ADDRESS_BYTES),
             _ => return None,
         };

@@ -33,7 +33,7 @@ impl Told {
     fn new(handed: &Handed) -> Told {
         let what = match &handed.event.notice {
             Notice::Opened(listener) => What::Opened(*listener),
-            Notice::Message(data) => {
+            Notice::Message { data, .. } => {
                 What::Message(data.to_vec(), data.as_ptr().expose_provenance())
             }
             Notice::Writable { refused, .. } => What::Writable(*refused),

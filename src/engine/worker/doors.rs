@@ -69,6 +69,7 @@ impl Desk {
         } else if conn.life.end == End::Not && conn.life.phase == Phase::Open && !arrives {
             conn.life.report = Report::Known;
             self.emit(token, Notice::Opened(conn.listener()));
+            conn.await_step();
             self.tell_writable(core, token, conn);
         }
         self.tend_conn(core, token, conn);
@@ -228,6 +229,7 @@ impl Desk {
                     conn.set_deadline(Some(linger(conn, self.now)));
                 } else if conn.life.phase == Phase::Open {
                     self.emit(token, Notice::Opened(None));
+                    conn.await_step();
                     self.tell_writable(core, token, conn);
                 }
             }

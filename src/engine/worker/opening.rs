@@ -51,6 +51,7 @@ impl Desk {
                 conn.begun();
                 conn.life.report = Report::Known;
                 self.emit(token, Notice::Opened(conn.listener()));
+                conn.await_step();
                 self.tell_writable(core, token, conn);
                 // A pause, a move or a close may have been asked for meanwhile.
                 self.hungry.push(token);

@@ -5,13 +5,13 @@ use crate::buf::{CHUNK_BYTES, Chunk, Purpose, Slice};
 use crate::engine::shared::conn::{Conn, End, Eof, Fin, LaneState, Phase, linger};
 use crate::engine::shared::conn::{Moving, Report, Tie};
 use crate::engine::shared::core::Core;
-use crate::engine::shared::event::Notice;
+use crate::engine::shared::event::{Form, Notice};
 use crate::engine::shared::home::Command;
 use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::os::sys;
 use crate::io::{Lane, Op, Token};
-use crate::session::{Cause, Event, Want};
+use crate::session::{Cause, Event, FramingKind, Want};
 use std::mem;
 
 /// Of those that waited for memory, so many are looked at in a turn, or as many as have this many
@@ -255,14 +255,27 @@ impl Desk {
             return;
         }
         let framing = &conn.endpoint.framing;
+        let step = conn.endpoint.step;
+        let whole = if framing.kind == FramingKind::Raw { Form::Bytes } else { Form::Whole };
         let mut again = false;
         for _ in 0..core.config.turn_messages {
             match input.poll_event(framing, &core.pool, self.now) {
                 None => return,
                 Some(Event::Message(data)) => {
+                    self.emit_message(token, data, whole);
                     conn.received_messages += 1;
-                    self.batch_messages += 1;
-                    self.emit(token, Notice::Message(data));
+                    if step {
+                        conn.marks.paused = true;
+                        return;
+                    }
+                }
+                Some(Event::Cut(data)) => {
+                    self.emit_message(token, data, Form::Cut);
+                    conn.received_messages += 1;
+                    if step {
+                        conn.marks.paused = true;
+                        return;
+                    }
                 }
                 Some(Event::Opened) => {
                     drop(input);
@@ -294,6 +307,12 @@ impl Desk {
             conn.marks.hungry = true;
             self.hungry.push(token);
         }
+    }
+
+    #[inline(always)]
+    fn emit_message(&mut self, token: Token, data: Slice, form: Form) {
+        self.batch_messages += 1;
+        self.emit(token, Notice::Message { data, form });
     }
 
     /// Whether a connection is not to be read now: the queue is full, or this one has an eighth of

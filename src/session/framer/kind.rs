@@ -33,7 +33,32 @@ pub struct Framing {
     pub length_adjustment: i32,
     pub keep_header: bool,
     pub frame_max_bytes: u32,
+    pub delimiter: [u8; DELIMITER_MAX],
+    /// 0: a line's end, as `Framing::is_line` has it.
+    pub delimiter_len: u32,
+    pub append_delimiter: bool,
+    pub overlong: Overlong,
 }
+
+/// What becomes of a message that is over the maximum before its delimiter comes.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overlong {
+    /// The connection closes.
+    Close = 0,
+    /// The message is reported without the rest of it.
+    Cut = 1,
+}
+
+impl Overlong {
+    /// The choice with this number.
+    pub fn from_number(number: u32) -> Option<Overlong> {
+        [Overlong::Close, Overlong::Cut].get(number as usize).copied()
+    }
+}
+
+/// Bytes of the longest delimiter.
+pub const DELIMITER_MAX: usize = 8;
 
 /// Bytes of a header before its length field, at most.
 const OFFSET_MAX: u32 = 12;
@@ -49,10 +74,17 @@ impl Default for Framing {
             little_endian: false,
             length_adjustment: 0,
             keep_header: false,
-            frame_max_bytes: 1 << 20,
+            frame_max_bytes: 0,
+            delimiter: [0; DELIMITER_MAX],
+            delimiter_len: 0,
+            append_delimiter: false,
+            overlong: Overlong::Close,
         }
     }
 }
+
+/// The largest payload where the endpoint names none: of lines and the like, and of others.
+const FRAME_MAX_BYTES: (u32, u32) = (4 << 10, 1 << 20);
 
 /// What the first bytes of a stream are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +93,8 @@ pub enum Step {
     Header(usize),
     /// A frame of `header` and `payload` bytes begins here.
     Frame { header: usize, payload: usize },
+    /// A frame ends with a delimiter, which has to be looked for.
+    Delimited,
     /// No frame can begin like this.
     Broken(Cause),
 }
@@ -70,30 +104,54 @@ pub enum Step {
 pub enum HeaderError {
     /// Over the frame's maximum or what the length field can say.
     TooBig,
-    /// Too short for the header it has to contain, or for the length adjustment.
+    /// Too short for the header it has to contain, for the length adjustment, or for a record.
     Malformed,
 }
 
 impl Framing {
     /// Whether the numbers go together; the message names the field.
     pub fn check(&self) -> Result<(), String> {
-        if self.frame_max_bytes == 0 || self.frame_max_bytes > i32::MAX as u32 {
+        if self.kind == FramingKind::Fixed && self.frame_max_bytes == 0 {
+            return Err("endpoint.framing.frame_max_bytes is the size of a FIXED record".into());
+        }
+        if self.frame_max_bytes > i32::MAX as u32 {
             return Err("endpoint.framing.frame_max_bytes must be 1 to 2147483647".into());
         }
-        match self.kind {
-            FramingKind::Length => {
-                if !(1..=4).contains(&self.length_bytes) {
-                    return Err("endpoint.framing.length_bytes must be 1 to 4".into());
-                }
-                if self.length_offset > OFFSET_MAX {
-                    return Err("endpoint.framing.length_offset must be at most 12".into());
-                }
-                Ok(())
-            }
-            FramingKind::Raw | FramingKind::Varint if self.keep_header => {
-                Err("endpoint.framing.keep_header is for kind LENGTH".into())
-            }
-            _ => Ok(()),
+        let length = self.kind == FramingKind::Length;
+        if length && !(1..=4).contains(&self.length_bytes) {
+            return Err("endpoint.framing.length_bytes must be 1 to 4".into());
         }
+        if length && self.length_offset > OFFSET_MAX {
+            return Err("endpoint.framing.length_offset must be at most 12".into());
+        }
+        if self.keep_header && !length {
+            return Err("endpoint.framing.keep_header is for kind LENGTH".into());
+        }
+        if self.delimiter_len as usize > DELIMITER_MAX {
+            return Err("endpoint.framing.delimiter_len must be at most 8".into());
+        }
+        let delimits = self.delimiter_len > 0 || self.append_delimiter;
+        if self.kind != FramingKind::Delimiter && (delimits || self.overlong != Overlong::Close) {
+            return Err("endpoint.framing: delimiter_len, append_delimiter and overlong are for \
+                        kind DELIMITER"
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Puts the default of its kind in the place of a maximum of 0, where it has one.
+    pub fn resolve(&mut self) {
+        if self.frame_max_bytes == 0 {
+            self.frame_max_bytes = match self.kind {
+                FramingKind::Delimiter => FRAME_MAX_BYTES.0,
+                FramingKind::Fixed => 0,
+                _ => FRAME_MAX_BYTES.1,
+            };
+        }
+    }
+
+    /// Whether the delimiter is a line's end: LF, CR LF, CR or CR NUL.
+    pub fn is_line(&self) -> bool {
+        self.kind == FramingKind::Delimiter && self.delimiter_len == 0
     }
 }

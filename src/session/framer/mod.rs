@@ -1,10 +1,13 @@
 //! Framing: where a message begins and ends in a stream, and the header before a sent one.
 
+mod delimiter;
+mod fixed;
 mod kind;
 mod length;
 mod raw;
 
-pub use kind::{Framing, FramingKind, HEADER_MAX, HeaderError, Step};
+pub use delimiter::is_behind_cr;
+pub use kind::{DELIMITER_MAX, Framing, FramingKind, HEADER_MAX, HeaderError, Overlong, Step};
 
 impl Framing {
     /// Looks at the first bytes of the stream.
@@ -13,7 +16,9 @@ impl Framing {
         match self.kind {
             FramingKind::Length => length::step_field(self, input),
             FramingKind::Varint => length::step_varint(self, input),
-            _ => raw::step(input),
+            FramingKind::Raw => raw::step(input),
+            FramingKind::Delimiter => Step::Delimited,
+            FramingKind::Fixed => fixed::step(self, input),
         }
     }
 
@@ -36,7 +41,9 @@ impl Framing {
         match self.kind {
             FramingKind::Length => length::header_field(self, first, len, out),
             FramingKind::Varint => length::header_varint(self, len, out),
-            _ => Ok(0),
+            FramingKind::Raw => Ok(0),
+            FramingKind::Delimiter => delimiter::header(self, len),
+            FramingKind::Fixed => fixed::header(self, len),
         }
     }
 }

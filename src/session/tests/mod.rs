@@ -169,7 +169,9 @@ impl<'a> Feed<'a> {
         };
         while let Some(event) = input.poll_event(&self.framing, self.pool, NOW) {
             match event {
-                Event::Message(message) => self.messages.push(message.to_vec()),
+                Event::Message(message) | Event::Cut(message) => {
+                    self.messages.push(message.to_vec())
+                }
                 Event::Broken(cause) => {
                     assert_eq!(self.broken.replace(cause), None, "broken once");
                     assert!(input.is_empty(), "what cannot be parsed is dropped");

@@ -263,6 +263,11 @@ impl Conn {
         self.life.end == End::Not && self.life.phase == Phase::Open
     }
 
+    /// The host has to say how the stream goes on, where it wanted that.
+    pub fn await_step(&mut self) {
+        self.marks.paused |= self.endpoint.step;
+    }
+
     /// Whether the host paused it and nothing is asked of the model that would tell of a reset.
     #[inline]
     pub fn is_unheard(&self) -> bool {

@@ -18,7 +18,9 @@ pub struct Origin {
     /// The address of the listener, where all its connections have that.
     local: Option<SocketAddr>,
     /// What is done to the bytes of a listener's; nothing to those that were made by connect.
-    pub weather: Mutex<rank::Weather, Option<Arc<Weather>>>,
+    weather: Mutex<rank::Weather, Option<Arc<Weather>>>,
+    /// Where it came from, if the host has changed its endpoint since; all but that is there.
+    before: Option<Arc<Origin>>,
 }
 
 impl Origin {
@@ -33,9 +35,24 @@ impl Origin {
         Origin { local, ..Origin::new(endpoint) }
     }
 
+    /// What a connection goes on with whose endpoint the host has changed.
+    pub fn changed(endpoint: Endpoint, before: &Arc<Origin>) -> Origin {
+        let first = before.before.as_ref().unwrap_or(before).clone();
+        Origin { before: Some(first), ..Origin::new(endpoint) }
+    }
+
+    fn first(&self) -> &Origin {
+        self.before.as_deref().unwrap_or(self)
+    }
+
+    /// What is done to the bytes of all that come from here.
+    pub fn weather(&self) -> &Mutex<rank::Weather, Option<Arc<Weather>>> {
+        &self.first().weather
+    }
+
     /// The address at this end, if it is the same for all.
     pub fn local(&self) -> Option<SocketAddr> {
-        self.local
+        self.first().local
     }
 
     /// The connections come from this listener.
@@ -47,12 +64,12 @@ impl Origin {
     /// The listener that they come from.
     #[inline]
     pub fn listener(&self) -> Option<Token> {
-        self.listener.get().copied()
+        self.first().listener.get().copied()
     }
 
     /// Whether a connection that is made by connect can have it just as well.
     pub fn serves(&self, endpoint: &Endpoint) -> bool {
-        let Endpoint { queue, user_data, framing, limits, socket, layer } = endpoint;
+        let Endpoint { queue, user_data, framing, limits, socket, step, layer } = endpoint;
         let numbers = |socket: &SocketOptions| {
             let SocketOptions {
                 backlog,
@@ -62,12 +79,17 @@ impl Origin {
                 send_buffer_bytes,
                 // Of datagram sockets, which have no origin.
                 share: _,
+                // Of listeners.
+                v6only: _,
+                user_timeout_ms,
             } = *socket;
-            (backlog, nodelay, keepalive_s, recv_buffer_bytes, send_buffer_bytes)
+            let buffers = (recv_buffer_bytes, send_buffer_bytes);
+            (backlog, nodelay, keepalive_s, buffers, user_timeout_ms)
         };
         self.listener().is_none()
             && (self.queue, self.user_data) == (*queue, *user_data)
-            && (self.framing, self.limits, self.layer) == (*framing, *limits, *layer)
+            && (self.framing, self.limits) == (*framing, *limits)
+            && (self.step, self.layer) == (*step, *layer)
             && numbers(&self.socket) == numbers(socket)
     }
 }
@@ -89,7 +111,7 @@ mod tests {
     fn an_origin_serves_those_that_are_made_alike() {
         let origin = Origin::new(Endpoint::default());
         assert!(origin.serves(&Endpoint::default()));
-        let different: [fn(&mut Endpoint); 8] = [
+        let different: [fn(&mut Endpoint); 10] = [
             |endpoint| endpoint.queue = Some(0),
             |endpoint| endpoint.user_data = 1,
             |endpoint| endpoint.framing.frame_max_bytes = 9,
@@ -98,6 +120,8 @@ mod tests {
             |endpoint| endpoint.socket.keepalive_s = 9,
             |endpoint| endpoint.socket.recv_buffer_bytes = 9,
             |endpoint| endpoint.socket.send_buffer_bytes = 9,
+            |endpoint| endpoint.socket.user_timeout_ms = 9,
+            |endpoint| endpoint.step = true,
         ];
         for change in different {
             let mut endpoint = Endpoint::default();

@@ -7,6 +7,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+/// Probes that stay without an answer before the peer is taken for dead.
+const KEEPALIVE_PROBES: u32 = 4;
+
 /// Sets an option of a socket to 1.
 pub fn switch_on(socket: &Socket, level: c_int, option: c_int) -> io::Result<()> {
     let on: c_int = 1;
@@ -25,9 +28,24 @@ pub fn claim_address(socket: &Socket) -> io::Result<()> {
 /// Before a connect: nothing is to be set.
 pub fn prepare_connect(_socket: &Socket, _address: &SockAddr) {}
 
-/// Keep-alive after so long a silence; the system has an interval of its own.
+/// Keep-alive after so long a silence, with probes that find a dead peer after as long again, where
+/// the system counts them: tcp(7), TCP_KEEPINTVL and TCP_KEEPCNT.
 pub fn keepalive(time: Duration) -> TcpKeepalive {
-    TcpKeepalive::new().with_time(time)
+    let probes = TcpKeepalive::new().with_time(time);
+    let count = (time.as_secs() as u32).clamp(1, KEEPALIVE_PROBES);
+    let interval = Duration::from_secs(time.as_secs().div_ceil(u64::from(count)).max(1));
+    probes.with_interval(interval).with_retries(count)
+}
+
+/// How long the peer's system may leave what was sent unacknowledged: tcp(7), TCP_USER_TIMEOUT.
+pub fn set_user_timeout(socket: &Socket, ms: u32) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // It fails where the socket is none of TCP's, which has no such time.
+        let _ = socket.set_tcp_user_timeout(Some(Duration::from_millis(ms.into())));
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (socket, ms);
 }
 
 /// Sets what every datagram socket is to have, where the system knows it: it may send to all of a

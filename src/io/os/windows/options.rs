@@ -82,3 +82,6 @@ pub fn prepare_datagrams(socket: &Socket) {
         control(socket, code, &0_u32);
     }
 }
+
+/// How long the peer's system may leave what was sent unacknowledged: this one has no such option.
+pub fn set_user_timeout(_: &Socket, _ms: u32) {}
