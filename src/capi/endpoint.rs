@@ -225,7 +225,7 @@ impl Default for sockeye_endpoint {
             struct_size: size_of::<Self>() as u32,
             queue: 0,
             user_data: 0,
-            framing: engine::Framing::default().into(),
+            framing: engine::Framing { frame_max_bytes: 0, ..Default::default() }.into(),
             outbox_max_bytes: 0,
             outbox_low_bytes: 0,
             outbox_max_messages: limits.outbox_max_messages,

@@ -74,7 +74,7 @@ impl Default for Framing {
             little_endian: false,
             length_adjustment: 0,
             keep_header: false,
-            frame_max_bytes: 0,
+            frame_max_bytes: FRAME_MAX_BYTES.1,
             delimiter: [0; DELIMITER_MAX],
             delimiter_len: 0,
             append_delimiter: false,
@@ -114,7 +114,7 @@ impl Framing {
         if self.kind == FramingKind::Fixed && self.frame_max_bytes == 0 {
             return Err("endpoint.framing.frame_max_bytes is the size of a FIXED record".into());
         }
-        if self.frame_max_bytes > i32::MAX as u32 {
+        if self.frame_max_bytes == 0 || self.frame_max_bytes > i32::MAX as u32 {
             return Err("endpoint.framing.frame_max_bytes must be 1 to 2147483647".into());
         }
         let length = self.kind == FramingKind::Length;

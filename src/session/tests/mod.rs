@@ -2,6 +2,7 @@
 //! messages. Expected bytes are made here by hand, not by the code under test.
 
 mod chunking;
+mod delimited;
 mod framing;
 mod keyed;
 mod limits;
@@ -14,7 +15,7 @@ mod sending;
 mod timeouts;
 
 use super::{Cause, Event, Framed, Framing, FramingKind, GATHER_MAX, Limits, Memory, Millis};
-use super::{Moment, Outgoing, Overflow, Parts, SendError, Session, Want};
+use super::{Moment, Outgoing, Overflow, Overlong, Parts, SendError, Session, Want};
 use crate::buf::Purpose;
 use crate::buf::{Arena, CHUNK_BYTES, Chunk, Pool, Release, Slice, TRAIN_MAX, Train};
 use std::ops::Deref;
@@ -102,6 +103,8 @@ struct Feed<'a> {
     /// The pool is emptied before each parse, and filled when the session asks.
     exhaust: bool,
     messages: Vec<Vec<u8>>,
+    /// How many of them were cut.
+    cut: u32,
     broken: Option<Cause>,
     /// How often there was no memory.
     starved: u32,
@@ -119,6 +122,7 @@ impl<'a> Feed<'a> {
             fill: usize::MAX,
             exhaust: false,
             messages: Vec::new(),
+            cut: 0,
             broken: None,
             starved: 0,
             into: 0,
@@ -169,8 +173,10 @@ impl<'a> Feed<'a> {
         };
         while let Some(event) = input.poll_event(&self.framing, self.pool, NOW) {
             match event {
-                Event::Message(message) | Event::Cut(message) => {
-                    self.messages.push(message.to_vec())
+                Event::Message(message) => self.messages.push(message.to_vec()),
+                Event::Cut(message) => {
+                    self.messages.push(message.to_vec());
+                    self.cut += 1;
                 }
                 Event::Broken(cause) => {
                     assert_eq!(self.broken.replace(cause), None, "broken once");
