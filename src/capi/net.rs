@@ -39,7 +39,7 @@ impl sockeye_net {
         self.net.store(Arc::into_raw(net).cast_mut(), Release);
     }
 
-    /// Takes the net out: from then on calls find none. None: somebody else took it.
+    /// Takes the net out: from then on calls find none. None: another call took it.
     fn take(&self) -> Option<Arc<Net>> {
         let net = self.net.swap(ptr::null_mut(), AcqRel);
         // SAFETY: from `put`, and taken out once.
@@ -49,7 +49,7 @@ impl sockeye_net {
     /// The net, if it was not freed.
     ///
     /// # Safety
-    /// Nobody frees it during `'a`.
+    /// It is not freed during `'a`.
     #[inline]
     pub(super) unsafe fn get<'a>(&self) -> Option<&'a Net> {
         // SAFETY: NULL or from `put`, and this function's own.
@@ -59,7 +59,7 @@ impl sockeye_net {
     /// The net for a call that may call out to the host, who may free it there.
     ///
     /// # Safety
-    /// Nobody frees it before this returns.
+    /// It is not freed before this returns.
     pub(super) unsafe fn share(&self) -> Option<Arc<Net>> {
         let net = self.net.load(Acquire);
         if net.is_null() {
@@ -76,7 +76,7 @@ impl sockeye_net {
 /// The net behind a pointer, if it was not freed and this process may use it.
 ///
 /// # Safety
-/// `net` is NULL or from `sockeye_init`, and nobody frees it during `'a`.
+/// `net` is NULL or from `sockeye_init`, and is not freed during `'a`.
 #[inline]
 pub unsafe fn enter<'a>(net: *const sockeye_net) -> Result<&'a Net, Error> {
     // SAFETY: as this function's own.
@@ -94,7 +94,7 @@ pub unsafe fn enter<'a>(net: *const sockeye_net) -> Result<&'a Net, Error> {
 /// As `enter`, for a call that may call out to the host, who may free the net there.
 ///
 /// # Safety
-/// `net` is NULL or from `sockeye_init`, and nobody frees it before this returns.
+/// `net` is NULL or from `sockeye_init`, and is not freed before this returns.
 pub unsafe fn enter_shared(net: *const sockeye_net) -> Result<Arc<Net>, Error> {
     // SAFETY: as this function's own.
     let _known = unsafe { enter(net) }?;
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
         }
         // SAFETY: not NULL, so a net.
         let shared = unsafe { enter_shared(net) }?;
-        // A fault of a worker is told by shutdown; here the net goes away with it.
+        // Shutdown reports a fault of a worker; here the net is freed nevertheless.
         let _ = shared.shutdown(Duration::ZERO);
         shared.retire()?;
         // SAFETY: not NULL, and the memory of such a place stays.

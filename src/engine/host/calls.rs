@@ -200,7 +200,7 @@ impl Net {
         Ok(())
     }
 
-    /// Looks a name up for a connection that nobody has heard of; gone if that cannot be.
+    /// Looks a name up for a connection that is not reported yet, and frees it if that fails.
     pub fn look_up(&self, token: Token, home: usize, name: (String, u16)) -> Result<(), Refusal> {
         let core = &self.core;
         core.names.start(core, token, home, name).inspect_err(|_| {

@@ -33,7 +33,7 @@ pub struct Net {
     /// The thread that ends the net.
     pub ending: Arc<Hook>,
     /// Shared while something is opened or posted: a shutdown waits for it, so that all of it is
-    /// told before the end is.
+    /// reported before the end.
     pub opening: RwLock<rank::Opening, ()>,
     forks: u32,
     /// Last: nothing of the net needs it any more.
@@ -200,7 +200,7 @@ impl Net {
                 continue;
             }
             if core.panicked.load(SeqCst) && !core.has_ended() {
-                // What is left of the net ends here, so that nobody waits for it.
+                // What is left of the net ends here, so that no thread waits for it.
                 Queue::step_out(poller, || {
                     let _ = self.shutdown(Duration::ZERO);
                 });
@@ -352,7 +352,8 @@ impl Net {
         Ok(raw)
     }
 
-    /// Has the host's own completion port told when events come to an empty queue; port 0 ends it.
+    /// Posts to the host's own completion port when events come to an empty queue; port 0 ends
+    /// that.
     pub fn wait_port(&self, queue: u32, port: isize, key: u64) -> Result<(), Refusal> {
         let queue = self.waited_for(queue)?;
         let made = if port == 0 { Ok(None) } else { WaitPort::new(port, key).map(Some) };
@@ -368,7 +369,7 @@ impl Net {
         Ok(())
     }
 
-    /// A queue that somebody fills while the host waits elsewhere.
+    /// A queue that a thread fills while the host waits elsewhere.
     fn waited_for(&self, queue: u32) -> Result<&Queue, Refusal> {
         self.check_running()?;
         if self.core.config.workers == Some(0) {
@@ -383,7 +384,7 @@ impl Net {
         self.batons[queue.home].recall();
     }
 
-    /// Has lines of up to `level` told to the host.
+    /// Passes lines of up to `level` to the host.
     pub fn set_log(
         &self,
         sink: Option<crate::engine::shared::log::Sink>,

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::*;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Time for the model to let go of what is closed at once.
+/// Time for the model to give back sockets that are closed at once.
 const ABRUPT: Duration = Duration::from_millis(40);
 impl Net {
     /// Ends the net; see the C ABI's `sockeye_shutdown`.
@@ -75,8 +75,9 @@ impl Net {
         }
     }
 
-    /// Ends a net that nobody calls any more, and lets go of it. Those who are inside still, this
-    /// thread among them, are waited for by a thread of its own. An error: there is none to be had.
+    /// Ends and drops a net that is not called any more. Where threads are still inside, this one
+    /// perhaps among them, a thread of its own waits for them. An error: that thread cannot be
+    /// created.
     pub fn discard(self: Arc<Net>) -> Result<(), Error> {
         if !self.is_inside() {
             // A fault of a worker goes away with the net.

@@ -30,7 +30,7 @@ impl Net {
         Ok(())
     }
 
-    /// Stops a timer: no later poll tells of it.
+    /// Stops a timer: no later poll reports it.
     pub fn stop_timer(&self, token: Token) -> Result<(), Error> {
         self.check_running()?;
         self.core.stop_timer(token)

@@ -25,19 +25,19 @@ pub trait Receiver: Send {
 /// The callback of one queue.
 #[derive(Default)]
 pub struct Callback {
-    /// Empty also while somebody has taken it, who is inside the hook.
+    /// Empty also while a thread that is inside the hook has taken it.
     receiver: Mutex<rank::Receiver, Option<Box<dyn Receiver>>>,
     /// The thread that calls it, or changes it: one at a time.
     hook: Arc<Hook>,
-    /// True exactly when there is one, told without the lock.
+    /// True exactly when there is one, to be read without the lock.
     pub set: AtomicBool,
-    /// Threads that are about to change it; nobody calls it before they have.
+    /// Threads that are about to change it; it is not called before they have.
     pub wanted: AtomicUsize,
     /// Set from inside it: takes its place when that returns.
     pub next: Mutex<rank::Next, Option<Option<Box<dyn Receiver>>>>,
 }
 
-/// A receiver out of its place; nobody else calls or changes it before this is dropped.
+/// A receiver out of its place; no other thread calls or changes it before this is dropped.
 pub struct Taken<'a> {
     callback: &'a Callback,
     pub receiver: Option<Box<dyn Receiver>>,
@@ -56,12 +56,12 @@ impl Callback {
         &self.hook
     }
 
-    /// Whether somebody calls or changes it, who looks at the queue afterwards.
+    /// Whether a thread calls or changes it, which looks at the queue afterwards.
     pub fn is_taken(&self) -> bool {
         self.wanted.load(SeqCst) > 0 || self.hook.is_busy()
     }
 
-    /// Waits until nobody calls it, and lets nobody do so from then on.
+    /// Waits until no thread calls it, and lets none do so from then on.
     pub fn shut(&self) -> Result<(), Error> {
         self.take_back().map(std::mem::forget)
     }

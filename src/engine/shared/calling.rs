@@ -74,7 +74,7 @@ impl Core {
         // Who is inside may wait for this thread; he is given what is left himself.
         let Ok(mut taken) = queue.callback.take_back() else { return };
         if taken.receiver.is_none() {
-            // Polls go on, and find nobody in their way.
+            // Polls go on, and no callback is in their way.
             return;
         }
         // A poll that is inside gives it what is left, and ends.

@@ -1,4 +1,4 @@
-//! What an error of the system is to a connection: the cause that it is closed with.
+//! The causes that errors of the system close a connection with.
 
 use crate::io::os::sys;
 use crate::session::Cause;
@@ -49,7 +49,7 @@ pub fn connect_failure(error: &io::Error, peer: Option<SocketAddr>) -> (Cause, i
         | io::ErrorKind::PermissionDenied => Cause::Refused,
         // No port of ours is left to go from: connect(2).
         io::ErrorKind::AddrNotAvailable if has_way(peer) => Cause::LimitDescriptors,
-        // No address of ours is like that one, so nobody can be there.
+        // This machine has no address of that kind, so there can be no peer.
         io::ErrorKind::AddrNotAvailable => Cause::Refused,
         io::ErrorKind::TimedOut => Cause::TimeoutConnect,
         io::ErrorKind::ConnectionReset => Cause::Reset,
@@ -59,7 +59,7 @@ pub fn connect_failure(error: &io::Error, peer: Option<SocketAddr>) -> (Cause, i
     (cause, error.raw_os_error().unwrap_or(0))
 }
 
-/// Whether an error of a connected socket tells of a datagram that was sent before (ICMP).
+/// Whether an error of a connected socket is about a datagram that was sent before (ICMP).
 pub fn is_report(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable};
     matches!(sys::kind(error), ConnectionRefused | ConnectionReset | HostUnreachable)

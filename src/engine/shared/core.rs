@@ -232,7 +232,7 @@ impl Core {
         }
     }
 
-    /// The home whose flush lets go of a connection's sends (MANUAL): a worker of its queue.
+    /// The home whose flush releases a connection's sends (MANUAL): a worker of its queue.
     pub fn stage_home(&self, conn: &Conn) -> usize {
         if conn.moving.abroad || self.roams {
             self.queues[usize::from(conn.queue)].home
@@ -241,7 +241,7 @@ impl Core {
         }
     }
 
-    /// Another worker has told, or lost, a connection that this listener handed to it.
+    /// Another worker has reported, or lost, a connection that this listener handed to it.
     pub fn handed_told(&self, token: Token) {
         let Some(mut held) = self.table.hold(token) else { return };
         let Some(listener) = held.listener() else { return };

@@ -32,11 +32,11 @@ pub trait Baton: Send + Sync {
     /// Whether this thread may poll what the worker serves: one that is bound and has no thread of
     /// its own belongs to the thread that polls first.
     fn admits(&self) -> bool;
-    /// Turns the worker on this thread, unless somebody else does.
+    /// Turns the worker on this thread, unless another thread does.
     fn lead(&self, queue: &Queue, how: Lead) -> Led;
     /// Has what was sent leave now, if the baton is free.
     fn flush(&self) -> bool;
-    /// Has what the host sent leave, if the host holds the lease: nobody else would before its end.
+    /// Sends what is pending, if the host holds the lease: no other thread would before its end.
     fn flush_lease(&self);
     /// Ends a lease, so that the worker's own thread takes over for good.
     fn recall(&self);

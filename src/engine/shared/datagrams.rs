@@ -45,7 +45,7 @@ pub struct DatagramSocket {
     pub paused: bool,
     /// A command to look at it is on its way.
     pub dirty: bool,
-    /// The last try to send told of an earlier datagram; the next error is this one's.
+    /// The last send reported an error of an earlier datagram; the next error is of this one.
     pub retried: bool,
     /// The end of connecting, or of a graceful close.
     pub deadline: Option<(Millis, Cause)>,

@@ -105,7 +105,7 @@ impl Core {
                     poller.next += 1;
                     let left = matches!(event.notice, Notice::Moved { left: true, .. });
                     if left && count > 0 {
-                        // Told by nobody, and looked at when the batch is over.
+                        // Not reported, and looked at when the batch has ended.
                         continue;
                     }
                     event.notice = Notice::Gone;

@@ -1,5 +1,5 @@
 //! The end of a net: what all workers are sent, and what is reported of connections whose worker
-//! tells nothing any more.
+//! reports nothing any more.
 
 use crate::engine::shared::conn::Report;
 use crate::engine::shared::core::{Core, RUNNING, STOPPING};
@@ -39,8 +39,8 @@ impl Core {
         self.homes.iter().map(Home::population).sum()
     }
 
-    /// Tells of all whose worker tells nothing any more: it had a fault, or is gone itself. None:
-    /// of every worker, whatever is left.
+    /// Reports the end of all connections whose worker reports nothing any more: it had a fault, or
+    /// is gone. None: of every worker.
     pub fn report_lost(&self, home: Option<usize>, cause: Cause) {
         let is_gone = |of: usize| home.is_none_or(|home| home == of);
         let (mut batches, mut handed) = (BTreeMap::<usize, Vec<Event>>::new(), Vec::new());

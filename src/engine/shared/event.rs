@@ -27,7 +27,7 @@ pub enum Form {
     Bytes,
 }
 
-/// What an event tells. The C ABI's `sockeye_event_kind` documents each.
+/// What an event reports. The C ABI's `sockeye_event_kind` documents each.
 #[allow(missing_docs, reason = "the C ABI documents each")]
 pub enum Notice {
     Opened(Option<Token>),

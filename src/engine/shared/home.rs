@@ -71,7 +71,7 @@ pub struct Home {
     extra_bell: Arc<RwLock<rank::ExtraBell, Option<Bell>>>,
     /// Strikes of the bells of those that went.
     struck: AtomicU64,
-    /// The thread that left with a live lease; 0 while somebody turns or nobody did.
+    /// The thread that left with a live lease; 0 while a thread turns, or before any did.
     pub owner: Ownership,
     /// A command came while the owner was away: the backstop turns once.
     pub wanted: AtomicBool,
@@ -129,7 +129,7 @@ impl Home {
         home
     }
 
-    /// The worker is there. To an extra one nobody comes before `admit`.
+    /// The worker exists. An extra one gets no connection before `admit`.
     pub fn open(&self, bell: Bell, pool: &Pool) {
         if self.is_closed() {
             *self.extra_bell.write() = Some(bell);
@@ -201,7 +201,7 @@ impl Home {
         self.population.store(0, SeqCst);
     }
 
-    /// An extra worker that is empty goes. False: somebody moved in.
+    /// An extra worker that is empty ends. False: a connection moved in.
     pub fn leave(&self) -> bool {
         self.population.compare_exchange(0, LEAVING, SeqCst, SeqCst).is_ok()
     }
@@ -221,7 +221,7 @@ impl Home {
         self.with_bell(Bell::ring);
     }
 
-    /// Whether somebody rang, and the worker has not yet heard it.
+    /// Whether the bell was rung, and the worker has not seen it yet.
     #[inline]
     pub fn rung(&self) -> bool {
         self.with_bell(Bell::rung)

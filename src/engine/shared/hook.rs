@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::*};
 #[derive(Default)]
 pub struct Hook {
     state: Mutex<rank::Hooked, State>,
-    /// How many are inside, told without the lock.
+    /// How many are inside, to be read without the lock.
     count: AtomicUsize,
     left: Condvar,
 }
@@ -42,7 +42,7 @@ impl Hook {
         self.let_in(&mut self.state.lock())
     }
 
-    /// This thread goes in, if nobody is there.
+    /// This thread goes in, if no other is inside.
     pub fn enter_alone(&self) -> Option<Inside<'_>> {
         let mut state = self.state.lock();
         state.inside.is_empty().then(|| self.let_in(&mut state))
@@ -72,7 +72,7 @@ impl Hook {
     }
 
     /// Waits until those have left who came in before the last `change`, or, where there was none,
-    /// until nobody is inside. Refused as `waiting` is.
+    /// until no thread is inside. Refused as `waiting` is.
     pub fn wait(self: &Arc<Hook>) -> Result<(), Error> {
         self.wait_for_old(&waiting([self])?);
         Ok(())

@@ -140,7 +140,7 @@ impl Shelves {
             }
             let fresh = Box::into_raw(Shelves::new(forks, current));
             if CURRENT.compare_exchange(current, fresh, AcqRel, Relaxed).is_err() {
-                // SAFETY: just made, and shown to nobody.
+                // SAFETY: just made, and not shared yet.
                 drop(unsafe { Box::from_raw(fresh) });
             }
         }

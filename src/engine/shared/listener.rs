@@ -25,14 +25,14 @@ pub struct Listener {
     /// LISTENER_CLOSED was emitted.
     pub told: bool,
     pub stalled: bool,
-    /// Connections that other workers were given and have not yet told. LISTENER_CLOSED waits for
-    /// them: no OPENED comes after it.
+    /// Connections that were given to other workers and are not reported yet. LISTENER_CLOSED waits
+    /// for them: no OPENED comes after it.
     pub handed: u32,
     /// When it accepts again after the system ran out of something; 0: now.
     pub resume_at: Millis,
     /// The wait after the next such failure.
     pub backoff_ms: Millis,
-    /// Accepts in a row that brought nobody and failed for the one connection.
+    /// Accepts in a row that failed for the one connection.
     pub lost: u32,
     /// Of `resume_at`.
     pub reminder: Reminder,

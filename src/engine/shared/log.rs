@@ -61,7 +61,7 @@ impl Log {
         }
     }
 
-    /// Has a line told when no lock is held any more, by whoever calls `tell_later` next.
+    /// Notes a line, which the next call of `tell_later` passes on, when no lock is held.
     pub fn note(&self, level: Level, words: impl FnOnce() -> String) {
         if self.wants(level) {
             let mut later = self.later.lock();

@@ -31,7 +31,7 @@ impl Core {
         Some((home % self.queues.len(), home))
     }
 
-    /// As `place` where none has room: the model is to refuse it, which tells why.
+    /// As `place` where none has room: the model is to refuse it, which gives the cause.
     pub fn squeeze(&self, queue: Option<u32>) -> (usize, usize) {
         let home = queue.unwrap_or(0) as usize;
         self.homes[home].squeeze_in();
@@ -79,7 +79,7 @@ impl Core {
         others.map(room).sum::<usize>() >= self.sockets_max.div_ceil(4)
     }
 
-    /// Whether this extra worker goes. From then on nobody moves in.
+    /// Whether this extra worker goes. From then on no connection moves in.
     pub fn may_go(&self, home: usize) -> bool {
         self.is_superfluous(home) && self.is_running() && self.homes[home].leave()
     }

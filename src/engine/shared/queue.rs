@@ -40,7 +40,7 @@ pub struct Queue {
     /// Bytes of messages that one connection may have here before it alone is not read.
     own_max: u64,
     inside: Mutex<rank::Events, Inside>,
-    /// Events published and not handed out, told without the lock.
+    /// Events published and not delivered, to be read without the lock.
     count: AtomicUsize,
     /// Bytes of them.
     bytes: AtomicU64,
@@ -71,7 +71,8 @@ pub struct Poller {
     pub first: u64,
     pub from: usize,
     pub next: usize,
-    /// Its thread is inside a function of the host's: the lock is down, and still nobody comes in.
+    /// Its thread is inside a function of the host: the lock is free, and still no other thread
+    /// comes in.
     away: bool,
     /// Bytes handed out since those that have too much here were last looked at.
     handed: u64,
@@ -315,7 +316,7 @@ impl Queue {
         again
     }
 
-    /// Whether a worker's thread has something to give to the callback, and nobody does.
+    /// Whether there is something to give to the callback, and no thread does so.
     pub fn calls(&self) -> bool {
         self.waiter.get() == Waiting::Called && self.is_ready() && !self.callback.is_taken()
     }
@@ -353,7 +354,7 @@ impl Queue {
         Ok(signal.raw())
     }
 
-    /// Has this port told when events come to the queue while it is empty, in place of another.
+    /// Posts to this port when events come to the empty queue, in place of another.
     pub fn set_port(&self, poller: &Poller, port: Option<WaitPort>) {
         let inside = self.inside.lock();
         *self.port.get_or_init(Mutex::default).lock() = port;

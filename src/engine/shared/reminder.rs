@@ -35,7 +35,7 @@ pub enum Due {
 /// at most one entry, in the wheel of one worker.
 ///
 /// From below: the entry's name, the worker, and when it fires, in units of 64 ms that begin anew
-/// every two hours: enough to tell a time from another that is at most an hour away.
+/// every two hours: enough to distinguish times that are at most an hour apart.
 #[derive(Default)]
 pub struct Reminder(Moment);
 

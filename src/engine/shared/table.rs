@@ -48,7 +48,7 @@ pub struct Slot {
     pub user_data: AtomicU64,
     /// What its worker's model calls its socket; 0: the model does not have it. The worker's own.
     lent: AtomicU64,
-    /// The host closed it: of what is queued only CLOSED is still told.
+    /// The host closed it: of the queued events only CLOSED is still delivered.
     pub muted: AtomicBool,
     /// A command to look at it is in the inbox of its worker. Changed under the lock.
     summoned: AtomicBool,

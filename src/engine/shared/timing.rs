@@ -19,7 +19,7 @@ impl Core {
         self.host_timers.with(|inside| inside.stop(token))
     }
 
-    /// What a poll of this queue tells of a timer whose event it has come to. None: nothing.
+    /// What a poll of this queue reports of a timer whose event it has reached. None: nothing.
     pub fn take_timer(&self, token: Token, queue: usize) -> Option<Told> {
         let told = self.host_timers.with(|inside| inside.take(token, || self.elapsed()))?;
         if told.calls {

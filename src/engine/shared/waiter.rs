@@ -68,13 +68,13 @@ impl Waiter {
 /// Who may turn a worker whose baton is down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
-    /// Whoever takes the baton; or somebody has it.
+    /// Any thread that takes the baton, or one that has it.
     Anyone,
     /// The thread that left with a live lease, by its number.
     Thread(NonZeroU64),
     /// A host that asked: the lease has no thread as yet.
     Offered,
-    /// No thread before somebody calls: the worker rests.
+    /// No thread until there is a call: the worker rests.
     Resting,
 }
 

@@ -3,17 +3,17 @@
 //! * POOL: the worker's thread holds the baton for ever.
 //! * LEND: a poll that would sleep takes the baton and turns the worker itself. When it lays the
 //!   baton down it leaves a lease: the worker's own thread, the backstop, takes over only when that
-//!   has run out because the host is away, or for one turn when somebody else posts a command
-//!   meanwhile.
+//!   has expired because the host did not come back, or for one turn when another thread posts a
+//!   command meanwhile.
 //! * HOST: as LEND, but every poll turns the worker once.
 //! * No worker threads: as HOST, without a backstop.
 //!
-//! With `gather_us` a worker's thread rests while events wait that nobody collects: it lays the
-//! baton down with a lease that is nobody's, and whoever asks for something ends it.
+//! With `gather_us` a worker's thread rests while events are pending that no thread polls for: it
+//! lays the baton down with a lease that belongs to no thread, and any request ends that.
 //!
-//! What keeps this from stalling, each proved by a stall without it: after the baton is down its
-//! layer looks once more at the bell (a command posted in between saw no owner) and at who is
-//! parked (they look once more at the baton after they registered).
+//! Two checks keep this from stalling; without either of them it did. After a thread has laid the
+//! baton down it checks the bell once more (a command posted in between saw no owner), and the
+//! parked threads (which check the baton once more after they have registered).
 
 use crate::buf::{Mutex, MutexGuard, rank};
 use crate::engine::shared::core::{Core, LOOK};
@@ -32,10 +32,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// `until` of a baton that is in a host's hands.
+/// `until` of a baton that a thread of the host holds.
 const HELD: i64 = i64::MAX;
 /// Turns in which a stopping worker publishes what it has, and how long one of them waits for a
-/// model to let go.
+/// model to give sockets back.
 const LAST_TURNS: usize = 1000;
 const LAST_WAIT: Duration = Duration::from_millis(1);
 
@@ -51,13 +51,13 @@ pub struct WorkerBaton<P: Proactor> {
     lendable: bool,
     /// The end of the lease, in nanoseconds of the net's clock; HELD while a host turns.
     until: AtomicI64,
-    /// When a tap was to be turned at the latest as the baton was laid down; HELD: never.
+    /// The next deadline of a tap when the baton was laid down; HELD: none.
     due: AtomicI64,
     /// A host is back and the backstop has the baton: it is to be laid down.
     asked: AtomicBool,
-    /// Counts polls, so that the backstop sees whether the host is lively.
+    /// Counts polls, so that the backstop sees whether the host polls.
     moved: AtomicU64,
-    /// The backstop sleeps without limit: the host had been inside for a whole lease.
+    /// The backstop sleeps without limit: one poll of the host had lasted a whole lease.
     deep: AtomicBool,
     /// The thread that a worker which is bound and lent belongs to; 0 before its first poll.
     bound: AtomicU64,
@@ -125,8 +125,9 @@ impl<P: Proactor> WorkerBaton<P> {
         self.turn(held, Some(Duration::ZERO), || true)
     }
 
-    /// One turn of the worker's own thread, which waits for the sockets or, when events wait that
-    /// nobody collects, only looks; it may rest for so long when there was nothing.
+    /// One turn of the worker's own thread, which waits for the sockets or, when events are pending
+    /// that no thread polls for, only checks them. Answers how long it may rest if there was
+    /// nothing.
     fn turn_alone(&self, held: &mut Turning<'_, P>) -> Option<Option<Duration>> {
         let looks = self.may_rest(held).map(|_| Duration::ZERO);
         let queue = self.queue();
@@ -138,7 +139,7 @@ impl<P: Proactor> WorkerBaton<P> {
         Some(looks.filter(|_| !happened).and_then(|_| self.may_rest(held)))
     }
 
-    /// Calls the host's functions for what the turn brought, with the baton down.
+    /// Calls the host's functions for the events of the turn, with the baton laid down.
     fn call_out(&self, held: &mut Turning<'_, P>, queue: &Queue) {
         if !queue.calls() && !self.core.log.waits() {
             return;
@@ -198,7 +199,7 @@ impl<P: Proactor> WorkerBaton<P> {
         false
     }
 
-    /// The one way a baton is put down, with a new lease or what is left of the old one.
+    /// The only function that lays a baton down, with a new lease or the rest of the old one.
     fn lay_down(&self, held: Turning<'_, P>, owner: Owner, lease: Option<i64>) {
         let home = &self.core.homes[self.home];
         if let Some(nanos) = lease {
@@ -224,14 +225,14 @@ impl<P: Proactor> WorkerBaton<P> {
         }
     }
 
-    /// Notes when a tap is to be turned, for a backstop that sleeps under a lease.
+    /// Notes the next deadline of a tap, for a backstop that sleeps under a lease.
     fn note_due(&self, held: &Turning<'_, P>) {
         let next = held.as_ref().and_then(Worker::next_due);
         let left = next.map(|at| at.saturating_duration_since(Instant::now()).as_nanos() as i64);
         self.due.store(left.map_or(HELD, |left| self.core.nanos() + left), SeqCst);
     }
 
-    /// Whether a tap is to be turned now, though a host has the lease.
+    /// Whether a deadline of a tap has passed while a host has the lease.
     fn is_due(&self, until: i64) -> bool {
         P::TAPS && until != HELD && self.due.load(SeqCst) <= self.core.nanos()
     }
@@ -258,12 +259,12 @@ impl<P: Proactor> WorkerBaton<P> {
         self.last_turns(&mut held);
     }
 
-    /// Sleeps away from the sockets until somebody asks for something.
+    /// Sleeps, without a wait for the sockets, until another thread asks for something.
     fn rest<'a>(&'a self, held: Turning<'a, P>, time: Duration) -> Turning<'a, P> {
         let home = &self.core.homes[self.home];
         let until = Instant::now() + time;
         self.lay_down(held, Owner::Resting, None);
-        // Whoever began to wait just before saw no rest to end.
+        // A thread that began to wait just before saw no rest that it could end.
         let queue = self.queue();
         let waited = || queue.waiter.get() != Waiting::Nobody;
         while self.core.is_running() && !home.wanted.swap(false, SeqCst) && !waited() {
@@ -278,8 +279,8 @@ impl<P: Proactor> WorkerBaton<P> {
         held
     }
 
-    /// Closes and publishes what a stopping worker still has. On a busy machine it may hear only
-    /// now that it is to stop.
+    /// Closes and publishes what a stopping worker still has. On a busy machine it may take the
+    /// command to stop only now.
     fn last_turns(&self, held: &mut Turning<'_, P>) {
         let home = &self.core.homes[self.home];
         let mut wait = Duration::ZERO;
@@ -294,7 +295,7 @@ impl<P: Proactor> WorkerBaton<P> {
         }
     }
 
-    /// LEND, HOST: turns only when the lease has run out, or once when somebody wants it.
+    /// LEND, HOST: turns only when the lease has expired, or once when another thread asks for it.
     fn run_backstop(&self) {
         let (core, home) = (&self.core, &self.core.homes[self.home]);
         let mut seen = 0;
@@ -305,8 +306,8 @@ impl<P: Proactor> WorkerBaton<P> {
                 seen = self.doze(until, seen);
                 continue;
             }
-            // Under a live lease only a free baton is taken: who holds it looks at the bell when
-            // laying it down.
+            // Under a live lease only a free baton is taken: its holder checks the bell when it
+            // lays it down.
             let held = if live { self.baton.try_lock() } else { Some(self.baton.lock()) };
             let Some(mut held) = held else { continue };
             let owner = home.owner.take();
@@ -407,8 +408,8 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
             }
         }
         if how != Lead::Send && self.lends() && self.core.homes[self.home].rung() {
-            // Somebody rang for what is in the queue now, or asked for something: cheaper done
-            // here than by another thread.
+            // Another thread rang for what is in the queue now, or asked for something: this thread
+            // does it for less than another would.
             self.look(&mut held);
         }
         queue.waiter.set(Waiting::Nobody);
@@ -425,13 +426,13 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         }
         let Some(mut held) = self.baton.try_lock() else { return false };
         let owner = self.core.homes[self.home].owner.get();
-        // Taking commands silences the bell, and with it what a thread of the model rang for.
+        // Taking commands silences the bell, also where a thread of the model rang it.
         let looks = P::AFFINITY == Affinity::Bound || P::SUMMONS;
         if !looks {
             self.send_out(&mut held);
         }
         if looks || held.as_ref().is_some_and(|worker| !worker.at_rest()) {
-            // More follows from it, and nobody may turn before the lease ends.
+            // More follows from it, and no other thread turns the worker before the lease ends.
             self.look(&mut held);
         }
         self.lay_down(held, owner, None);
@@ -443,7 +444,8 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         if home.rung() && home.owner.get() == Owner::thread(me()) {
             self.flush();
         }
-        // A timer of the host is due, and whoever is to turn for it is away with a lease.
+        // A timer of the host has expired, and the thread that would turn for it is away with a
+        // lease.
         let alarm = home.alarm.load(Relaxed);
         let away = !matches!(home.owner.get(), Owner::Anyone | Owner::Resting);
         if alarm == u64::MAX || !away || !self.lends() || self.is_elsewhere() {
@@ -507,7 +509,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         } else {
             self.run_pool()
         }
-        // What its last turns told, or its fault.
+        // The events of its last turns, or its fault.
         self.core.call(self.queue());
         self.core.log.tell_later();
     }
@@ -533,7 +535,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         home.close();
         let thirsty = home.take_thirsty(usize::MAX).into_iter();
         for token in thirsty.filter_map(|it| self.core.table.quench(it)) {
-            // Who is in the slot by now is somebody of another worker.
+            // The slot holds a connection of another worker by now.
             let held = self.core.table.hold(token);
             let other = held.and_then(|mut held| Some(usize::from(held.conn()?.home)));
             if let Some(other) = other.filter(|&other| other != self.home) {

@@ -70,7 +70,7 @@ impl Desk {
         }
     }
 
-    /// Lane In: tells what a pause kept back, and asks for more.
+    /// Lane In: reports what a pause kept back, and asks for more.
     fn receive(&mut self, core: &Core, token: Token, udp: &mut DatagramSocket) {
         let limits = &udp.endpoint.limits;
         let gated = limits.gate_reads && udp.outbox.bytes > limits.outbox_low_bytes as usize;
@@ -182,7 +182,7 @@ impl Desk {
             Err(_) if udp.abrupt => 0,
             Err(error) => {
                 self.refused(core, udp, &error);
-                // What a connected socket tells of an earlier datagram is not this one's fault.
+                // An error of a connected socket may be about an earlier datagram, not this one.
                 let earlier = udp.connected && is_report(&error);
                 usize::from(!earlier || mem::replace(&mut udp.retried, true))
             }
@@ -281,7 +281,7 @@ impl Desk {
         self.tend_datagram(core, token, udp);
     }
 
-    /// Has the model give the socket back, and tells the end when it is closed.
+    /// Has the model give the socket back, and reports the end when it is closed.
     fn finish_datagram(&mut self, token: Token, udp: &mut DatagramSocket) {
         if !udp.link.is_idle() {
             if udp.link.cancel() {
@@ -332,7 +332,7 @@ impl DatagramSocket {
         }
     }
 
-    /// Its worker had a fault: the last event, if it was not told.
+    /// Its worker had a fault: the last event, if it was not reported.
     pub fn fault(&mut self, token: Token, cause: Cause) -> Option<Event> {
         self.link.socket = None;
         self.link.join();

@@ -1,5 +1,5 @@
-//! The desk of a worker: every decision of a turn. It knows no model; what it wants done it writes
-//! down as orders. `tend.rs` has what to do next with one connection, `doors.rs` how they begin.
+//! The desk of a worker: every decision of a turn. It knows no model and writes down orders for it.
+//! `tend.rs` has what to do next with one connection, `doors.rs` how they begin.
 
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::engine::shared::cause::breakage;
@@ -22,10 +22,10 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
-/// Warnings come no faster, so that a storm of peers does not become one of lines.
+/// The least time between two warnings, so that many peers do not fill the log.
 const SAY_MS: Millis = 100;
 
-/// How often room that was not used since goes back, and how much of it never does.
+/// How often the desk gives unused room back, and how much it keeps.
 const SLIM: (Millis, usize) = (1000, 1024);
 
 /// What the desk wants done by the model.
@@ -33,16 +33,17 @@ pub enum Order {
     Adopt(Token, Role),
     Submit(Token, Op),
     Cancel(Token),
-    /// Look whether something waits that the model has not reported: else its peer is late.
+    /// Check whether something is pending that the model has not reported: if not, the peer is
+    /// late.
     Look(Token, Look),
     Release(Token, Socket),
     /// As Release, and the socket goes to the connection that this is an attempt for.
     HandOver(Token, Socket),
     /// There is no socket to release.
     Join(Token),
-    /// To another worker, if the model lets go of it.
+    /// To another worker, if the model can give it back.
     Move(Token),
-    /// Have a tap do what was set for it.
+    /// Set its faults in the tap.
     Dial(Token),
 }
 
@@ -62,9 +63,9 @@ pub struct Desk {
     pub hungry: Vec<Token>,
     /// Connections and listeners that wait for the queue to be drained.
     pub stalled: Vec<Token>,
-    /// Listeners of other workers whose connections this turn tells.
+    /// Listeners of other workers whose connections this turn reports.
     pub handed: Vec<Token>,
-    /// Connections whose end a shutdown waits to be acknowledged.
+    /// Connections whose end a shutdown waits for: it is not acknowledged yet.
     pub awaited: Vec<Token>,
     /// Connections that this turn looked at, where another worker may reap for them.
     pub claimed: Vec<Token>,
@@ -135,7 +136,7 @@ impl Desk {
             && self.relieving == 0
     }
 
-    /// Has a warning told when no lock is held, at most one in `SAY_MS`.
+    /// Notes a warning, which is reported when no lock is held; at most one in `SAY_MS`.
     pub fn say(&mut self, words: impl FnOnce() -> String) {
         if self.said == 0 || self.said + SAY_MS <= self.now {
             self.said = self.now;
@@ -244,7 +245,7 @@ impl Desk {
         }
     }
 
-    /// Gives room back that a burst needed and nobody since.
+    /// Gives back room that only a burst needed.
     pub fn slim(&mut self) {
         self.slimmed = self.now;
         let room = SLIM.1.max(2 * mem::take(&mut self.longest));
@@ -330,7 +331,7 @@ impl Desk {
                 let (cause, os_error) = breakage(&error);
                 conn.session.handle_sent(0, train, release);
                 conn.give_up();
-                // What the peer sent before is still told; a paused connection has nothing to
+                // What the peer sent before is still reported; a paused connection has nothing to
                 // wait for.
                 conn.break_off(cause, os_error);
                 if conn.marks.paused || conn.life.end != End::Not {

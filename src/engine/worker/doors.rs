@@ -101,7 +101,7 @@ impl Desk {
         let most = all.len() as u32;
         listener.handed += most;
         drop(held);
-        // The worker that accepts tells of it at once, but where a layer has to open.
+        // The worker that accepts reports it at once, except where a layer has to open.
         let layered = endpoint.layer.is_some();
         let mut kept = 0;
         let mut handed = Vec::new();
@@ -125,8 +125,8 @@ impl Desk {
                     self.orders.push(Order::Adopt(fresh, role));
                 }
                 Some(fresh) => handed.push((home, fresh)),
-                // The entry was dropped, which closed the socket: the peer is told by a reset
-                // or an end, and the host by this count.
+                // The entry was dropped, which closed the socket: the peer sees a reset or an end,
+                // and the host this count.
                 None => self.turned_away(core, "connections_max is reached"),
             }
         }
@@ -192,7 +192,7 @@ impl Desk {
             listener.told = true;
             let (cause, os_error) = listener.closing.unwrap_or((Cause::Host, 0));
             self.emit(token, Notice::ListenerClosed { cause, os_error });
-            // Only now: its worker was needed to tell it.
+            // Only now: its worker had to report it.
             core.socket_closed(self.home);
         }
     }

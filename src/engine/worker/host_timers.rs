@@ -1,8 +1,8 @@
 //! Timers of the host in the turns of their worker.
 //!
 //! The wheel counts whole milliseconds, so an entry fires in the one in which its timer is due,
-//! which may be before that. What is left of it is waited for in a heap, and so all that is due
-//! is told in the order of its times.
+//! which may be before that. The rest of its time is spent in a heap, so that timers are reported
+//! in the order of their times.
 
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::Notice;
@@ -16,7 +16,7 @@ use crate::session::Millis;
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering::*;
 
-/// Timers that one turn tells of.
+/// Timers that one turn reports.
 const TURN_RINGS: usize = 256;
 /// Room that a list keeps.
 const KEEP: usize = 1024;

@@ -170,7 +170,7 @@ impl Desk {
             let reading = conn.link.is_busy(Lane::In);
             let look = match cause {
                 Cause::TimeoutLinger => return self.late(core, token, conn, cause),
-                // Its name is looked up, or only attempts beside its own are under way.
+                // Its name is being looked up, or only attempts in other slots are in progress.
                 Cause::TimeoutConnect
                     if conn.life.phase == Phase::Resolving || !conn.link.is_adopted() =>
                 {

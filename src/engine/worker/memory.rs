@@ -142,7 +142,8 @@ impl Desk {
                 _ => ("unread messages", core.pool.send_bytes().max(sum)),
             };
             let half = core.pool.share_max() / 2;
-            // Without memory to receive into nobody is served: no second is waited then.
+            // Without memory to receive into no connection is served, so there is no wait of a
+            // second.
             let urgent = out > half && !core.pool.has_room(CHUNK_BYTES);
             let excess = if urgent { out } else { out.saturating_sub(half) };
             let all = victims(&holders, kind, excess, urgent);

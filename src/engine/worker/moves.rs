@@ -1,12 +1,12 @@
-//! Moves: a connection changes its queue, and its worker where the model can let go of a socket
-//! that is in use.
+//! Moves: a connection changes its queue, and its worker where the model can detach a socket that
+//! is in use.
 //!
-//! *Asked*: the host asked. Its worker tells MOVED on the old queue and is quiet from then on:
-//! nothing more is received or told, what is sent still leaves (*left*). When the batch with that
-//! MOVED is over it is *due*: the worker has the model let go (*leaving*) and hands it to a worker
-//! of the new queue (*arriving*), which tells MOVED there before anything else. Where the model
-//! cannot let go, or the connection ends, the socket stays: it lives *abroad*, with a worker that
-//! serves another queue, and its events are sorted out when they are published.
+//! *Asked*: the host asked. Its worker reports MOVED in the old queue; from then on nothing is
+//! received or reported, and what is sent still leaves (*left*). When the batch with that MOVED has
+//! ended it is *due*: the worker has the model detach it (*leaving*) and hands it to a worker of
+//! the new queue (*arriving*), which reports MOVED there before anything else. Where the model
+//! cannot detach it, or the connection ends, the socket stays: it lives *abroad*, with a worker
+//! that serves another queue, and its events are sorted out when they are published.
 
 use crate::buf::Release;
 use crate::engine::shared::conn::{Conn, End, LaneState, Moving, Phase, Report, Tie};
@@ -62,7 +62,7 @@ impl Desk {
         }
     }
 
-    /// Hands a connection to a worker of its new queue, if the model lets go of it.
+    /// Hands a connection to a worker of its new queue, if the model can detach it.
     pub fn hand_over(
         &mut self,
         core: &Core,

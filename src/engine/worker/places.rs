@@ -16,8 +16,8 @@ pub struct Places {
     taken: Vec<u64>,
     /// No word before this one has a free bit.
     first: usize,
-    /// Of the last socket that was lent. It stands as the generation in what the model is given,
-    /// so that a late report of a former socket at the same place meets nobody else.
+    /// Of the last socket that was lent. It stands as the generation in what the model is given, so
+    /// that a late report of a former socket is not taken for one of its successor.
     number: u32,
 }
 

@@ -98,7 +98,7 @@ impl Desk {
         self.tend_conn(core, token, conn);
     }
 
-    /// Has the model let go of its own attempt.
+    /// Has the model give back the socket of its own attempt.
     fn leave_own(&mut self, token: Token, conn: &mut Conn) {
         conn.marks.redial = true;
         if conn.link.is_busy(Lane::Out) && conn.link.cancel() {
@@ -114,7 +114,7 @@ impl Desk {
             let home = usize::from(conn.home);
             return core.homes[home].post(Command::Attempted(token, attempt, Box::new(answer)));
         }
-        // One that was called off meanwhile is nobody's: its socket is closed here.
+        // An attempt that was called off meanwhile has no owner: its socket is closed here.
         if !conn.drop_attempt(attempt)
             || conn.life.phase != Phase::Connecting
             || conn.life.end == End::Abrupt
@@ -170,7 +170,7 @@ impl Desk {
         true
     }
 
-    /// The model has let go of the socket of an attempt that succeeded: it is the connection's.
+    /// The model has given back the socket of an attempt that succeeded: it is the connection's.
     pub fn handed_over(&mut self, core: &Core, token: Token, socket: Socket) {
         let mut main = None;
         if let Some(mut held) = core.table.hold(token)

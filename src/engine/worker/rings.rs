@@ -1,4 +1,4 @@
-//! Timers of the host that a worker is about to tell of; see `host_timers.rs`.
+//! Timers of the host that a worker is about to report; see `host_timers.rs`.
 
 use crate::engine::shared::host_timers::{Ring, Time};
 use crate::engine::shared::reminder::Timer;

@@ -1,10 +1,10 @@
 //! Workers that reap from one place: a completion may come out of any worker's turn.
 //!
-//! Still a connection has one worker at any time, and only that one tells or begins anything of
+//! Still a connection has one worker at any time, and only that one reports or begins anything of
 //! it. From when that worker looks at it until its events are published and its operations are
 //! begun, it *settles*: a completion that another worker reaped meanwhile is handed over. At any
 //! other time the other one takes the connection over together with the completion. So nothing is
-//! told out of order, though no thread is bound to a connection: a CLOSED cannot overtake the
+//! reported out of order, though no thread is bound to a connection: a CLOSED cannot overtake the
 //! MESSAGE that another worker is about to publish, and no operation begins behind a cancel.
 //!
 //! Each is counted with the first worker of its queue, so that queues are filled evenly. Listeners
@@ -62,7 +62,7 @@ impl Desk {
         }
     }
 
-    /// All that this turn told is published and all that it began is under way.
+    /// Everything that this turn reported is published, and its operations are in flight.
     pub fn end_claims(&mut self, core: &Core) {
         if self.claimed.is_empty() {
             return;

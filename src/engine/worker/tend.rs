@@ -14,8 +14,8 @@ use crate::io::{Lane, Op, Token};
 use crate::session::{Cause, Event, FramingKind, Want};
 use std::mem;
 
-/// Of those that waited for memory, so many are looked at in a turn, or as many as have this many
-/// bytes of their frames.
+/// Connections that waited for memory and are looked at in one turn: this many, or as many as hold
+/// this many bytes of frames.
 const RELIEVED_MOST: usize = 16;
 const RELIEVED_BYTES: usize = 1 << 17;
 
@@ -69,14 +69,14 @@ impl Desk {
         self.tend_conn(core, token, conn);
     }
 
-    /// Looks at those that waited for memory, if there may be some: each time that what they wait
-    /// for came, and not at any other, as they may be many. A turn looks at some, for each may
-    /// take what was received of its frame to a larger block, and the others are not to wait.
+    /// Looks at the connections that wait for memory, only when memory came back, as they may be
+    /// many. A turn looks at some of them: each may copy its frame to a larger block, and other
+    /// connections must not wait for that.
     pub fn relieve(&mut self, core: &Core) {
         let home = &core.homes[self.home];
         let left = mem::take(&mut self.relieving);
         if !core.pool.has_room(CHUNK_BYTES) {
-            // Thirst first: a block that comes back between the two rings the bell.
+            // Thirst first: a block that comes back between the two calls rings the bell.
             core.pool.thirst();
             if !core.pool.has_room(CHUNK_BYTES) {
                 return;
@@ -84,7 +84,7 @@ impl Desk {
         }
         let reliefs = core.pool.reliefs();
         let again = mem::replace(&mut self.reliefs, reliefs) != reliefs;
-        // Who is refused once more comes behind those of this round.
+        // A connection that is refused once more comes after those of this round.
         let all = if again { home.thirsty() } else { left };
         self.relieving = all;
         let mut bytes = 0;
@@ -104,8 +104,7 @@ impl Desk {
         }
     }
 
-    /// Tells that there is room again, if that is owed: the smallest message that was refused
-    /// would be taken.
+    /// Reports WRITABLE if a send was refused and the smallest refused message would be taken now.
     #[inline]
     pub fn tell_writable(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.life.end == End::Not
@@ -180,7 +179,7 @@ impl Desk {
         self.schedule(core, token, conn);
     }
 
-    /// Lane In: parses what is here, tells the peer's end, or asks for more.
+    /// Lane In: parses what is here, reports the peer's end, or asks for more.
     #[inline]
     fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.is_held_back() || conn.marks.hungry {
@@ -405,7 +404,7 @@ impl Desk {
         let written = conn.session.is_written();
         if written && !conn.link.is_busy(Lane::Out) {
             if !conn.session.poll_end() {
-                // The layer says goodbye, and is looked at again when that is written.
+                // The layer ends its side, and is looked at again when that is written.
                 return self.write(core, token, conn);
             }
             if core.config.taps && conn.life.fin == Fin::No {
@@ -415,7 +414,7 @@ impl Desk {
             if matches!(conn.life.fin, Fin::No | Fin::Waits) {
                 conn.life.fin = Fin::Sent;
                 if let Some(socket) = &conn.link.socket {
-                    // It fails when the peer has reset it, which the next receive tells.
+                    // It fails when the peer has reset it, which the next receive reports.
                     let _ = socket.shutdown(std::net::Shutdown::Write);
                 }
             }
@@ -431,8 +430,8 @@ impl Desk {
         }
     }
 
-    /// Whether the peer's system has all that was sent, where this one tells; if not, the
-    /// connection is looked at again.
+    /// Whether the peer's system has acknowledged everything, where this system reports it; if not,
+    /// the connection is looked at again.
     fn is_acknowledged(&mut self, token: Token, conn: &mut Conn) -> bool {
         let socket = conn.link.socket.as_ref().filter(|_| conn.peer().is_some());
         let acknowledged = !socket.is_some_and(sys::has_unacknowledged);
@@ -463,7 +462,7 @@ impl Desk {
         }
     }
 
-    /// What arrived while a connection ends: of use to its layer alone.
+    /// What arrived while a connection ends: only its layer uses it.
     pub fn drop_input(&self, core: &Core, conn: &mut Conn, slice: Slice) {
         if conn.session.is_layered() {
             match conn.session.handle_unwanted(slice, &core.pool, self.now) {
@@ -484,7 +483,7 @@ impl Desk {
             let code = if cause == Cause::Truncated { conn.session.partial_bytes() } else { 0 };
             self.emit(token, Notice::Closed { cause, os_error, unsent, code });
         } else {
-            // The host never heard of it, so no batch will end it.
+            // It was never reported to the host, so no batch will end it.
             conn.life.report = Report::Over;
             if conn.life.phase == Phase::Opening && core.is_running() {
                 self.turned_away(core, "its layer did not open");
@@ -496,7 +495,7 @@ impl Desk {
         }
     }
 
-    /// Tells CLOSED, and joins the two lanes.
+    /// Reports CLOSED, and joins the two lanes.
     fn finish(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if core.config.taps && self.is_tapped(token, conn) {
             return;
@@ -508,10 +507,10 @@ impl Desk {
             return;
         }
         if mem::take(&mut conn.marks.handed) {
-            // It ended before this worker was to tell of it: its listener waits no longer.
+            // It ended before this worker reported it: its listener waits no longer.
             self.handed.extend(conn.listener());
         }
-        // What was taken and is given up is lost, and a stream that was cut is not to look whole.
+        // Pending bytes are lost, and a stream that was cut must not look complete.
         conn.life.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
         conn.session.discard();
         self.call_off(core, conn);

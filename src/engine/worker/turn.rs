@@ -22,7 +22,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// Warnings of refused waits come no faster.
 const SAY: Duration = Duration::from_secs(1);
 
-/// A model, and the desk that tells it what to do.
+/// A model, and the desk whose orders it carries out.
 pub struct Worker<P: Proactor> {
     proactor: P,
     desk: Desk,
@@ -33,7 +33,7 @@ pub struct Worker<P: Proactor> {
     refused: Refused,
 }
 
-/// Waits that the system refused for want of something.
+/// Waits that the system refused because it ran short of something.
 struct Refused {
     bell: Bell,
     /// The last pause; zero while waits succeed.
@@ -53,9 +53,9 @@ impl<P: Proactor> Worker<P> {
     /// Takes commands, sends, waits once for all sockets, applies what completed and publishes it.
     /// `timeout`: None waits without limit, zero only looks. True: something happened.
     ///
-    /// `hurried` is called after the commands were taken, which silences the bell; whoever rings
-    /// for another reason than a command stores that reason first, so it is not missed. True: the
-    /// turn looks and does not wait.
+    /// `hurried` is called after the commands were taken, which silences the bell. A thread that
+    /// rings for another reason than a command stores that reason first, so that it is not missed.
+    /// True: the turn checks the sockets and does not wait.
     pub fn turn(
         &mut self,
         timeout: Option<Duration>,
@@ -86,7 +86,7 @@ impl<P: Proactor> Worker<P> {
         let timeout = [timeout, self.until_next()].into_iter().flatten().min();
         self.desk.end_claims(&self.core);
         let left = self.spin(timeout)?;
-        // What a spin found is for this turn, and enough for it.
+        // What a spin found is enough for this turn.
         if self.desk.done.is_empty() {
             self.reap(left)?;
         }
@@ -95,8 +95,8 @@ impl<P: Proactor> Worker<P> {
         Ok(())
     }
 
-    /// Looks again and again for up to `spin_us`, in place of blocking. What is left of the
-    /// timeout: nothing when there is something to do.
+    /// Checks the sockets for up to `spin_us`, in place of blocking. Answers the rest of the
+    /// timeout: zero when there is something to do.
     fn spin(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
         let spin = self.core.spin();
         if spin.is_zero() {
@@ -113,7 +113,7 @@ impl<P: Proactor> Worker<P> {
             if spun >= most {
                 return Ok(timeout.map(|timeout| timeout.saturating_sub(spun)));
             }
-            // Whoever is to answer may need this processor.
+            // The thread that is to answer may need this processor.
             thread::yield_now();
         }
     }
@@ -130,8 +130,8 @@ impl<P: Proactor> Worker<P> {
         Ok(())
     }
 
-    /// A wait failed. What passes is waited out, a while longer each time, at most for as long as
-    /// the turn may wait, and until the bell rings.
+    /// A wait failed. After a passing failure the worker pauses, longer each time, at most for as
+    /// long as the turn may wait, and until the bell rings.
     #[cold]
     fn wait_out(&mut self, error: io::Error, timeout: Option<Duration>) -> io::Result<()> {
         match sys::wait_failure(&error) {
@@ -203,14 +203,14 @@ impl<P: Proactor> Worker<P> {
     }
 
     /// Applies completions and publishes their events. What follows from them is carried out
-    /// afterwards: nothing can be received or told out of order. `looked`: the sockets were looked
-    /// at for it.
+    /// afterwards: nothing can be received or reported out of order. `looked`: the sockets were
+    /// checked for it.
     fn digest(&mut self, looked: bool) {
         self.desk.apply(&self.core, looked);
         self.desk.publish(&self.core);
     }
 
-    /// Does what the desk wrote down. Doing it may make it write down more.
+    /// Carries out the orders of the desk, which may lead to further orders.
     fn carry_out(&mut self) {
         let mut orders = Vec::new();
         while !self.desk.orders.is_empty() {
@@ -294,7 +294,7 @@ impl<P: Proactor> Worker<P> {
         })?
     }
 
-    /// Has a tap do what was set for a socket.
+    /// Sets the faults of a socket in its tap.
     fn dial(&mut self, token: Token) {
         if P::TAPS
             && let Some(lent) = self.lent(token)
@@ -316,7 +316,7 @@ impl<P: Proactor> Worker<P> {
         }
     }
 
-    /// Whether something of this lane waits to be reported, in the system or on the way from there.
+    /// Whether something of this lane is still to be reported, by the system or by the model.
     fn look(&mut self, token: Token, look: Look) -> bool {
         let Some(lent) = self.lent(token) else { return false };
         let proactor = &mut self.proactor;
@@ -330,7 +330,7 @@ impl<P: Proactor> Worker<P> {
         self.desk.at_rest()
     }
 
-    /// How long it may stay away from its sockets: `gather_us`, or to its next deadline.
+    /// How long it may leave its sockets alone: `gather_us`, or until its next deadline.
     pub fn may_rest(&self) -> Duration {
         self.until_next().map_or(self.core.gather(), |next| next.min(self.core.gather()))
     }

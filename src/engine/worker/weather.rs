@@ -16,7 +16,7 @@ impl Desk {
     }
 
     /// Whether the tap of a connection that ends may still hold some of its bytes, or have a
-    /// receive of its own: it is cancelled, and the send that is told last says what was lost.
+    /// receive of its own: it is cancelled, and the send that completes last says what was lost.
     pub fn is_tapped(&mut self, token: Token, conn: &mut Conn) -> bool {
         if conn.life.phase != Phase::Open || !conn.link.is_adopted() {
             return false;

@@ -53,7 +53,7 @@ pub enum End {
     Peer,
     /// To be flushed, ended and drained before it goes.
     Graceful,
-    /// As soon as the model has let go of it.
+    /// As soon as the model has given its socket back.
     Abrupt,
 }
 
@@ -62,7 +62,7 @@ pub enum End {
 pub enum Eof {
     No,
     Received,
-    /// Received, and told as an event of its own (`half_open`).
+    /// Received, and reported as an event of its own (`half_open`).
     Told,
 }
 

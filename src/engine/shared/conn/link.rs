@@ -19,7 +19,7 @@ pub enum Tie {
     Loose,
     /// The model knows it.
     Adopted,
-    /// The model knows it and was told to end what is in flight.
+    /// The model knows it and was asked to end what is in flight.
     Cancelled,
     /// The model was asked to give it back, or there is none to be given back; `Joined` follows.
     Released,
@@ -69,7 +69,7 @@ impl Link {
         self.tie = if taken { Tie::Adopted } else { Tie::Loose };
     }
 
-    /// Whether the model is to be told to end what is in flight: it was not as yet.
+    /// Whether the model is to end what is in flight: it was not asked before.
     pub fn cancel(&mut self) -> bool {
         self.tie == Tie::Adopted && {
             self.tie = Tie::Cancelled;

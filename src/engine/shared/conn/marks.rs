@@ -15,6 +15,6 @@ pub struct Marks {
     pub claimed: bool,
     /// It was accepted by another worker, whose listener counts it until it is reported.
     pub handed: bool,
-    /// The next address is tried when the model has let go of this one's socket.
+    /// The next address is tried when the model has given this one's socket back.
     pub redial: bool,
 }

@@ -64,10 +64,10 @@ struct More {
     race: Race,
     /// The end of connecting, or of a graceful close.
     deadline: Option<(Millis, Cause)>,
-    /// A failure to be told when what was received before it is told: after a resume, or when
-    /// reading comes to its end.
+    /// A failure to be reported after everything that was received before it: after a resume, or at
+    /// the end of reading.
     broken: Option<(Cause, i32)>,
-    /// What the addresses that were tried told, as far as that is known.
+    /// The failures of the addresses that were tried, as far as they are known.
     failure: Option<(Cause, i32)>,
     /// Why it ends, as the system has it.
     os_error: i32,
@@ -213,8 +213,8 @@ impl Conn {
         !std::mem::replace(&mut self.more().quieted, true)
     }
 
-    /// Why an address could not be connected to. One that tells of the peer counts for more than
-    /// one that does not, and the last of them for most.
+    /// Why an address could not be connected to. A failure that says something of the peer counts
+    /// more than one that does not, and the last of those counts most.
     pub fn note_failure(&mut self, failure: (Cause, i32), tells: bool) {
         if tells || self.failure().is_none() {
             self.more().failure = Some(failure);
@@ -226,9 +226,9 @@ impl Conn {
         self.more.as_ref()?.failure
     }
 
-    /// Fails where its socket was connected to itself: TCP lets two that connect to each other
-    /// meet, and these two can be one, when the system chooses the port that is dialled and nobody
-    /// listens there (RFC 9293, 3.5, simultaneous open).
+    /// Fails where its socket was connected to itself: TCP connects two sockets that connect to
+    /// each other, and the two can be one, when the system chooses the port that is dialled and no
+    /// socket listens there (RFC 9293, 3.5, simultaneous open).
     pub fn is_another(&self) -> io::Result<()> {
         let Some((socket, peer)) = self.link.socket.as_ref().zip(self.peer()) else {
             return Ok(());
@@ -268,7 +268,7 @@ impl Conn {
         self.marks.paused |= self.endpoint.step;
     }
 
-    /// Whether the host paused it and nothing is asked of the model that would tell of a reset.
+    /// Whether the host paused it and no operation of the model would report a reset.
     #[inline]
     pub fn is_unheard(&self) -> bool {
         self.marks.paused

@@ -20,7 +20,7 @@ pub enum Moving {
     Asked,
     /// MOVED was emitted on the old queue, and its batch is not over.
     Left,
-    /// That batch is over: the worker is to let go of the socket.
+    /// That batch has ended: the worker is to have the model give the socket back.
     Due,
     /// The model was asked to let go.
     Leaving,

@@ -30,7 +30,7 @@ pub type Time = Duration;
 enum Life {
     Free,
     Running,
-    /// Its event is in the queue, and is not to be told.
+    /// Its event is in the queue, and is not to be delivered.
     Stopped,
 }
 
@@ -42,7 +42,8 @@ struct Slot {
     listed: bool,
     /// An event of it is in the queue, and not handed out.
     queued: bool,
-    /// A period was over while an event was queued: nobody watches `due` before that is taken.
+    /// A period was over while an event was queued: `due` is not watched before a poll takes the
+    /// event.
     rests: bool,
     /// 0: it is due once.
     every_ms: u32,
@@ -63,7 +64,7 @@ pub struct Ring {
     generation: u32,
 }
 
-/// What a poll tells of a timer.
+/// What a poll reports of a timer.
 pub struct Told {
     pub user_data: u64,
     pub missed: u32,
@@ -93,7 +94,7 @@ pub struct HostTimers {
     /// The generation that slots begin with.
     first: u32,
     most: usize,
-    /// Those in use, told without the lock.
+    /// Those in use, to be read without the lock.
     used: AtomicUsize,
     inside: Mutex<rank::HostTimers, Inside>,
 }
@@ -271,7 +272,7 @@ impl Inside {
         Some(Ring { due, index, generation: slot.generation })
     }
 
-    /// A timer is due. An event of it to be told, if there is none already; and, of a periodic one,
+    /// A timer is due. Answers an event of it, if none is queued already; and, of a periodic one,
     /// when it is due again, to be watched with the entry that `watch` makes.
     pub fn ring(
         &mut self,

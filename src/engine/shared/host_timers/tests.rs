@@ -8,7 +8,7 @@ fn timers(most: u32) -> HostTimers {
     HostTimers::new(most, 2, 1)
 }
 
-/// As a worker does: watches what changed, and tells of what is due.
+/// As a worker does: watches what changed, and reports what is due.
 fn turn(timers: &HostTimers, queue: usize, now: Time) -> Vec<Token> {
     let mut due = Vec::new();
     timers.with(|inside| {

@@ -1,9 +1,9 @@
 //! Names, looked up on threads of their own: getaddrinfo(3) blocks, and cannot be interrupted.
 //!
 //! One look-up serves all who ask for the same name at a time. A connection that ends meanwhile
-//! forgets its name: a look-up that nobody waits for leaves the queue, or, where it runs already,
-//! gives its place to another thread, so that names which do not answer do not block those that
-//! do.
+//! forgets its name: a look-up that no connection waits for leaves the queue, or, where it runs
+//! already, gives its place to another thread, so that names which do not answer do not block those
+//! that do.
 
 use crate::buf::{Condvar, Mutex, rank};
 use crate::engine::shared::error::{Error, Refusal};
@@ -17,9 +17,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, mem};
 
-/// Look-ups that somebody waits for and that run at a time.
+/// Look-ups that run at a time and that a connection waits for.
 const WANTED_MAX: usize = 16;
-/// Threads, those included whose look-up nobody waits for any more.
+/// Threads, including those whose look-up no connection waits for any more.
 const THREADS_MAX: usize = 32;
 /// Names that wait for a thread.
 const QUEUE_MAX: usize = 1024;
@@ -109,7 +109,7 @@ impl Resolver {
         name: (String, u16),
     ) -> Result<(), Refusal> {
         let mut book = self.0.book.lock();
-        // One that runs for nobody any more serves too.
+        // A look-up that no connection waits for any more serves too.
         let mut asked = book.running.iter().chain(&book.queue);
         let name = match asked.find(|asked| ***asked == name) {
             Some(asked) => asked.clone(),
@@ -216,7 +216,7 @@ impl Office {
 }
 
 impl Book {
-    /// Look-ups that run and that somebody waits for.
+    /// Look-ups that run and that a connection waits for.
     fn wanted(&self) -> usize {
         self.running.iter().filter(|name| self.waiting.contains_key(*name)).count()
     }
@@ -237,7 +237,7 @@ impl Book {
         waiting
     }
 
-    /// Takes back what a connection asked for. True: nobody else waits for that name.
+    /// Takes back what a connection asked for. True: no other connection waits for that name.
     fn forget(&mut self, token: Token) -> bool {
         let Some(name) = self.names.remove(&token) else { return false };
         let Some(waiting) = self.waiting.get_mut(&name) else { return false };

@@ -1,10 +1,10 @@
 //! Deadlines of one worker: a hierarchical timer wheel.
 //!
 //! Eight levels of 64 slots, each level 64 times as coarse as the one below; the lowest counts
-//! milliseconds. An entry lies in the lowest level whose slots tell its time from now, and moves
-//! down as that time comes near, at most once a level. Setting, moving and cancelling touch the
-//! entry and its neighbours only, and one word a level says which slots have any, so the next one
-//! is found without looking at them.
+//! milliseconds. An entry lies in the lowest level whose slots can express its time from now, and
+//! moves down as that time comes near, at most once a level. Setting, moving and cancelling touch
+//! the entry and its neighbours only, and one word a level says which slots have any, so the next
+//! one is found without looking at them.
 //!
 //! An entry is a reminder to look, not the deadline itself: that may have moved on, and then it is
 //! set anew when the reminder fires. So a message never touches the wheel.
@@ -24,7 +24,8 @@ const SLOTS: usize = 1 << SLOT_BITS;
 const LAST: Millis = (1 << (LEVELS as u32 * SLOT_BITS)) - 1;
 
 /// What one turn may spend on timers: so many steps. An expiry is followed by far more work than a
-/// move to a lower level, and counts for more: a turn that moves thousands still tells of some.
+/// move to a lower level, and counts for more: a turn that moves thousands of entries still reports
+/// some.
 pub const TURN_STEPS: u32 = 16 * 1024;
 /// What an expiry counts for.
 pub const EXPIRY_STEPS: u32 = 64;
@@ -44,7 +45,7 @@ pub struct Wheel {
 }
 
 impl Wheel {
-    /// Has `due` told at `at`: a new entry, or the one that there is moves.
+    /// Has `due` reported at `at`: a new entry, or the existing one moves.
     pub fn set(&mut self, timer: Option<Timer>, due: Due, at: Millis) -> Timer {
         let at = at.min(LAST);
         let timer = match timer {
