@@ -25,6 +25,7 @@
 //! * **turn**: take commands, send, wait once, apply, publish.
 //! * **baton**: the right to turn a worker. A *lease* is how long its thread leaves it to the host.
 //! * **lane**: one direction of a socket, with at most one operation in flight.
+//! * **layer**: what stands between a stream's bytes and its messages, such as an encryption.
 //! * **model**: one of the operating system's ways to do input and output.
 //! * **queue**: events on their way to the host.
 //! * **bell**: what ends a worker's wait.

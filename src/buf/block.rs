@@ -99,11 +99,11 @@ impl Block {
         let (old, new) = (header.pages, pages(capacity));
         if new > old {
             let remap = header.shared.mapper.remap;
-            // SAFETY: it has these pages, and nobody else uses it.
+            // SAFETY: it has these pages, and no other thread uses it.
             let moved = unsafe { remap(block.cast(), old as usize * PAGE, new as usize * PAGE) };
             block = moved?.cast();
         }
-        // SAFETY: nobody else has a reference.
+        // SAFETY: no other reference is left.
         let header = unsafe { block.as_mut() };
         (header.capacity, header.pages) = (capacity, new.max(old));
         Some(block)
@@ -137,7 +137,7 @@ impl Block {
             // In place of a fence, which ThreadSanitizer does not follow.
             header.refs.load(Ordering::Acquire);
             let pool = Arc::clone(&header.shared);
-            // SAFETY: nobody else has a reference.
+            // SAFETY: no other reference is left.
             unsafe { pool.give_back(block) };
         }
     }
@@ -145,7 +145,7 @@ impl Block {
     /// Returns the memory to the system.
     ///
     /// # Safety
-    /// Nobody has a reference, and the block is in no free list.
+    /// No reference is left, and the block is in no free list.
     pub unsafe fn free(block: NonNull<Block>) {
         // SAFETY: made by `new`, with what the header says; that is dropped once, here.
         unsafe {

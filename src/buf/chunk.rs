@@ -26,11 +26,11 @@ pub struct Chunk {
 
 // SAFETY: the bytes above `end` are reached through this value only, those below are frozen.
 unsafe impl Send for Chunk {}
-// SAFETY: a shared Chunk only tells its room.
+// SAFETY: a shared Chunk only gives its room.
 unsafe impl Sync for Chunk {}
 
 impl Chunk {
-    /// Takes a block with `CHUNK_REFS` references that nobody else has.
+    /// Takes a block with `CHUNK_REFS` references, all that there are.
     pub(super) fn new(block: NonNull<Block>) -> Chunk {
         // SAFETY: the caller's references keep the block alive.
         let limit = unsafe { block.as_ref() }.capacity;
@@ -49,7 +49,7 @@ impl Chunk {
     }
 
     /// Gives a block that is this chunk's alone another capacity, at least as much; the room goes
-    /// to its end. False: the system has no memory, or somebody else has some of its bytes.
+    /// to its end. False: the system has no memory, or some of its bytes are shared.
     pub(super) fn resize(&mut self, capacity: u32) -> bool {
         // SAFETY: this chunk's references keep the block alive.
         let all = unsafe { self.block.as_ref() }.refs.load(Ordering::Acquire);
@@ -91,7 +91,7 @@ impl Chunk {
         }
     }
 
-    /// Begins anew if nobody else has any of its bytes, so that what is written next is warm.
+    /// Begins anew if none of its bytes are shared, so that what is written next is warm.
     pub fn rewind(&mut self) {
         // SAFETY: this chunk's references keep the block alive.
         let all = unsafe { self.block.as_ref() }.refs.load(Ordering::Acquire);

@@ -52,7 +52,7 @@ impl<R: Rank, T> Mutex<R, T> {
         Some(MutexGuard { guard, hold: Hold::taken() })
     }
 
-    /// What is in it, without the lock: nobody else has it.
+    /// What is in it, without the lock: no other thread has it.
     pub fn get_mut(&mut self) -> &mut T {
         self.lock.get_mut()
     }
@@ -104,7 +104,7 @@ impl<R: Rank, T> DerefMut for MutexGuard<'_, R, T> {
 pub struct Condvar(parking_lot::Condvar);
 
 impl Condvar {
-    /// One that nobody waits for.
+    /// One without waiting threads.
     pub const fn new() -> Condvar {
         Condvar(parking_lot::Condvar::new())
     }
@@ -124,12 +124,12 @@ impl Condvar {
         self.pause(held, |condvar, guard| condvar.wait(guard));
     }
 
-    /// As `wait`, until `until`. True: nobody notified it by then.
+    /// As `wait`, until `until`. True: it was not notified by then.
     pub fn wait_until<R: Rank, T>(&self, held: &mut MutexGuard<'_, R, T>, until: Instant) -> bool {
         self.pause(held, |condvar, guard| condvar.wait_until(guard, until).timed_out())
     }
 
-    /// As `wait`, for so long. True: nobody notified it meanwhile.
+    /// As `wait`, for so long. True: it was not notified meanwhile.
     pub fn wait_for<R: Rank, T>(&self, held: &mut MutexGuard<'_, R, T>, time: Duration) -> bool {
         self.pause(held, |condvar, guard| condvar.wait_for(guard, time).timed_out())
     }
@@ -172,14 +172,14 @@ impl<R: Rank, T> RwLock<R, T> {
         RwLock { lock: parking_lot::RwLock::new(value), _rank: PhantomData }
     }
 
-    /// Waits until nobody holds it to write, or waits for that.
+    /// Waits until no thread holds it to write, or waits for that.
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, R, T> {
         may_wait::<R>();
         ReadGuard { guard: self.lock.read(), _hold: Hold::taken() }
     }
 
-    /// Waits until nobody holds it.
+    /// Waits until no thread holds it.
     pub fn write(&self) -> WriteGuard<'_, R, T> {
         may_wait::<R>();
         WriteGuard { guard: self.lock.write(), _hold: Hold::taken() }

@@ -1,6 +1,6 @@
 //! Where large blocks come from: pages of the system's, without the allocator in between.
 //!
-//! An allocator keeps what is given back until it is told to look for it, which takes long where
+//! An allocator keeps what is given back until it is asked to look for it, which takes long where
 //! much is free, or lies between what is not. Pages go back at once, and move in place of bytes.
 
 use std::alloc::{Layout, alloc, dealloc, realloc};
@@ -18,7 +18,7 @@ pub struct Mapper {
     /// system has no memory, and all is as before.
     ///
     /// # Safety
-    /// It is of `map` or `remap`, with this length, and nobody uses it meanwhile.
+    /// It is of `map` or `remap`, with this length, and no other code uses it meanwhile.
     pub remap: unsafe fn(NonNull<u8>, usize, usize) -> Option<NonNull<u8>>,
     /// Gives it back.
     ///

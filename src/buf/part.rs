@@ -23,11 +23,11 @@ const _: () = assert!(size_of::<Part>() <= 24);
 
 // SAFETY: the bytes behind it are reached through this value only, the others are frozen.
 unsafe impl Send for Part {}
-// SAFETY: a shared Part only tells its numbers.
+// SAFETY: a shared Part only gives its numbers.
 unsafe impl Sync for Part {}
 
 impl Part {
-    /// Takes one reference of `block`, and `room` bytes from `start` that nobody else has.
+    /// Takes one reference of `block`, and `room` bytes from `start` that are not shared.
     #[inline(always)]
     pub(super) fn new(block: NonNull<Block>, start: u32, room: u32) -> Part {
         Part { block: Some(block), start, len: 0, room, messages: 0 }

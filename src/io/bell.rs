@@ -80,8 +80,8 @@ impl Bell {
         let _ = self.0.state.compare_exchange(RUNG, UNHEARD, SeqCst, SeqCst);
     }
 
-    /// The turner, in place of a kernel wait that the system refuses: sleeps until somebody rings,
-    /// at most for `most`.
+    /// The turner, in place of a kernel wait that the system refuses: sleeps until the bell is
+    /// rung, at most for `most`.
     pub fn nap(&self, most: Duration) {
         let until = Instant::now() + most;
         *self.0.napper.lock() = Some(thread::current());
@@ -115,12 +115,12 @@ impl Bell {
         matches!(self.0.state.load(SeqCst), RUNG | UNHEARD)
     }
 
-    /// The turner, before it takes its commands. False: nobody rang, so there are none.
+    /// The turner, before it takes its commands. False: it was not rung, so there are none.
     pub fn hush(&self) -> bool {
         matches!(self.0.state.swap(AWAKE, SeqCst), RUNG | UNHEARD)
     }
 
-    /// System calls made to wake somebody.
+    /// System calls made to wake a thread.
     pub fn strikes(&self) -> u64 {
         self.0.strikes.load(SeqCst)
     }

@@ -52,7 +52,7 @@ struct Entry {
     generation: u32,
     /// Borrowed: the engine keeps it open until `release`, and closes it.
     socket: ManuallyDrop<Socket>,
-    /// A try on this lane may succeed. True at first: only a try can tell.
+    /// A try on this lane may succeed. True at first: only a try can show it.
     ready: [bool; 2],
     /// The poller knows the socket. It is reported at the first try that blocks: epoll reports a
     /// socket that was never connected as hung up.
@@ -89,7 +89,7 @@ pub struct Emulated<R: Readiness> {
     starved: Vec<Token>,
     /// Operations to be tried again after `LATER` at most.
     later: Vec<(Token, Lane)>,
-    /// Completions of cancelled operations, told by the next turn.
+    /// Completions of cancelled operations, reported by the next turn.
     cancelled: Vec<Completion>,
     ready: Vec<Ready>,
     /// The chunk that small receives of all sockets go to.
@@ -178,7 +178,7 @@ impl Entry {
         };
         match answer {
             Err(error) if sys::in_progress(&error) => Tried::Blocked(Op::Connect(address)),
-            // A local listener whose backlog is full: connect(2). Nothing tells when it is not.
+            // A local listener whose backlog is full: connect(2). Nothing reports when it is not.
             Err(error) if sys::would_block(&error) => {
                 self.connecting = false;
                 Tried::Later(Op::Connect(address))
@@ -211,7 +211,7 @@ impl Entry {
         };
         let (spare, room) = chunk.spare();
         let room = room.min(setup.recv_max);
-        // SAFETY: `room` bytes at `spare` are the chunk's, and nobody else's.
+        // SAFETY: `room` bytes at `spare` are the chunk's, and not shared.
         let slice = match unsafe { sys::recv(&self.socket, spare, room) } {
             Err(error) if sys::would_block(&error) => {
                 return (Tried::Blocked(Op::Recv(given)), false);

@@ -141,7 +141,7 @@ pub enum Outcome {
     Connected(io::Result<()>),
     /// Bytes written. The train comes back whatever happened.
     Sent(io::Result<usize>, Train),
-    /// Datagrams. An error is one that the system told of the socket, mostly of an earlier send
+    /// Datagrams. An error is one that the system reported of the socket, mostly of an earlier send
     /// (ICMP): the engine counts it and asks again.
     ReceivedFrom(io::Result<Vec<Arrival>>),
     /// Datagrams taken, from the front on. An error is the first one's: none was sent. They all

@@ -1,8 +1,8 @@
 //! The contract of a model.
 //!
-//! A model carries out operations on sockets that the engine lends it, and tells of each exactly
-//! once. All of them look like completion here, also those that only watch readiness
-//! (`emulated.rs` turns one into the other).
+//! A model carries out operations on sockets that the engine lends it, and completes each exactly
+//! once. All of them look like completion here, also those that only watch readiness (`emulated.rs`
+//! turns one into the other).
 //!
 //! * **Verbs.** `Accept` and `Recv` on lane In, `Connect` and `Send` on lane Out; for datagrams
 //!   `RecvFrom` and `SendTo` on the same two lanes. At most one operation is in flight on each
@@ -128,8 +128,8 @@ pub trait Proactor: Send + Sized + 'static {
     }
 
     /// Whether something waits to be reported: in the system, or taken from there and not yet
-    /// pushed to `done`. A model that takes bytes elsewhere than in `turn` has to tell of those
-    /// too, after it has asked the system, so that none is missed on the way.
+    /// pushed to `done`. A model that takes bytes elsewhere than in `turn` has to report those too,
+    /// after it has asked the system, so that none is missed on the way.
     fn waits(&mut self, _token: Token, socket: &Socket, look: Look) -> bool {
         sys::shows(socket, look)
     }
@@ -140,7 +140,7 @@ pub trait Proactor: Send + Sized + 'static {
     /// Has begin now what was submitted: no turn follows soon.
     fn begin(&mut self) {}
 
-    /// Gives up memory that a burst needed and nobody since.
+    /// Gives up memory that only a burst needed.
     fn trim(&mut self) {}
 
     /// When it is to be turned at the latest, beside what its sockets bring: a tap's deadlines.

@@ -1,8 +1,8 @@
 //! The contract of a model that only watches: select, poll, epoll and their like.
 //!
-//! Reports may be early or repeated, never missing: after `blocked` and `arm` there is a report
-//! as soon as a try would not block. A report disarms its lane, so that nothing is reported again
-//! and again while nobody wants it.
+//! Reports may be early or repeated, never missing: after `blocked` and `arm` there is a report as
+//! soon as a try would not block. A report disarms its lane, so that nothing is reported again and
+//! again while the engine does not want it.
 
 use super::bell::Bell;
 use super::op::{Lane, Token};

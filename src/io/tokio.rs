@@ -51,9 +51,9 @@ struct News(Mutex<rank::News, Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// Sockets that the reactor told of.
+    /// Sockets that the reactor reported.
     woken: Vec<Token>,
-    /// Of the wait that is under way.
+    /// Of the current wait.
     waiter: Option<Waker>,
 }
 
@@ -98,7 +98,7 @@ impl News {
         Poll::Pending
     }
 
-    /// Moves the sockets told of to `woken`; the wait is over.
+    /// Moves the reported sockets to `woken`; the wait is over.
     fn take(&self, woken: &mut Vec<Token>) {
         let mut inner = self.0.lock();
         inner.waiter = None;
@@ -143,7 +143,7 @@ impl Tokio {
                 let former = mem::replace(&mut entry.watch, Watch::new(&entry.socket)?);
                 // What a reactor that failed does at its end is of no matter.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(former)));
-                // What came meanwhile was told to nobody, and its waker is known to nobody.
+                // What came meanwhile was not reported, and its waker is not known to the reactor.
                 self.woken.push(entry.token);
             }
         }

@@ -1,4 +1,4 @@
-//! What a session tells.
+//! What a session reports.
 
 use crate::buf::Slice;
 
@@ -39,7 +39,7 @@ pub enum Event {
     Message(Slice),
     /// The beginning of a message that is over the maximum; the rest of it is dropped.
     Cut(Slice),
-    /// The layer is open; told before any message.
+    /// The layer is open; reported before any message.
     Opened,
     /// The layer's peer has said that nothing follows.
     Ended,

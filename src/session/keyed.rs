@@ -21,7 +21,7 @@ pub struct Keyed {
     waiting: HashMap<u64, Waiting>,
     order: VecDeque<u64>,
     /// Pieces that were put behind the first place. Others come and go only before all places, so
-    /// that this tells how many are behind each.
+    /// that this gives how many are behind each.
     pushed: u64,
     flushes: u64,
 }

@@ -127,7 +127,7 @@ impl Outbox {
         }
     }
 
-    /// Drops the message that begins at a piece; tells how many bytes that were.
+    /// Drops the message that begins at a piece; answers how many bytes that were.
     fn drop_message(&mut self, at: usize) -> u32 {
         let mut bytes = 0;
         loop {
@@ -345,12 +345,12 @@ impl Outbox {
         (low && fits(limits, self.bytes(), self.messages(), room.min(most))).then_some(room)
     }
 
-    /// Refusals to be told by a WRITABLE now; then none is owed.
+    /// Refusals to be reported by a WRITABLE now; then none is owed.
     pub fn relieved(&mut self, limits: &Limits) -> Option<u32> {
         self.owed(limits).map(|_| self.pieces.counts_mut().refused.take())
     }
 
-    /// Drops everything; tells how many bytes that were.
+    /// Drops everything; answers how many bytes that were.
     pub fn clear(&mut self) -> u32 {
         let (bytes, dropped) = (self.bytes(), self.dropped());
         *self = Outbox::default();

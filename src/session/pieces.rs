@@ -56,7 +56,7 @@ impl Refused {
         (self.count > 0).then_some(self.least as usize)
     }
 
-    /// How many, which a WRITABLE tells.
+    /// How many, which a WRITABLE reports.
     pub fn take(&mut self) -> u32 {
         std::mem::take(self).count
     }

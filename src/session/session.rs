@@ -43,7 +43,7 @@ impl Outgoing<'_> {
     }
 }
 
-/// What was received and is not told. Invariant: one of the three is here.
+/// What was received and is not reported. Invariant: one of the three is here.
 #[derive(Default)]
 pub(super) struct Untold {
     /// Received and not parsed: the host paused, or the budget of a turn was used up. Empty
@@ -412,18 +412,18 @@ impl Session {
         self.outbox.owed(limits)
     }
 
-    /// Refusals to be told by a WRITABLE now.
+    /// Refusals to be reported by a WRITABLE now.
     #[inline]
     pub fn poll_writable(&mut self, limits: &Limits) -> Option<u32> {
         self.outbox.relieved(limits)
     }
 
-    /// Drops what waits to be written; tells how many bytes that were.
+    /// Drops what is pending; answers how many bytes that were.
     pub fn abandon(&mut self) -> u32 {
         self.outbox.clear()
     }
 
-    /// Drops what was received and not told.
+    /// Drops what was received and not reported.
     pub fn discard(&mut self) {
         self.untold = None;
     }
@@ -457,7 +457,7 @@ impl Session {
         self.outbox.relax();
     }
 
-    /// When a peer whose bytes nobody asked for has been silent for too long.
+    /// When a peer has been silent for too long while its bytes were not asked for.
     #[inline]
     pub fn poll_idle(&self, limits: &Limits) -> Option<(Millis, Cause)> {
         let at = Millis::from(self.quiet_since) + Millis::from(limits.idle_timeout_ms);

@@ -43,7 +43,7 @@ struct Below {
     taken: usize,
     /// The layer has something that it was not asked for.
     unasked: bool,
-    /// That it is open was told.
+    /// That it is open was reported.
     opened: bool,
     /// The peer has said that nothing follows.
     ended: bool,
@@ -140,7 +140,7 @@ impl Stack {
         self.session().send_since()
     }
 
-    /// Whether received bytes wait to be parsed, or a frame that is whole to be told.
+    /// Whether received bytes wait to be parsed, or a complete frame to be reported.
     #[inline]
     pub fn has_input(&self) -> bool {
         self.session().has_input() || self.below().is_some_and(|below| below.unasked)
@@ -243,7 +243,7 @@ impl Stack {
         }
     }
 
-    /// Whether the layer is open, told once.
+    /// Whether the layer is open, reported once.
     pub fn poll_opened(&mut self) -> bool {
         match &mut self.0 {
             Kind::Bare(_) => false,
@@ -309,7 +309,7 @@ impl Stack {
         self.session_mut().flush();
     }
 
-    /// Drops what was received and not told; a layer has what it needs of it.
+    /// Drops what was received and not reported; a layer has what it needs of it.
     pub fn discard(&mut self) {
         self.session_mut().discard();
     }
@@ -319,7 +319,7 @@ impl Stack {
         self.session_mut().relax();
     }
 
-    /// Drops what waits to be written; tells how many bytes of messages that were.
+    /// Drops what is pending; answers how many bytes of messages that were.
     pub fn abandon(&mut self) -> u32 {
         if let Kind::Layered(all) = &mut self.0 {
             (all.below.wire, all.below.plain) = (Train::default(), None);

@@ -71,7 +71,7 @@ pub struct Shared {
     wakers: Mutex<rank::Wakers, Vec<Waker>>,
 }
 
-/// A block in a free list: nobody has a reference.
+/// A block in a free list: no reference is left.
 struct FreeBlock(NonNull<Block>);
 
 // SAFETY: a free block is reached by whoever takes it from the list, one thread.
@@ -122,7 +122,7 @@ impl Pool {
         self.block(capacity, 1, purpose).map(|(block, room)| Part::new(block, 0, room))
     }
 
-    /// A block with so many references that nobody else has, and its capacity.
+    /// A block with so many references, all of them the caller's, and its capacity.
     fn block(
         &self,
         capacity: usize,
@@ -145,7 +145,7 @@ impl Pool {
         };
         let block = match kept {
             Some(FreeBlock(block)) => {
-                // SAFETY: nobody has a reference; this thread took it from the list.
+                // SAFETY: no reference is left; this thread took it from the list.
                 let header: &Block = unsafe { block.as_ref() };
                 header.refs.store(references, Ordering::Relaxed);
                 header.set_purpose(purpose);
@@ -241,7 +241,7 @@ impl Pool {
     pub fn trim(&self) {
         for list in self.0.free.iter().chain([&self.0.large]) {
             for FreeBlock(block) in std::mem::take(&mut *list.lock()) {
-                // SAFETY: it was in the list, so nobody has a reference.
+                // SAFETY: it was in the list, so no reference is left.
                 unsafe { self.0.free(block) };
             }
         }
@@ -249,7 +249,7 @@ impl Pool {
 }
 
 impl Shared {
-    /// Takes back a block that nobody has a reference to.
+    /// Takes back a block without references.
     ///
     /// # Safety
     /// `block` is of this pool and its count is 0.
@@ -258,7 +258,7 @@ impl Shared {
         let header = unsafe { block.as_ref() };
         let (capacity, class, purpose) = (header.capacity, header.class, header.purpose());
         if !self.keep(block, capacity as usize, class) {
-            // SAFETY: in no list, and nobody has a reference.
+            // SAFETY: in no list, and no reference is left.
             unsafe { self.free(block) };
         }
         self.discharge((capacity as usize + HEADER) as u64, purpose);
@@ -293,7 +293,7 @@ impl Shared {
         let (at, _) = list.iter().map(fit).enumerate().min_by_key(|&(_, fit)| fit)?;
         let FreeBlock(block) = list.swap_remove(at);
         drop(list);
-        // SAFETY: nobody has a reference; this thread took it from the list.
+        // SAFETY: no reference is left; this thread took it from the list.
         let before = unsafe { block.as_ref() }.surplus();
         // SAFETY: as above.
         let Some(resized) = (unsafe { Block::resize(block, capacity) }) else {
@@ -333,7 +333,7 @@ impl Shared {
     /// # Safety
     /// As for `Block::free`.
     unsafe fn free(&self, block: NonNull<Block>) {
-        // SAFETY: the caller's: nobody has a reference.
+        // SAFETY: the caller's: no reference is left.
         self.spare.fetch_sub(unsafe { block.as_ref() }.surplus(), Ordering::Relaxed);
         // SAFETY: the caller's.
         unsafe { Block::free(block) };

@@ -25,7 +25,7 @@ pub enum Purpose {
     SendMore = 3,
 }
 
-/// What somebody who was refused waits for, one bit each.
+/// What callers that were refused wait for, one bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Thirst(u8);
 
@@ -178,8 +178,8 @@ impl Pool {
         self.0.thirsty.fetch_or(Thirst::BLOCK.0, SeqCst);
     }
 
-    /// As `thirst`, for somebody who was refused `capacity` bytes for a purpose. He tries once more
-    /// afterwards, or asks `would_take`.
+    /// As `thirst`, for a caller that was refused `capacity` bytes for a purpose. It tries once
+    /// more afterwards, or asks `would_take`.
     pub fn thirst_for(&self, capacity: usize, purpose: Purpose) {
         let mut bits = 0;
         if let Some(at) = purpose.share() {

@@ -40,7 +40,7 @@ impl Drop for Bounded {
     }
 }
 
-/// Bytes that tell where they are.
+/// Bytes that depend on their place.
 fn numbered(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 7 + at / 256) as u8).collect()
 }

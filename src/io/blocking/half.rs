@@ -72,7 +72,7 @@ pub struct Half {
     shared: Arc<Shared>,
     state: Mutex<rank::Lane, State>,
     changed: Condvar,
-    /// The thread saw something to receive and has not told it. Set before it takes it from the
+    /// The thread saw something to receive and has not reported it. Set before it takes it from the
     /// system.
     taking: AtomicBool,
 }
@@ -452,7 +452,7 @@ impl Half {
     fn recv_to(&self, chunk: &mut Chunk) -> io::Result<Slice> {
         let (spare, room) = chunk.spare();
         let room = room.min(self.shared.setup.recv_max);
-        // SAFETY: `room` bytes at `spare` are the chunk's, and nobody else's.
+        // SAFETY: `room` bytes at `spare` are the chunk's, and not shared.
         match self.again(|| unsafe { sys::recv(&self.socket, spare, room) }) {
             Ok(0) => self.end_of_stream(),
             Ok(count) => Ok(chunk.take(count)),
@@ -468,7 +468,7 @@ impl Half {
     /// As `recv`: who waits has no memory for datagrams.
     fn recv_from(self: &Arc<Half>) -> Outcome {
         loop {
-            // There may be none: an interrupt. The try tells.
+            // There may be none: an interrupt. The try shows it.
             if let Err(error) = self.again(|| sys::await_datagram(&self.socket).map(|()| 0)) {
                 return Outcome::ReceivedFrom(Err(self.reason(error)));
             }

@@ -5,10 +5,9 @@
 //! with the first operation of its lane, so a connection that only listens to its peer has one.
 //!
 //! A call that blocks is ended from outside: `sys::interrupt`, again and again until the thread is
-//! out of it, for a call that only now begins may not notice. The receiving side is ended without
-//! a trace on the wire. Ending the sending side tells the peer of an orderly end, which may not be
-//! what the engine is about to do: so a send is first given the time that it takes if it does not
-//! block.
+//! out of it, for a call that only now begins may not notice. The receiving side is ended without a
+//! trace on the wire. Ending the sending side is an orderly end to the peer, which may not be what
+//! the engine is about to do: so a send is first given the time that it takes if it does not block.
 //!
 //! When the system gives no thread for a send, whoever turns the worker tries it without blocking,
 //! until it is done or there is a thread: the receiving threads of many do not silence the others.

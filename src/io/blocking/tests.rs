@@ -239,7 +239,7 @@ fn a_cancel_ends_a_connect() {
     door.bind(&any.into()).expect("a port is free");
     door.listen(0).expect("it is bound");
     let address = door.local_addr().expect("it is bound");
-    // One waits to be accepted; nobody else is answered.
+    // One waits to be accepted; no other is answered.
     let place = address.as_socket().expect("an internet address");
     let _first = TcpStream::connect(place).expect("it listens");
     let mut scene = scene(1 << 20);

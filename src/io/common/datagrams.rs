@@ -18,7 +18,7 @@ pub struct Datagrams {
     receiver: Receiver,
     /// The chunk that datagrams go to, as many to a chunk as fit.
     chunk: Option<Chunk>,
-    /// What each socket has lost in all, as the system last told. Most lose nothing.
+    /// What each socket has lost in all, as the system last reported. Most lose nothing.
     lost: HashMap<Token, u32>,
 }
 
@@ -38,7 +38,7 @@ impl Datagrams {
         }
         let Some(chunk) = shared else { return (Tried::Starved(Op::RecvFrom), false) };
         let most = slots(chunk);
-        // SAFETY: the chunk has room for so many slots, and nobody else writes there.
+        // SAFETY: the chunk has room for so many slots, and no other thread writes there.
         let count = match unsafe { receiver.receive(socket, chunk.spare().0, most) } {
             Ok(count) => count,
             Err(error) if sys::would_block(&error) => {
@@ -60,7 +60,7 @@ impl Datagrams {
         (Tried::Done(Outcome::ReceivedFrom(Ok(all))), count < most)
     }
 
-    /// Begins the chunk anew if nobody has any of it.
+    /// Begins the chunk anew if none of it is shared.
     pub(in crate::io) fn rewind(&mut self) {
         if let Some(chunk) = &mut self.chunk {
             chunk.rewind();
@@ -99,7 +99,7 @@ pub(in crate::io) fn try_send_to(socket: &Socket, all: Vec<Datagram>) -> (Tried,
     match sys::send_batch(socket, &all) {
         Err(error) if sys::would_block(&error) => (Tried::Blocked(Op::SendTo(all)), false),
         Err(error) if sys::no_buffers(&error) => (Tried::Later(Op::SendTo(all)), false),
-        // What stopped it is told by the next try: mostly not a full lane.
+        // The next try reports what stopped it: mostly not a full lane.
         answer => (Tried::Done(Outcome::SentTo(answer, all)), false),
     }
 }

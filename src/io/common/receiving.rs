@@ -11,7 +11,7 @@ pub const SPARE_MIN: usize = 16 * 1024;
 /// the processor's cache still.
 pub const TURN_BYTES: usize = 4 * CHUNK_BYTES;
 /// A receive into a frame's own memory with so much room is one of many of a long frame. It comes
-/// behind all others, so that nobody's short messages wait for the long ones of many.
+/// behind all others, so that short messages do not wait for long ones.
 pub const LONG_ROOM: usize = CHUNK_BYTES / 2;
 /// Received in one turn of long frames, or little more; but one receive at least.
 pub const LONG_BYTES: usize = CHUNK_BYTES;

@@ -12,6 +12,6 @@ pub(in crate::io) enum Tried {
     Blocked(Op),
     /// No memory to receive into.
     Starved(Op),
-    /// The system is short of memory for a moment; no report will tell when that is over.
+    /// The system is short of memory for a moment; no report says when that is over.
     Later(Op),
 }

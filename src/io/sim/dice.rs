@@ -1,4 +1,4 @@
-//! Random numbers from a seed: what a run does is told by one number.
+//! Random numbers from a seed: one number determines what a run does.
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Dice(u64);

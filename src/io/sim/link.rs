@@ -32,7 +32,7 @@ pub struct Link {
     pub probe: Option<Socket>,
     /// On its way to the engine.
     inbound: VecDeque<u8>,
-    /// On its way to the peer, or read by nobody yet.
+    /// On its way to the peer, or not read yet.
     outbound: VecDeque<u8>,
     /// Bytes that may wait for the peer.
     window: usize,
@@ -112,7 +112,7 @@ impl Link {
     pub fn write(&mut self, train: &Train, mut count: usize) {
         self.taken += count as u64;
         if self.peer_gone {
-            // The peer's answer to bytes that nobody will read.
+            // The peer's answer to bytes that will not be read.
             self.peer_reset = true;
             return;
         }

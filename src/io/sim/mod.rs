@@ -8,13 +8,13 @@
 //!
 //! The contract of `proactor.rs` is asserted here: one operation per lane, none for a socket that
 //! was not lent, none behind a cancel, none behind the end of writing, a release only with both
-//! lanes idle. A broken assertion is a panic in a worker, which the net tells as such.
+//! lanes idle. A broken assertion is a panic in a worker, which the net reports as such.
 //!
 //! Sockets are real descriptors that carry no traffic. An accepted one is an end of a socket pair,
 //! and one that connects becomes such an end (dup2(2)), because the engine ends its writing and
 //! chooses between end and reset on the descriptor, not through the model: the other end of the
-//! pair tells of the former, SO_LINGER at the release of the latter. Listeners stay what they are
-//! and nobody connects to them. So this model wants a Unix.
+//! pair shows the former, SO_LINGER at the release the latter. Listeners stay what they are and no
+//! socket connects to them. So this model wants a Unix.
 
 mod dense;
 mod dice;
@@ -127,7 +127,7 @@ impl Sim {
         Ok(!answered && !state.has_clients() && flights.all(|flight| flight.tried))
     }
 
-    /// Tries what waits on a lane, or tells what came of it before.
+    /// Tries what waits on a lane, or reports what came of it before.
     fn attempt(&mut self, token: Token, lane: Lane, state: &mut State, done: &mut Vec<Completion>) {
         let Sim { entries, setup, chunk, .. } = self;
         let Some(entry) = entries.get_mut(&token) else { return };

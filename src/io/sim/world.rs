@@ -307,13 +307,14 @@ impl State {
         Some((all, error.map(AcceptError::error)))
     }
 
-    /// Whether somebody waits at a listener; when that is asked for again, the answer may differ.
+    /// Whether a connection waits at a listener; when that is asked for again, the answer may
+    /// differ.
     pub fn has_clients(&self) -> bool {
         let draws = self.faults.shuffle || self.faults.accept > 0;
         draws && self.listeners.values().any(|backlog| !backlog.links.is_empty())
     }
 
-    /// Connects an engine's socket. None: nobody answers.
+    /// Connects an engine's socket. None: there is no answer.
     pub fn dial(
         &mut self,
         token: Token,
@@ -378,14 +379,14 @@ impl State {
         Some(Ok(link.read(count)))
     }
 
-    /// An engine let go of its end.
+    /// An engine closed its end.
     pub fn close(&mut self, number: usize, socket: &Socket) {
         let reset = socket.linger().ok().flatten() == Some(Duration::ZERO);
         let lost = self.dice.roll();
         self.links[number].close(reset, lost);
     }
 
-    /// An engine let go of a listener: who still waits there is reset.
+    /// An engine closed a listener: connections that still wait there are reset.
     pub fn close_listener(&mut self, listener: Token) {
         let backlog = self.listeners.entry(listener).or_default();
         backlog.closed = true;

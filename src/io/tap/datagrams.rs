@@ -1,5 +1,5 @@
 //! Which datagrams of one direction are lost, doubled, changed or overtaken, and when the others
-//! leave. Pure: the clock is given, and nobody looks into a datagram.
+//! leave. Pure: the clock is given, and the bytes of a datagram are not looked at.
 
 use super::weather::{Dice, Losses, MILLI, Micros, Way};
 use std::collections::BTreeMap;

@@ -41,7 +41,7 @@ struct Inward {
 struct Outward {
     course: Course,
     held: VecDeque<(Micros, Slice)>,
-    /// Bytes taken of which the model has not told that they left.
+    /// Bytes taken that the model has not reported as sent.
     bytes: usize,
     /// Bytes taken and given up.
     lost: u64,
@@ -124,7 +124,7 @@ impl Flow {
         }
         let more = match inward.held.front() {
             None => asks || !inward.course.is_calm(),
-            // What is due and nobody asks for is not read behind.
+            // Nothing is read while something is due that the engine does not ask for.
             Some((due, _)) => {
                 let late = inward.course.at(*due) <= turn.now;
                 (asks || !late) && !inward.course.is_calm() && inward.bytes < AHEAD_BYTES
@@ -250,7 +250,7 @@ impl Flow {
                 Piece::Bytes(slice)
             }
             Err(error) => Piece::Broken(error),
-            // A send was told of the reset, which then looks like an end to a receive.
+            // The reset was reported to a send, and then looks like an end to a receive.
             Ok(_) => match &self.outward.broken {
                 Some(error) => Piece::Broken(same(error)),
                 None => Piece::End,

@@ -32,8 +32,8 @@ impl fmt::Display for Unsent {
 
 impl Error for Unsent {}
 
-/// Bytes of sends that completed and did not leave, of which the error of a later one tells, and
-/// that error itself.
+/// Bytes of sends that completed and did not leave, which the error of a later one counts, and that
+/// error itself.
 pub fn unsent(error: io::Error) -> (u64, io::Error) {
     match error.downcast::<Unsent>() {
         Ok(Unsent { bytes, error }) => (bytes, error),
@@ -58,7 +58,7 @@ pub struct Lanes {
     /// The engine's operations that the tap has.
     pub asked: [Option<Op>; 2],
     pub flying: [Flying; 2],
-    /// Of operations of the engine's that completed behind a cancel: told when both are quiet.
+    /// Of operations of the engine's that completed behind a cancel: reported when both are quiet.
     pub ends: [Option<Outcome>; 2],
     pub cancelled: bool,
     /// Its entry among the alarms.

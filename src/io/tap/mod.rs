@@ -10,7 +10,7 @@
 //!   or closes a socket, so what was taken leaves first. When it fails, its error says how many
 //!   bytes did not leave (`unsent`).
 //! * **It is quiet behind a cancel.** The engine's operations that it has then, or is given,
-//!   complete when the model has none of its own any more. So before the engine lets go of a socket
+//!   complete when the model has none of its own any more. So before the engine gives up a socket
 //!   it cancels, and awaits an empty send behind that (`Desk::is_tapped`).
 //! * **It has deadlines** (`Proactor::next_due`), which the wait of a turn includes.
 //!

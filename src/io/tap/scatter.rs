@@ -24,7 +24,7 @@ pub struct Scatter {
     again: Vec<Datagram>,
     /// The engine has asked for something: until then the socket is not read.
     asked: bool,
-    /// Drops of the system that were told with one that was lost here.
+    /// Drops of the system that were reported with one that was lost here.
     dropped: u32,
 }
 
@@ -76,7 +76,7 @@ impl Scatter {
         }
         let more = match self.inward.next() {
             None => asks || !self.inward.is_calm(),
-            // What is due and nobody asks for is not read behind.
+            // Nothing is read while something is due that the engine does not ask for.
             Some(at) => {
                 let wanted = asks || at > turn.now;
                 wanted && !self.inward.is_calm() && self.inward.bytes() < AHEAD_BYTES
@@ -133,7 +133,7 @@ impl Scatter {
         if !all.is_empty() {
             lanes.submit(turn, Op::SendTo(all));
         } else {
-            // The last of them was lost, and somebody waits for that.
+            // The last of them was lost, and the engine waits for that.
             self.accept(lanes, turn);
         }
     }
@@ -180,7 +180,7 @@ impl Scatter {
         }
     }
 
-    /// The send that it came of is over for the engine: it is told as the system tells of those.
+    /// The send that it came of is over for the engine: it is reported as the system reports those.
     fn failed(&mut self, error: io::Error, now: Micros) {
         self.inward.hold(now, false, Piece::Broken(error), PIECE_BYTES);
     }

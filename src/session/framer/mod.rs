@@ -22,7 +22,7 @@ impl Framing {
         }
     }
 
-    /// Writes the header for a message, and tells its size. With `keep_header` the message
+    /// Writes the header for a message, and answers its size. With `keep_header` the message
     /// contains it, and this is what goes over its first bytes.
     #[inline]
     pub fn header(&self, message: &[u8], out: &mut [u8; HEADER_MAX]) -> Result<usize, HeaderError> {

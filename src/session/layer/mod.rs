@@ -35,7 +35,7 @@ pub enum State {
     Opening,
     /// Plaintext goes both ways.
     Open,
-    /// It was told to end, and has still something to say.
+    /// It was asked to end, and has still something to send.
     Ending,
     /// It has said all that it had to: our end of the stream may be sent. With a cause other than
     /// `Host` it failed.

@@ -42,7 +42,7 @@ impl Readiness for Epoll {
     fn open() -> io::Result<(Self, Bell)> {
         // SAFETY: no pointers.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and not shared.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let epoll = Epoll { fd, reports: Vec::with_capacity(REPORTS.0) };
         let door = EventFd::new()?;

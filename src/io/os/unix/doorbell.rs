@@ -23,7 +23,7 @@ impl EventFd {
     pub fn new() -> io::Result<EventFd> {
         // SAFETY: no pointers.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and not shared.
         Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 

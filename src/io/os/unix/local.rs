@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The process at the other end of a local socket, as it was when it connected or listened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Credentials {
-    /// Its id; 0 where the system does not tell.
+    /// Its id; 0 where the system does not report it.
     pub pid: u32,
     /// Its effective user.
     pub uid: u32,
@@ -60,8 +60,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// Binds and listens. A socket file that nobody listens at any more, left by a server that was
-/// killed, is replaced; any other file is not.
+/// Binds and listens. A socket file without a listener, left by a server that was killed, is
+/// replaced; any other file is not.
 pub fn listen(socket: &Socket, address: &SockAddr, backlog: i32) -> io::Result<Option<SocketFile>> {
     let Some(path) = address.as_pathname() else {
         socket.bind(address)?;
@@ -124,7 +124,7 @@ fn try_lock(folder: &Path) -> io::Result<Lock> {
     }
 }
 
-/// Whether this is a socket file, and nobody listens at it.
+/// Whether this is a socket file without a listener.
 fn is_dead(address: &SockAddr) -> bool {
     let file = address.as_pathname().and_then(|path| fs::symlink_metadata(path).ok());
     let refused = || {
@@ -146,7 +146,7 @@ pub fn credentials(socket: &Socket) -> Option<Credentials> {
         libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut found).cast(), &mut len)
     })
     .ok()?;
-    // A socket of the internet has nobody: pid 0, and ids of all ones.
+    // A socket of the internet has none: pid 0, and ids of all ones.
     (found.pid != 0).then_some(Credentials {
         pid: found.pid as u32,
         uid: found.uid,

@@ -3,7 +3,7 @@
 use crate::buf::Mapper;
 use std::ptr::{self, NonNull};
 
-/// Pages that are nobody else's, and go back at once.
+/// Pages of their own, which go back at once.
 pub const MAPPER: Mapper = Mapper { map, remap, unmap };
 
 fn map(len: usize) -> Option<NonNull<u8>> {
@@ -28,7 +28,7 @@ unsafe fn remap(at: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> 
 #[cfg(not(target_os = "linux"))]
 unsafe fn remap(at: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
     let place = map(new)?;
-    // SAFETY: both have so many bytes, and the new one is nobody else's.
+    // SAFETY: both have so many bytes, and the new one is not shared.
     unsafe {
         ptr::copy_nonoverlapping(at.as_ptr(), place.as_ptr(), old.min(new));
         unmap(at, old);

@@ -49,8 +49,8 @@ pub fn set_user_timeout(socket: &Socket, ms: u32) {
 }
 
 /// Sets what every datagram socket is to have, where the system knows it: it may send to all of a
-/// network, has only those of the groups that it joined itself, and tells how many datagrams it had
-/// no room for.
+/// network, has only those of the groups that it joined itself, and reports how many datagrams it
+/// had no room for.
 #[cfg(target_os = "linux")]
 pub fn prepare_datagrams(socket: &Socket) {
     let _ = socket.set_broadcast(true);
@@ -59,7 +59,7 @@ pub fn prepare_datagrams(socket: &Socket) {
     let _ = switch_on(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
 }
 
-/// Has a socket send to broadcast addresses. What the system drops it does not tell.
+/// Has a socket send to broadcast addresses. The system does not report what it drops.
 #[cfg(not(target_os = "linux"))]
 pub fn prepare_datagrams(socket: &Socket) {
     let _ = socket.set_broadcast(true);

@@ -1,5 +1,5 @@
-//! What the system tells with a datagram, and is told with an answer: the address of this machine
-//! that the datagram was sent to, and that the answer leaves from. IP_PKTINFO in ip(7) and
+//! What the system reports with a datagram, and is given with an answer: the address of this
+//! machine that the datagram was sent to, and that the answer leaves from. IP_PKTINFO in ip(7) and
 //! IPV6_PKTINFO in ipv6(7); IP_RECVDSTADDR and IP_SENDSRCADDR on BSD.
 
 use super::options::switch_on;
@@ -9,21 +9,21 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use v4::Info;
 
-/// Room for all that the system tells: two addresses and a count, each with its header.
+/// Room for all that the system reports: two addresses and a count, each with its header.
 pub type Told = [u64; 16];
 /// Room for the address that an answer leaves from, with its header.
 pub type Source = [u64; 6];
 
-/// Has the system tell of each datagram which address of this machine it was sent to. A socket
-/// for both families tells it of IPv4 in the manner of IPv4, too, where it can: of a broadcast only
-/// that has the address which answers.
+/// Has the system report for each datagram which address of this machine it was sent to. A socket
+/// for both families reports it of IPv4 in the manner of IPv4, too, where it can: of a broadcast
+/// only that has the address which answers.
 pub fn ask_local(socket: &Socket, v6: bool) -> io::Result<()> {
     let of_v4 = switch_on(socket, libc::IPPROTO_IP, v4::ASK);
     if v6 { switch_on(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { of_v4 }
 }
 
-/// What the system told with a datagram: which address it was sent to, if an answer can leave from
-/// that one, and how many datagrams the socket has lost so far.
+/// What the system reported with a datagram: which address it was sent to, if an answer can leave
+/// from that one, and how many datagrams the socket has lost so far.
 #[inline]
 pub fn read(header: &msghdr) -> (Option<IpAddr>, Option<u32>) {
     let (mut local, mut drops) = (None, None);

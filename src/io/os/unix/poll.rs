@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One that is not open any more (NVAL) ends: the next try tells.
+/// One that is not open any more (NVAL) ends: the next try reports it.
 const ENDED: i16 = libc::POLLHUP | libc::POLLERR | libc::POLLNVAL | RDHUP;
 #[cfg(target_os = "linux")]
 const RDHUP: i16 = libc::POLLRDHUP;
@@ -31,14 +31,14 @@ pub struct Poll {
     bell: Arc<EventFd>,
 }
 
-/// A socket that nobody wants anything of is hidden, as a negative number: poll reports a broken
-/// one whether asked or not.
+/// A socket that no operation waits for is hidden, as a negative number: poll reports a broken one
+/// whether asked or not.
 fn watched(fd: RawFd, events: i16) -> libc::pollfd {
     libc::pollfd { fd: if events == 0 { !fd } else { fd }, events, revents: 0 }
 }
 
-/// poll(2). How many are told of; none when a signal came. EMFILE where it answers EINVAL: they are
-/// more than the limit of descriptors, which may change at any time.
+/// poll(2). How many are reported; none when a signal came. EMFILE where it answers EINVAL: they
+/// are more than the limit of descriptors, which may change at any time.
 fn poll(fds: &mut [libc::pollfd], timeout: i32) -> io::Result<usize> {
     // SAFETY: the array and its length.
     match check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as _, timeout) }) {
@@ -194,7 +194,7 @@ impl Readiness for Poll {
         match std::mem::take(&mut self.fds[0].revents) {
             0 => {}
             told if told & libc::POLLNVAL != 0 => {
-                // Nobody could wake us any more: somebody closed it.
+                // Nothing could wake this thread any more: the bell was closed.
                 return Err(io::Error::from_raw_os_error(libc::EBADF));
             }
             _ => self.bell.clear(),

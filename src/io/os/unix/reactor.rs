@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Urgent data: a receive stops at its mark with more behind it, and no edge tells of that.
+/// Urgent data: a receive stops at its mark with more behind it, and no edge reports that.
 #[cfg(target_os = "linux")]
 const URGENT: Option<Interest> = Some(Interest::PRIORITY);
-/// kqueue does not tell of it, so there a short receive never means that nothing is left.
+/// kqueue does not report it, so there a short receive never means that nothing is left.
 #[cfg(not(target_os = "linux"))]
 const URGENT: Option<Interest> = None;
 
@@ -27,7 +27,7 @@ fn interest(lane: Lane) -> Interest {
 }
 
 impl Watch {
-    /// Visits to the system until it has told all there is.
+    /// Visits to the system until it has reported everything.
     pub const LOOKS: usize = 1;
 
     /// The reactor's bell. No strike fails: it adds to a counter, or triggers an event.

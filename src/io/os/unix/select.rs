@@ -78,8 +78,8 @@ impl Select {
         self.wanted[lane as usize][word] |= bit;
     }
 
-    /// Some descriptor is not open any more, which somebody else closed: it is reported, and its
-    /// next try tells. Without the bell nobody could wake us any more.
+    /// Some descriptor is not open any more, which other code closed: it is reported, and its next
+    /// try fails. Without the bell nothing could wake this thread any more.
     #[cold]
     fn report_closed(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
         for (fd, token) in self.tokens.iter().enumerate() {

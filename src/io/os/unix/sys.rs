@@ -95,7 +95,7 @@ pub fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     let (fd, peer) = unsafe {
         SockAddr::try_init(|storage, len| accept(storage.cast(), len).map(|fd| fd as libc::c_int))
     }?;
-    // SAFETY: fresh from accept4 and nobody else's.
+    // SAFETY: fresh from accept4 and not shared.
     Ok((unsafe { Socket::from_raw_fd(fd) }, peer))
 }
 
@@ -210,7 +210,7 @@ pub fn cut(socket: &Socket) {
     }
 }
 
-/// connect(2) to nobody, which of a connection of TCP makes a reset.
+/// connect(2) to no address, which resets a connection of TCP.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn disconnect(socket: &Socket) -> io::Result<()> {
     // SAFETY: all zeros are a valid sockaddr.
@@ -243,13 +243,13 @@ pub fn end(socket: &Socket) {
     }
     forget_soon(socket);
     if has_forked() {
-        // It fails where nobody waits.
+        // It fails where no thread waits.
         let _ = socket.shutdown(Shutdown::Both);
     }
 }
 
 /// Whether the peer's system has not acknowledged all that was sent, its end included: tcp(7),
-/// SIOCOUTQ. False where the system does not tell.
+/// SIOCOUTQ. False where the system does not report it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn has_unacknowledged(socket: &Socket) -> bool {
     let mut bytes: libc::c_int = 0;
@@ -363,7 +363,8 @@ pub fn shows(socket: &Socket, look: Look) -> bool {
     }
 }
 
-/// What broke a connection that neither side has ended, if the system can tell without a receive.
+/// What broke a connection that neither side has ended, if the system can report it without a
+/// receive.
 pub fn broken(socket: &Socket) -> Option<io::Error> {
     let told = poll_now(socket, 0);
     if told & (libc::POLLERR | libc::POLLHUP) == 0 {

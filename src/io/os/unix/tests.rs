@@ -120,7 +120,7 @@ impl<R: Readiness> Stage<R> {
         std::iter::from_fn(|| self.take().filter(|&count| count > 0)).sum()
     }
 
-    /// The same, as is told to the poller. True: to the end of the stream.
+    /// The same, as is reported to the poller. True: to the end of the stream.
     fn drain(&mut self) -> bool {
         self.count();
         let ended = self.take() == Some(0);
@@ -256,7 +256,7 @@ fn high_descriptors<R: Readiness>() {
         // SAFETY: no pointers.
         let fd = unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) };
         assert!(fd >= HIGH, "{fd}");
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and not shared.
         unsafe { Socket::from_raw_fd(fd) }
     });
     stage.arm(Lane::In);
@@ -269,7 +269,7 @@ fn high_descriptors<R: Readiness>() {
 }
 
 /// On a socket that blocks a batch waits for room, and an interrupt ends the wait. Local ones: what
-/// nobody reads is in the way of the next, as with a slow network.
+/// is not read is in the way of the next, as with a slow network.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interrupt_ends_a_send_of_datagrams() {

@@ -50,7 +50,8 @@ impl Default for Receiver {
     }
 }
 
-/// What an earlier datagram of ours met, told here; it says nothing of what is to be received.
+/// An error of an earlier datagram of ours, reported here; it says nothing of what is to be
+/// received.
 pub fn is_of_another(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(winsock::WSAECONNRESET | winsock::WSAENETRESET))
 }

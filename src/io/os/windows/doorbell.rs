@@ -26,7 +26,7 @@ impl Event {
         if handle.is_null() {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and not shared.
         Ok(Event(unsafe { OwnedHandle::from_raw_handle(handle) }))
     }
 
@@ -94,7 +94,7 @@ impl WaitPort {
         if copied == 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and not shared.
         let port = unsafe { OwnedHandle::from_raw_handle(own) };
         Ok(WaitPort { port, key: key as usize, told: false })
     }

@@ -63,8 +63,8 @@ pub fn out_of_ports(error: &io::Error) -> bool {
     no_buffers(error) || error.raw_os_error() == Some(winsock::WSAEADDRINUSE)
 }
 
-/// What kind of an error this is, also where the standard library does not say. Completions tell
-/// of the network in the system's own numbers, calls in those of Winsock.
+/// What kind of an error this is, also where the standard library does not say. Completions report
+/// the network in the system's own numbers, calls in those of Winsock.
 pub fn kind(error: &io::Error) -> io::ErrorKind {
     const REFUSED: i32 = system::ERROR_CONNECTION_REFUSED as i32;
     const PORT_UNREACHABLE: i32 = system::ERROR_PORT_UNREACHABLE as i32;
@@ -89,8 +89,8 @@ pub fn out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(winsock::WSAEMFILE | FILES))
 }
 
-/// An accept that failed for the one connection: once somebody has called, whatever fails is that
-/// caller's. For want of handles or memory it is the listener's, and where the network or the
+/// An accept that failed for the one connection: once a peer has called, whatever fails is that
+/// peer's. For want of handles or memory it is the listener's, and where the network or the
 /// listener itself is gone.
 pub fn accept_goes_on(error: &io::Error) -> bool {
     const LISTENERS: [i32; 8] = [

@@ -1,8 +1,8 @@
 //! WSAEventSelect(): an event object for each socket, and one wait for all of them.
 //!
-//! The system records what happens to a socket and tells each of it once: what is there to receive
-//! again after a receive, room to send only after a send that blocked, an end only once. So
-//! everything is asked for, always, and nobody waits for room who was not refused it.
+//! The system records what happens to a socket and reports each event once: what is there to
+//! receive again after a receive, room to send only after a send that blocked, an end only once. So
+//! everything is asked for, always, and no socket waits for room that was not refused it.
 
 use super::doorbell::Event;
 use super::sys;
@@ -33,7 +33,7 @@ struct Entry {
     token: Token,
     socket: SOCKET,
     event: Event,
-    /// A connection was told of, and no accept has found nobody since: of others nothing is asked.
+    /// A connection was reported, and every accept since has found one: of others nothing is asked.
     accepts: bool,
 }
 
@@ -42,7 +42,7 @@ struct Entry {
 pub struct EventSelect {
     handles: Vec<HANDLE>,
     entries: Vec<Entry>,
-    /// By token index; 0 is nowhere.
+    /// By token index; 0 is none.
     places: Vec<u8>,
     /// Connects that may have failed before they were watched.
     early: Vec<Token>,
@@ -100,7 +100,7 @@ impl EventSelect {
         });
         let (token, ended) = (entry.token, told & ENDED != 0);
         if told & winsock::FD_ACCEPT != 0 {
-            // Wine may tell of a connection in the moment that it is accepted, and then, as no
+            // Wine may report a connection in the moment that it is accepted, and then, as no
             // accept follows that finds one, of none for ever: so nothing is asked meanwhile.
             let asked = (INWARD | OUTWARD) & !winsock::FD_ACCEPT;
             entry.accepts = ask(entry.socket, entry.event.raw(), asked).is_ok();
@@ -162,7 +162,8 @@ impl Readiness for EventSelect {
 
     fn blocked(&mut self, _token: Token, _lane: Lane) {}
 
-    /// An accept that found nobody has the next connection told again. Who is there already is.
+    /// An accept that found no connection has the next one reported again, or one that is there
+    /// already.
     fn arm(&mut self, token: Token, lane: Lane) -> io::Result<()> {
         let Some(place) = self.place(token) else { return Ok(()) };
         let entry = &mut self.entries[place - 1];

@@ -113,7 +113,7 @@ impl Reaper for Iocp {
         if handle.is_null() {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and not shared.
         let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
         Ok(Arc::new(Port { handle, workers }))
     }

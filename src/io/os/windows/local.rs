@@ -6,7 +6,7 @@ use std::io;
 /// The process at the other end of a local socket, as it was when it connected or listened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Credentials {
-    /// Its id; 0 where the system does not tell.
+    /// Its id; 0 where the system does not report it.
     pub pid: u32,
     /// Its effective user.
     pub uid: u32,

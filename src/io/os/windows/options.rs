@@ -36,7 +36,7 @@ fn control<T: Copy>(socket: &Socket, code: u32, value: &T) {
     };
 }
 
-/// Before bind: nobody else may take a listener's address, as SO_REUSEADDR would let them here.
+/// Before bind: no other socket may take a listener's address, as SO_REUSEADDR would allow here.
 /// Old connections in TIME_WAIT do not keep a server from starting again.
 pub fn claim_address(socket: &Socket) -> io::Result<()> {
     switch_on(socket, winsock::SOL_SOCKET, winsock::SO_EXCLUSIVEADDRUSE)
@@ -68,13 +68,13 @@ pub fn share_address(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_address(true)
 }
 
-/// Before bind: nobody else may take the address, as SO_REUSEADDR would let them here.
+/// Before bind: no other socket may take the address, as SO_REUSEADDR would allow here.
 pub fn claim_datagrams(socket: &Socket) -> io::Result<()> {
     claim_address(socket)
 }
 
 /// Sets what every datagram socket is to have, where the system knows it: it may send to all of a
-/// network, and what an earlier datagram met is not told by a receive.
+/// network, and a receive does not report errors of earlier datagrams.
 pub fn prepare_datagrams(socket: &Socket) {
     let _ = socket.set_broadcast(true);
     // Some systems do not know them.

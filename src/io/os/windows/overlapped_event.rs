@@ -36,7 +36,7 @@ struct Entry {
 pub struct OverlappedEvent {
     handles: Vec<HANDLE>,
     entries: Vec<Entry>,
-    /// By token index; 0 is nowhere, and else one more than the place.
+    /// By token index; 0 is none, and else one more than the place.
     places: Vec<u8>,
     joint: Joint,
     bell: Bell,

@@ -48,8 +48,8 @@ unsafe impl Send for OverlappedRoutine {}
 /// # Safety
 /// It was begun with what `prepare` gave for it, and the system calls this once.
 unsafe extern "system" fn routine(_error: u32, _count: u32, name: *mut OVERLAPPED, _flags: u32) {
-    // SAFETY: `prepare` put the list there, where the system leaves a routine's operation alone;
-    // nobody else uses the list while this thread waits.
+    // SAFETY: `prepare` put the list there, where the system leaves a routine's operation alone; no
+    // other thread uses the list while this one waits.
     unsafe { (*(*name).hEvent.cast::<List>()).push(name) };
 }
 
@@ -61,7 +61,7 @@ fn this_thread() -> u32 {
 impl OverlappedRoutine {
     /// What routines noted.
     fn take(&mut self, over: &mut List) {
-        // SAFETY: no wait is under way, so no routine runs.
+        // SAFETY: there is no wait, so no routine runs.
         over.append(unsafe { &mut *self.list });
     }
 }

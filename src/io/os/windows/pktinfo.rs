@@ -41,7 +41,7 @@ pub fn recv_msg() -> io::Result<RecvMsg> {
     Ok(*FUNCTION.get_or_init(|| unsafe { mem::transmute::<usize, RecvMsg>(address) }))
 }
 
-/// Has the system tell of each datagram which address of this machine it was sent to.
+/// Has the system report for each datagram which address of this machine it was sent to.
 pub fn ask_local(socket: &Socket, v6: bool) -> io::Result<()> {
     let of_v4 = switch_on(socket, winsock::IPPROTO_IP, winsock::IP_PKTINFO);
     if v6 { switch_on(socket, winsock::IPPROTO_IPV6, winsock::IPV6_PKTINFO) } else { of_v4 }
@@ -101,7 +101,7 @@ impl Incoming {
         Incoming { name: SockAddrStorage::zeroed(), control: [0; _], pieces: [piece; 2], message }
     }
 
-    /// Receives one to these places. True: it succeeded; if not, `sys::last_error` tells.
+    /// Receives one to these places. True: it succeeded; if not, `sys::last_error` says why.
     ///
     /// # Safety
     /// It, the places and the operation are the system's until that is over.
@@ -199,7 +199,7 @@ impl Outgoing {
         len.next_multiple_of(size_of::<usize>()) as u32
     }
 
-    /// Sends it. True: it succeeded; if not, `sys::last_error` tells.
+    /// Sends it. True: it succeeded; if not, `sys::last_error` says why.
     ///
     /// # Safety
     /// It, its datagram and the operation are the system's until that is over.

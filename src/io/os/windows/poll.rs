@@ -1,7 +1,7 @@
 //! WSAPoll(): the whole set goes to the system at each wait.
 //!
-//! It differs from poll(2) in two ways. Before Windows 10 version 2004 it never told of a connect
-//! that failed. And it tells of a peer that has ended whether asked or not, again at each wait,
+//! It differs from poll(2) in two ways. Before Windows 10 version 2004 it never reported a connect
+//! that failed. And it reports a peer that has ended whether asked or not, again at each wait,
 //! which would be a spin where only sending is wanted. In both cases sending is tried by the clock.
 
 use super::doorbell::Echo;
@@ -26,7 +26,7 @@ struct Entry {
     socket: SOCKET,
     /// A connect goes on.
     connecting: bool,
-    /// The peer has ended, which the system tells at each wait.
+    /// The peer has ended, which the system reports at each wait.
     ended: bool,
 }
 
@@ -35,7 +35,7 @@ struct Entry {
 pub struct Poll {
     fds: Vec<WSAPOLLFD>,
     entries: Vec<Entry>,
-    /// By token index; 0 is nowhere.
+    /// By token index; 0 is none.
     places: Vec<u32>,
     /// Sockets whose sending is tried by the clock, while it is armed.
     glances: Vec<Token>,
@@ -51,12 +51,12 @@ fn interest(lane: Lane) -> i16 {
 }
 
 impl Entry {
-    /// Whether the system tells all there is to know, and nothing again and again.
+    /// Whether the system reports everything, and nothing again and again.
     fn is_plain(&self) -> bool {
         !self.connecting && !self.ended
     }
 
-    /// The socket, unless nobody wants anything of it that the system can be asked for.
+    /// The socket, unless there is nothing to ask the system of it.
     fn watched(&self, events: i16) -> WSAPOLLFD {
         let asked = events != 0 && (!self.ended || events & interest(Lane::In) != 0);
         WSAPOLLFD { fd: if asked { self.socket } else { INVALID_SOCKET }, events, revents: 0 }

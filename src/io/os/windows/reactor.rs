@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 pub struct Watch(TcpStream);
 
 impl Watch {
-    /// Visits to the system until it has told all there is. Under Wine what the first one asks of
+    /// Visits to the system until it has reported everything. Under Wine what the first one asks of
     /// the driver is answered at the second.
     pub const LOOKS: usize = 2;
 
@@ -29,7 +29,7 @@ impl Watch {
     }
 
     /// Whether a try on the lane is worth it; if not, has the waker called when it is. The answer
-    /// is that of `Ready::ended`: an end is not told apart here, so a short receive never means
+    /// is that of `Ready::ended`: an end is not distinguished here, so a short receive never means
     /// that nothing is left.
     pub fn poll(&self, lane: Lane, context: &mut Context) -> Poll<bool> {
         let told = match lane {

@@ -31,8 +31,8 @@ const _: () = assert!(std::mem::offset_of!(FD_SET, fd_array) == size_of::<SOCKET
 struct Entry {
     token: Token,
     armed: [bool; 2],
-    /// A connect goes on. Its failure is told by the third list, which tells of urgent data, too,
-    /// and nobody waits for that.
+    /// A connect goes on. Its failure is reported by the third list, which also reports urgent
+    /// data, and no operation waits for that.
     connecting: bool,
 }
 

@@ -98,7 +98,7 @@ pub fn interface(_: &str) -> Option<u32> {
     None
 }
 
-/// Whether an interface has this number: bind and connect tell.
+/// Whether an interface has this number: bind and connect report it.
 pub fn has_interface(number: u32) -> bool {
     number != 0
 }
@@ -106,7 +106,7 @@ pub fn has_interface(number: u32) -> bool {
 /// The address of a function that is asked for by name.
 pub fn ask(socket: &Socket, name: &GUID) -> io::Result<usize> {
     let (mut function, mut count) = (0_usize, 0);
-    // SAFETY: a name, and room for the answer. It blocks nobody.
+    // SAFETY: a name, and room for the answer. It does not block.
     check(unsafe {
         winsock::WSAIoctl(
             raw(socket),
@@ -250,8 +250,9 @@ pub fn shows(socket: &Socket, look: Look) -> bool {
     }
 }
 
-/// What broke a connection that neither side has ended, if the system can tell without a receive.
-/// A reset takes the bytes that were not received with it, so a look at the next one tells.
+/// What broke a connection that neither side has ended, if the system can report it without a
+/// receive. A reset takes the bytes that were not received with it, so a look at the next one shows
+/// it.
 pub fn broken(socket: &Socket) -> Option<io::Error> {
     let told = poll_now(socket, winsock::POLLRDNORM);
     if told & (winsock::POLLERR | winsock::POLLHUP) == 0 {
@@ -273,7 +274,8 @@ pub fn cut(_socket: &Socket) {}
 /// Ends a connection in order: the close does.
 pub fn end(_socket: &Socket) {}
 
-/// Whether the peer's system has not acknowledged all that was sent. This one does not tell.
+/// Whether the peer's system has not acknowledged all that was sent. This system does not report
+/// it.
 pub fn has_unacknowledged(_socket: &Socket) -> bool {
     false
 }
@@ -296,7 +298,7 @@ pub fn this_thread() -> io::Result<OwnedHandle> {
     if answer == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: fresh and nobody else's.
+    // SAFETY: fresh and not shared.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 

@@ -28,7 +28,7 @@ pub enum Kind {
     Out = 4,
     /// Waits for datagrams, or for more of a long frame.
     Poll = 5,
-    /// Ends one of the above, whose kind is told by the bits above.
+    /// Ends one of the above, whose kind is in the bits above.
     Cancel = 6,
 }
 
@@ -52,7 +52,7 @@ pub fn read(user_data: u64) -> (Token, Kind, Option<Kind>) {
 pub fn cancel(token: Token, kind: Kind) -> squeue::Entry {
     let own = name(token, Kind::Cancel) | (kind as u64) << (TOKEN_BITS + 3);
     let entry = opcode::AsyncCancel::new(name(token, kind)).build().user_data(own);
-    // Where it works the operation's own completion tells.
+    // Where it works the operation's own completion says so.
     entry.flags(squeue::Flags::SKIP_SUCCESS)
 }
 

@@ -242,7 +242,7 @@ impl Uring {
     }
 
     pub(super) fn accepted(&mut self, token: Token, result: i32, done: &mut Vec<Completion>) {
-        // SAFETY: fresh from the kernel and nobody else's.
+        // SAFETY: fresh from the kernel and not shared.
         let socket = (result >= 0).then(|| unsafe { Socket::from_raw_fd(result) });
         let Some(entry) = self.entry(token) else { return };
         (entry.flying, entry.stopping) = (None, false);

@@ -45,7 +45,7 @@ impl Uring {
             return 0;
         };
         let (spare, room) = chunk.spare();
-        // SAFETY: `room` bytes at `spare` are the chunk's, and nobody else's.
+        // SAFETY: `room` bytes at `spare` are the chunk's, and not shared.
         let answer = match unsafe { sys::recv(&entry.socket, spare, room.min(recv_max)) } {
             Err(error) if sys::would_block(&error) => {
                 entry.behind().chunk = Some(chunk);

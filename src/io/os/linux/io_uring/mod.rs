@@ -1,4 +1,4 @@
-//! io_uring(7): operations are handed to the kernel in batches and it tells what became of them,
+//! io_uring(7): operations are handed to the kernel in batches and it reports their completions,
 //! one system call for both. One ring for a worker, bound to the thread that turned it first.
 //!
 //! * A connection's receive is one operation for as long as it lives (multishot): the kernel takes
@@ -10,12 +10,12 @@
 //!   polled for where it would block. Done by the kernel, those of many would stand in its queue
 //!   ahead of what is short.
 //! * An accept is a single one, followed by accept4(2) for those that came at once: the repeating
-//!   kind does not tell who connected.
+//!   kind does not report who connected.
 //! * Datagrams come and go in batches by recvmmsg(2) and sendmmsg(2), for which the ring has no
 //!   operation; it polls for them.
 //! * What the kernel reads or writes stays at its place until the completion of the operation is
-//!   reaped. Its user data names the socket with its generation, so that a late completion is
-//!   nobody else's.
+//!   reaped. Its user data names the socket with its generation, so that a late completion is not
+//!   taken for another socket's.
 
 mod datagrams;
 mod entry;
@@ -65,7 +65,7 @@ pub struct Uring {
     starved: Vec<Token>,
     /// Operations to be begun again after `LATER` at most: the system was short of memory.
     later: Vec<(Token, Lane)>,
-    /// Completions of operations that were cancelled outside the kernel, told by the next turn.
+    /// Completions of operations that were cancelled outside the kernel, reported by the next turn.
     cancelled: Vec<Completion>,
     /// The kernel has the stock's ring.
     provided: bool,
@@ -104,7 +104,7 @@ impl Uring {
         }
     }
 
-    /// One completion of the kernel's. Bytes that it told.
+    /// One completion of the kernel's. Answers the bytes that it brought.
     #[inline]
     fn reaped(&mut self, reaped: &cqueue::Entry, done: &mut Vec<Completion>) -> usize {
         let (token, kind, target) = entry::read(reaped.user_data());
@@ -366,7 +366,7 @@ impl Proactor for Uring {
 
     fn begin(&mut self) {
         if let Some(ring) = &mut self.ring {
-            // What fails here fails in the next turn too, and is told there.
+            // What fails here fails in the next turn too, and is reported there.
             let _ = ring.enter(Some(Duration::ZERO));
         }
     }
@@ -374,7 +374,7 @@ impl Proactor for Uring {
     fn trim(&mut self) {
         self.spare = Vec::new();
         if self.stock.calm_down() {
-            // What fails here is tried again after the next burst, or told by the next turn.
+            // What fails here is tried again after the next burst, or reported by the next turn.
             let _ = self.renew_stock();
         }
     }
@@ -416,7 +416,7 @@ impl Drop for Uring {
             let (_, kind, _) = entry::read(reaped.user_data());
             self.flying -= usize::from(kind != Kind::Cancel && !cqueue::more(reaped.flags()));
             if kind == Kind::Accept && reaped.result() >= 0 {
-                // SAFETY: fresh from the kernel and nobody else's.
+                // SAFETY: fresh from the kernel and not shared.
                 drop(unsafe { Socket::from_raw_fd(reaped.result()) });
             }
         }

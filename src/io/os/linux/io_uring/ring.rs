@@ -19,7 +19,7 @@ const SUBMISSIONS: u32 = 512;
 const COMPLETIONS: u32 = 4096;
 /// The bell's user data; no operation on a socket has all bits set.
 pub const BELL: u64 = u64::MAX;
-/// For the kernel to let go of memory that operations point at.
+/// For the kernel to give up memory that operations point at.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// One ring. Invariant: only the thread that entered it first enters it.
@@ -57,7 +57,7 @@ impl Ring {
         let mut ends = [0; 2];
         // SAFETY: room for two descriptors.
         check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and not shared.
         let [gone, held] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
         ring.submitter().register_files(&[held.as_raw_fd()])?;
         let strike = door.clone();
@@ -89,8 +89,8 @@ impl Ring {
             .map_err(in_words)
     }
 
-    /// Takes that ring of buffers back. What the kernel took of it before is told by completions
-    /// that `next` has, or after an `enter` while `has_more`.
+    /// Takes that ring of buffers back. What the kernel took of it before is reported by
+    /// completions that `next` has, or after an `enter` while `has_more`.
     pub fn withdraw(&self) -> io::Result<()> {
         self.ring.submitter().unregister_buf_ring(0)
     }

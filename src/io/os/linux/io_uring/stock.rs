@@ -91,8 +91,8 @@ impl Stock {
         self.short = true;
     }
 
-    /// Lays buffers ready, as far as the pool has memory. What is received next is warm where
-    /// nobody has the last of it any more.
+    /// Lays buffers ready, as far as the pool has memory. What is received next is warm where the
+    /// last of it is not used any more.
     pub fn fill(&mut self) {
         if let Some(chunk) = &mut self.shared {
             chunk.rewind();
@@ -126,7 +126,7 @@ impl Stock {
     /// nothing is on its way.
     pub fn renew(&mut self) {
         (self.filled, self.tail) = (0, 0);
-        // SAFETY: the ring's own memory; nobody else reads or writes it.
+        // SAFETY: the ring's own memory; no other thread reads or writes it.
         unsafe {
             let tail = BufRingEntry::tail(self.entries.as_ptr()).cast_mut();
             AtomicU16::from_ptr(tail).store(0, Ordering::Release);

@@ -67,7 +67,7 @@ impl<R: Reaper> Hands<R> {
         Ok(())
     }
 
-    /// An accept is over: somebody came, or it failed.
+    /// An accept is over: a connection came, or it failed.
     fn come_in(&mut self, held: &mut Held, accept: Accept, answer: io::Result<usize>) {
         let addresses = accept.addresses.into_inner();
         let peer = || self.calls.peer(&addresses).map_or_else(|| accept.socket.peer_addr(), Ok);
@@ -101,7 +101,7 @@ impl<R: Reaper> Hands<R> {
     /// An accept is reaped.
     ///
     /// # Safety
-    /// It is that of an `Accept` which nobody has reaped.
+    /// It is that of an `Accept` which was not reaped.
     pub(super) unsafe fn accepted(
         &mut self,
         slots: &Slots,
@@ -112,7 +112,7 @@ impl<R: Reaper> Hands<R> {
         // Its listener may be gone.
         // SAFETY: the caller's.
         let held = slots.hold(unsafe { (*place).listener });
-        // SAFETY: the caller's; nobody else frees it.
+        // SAFETY: the caller's; it is freed only here.
         let accept = unsafe { Box::from_raw(place.cast_mut()) };
         let Some(mut held) = held else { return 0 };
         if let Some(doors) = held.behind().doors.as_mut() {

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
-/// For the system to let go of memory that an operation points at, after it did of another.
+/// For the system to give up memory that an operation points at, after it gave up another.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 impl<R: Reaper> Drop for Overlapped<R> {

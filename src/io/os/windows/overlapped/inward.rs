@@ -1,4 +1,4 @@
-//! Lane In of a stream: a receive of nothing tells when there is something.
+//! Lane In of a stream: a receive of nothing completes when there is something.
 
 use super::calls::{self, for_later};
 use super::hands::Hands;
@@ -25,7 +25,7 @@ impl<R: Reaper> Hands<R> {
         }
     }
 
-    /// Has the system tell when there is something to receive.
+    /// Has the system report when there is something to receive.
     fn watch(&mut self, held: &mut Held) {
         let nothing = winsock::WSABUF { len: 0, buf: ptr::null_mut() };
         // SAFETY: there is no memory that it writes to.
@@ -101,7 +101,7 @@ impl<R: Reaper> Hands<R> {
         };
         let (spare, room) = chunk.spare();
         let room = room.min(self.setup.recv_max);
-        // SAFETY: `room` bytes at `spare` are the chunk's, and nobody else's.
+        // SAFETY: `room` bytes at `spare` are the chunk's, and not shared.
         let received = unsafe { sys::recv(&held.socket, spare, room) };
         let broken = |held: &mut Held| held.behind.as_mut().and_then(|it| it.broken.take());
         let answer = match received {

@@ -1,4 +1,4 @@
-//! One event object for many operations: those that nothing else tells of.
+//! One event object for many operations: those that nothing else reports.
 
 use super::operation::{Operation, named};
 use crate::io::os::windows::doorbell::Event;

@@ -1,6 +1,6 @@
 //! Overlapped I/O: an operation is handed to the system with an OVERLAPPED that names it, and the
-//! system tells when it is over. This is what the three models share; they differ in how they are
-//! told (`iocp.rs`, `overlapped_event.rs`, `overlapped_routine.rs`).
+//! system reports when it is over. This is what the three models share; they differ in how they
+//! learn of that (`iocp.rs`, `overlapped_event.rs`, `overlapped_routine.rs`).
 //!
 //! * The OVERLAPPED and all that the system reads or writes stay at their place until the
 //!   completion is *reaped*: a cancel is only a wish.
@@ -62,7 +62,7 @@ pub struct Common<R: Reaper> {
 }
 
 impl<R: Reaper> Common<R> {
-    /// Whether the system had not let go of everything when a worker was dropped.
+    /// Whether the system still had operations when a worker was dropped.
     pub fn is_forsaken(&self) -> bool {
         self.slots.is_forsaken()
     }
@@ -87,7 +87,7 @@ pub struct Overlapped<R: Reaper> {
     workers: Arc<AtomicUsize>,
 }
 
-// SAFETY: an operation that is over is named by nobody else.
+// SAFETY: an operation that is over is not named elsewhere.
 unsafe impl<R: Reaper> Send for Overlapped<R> {}
 
 impl<R: Reaper> Overlapped<R> {
@@ -281,7 +281,7 @@ impl<R: Reaper> Proactor for Overlapped<R> {
             }
         }
         if counts.ending.load(SeqCst) > before {
-            // Its end may come when nobody waits.
+            // Its end may come when no thread waits.
             (self.hands.setup.summon)();
         }
     }

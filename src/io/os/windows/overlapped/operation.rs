@@ -49,7 +49,7 @@ impl Operation {
 
     /// Lays it out for a call. It is not in flight.
     pub fn begin(&self, event: HANDLE) {
-        // SAFETY: not in flight, so nobody else looks at it.
+        // SAFETY: not in flight, so no other thread looks at it.
         unsafe { *self.overlapped.get() = OVERLAPPED { hEvent: event, ..Default::default() } };
     }
 

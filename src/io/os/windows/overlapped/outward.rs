@@ -15,7 +15,7 @@ use std::io;
 use std::ptr;
 use windows_sys::Win32::Networking::WinSock as winsock;
 
-/// Bytes of a send that the system is given to wait with. It tells of none of them before it took
+/// Bytes of a send that the system is given to wait with. It reports none of them before it took
 /// all, and a peer that takes a little at a time is no stuck one.
 const WAITING_MAX: usize = 64 * 1024;
 

@@ -1,4 +1,4 @@
-//! What the three models differ in: how a worker is told that an operation is over.
+//! What the three models differ in: how a worker learns that an operation is over.
 
 use super::operation::Operation;
 use crate::io::bell::Bell;
@@ -33,7 +33,7 @@ pub trait Reaper: Send + Sized + 'static {
     /// Ends a `wait`.
     fn bell(&self) -> &Bell;
 
-    /// A socket comes. True: what completes at once is not told.
+    /// A socket comes. True: what completes at once is not reported.
     fn attach(&mut self, token: Token, socket: &Socket) -> io::Result<bool>;
 
     /// It goes. Accepts of it may still be in flight.
@@ -54,7 +54,8 @@ pub trait Reaper: Send + Sized + 'static {
     ) -> io::Result<()>;
 
     /// As `wait` for some moments, on any thread, for one that is dropped; all was cancelled.
-    /// False: it cannot be told here. `lanes`: the operations of its sockets that are in flight.
+    /// False: that cannot be reported here. `lanes`: the operations of its sockets that are in
+    /// flight.
     fn farewell(&mut self, lanes: &[*mut OVERLAPPED], over: &mut Vec<*mut OVERLAPPED>) -> bool;
 
     /// Some are in flight for ever: what they point at is to stay.

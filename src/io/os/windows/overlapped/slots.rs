@@ -60,7 +60,7 @@ pub struct Entry {
     pub closing: bool,
     /// What completes at once is not reaped.
     pub skips: bool,
-    /// More is there, most likely: it is received without asking the system to tell.
+    /// More is there, most likely: it is received without asking the system for a report.
     pub bulk: bool,
     /// What the engine asked for on lane Out, where the system did not do it at once.
     pub outward: Option<Box<Outward>>,
