@@ -1,35 +1,19 @@
 //! The tasks of this repository: `cargo xtask <task>`.
 #![forbid(unsafe_code)]
 
-mod abi;
-mod arena;
 mod args;
-mod bench;
-mod bindings;
 mod builds;
-mod c_text;
-mod demo;
-mod docs;
-mod dotnet;
-mod header;
-mod install;
-mod matrix;
-mod package;
-mod programs;
+mod check;
+mod run;
 mod shell;
-mod sim;
-mod storm;
-mod symbols;
-mod test;
-mod tidy;
+mod ship;
 mod tools;
-mod tour;
-mod unix;
-mod unreal;
-mod windows;
 mod workspace;
 
 use args::Task;
+use check::{abi, docs, header, matrix, test, tidy};
+use run::{bench, demo, sim, storm, windows};
+use ship::{bindings, install, package, unreal};
 use std::process::ExitCode;
 use workspace::Workspace;
 

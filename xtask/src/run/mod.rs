@@ -1,0 +1,10 @@
+//! Programs that are built and run: demos, tests in C and C++, measurements.
+
+pub mod arena;
+pub mod bench;
+pub mod demo;
+pub mod programs;
+pub mod sim;
+pub mod storm;
+pub mod tour;
+pub mod windows;
