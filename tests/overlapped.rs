@@ -101,7 +101,7 @@ fn either_worker_reaps() {
     for round in 0..20 {
         let (begins, reaps) = (round % 2, (round + 1) % 2);
         all[begins].submit(token(1), Op::Recv(None), &mut done);
-        // What is not there yet is told by the port, to whoever looks.
+        // What is not there yet is reported by the port, to whoever looks.
         all[begins].turn(&mut done, Some(Duration::ZERO)).expect("a turn");
         assert!(done.is_empty());
         far.write_all(&[round as u8]).expect("room");

@@ -20,7 +20,7 @@ const LENGTH: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(30);
 const LIMIT_S: u64 = 120;
 
-/// A call: how it is told, and the sums of a report that give its cost.
+/// A call: how it is reported, and the sums of a report that give its cost.
 struct Call {
     name: &'static str,
     job: &'static str,

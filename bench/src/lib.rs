@@ -7,7 +7,8 @@
 //! - `peers`, `workloads`: the servers that are compared, and what they are loaded with.
 //! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`: what
 //!   needs no turns.
-//! - `figures`, `stats`: what is made of it; `report`, `table`, `charts`, `docs`: how it is told.
+//! - `figures`, `stats`: what is made of it; `report`, `table`, `charts`, `docs`: how it is
+//!   reported.
 //! - `run`: all of this in one go; `sanitize`: the servers under the sanitizers.
 //!
 //! Slices: all servers of a workload live at once, each with its own load generator, and only one

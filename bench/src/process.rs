@@ -44,7 +44,7 @@ impl Process {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             let read = BufReader::new(stdout).lines().map_while(Result::ok);
-            // Ends with the program, or when nobody listens any more.
+            // Ends with the program, or when no reader is left.
             read.map(|line| sender.send(line)).find(Result::is_err);
         });
         Ok(Self { child, name: name.to_owned(), lines })

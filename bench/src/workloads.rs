@@ -210,7 +210,7 @@ fn round_trip() -> Workload {
     }
 }
 
-/// Few enough under way that none is lost for want of room in a receive buffer.
+/// Few enough in flight that none is lost for want of room in a receive buffer.
 fn udp(conns: u32, in_flight: u32) -> Workload {
     Workload {
         name: format!("udp, {conns} × 64 B, {in_flight} in flight"),

@@ -54,7 +54,7 @@ impl Child {
         let output = BufReader::new(process.stdout.take().expect("piped"));
         let (sender, lines) = channel();
         std::thread::spawn(move || {
-            // Ends when the child ends or nobody listens.
+            // Ends when the child ends or no reader is left.
             output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
         let input = process.stdin.take();

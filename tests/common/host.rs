@@ -1,4 +1,4 @@
-//! A host: polls its net, keeps what was told, and checks the rules of every event.
+//! A host: polls its net, keeps what was reported, and checks the rules of every event.
 
 use super::event::{Batch, Event, Kind};
 use super::net::{Net, last_error};
@@ -90,7 +90,7 @@ impl Host {
         assert_eq!(self.net.set_queue(conn, queue), OK);
     }
 
-    /// Moves a connection and waits until that is told on its new queue.
+    /// Moves a connection and waits until that is reported on its new queue.
     pub fn moved_to(&mut self, conn: sockeye_conn, queue: u32) {
         let before = self.log.len();
         self.move_to(conn, queue);

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-/// What the system answers when nobody listens.
+/// What the system answers when no socket listens.
 pub const NOBODY_LISTENS: i32 = libc::ECONNREFUSED;
 /// What the system says of a connection that its peer has reset.
 pub const RESET_BY_PEER: i32 = libc::ECONNRESET;

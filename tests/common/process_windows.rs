@@ -21,7 +21,7 @@ use windows_sys::Win32::System::Threading::{
     GetThreadTimes, OpenThread, THREAD_QUERY_LIMITED_INFORMATION, WaitForSingleObject,
 };
 
-/// What the system answers when nobody listens: WSAECONNREFUSED.
+/// What the system answers when no socket listens: WSAECONNREFUSED.
 pub const NOBODY_LISTENS: i32 = 10061;
 /// What the system says of a connection that its peer has reset: WSAECONNRESET.
 pub const RESET_BY_PEER: i32 = 10054;

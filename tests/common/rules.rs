@@ -8,15 +8,15 @@ use std::collections::{HashMap, HashSet};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Life {
-    /// `sockeye_connect` returned it; nothing was told.
+    /// `sockeye_connect` returned it; nothing was reported.
     Connecting,
     Open,
-    /// MOVED was told on this queue, and is to be told on the next.
+    /// MOVED was reported on this queue, and is to be reported on the next.
     Moving(u32),
     Closed,
 }
 
-/// What was told of each handle so far.
+/// What was reported of each handle so far.
 #[derive(Default)]
 pub struct Rules {
     conns: HashMap<u64, (Life, u32)>,

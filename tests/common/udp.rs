@@ -48,7 +48,7 @@ impl Raw {
     }
 }
 
-/// A port of 127.0.0.1 on which nobody listens: one that was just closed.
+/// A port of 127.0.0.1 without a listener: one that was just closed.
 pub fn nobody() -> SocketAddr {
     Raw::new().address()
 }

@@ -167,7 +167,7 @@ pub fn memory_is_bounded(setup: Setup) {
     host.finish();
 }
 
-/// Rule 6: `queue_max_bytes` holds while nobody polls, the peer is made to wait, and everything
+/// Rule 6: `queue_max_bytes` holds while no thread polls, the peer is made to wait, and everything
 /// comes once the host drains.
 pub fn queue_is_bounded(setup: Setup) {
     let mut host = setup.host_with(|config| config.queue_max_bytes = 64 * KIB);
@@ -215,7 +215,7 @@ pub fn queue_is_bounded_in_small_steps(setup: Setup) {
     host.finish();
 }
 
-/// Rule 6: `connections_max` reached is told, and it recovers.
+/// Rule 6: `connections_max` reached is reported, and it recovers.
 pub fn connections_are_bounded(setup: Setup) {
     let mut host = setup.host_with(|config| config.connections_max = 8);
     let door = host.door("");

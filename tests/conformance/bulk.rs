@@ -108,7 +108,7 @@ pub fn a_lot_there_and_back(setup: Setup) {
         back.len() >= sent.len()
     });
     assert_eq!((back.len(), digest(&back)), (sent.len(), digest(&sent)));
-    // The peer may have it before this side is told.
+    // The peer may have it before it is reported on this side.
     host.until("nothing owed", |host| {
         host.net.conn_stats(conn).is_ok_and(|stats| stats.outbox_bytes == 0)
     });

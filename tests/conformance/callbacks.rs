@@ -100,7 +100,7 @@ impl Called {
         self.events().iter().filter(|event| event.kind == kind).count()
     }
 
-    /// Waits for something, turning the worker where nobody else does.
+    /// Waits for something, turning the worker where no other thread does.
     pub fn until(&self, what: &str, mut done: impl FnMut(&Called) -> bool) {
         wait_for(what, || {
             // With worker threads there is nothing to be turned; it may be taken away by now.
@@ -110,7 +110,7 @@ impl Called {
         });
     }
 
-    /// Ends the net: everything is told before that returns.
+    /// Ends the net: everything is reported before that returns.
     pub fn finish(&self) {
         assert_eq!(self.net.shutdown(0), OK);
         let told = self.calls.load(SeqCst);

@@ -60,7 +60,7 @@ impl Side {
         !self.answers.lock().expect("no panic").is_empty()
     }
 
-    /// Has the callback called, by a thread of this test's where nobody else does.
+    /// Has the callback called, by a thread of this test's where no other thread does.
     fn call(&'static self) {
         // SAFETY: it lives for ever, and no payload is kept.
         assert_eq!(unsafe { self.net.set_callback(0, Some(called), self.user()) }, OK);
@@ -121,7 +121,7 @@ fn meet(setup: Setup, acts: [Act; 2], begin: [fn(&'static Side); 2]) {
     assert!(answers.contains(&OK), "{answers:?}");
     for net in nets {
         assert_eq!(net.shutdown(0), OK);
-        // SAFETY: nobody is inside, and the value stays leaked.
+        // SAFETY: no thread is inside, and the value stays leaked.
         assert_eq!(unsafe { net.free() }, OK);
     }
 }
@@ -181,7 +181,7 @@ pub fn logs_of_two_nets(setup: Setup) {
     assert_eq!(lines.load(SeqCst), 2, "a door, and the end");
     for net in nets {
         assert_eq!(net.shutdown(0), OK);
-        // SAFETY: nobody is inside, and the value stays leaked.
+        // SAFETY: no thread is inside, and the value stays leaked.
         assert_eq!(unsafe { net.free() }, OK);
     }
 }
@@ -217,7 +217,7 @@ pub fn a_log_function_may_wait_for_others(setup: Setup) {
         net.listen(door, None).expect("a door opens");
         assert_eq!(ender.posted.load(SeqCst), 1);
         assert_eq!(net.shutdown(0), OK);
-        // SAFETY: nobody is inside, and the value stays leaked.
+        // SAFETY: no thread is inside, and the value stays leaked.
         assert_eq!(unsafe { net.free() }, OK);
     }
 }

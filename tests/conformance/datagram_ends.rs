@@ -17,7 +17,7 @@ suite! {
         handles_never_lie, stale_when_its_batch_is_over;
 }
 
-/// A raw peer, and a connection to it that was told.
+/// A raw peer, and a connection to it that was reported.
 fn pair(host: &mut Host) -> (Raw, sockeye_conn) {
     let raw = Raw::new();
     let conn = host.connect(&format!("udp://{}", raw.address()));
@@ -30,7 +30,7 @@ fn local(host: &Host, conn: sockeye_conn) -> std::net::SocketAddr {
     socket_address(&host.net.conn_info(conn).expect("it lives").local)
 }
 
-/// Behaviour 55: what comes from others is not told.
+/// Behaviour 55: what comes from others is not reported.
 pub fn one_peer_and_no_other(setup: Setup) {
     let mut host = setup.host();
     let (mut raw, conn) = pair(&mut host);
@@ -88,7 +88,7 @@ pub fn the_matrix_of_sends(setup: Setup) {
     host.finish();
 }
 
-/// What comes during a pause is told after it, or lost and counted: never told meanwhile.
+/// What comes during a pause is reported after it, or lost and counted: never reported meanwhile.
 pub fn pause_keeps_back(setup: Setup) {
     let mut host = setup.host();
     let (raw, conn) = pair(&mut host);
@@ -129,7 +129,7 @@ pub fn closed_once(setup: Setup) {
     }
 }
 
-/// Closed before it was told: what was taken is still sent, and it is never OPENED.
+/// Closed before it was reported: what was taken is still sent, and it is never OPENED.
 pub fn sent_before_it_was_opened(setup: Setup) {
     let mut host = setup.host();
     let mut raw = Raw::new();

@@ -254,7 +254,7 @@ pub fn a_full_queue_drops_and_counts(setup: Setup) {
         crate::common::wait_for("drops", || dropped(&host).0 > 0);
     }
     host.until("each was told or counted", |host| {
-        // What the system dropped is told with the next.
+        // What the system dropped is reported with the next.
         raw.send(at(door), b"");
         let told = datagrams(host).iter().filter(|event| !event.data.is_empty()).count() as u64;
         told + dropped(host).1 >= SENT

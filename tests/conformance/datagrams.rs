@@ -106,7 +106,8 @@ pub fn too_big_is_refused_and_harms_nothing(setup: Setup) {
     host.finish();
 }
 
-/// Behaviour 52: all that came is told, an empty one among them, more than one batch has room for.
+/// Behaviour 52: all that came is reported, an empty one among them, more than one batch has room
+/// for.
 pub fn many_in_a_row_with_an_empty_one(setup: Setup) {
     const COUNT: usize = 100;
     let mut host = setup.host();
@@ -200,7 +201,7 @@ pub fn over_ipv6(setup: Setup) {
     host.finish();
 }
 
-/// A listener on `[::]` has both families; an IPv4 sender is told as IPv6 has it, and an IPv4
+/// A listener on `[::]` has both families; an IPv4 sender is reported as IPv6 has it, and an IPv4
 /// address can be sent to in either form.
 pub fn both_families_on_one(setup: Setup) {
     if !has_ipv6() {
@@ -281,7 +282,8 @@ pub fn held_beyond_their_batch(setup: Setup) {
     host.finish();
 }
 
-/// The port is told, is taken while the listener lives, and is free again after LISTENER_CLOSED.
+/// The port is reported, is taken while the listener lives, and is free again after
+/// LISTENER_CLOSED.
 pub fn a_port_of_its_own(setup: Setup) {
     let mut host = setup.host();
     let door = port(&mut host);

@@ -1,5 +1,5 @@
 //! Ends that tell the truth (rule 2): what was taken and lost is a reset on the wire and counted,
-//! all else ends in order; an end within a frame is told as that; `half_open`.
+//! all else ends in order; an end within a frame is reported as that; `half_open`.
 
 use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
@@ -206,8 +206,8 @@ pub fn a_slow_reader_gets_all_behind_the_linger(setup: Setup) {
     host.finish();
 }
 
-/// A FIN within a frame, its header included, is told as TRUNCATED, with the bytes that came; one
-/// between frames, and one without framing, as PEER. A reply still leaves.
+/// A FIN within a frame, its header included, is reported as TRUNCATED, with the bytes that came;
+/// one between frames, and one without framing, as PEER. A reply still leaves.
 pub fn an_end_within_a_frame(setup: Setup) {
     let mut host = setup.host();
     let framed = host.door("?frame=u32be");
@@ -257,7 +257,8 @@ pub fn an_end_within_a_frame_of_a_paused_one(setup: Setup) {
 }
 
 /// `half_open`: the end is an event, once, behind all that came; what waits for the peer's bytes
-/// waits no longer, and an answer a while later arrives. The host's close is told as the host's.
+/// waits no longer, and an answer a while later arrives. The host's close is reported as the
+/// host's.
 pub fn half_open_tells_the_end_once(setup: Setup) {
     let mut host = setup.host();
     let door = host.door_with("?frame=u32be", |endpoint| {
@@ -310,7 +311,7 @@ pub fn half_open_keeps_the_send_timeout(setup: Setup) {
     host.finish();
 }
 
-/// A reset behind the end is told by the next sends.
+/// A reset behind the end is reported by the next sends.
 pub fn half_open_tells_of_a_reset(setup: Setup) {
     if !setup.resets() {
         return;
@@ -371,7 +372,7 @@ pub fn shutdown_waits_for_no_peers_end(setup: Setup) {
     host.finish();
 }
 
-/// What the system took and the peer's system has not is waited for, where the system tells.
+/// What the system took and the peer's system has not is waited for, where the system reports.
 pub fn shutdown_waits_for_what_is_acknowledged(setup: Setup) {
     if cfg!(not(target_os = "linux")) || (setup.is_bound() && !setup.drive.has_threads()) {
         println!("left out: another thread's shutdown resets at once, or the system does not tell");

@@ -83,8 +83,8 @@ pub fn a_forked_child_keeps_nothing(setup: Setup) {
     });
 }
 
-/// A server that accepts, says that it is full and closes: the words and the end are told though
-/// the system reports both together with the connect.
+/// A server that accepts, says that it is full and closes: the words and the end are reported
+/// though the system reports both together with the connect.
 pub fn an_end_together_with_the_connect(setup: Setup) {
     const ROUNDS: usize = 60;
     let mut host = setup.host();
@@ -196,7 +196,7 @@ fn raise_loopback() -> bool {
     unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request) == 0 }
 }
 
-/// The system has the connection itself as its peer: nobody listens there.
+/// The system has the connection itself as its peer: no socket listens there.
 pub fn a_connection_to_itself_is_refused(setup: Setup) {
     child::alone(setup, || {
         if !few_ports("41000 41001") {

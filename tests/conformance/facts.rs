@@ -1,4 +1,4 @@
-//! Facts: what runs is told, and what is counted is exact.
+//! Facts: what runs is reported, and what is counted is exact.
 
 use crate::common::event::Kind;
 use crate::common::peer::Peer;

@@ -104,7 +104,7 @@ pub fn a_failed_one_answers_in_its_batch(setup: Setup) {
     host.finish();
 }
 
-/// What is no address is refused by the call, and nothing is told of it, ever.
+/// What is no address is refused by the call, and nothing is reported of it, ever.
 pub fn no_event_of_a_bad_address(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");
@@ -134,7 +134,7 @@ pub fn the_unspecified_address(setup: Setup) {
     host.finish();
 }
 
-/// A refusal on this machine is told though no timeout would ever end the connect.
+/// A refusal on this machine is reported though no timeout would ever end the connect.
 pub fn at_once_without_a_timeout(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");

@@ -18,7 +18,7 @@ suite! {
         shutdown_in_the_middle_of_everything;
 }
 
-/// Who has the port is told as what it is, and it can be had when it is free.
+/// Who has the port is reported as what it is, and it can be had when it is free.
 pub fn a_port_of_another_program(setup: Setup) {
     let mut host = setup.host();
     let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -70,7 +70,7 @@ fn choke(host: &mut Host, conn: sockeye_conn) -> u64 {
     taken
 }
 
-/// Peers that reset while a send of theirs is in flight and more waits: each is told once, with
+/// Peers that reset while a send of theirs is in flight and more waits: each is reported once, with
 /// what was not sent, and nothing is left of it.
 pub fn resets_with_sends_in_flight(setup: Setup) {
     const PEERS: usize = 12;
@@ -98,7 +98,7 @@ pub fn resets_with_sends_in_flight(setup: Setup) {
 }
 
 /// Hundreds of receives, sends that nobody takes, connects that nobody answers, accepts and
-/// datagrams: all in flight when the net is shut down at once. Each connection is told once.
+/// datagrams: all in flight when the net is shut down at once. Each connection is reported once.
 pub fn shutdown_in_the_middle_of_everything(setup: Setup) {
     const CONNS: usize = 300;
     let most = setup.sockets_max() as usize;

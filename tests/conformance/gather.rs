@@ -121,7 +121,7 @@ pub fn manual_stays(setup: Setup) {
     host.finish();
 }
 
-/// Rule 3, AUTO: a send leaves though nobody polls or flushes again.
+/// Rule 3, AUTO: a send leaves though no thread polls or flushes again.
 pub fn auto_leaves_by_itself(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");

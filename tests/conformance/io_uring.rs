@@ -1,4 +1,4 @@
-//! IO_URING: why there is none is told in words, AUTO never has one, and a ring belongs to the
+//! IO_URING: why there is none is reported in words, AUTO never has one, and a ring belongs to the
 //! thread that turned it first.
 
 use crate::common::child;
@@ -115,7 +115,7 @@ fn echo(setup: Setup) {
     host.finish();
 }
 
-/// What cannot be is refused, what runs in its place is told.
+/// What cannot be is refused, what runs in its place is reported.
 #[test]
 fn drives_are_told() {
     let Some(setup) = setup(concat!(module_path!(), "::drives_are_told"), Drive::lend()) else {
@@ -195,7 +195,7 @@ fn a_pause_parks_little() {
     host.finish();
 }
 
-/// A listener and connections with all that can be under way: a receive that waits, sends that the
+/// A listener and connections with all that can be in flight: a receive that waits, sends that the
 /// peer does not take, a receive that ran ahead of a pause.
 fn busy(setup: Setup) -> (Host, u16, Vec<(Peer, sockeye_conn)>) {
     let mut host = setup.host();
@@ -211,8 +211,8 @@ fn busy(setup: Setup) -> (Host, u16, Vec<(Peer, sockeye_conn)>) {
     (host, door.port, met)
 }
 
-/// Nothing is left: each connection and the listener were told once, the port and the descriptors
-/// are free.
+/// Nothing is left: each connection and the listener were reported once, the port and the
+/// descriptors are free.
 fn ended(
     mut host: Host,
     port: u16,

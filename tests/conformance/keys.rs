@@ -23,8 +23,8 @@ fn door(host: &mut Host) -> Door {
     })
 }
 
-/// A peer that does not read: whatever is sent under a key waits, and the last of each is told in
-/// the first one's place, among messages without a key.
+/// A peer that does not read: whatever is sent under a key waits, and the last of each is reported
+/// in the first one's place, among messages without a key.
 pub fn newest_in_the_oldest_s_place(setup: Setup) {
     let mut host = setup.host();
     let door = door(&mut host);

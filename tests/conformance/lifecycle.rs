@@ -17,7 +17,7 @@ suite! {
         listener_closed_once, listener_closes_under_load, urgent_data, two_doors;
 }
 
-/// Rule 1: a peer's FIN is told once, as PEER, behind all that it sent.
+/// Rule 1: a peer's FIN is reported once, as PEER, behind all that it sent.
 pub fn closed_by_peer(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");
@@ -29,7 +29,7 @@ pub fn closed_by_peer(setup: Setup) {
     host.finish();
 }
 
-/// Rule 1: a peer's RST is told once, as RESET, with the system's error.
+/// Rule 1: a peer's RST is reported once, as RESET, with the system's error.
 pub fn closed_by_peers_reset(setup: Setup) {
     if !setup.resets() {
         return;
@@ -43,7 +43,7 @@ pub fn closed_by_peers_reset(setup: Setup) {
     host.finish();
 }
 
-/// Rule 1: the host's own close is told as HOST.
+/// Rule 1: the host's own close is reported as HOST.
 pub fn closed_by_host(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");
@@ -69,7 +69,7 @@ pub fn closed_by_hosts_reset(setup: Setup) {
     host.finish();
 }
 
-/// Rule 1: OPENED is told before the MESSAGE that came with it, with the listener and the
+/// Rule 1: OPENED is reported before the MESSAGE that came with it, with the listener and the
 /// endpoint's user_data.
 pub fn opened_before_message(setup: Setup) {
     let mut host = setup.host();
@@ -85,7 +85,7 @@ pub fn opened_before_message(setup: Setup) {
     host.finish();
 }
 
-/// Rule 1: a peer that came, spoke and left before anybody polled is told whole and in order.
+/// Rule 1: a peer that came, spoke and left before anybody polled is reported whole and in order.
 pub fn all_of_a_short_life(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");
@@ -99,7 +99,7 @@ pub fn all_of_a_short_life(setup: Setup) {
     host.finish();
 }
 
-/// Rule 1: a peer that resets before it is accepted is told whole or not at all, and the door
+/// Rule 1: a peer that resets before it is accepted is reported whole or not at all, and the door
 /// stays open.
 pub fn reset_before_accept(setup: Setup) {
     let mut host = setup.host();
@@ -126,7 +126,7 @@ pub fn bytes_then_end(setup: Setup) {
     host.finish();
 }
 
-/// Rule 1: a peer that resets mid-frame: what was whole is told, the rest is not, then RESET.
+/// Rule 1: a peer that resets mid-frame: what was whole is reported, the rest is not, then RESET.
 pub fn reset_mid_frame(setup: Setup) {
     if !setup.resets() {
         return;

@@ -250,7 +250,7 @@ pub fn discarded_in_its_callback(setup: Setup) {
             seen.gone.store(true, SeqCst);
         }
     });
-    // Where nobody else turns it; else no other thread is to use the net meanwhile.
+    // Where no other thread turns it; else no other thread is to use the net meanwhile.
     let turn = || if driven { net.poll_callback(0, 1) } else { OK };
     let _peer = Peer::connect(port);
     wait_for("OPENED", || turn() >= 0 && seen.calls.load(SeqCst) > 0);

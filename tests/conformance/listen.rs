@@ -63,7 +63,7 @@ pub fn ports_of_the_systems_choice(setup: Setup) {
     host.finish();
 }
 
-/// Peers that connect, speak and leave before the host polls for the first time: each is told
+/// Peers that connect, speak and leave before the host polls for the first time: each is reported
 /// whole and in order, whoever accepted them when.
 pub fn callers_wait_for_the_host(setup: Setup) {
     const CALLERS: u8 = 40;

@@ -120,7 +120,7 @@ pub fn calls_from_inside(setup: Setup) {
     let answers = caller.answers.lock().expect("no panic").clone();
     assert_eq!(answers, [ERR_WOULD_DEADLOCK, ERR_WOULD_DEADLOCK, OK, OK], "once, then gone");
     assert_eq!(net.shutdown(0), OK);
-    // SAFETY: nobody is inside, and the value stays leaked.
+    // SAFETY: no thread is inside, and the value stays leaked.
     assert_eq!(unsafe { net.free() }, OK);
 }
 
@@ -196,7 +196,7 @@ extern "C" fn take_time(user: *mut c_void, _: u32, _: *const c_char) {
     wait_for("the end of the line", || Instant::now() >= until);
 }
 
-/// Rules 1, 9: whoever is in the middle of a turn when the net ends, all is told before
+/// Rules 1, 9: whoever is in the middle of a turn when the net ends, all is reported before
 /// ERR_SHUTDOWN is.
 pub fn a_slow_one_costs_no_event(setup: Setup) {
     let slow: &Slow = Box::leak(Box::default());

@@ -225,7 +225,7 @@ pub fn closed_meanwhile(setup: Setup) {
     }
 }
 
-/// A close before the old queue was polled: neither MOVED is told, and nobody waits for it.
+/// A close before the old queue was polled: neither MOVED is reported, and no event waits for it.
 pub fn closed_before_it_is_told(setup: Setup) {
     let mut scene = scene(setup);
     let conn = scene.conn;
@@ -260,7 +260,7 @@ pub fn closed_before_it_is_told(setup: Setup) {
     scene.host.finish();
 }
 
-/// The peer's end or reset between the two MOVED is told behind the second.
+/// The peer's end or reset between the two MOVED is reported behind the second.
 pub fn ended_by_the_peer(setup: Setup) {
     for (resets, cause) in [(false, PEER), (true, RESET)] {
         if resets && !setup.resets() {

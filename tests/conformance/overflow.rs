@@ -25,7 +25,7 @@ fn numbered(number: u32) -> Vec<u8> {
 }
 
 /// Rule 2, DROP_OLDEST: every send is taken, whole messages vanish, never one that was partly
-/// written, the newest is there, order is kept, and the count is told.
+/// written, the newest is there, order is kept, and the count is reported.
 pub fn oldest_are_dropped_whole(setup: Setup) {
     const COUNT: u32 = 6000;
     let mut host = setup.host();

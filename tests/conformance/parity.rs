@@ -62,7 +62,7 @@ const ENDINGS: [Ending; 15] = [
 ];
 
 impl Ending {
-    /// The cause that its host is told, and the system's error behind it.
+    /// The cause that is reported to its host, and the system's error behind it.
     fn cause(self) -> (i32, i32) {
         match self {
             Fin | FinAndAReply | FinWhilePaused => (PEER, 0),
@@ -127,7 +127,7 @@ impl Script {
         self.frames.iter().flat_map(|payload| frame(payload)).collect()
     }
 
-    /// What the connection has to be told, and its peer.
+    /// The events that the connection must have, and what its peer must see.
     fn expected(&self) -> String {
         let mut words = vec![format!("{:?}:{USER_DATA}", Kind::Opened)];
         words.extend(self.frames.iter().map(|payload| told_of_message(payload)));

@@ -15,7 +15,7 @@ suite! {
 /// What a million entries would take at least.
 const ROOM: u64 = 6 << 20;
 
-/// Rule 6: pause and resume while nobody turns the worker.
+/// Rule 6: pause and resume while no thread turns the worker.
 pub fn resumes(setup: Setup) {
     child::alone(setup, || {
         let mut host = setup.host();
@@ -33,7 +33,7 @@ pub fn resumes(setup: Setup) {
     });
 }
 
-/// Rule 6: sends that are refused for want of memory while nobody turns the worker.
+/// Rule 6: sends that are refused for want of memory while no thread turns the worker.
 pub fn sends_without_memory(setup: Setup) {
     child::alone(setup, || {
         let mut host = setup.host_with(|config| config.memory_max_bytes = 8 << 20);

@@ -1,4 +1,4 @@
-//! `gather_us`: while events wait that nobody collects, a worker's thread stays away from its
+//! `gather_us`: while events wait that no thread polls for, a worker's thread stays away from its
 //! sockets. Whoever wants something ends that, and nothing is lost by it.
 
 use crate::common::event::Kind;
@@ -74,7 +74,7 @@ pub fn get(host: &mut Host, count: usize) {
     }
 }
 
-/// The second byte is received although nobody polls.
+/// The second byte is received although no thread polls.
 fn is_awake(host: &Host) {
     wait_for("an end of the rest", || received(host) == 2);
 }

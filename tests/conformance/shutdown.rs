@@ -264,7 +264,7 @@ pub fn free_waits_for_nobody(setup: Setup) {
         });
         if !freed {
             assert_eq!(net.flush(), ERR_SHUTDOWN, "not freed, but shut down");
-            // SAFETY: nobody is inside, and the value stays leaked.
+            // SAFETY: no thread is inside, and the value stays leaked.
             assert_eq!(unsafe { net.free() }, OK);
         }
     }
@@ -287,7 +287,7 @@ pub fn ends_connecting_ones(setup: Setup) {
     host.finish();
 }
 
-/// What was queued before the shutdown is told before each CLOSED.
+/// What was queued before the shutdown is reported before each CLOSED.
 pub fn queued_events_are_told_first(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("?frame=u32be");

@@ -1,6 +1,7 @@
-//! Timers: when they are told, how often, in what order, and what stops them.
+//! Timers: when they are reported, how often, in what order, and what stops them.
 //!
-//! Nothing here asks how late one is told, but where the polling thread turns the worker itself.
+//! Nothing here asks how late one is reported, but where the polling thread turns the worker
+//! itself.
 
 use crate::callbacks::Called;
 use crate::common::event::Kind;
@@ -28,7 +29,7 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// The periods of a timer that were told so far: its events, and what they count.
+/// The periods of a timer that were reported so far: its events, and what they count.
 fn periods(host: &Host, id: u64) -> u64 {
     let of_it = host.log.iter().filter(|it| (it.kind, it.detail) == (Kind::Timer, id));
     of_it.map(|event| 1 + u64::from(event.code)).sum()
@@ -132,7 +133,7 @@ pub fn stopped_while_queued(setup: Setup) {
     host.finish();
 }
 
-/// One after the other, each started when the one before is told: a handle is never used again.
+/// One after the other, each started when the one before is reported: a handle is never used again.
 pub fn started_again(setup: Setup) {
     let mut host = setup.host();
     let mut known = HashSet::new();
@@ -190,7 +191,7 @@ pub fn missed_periods_merge(setup: Setup) {
     host.finish();
 }
 
-/// However they are started, those that are due together are told in the order of their times.
+/// However they are started, those that are due together are reported in the order of their times.
 pub fn in_the_order_of_their_times(setup: Setup) {
     let mut host = setup.host();
     let mut random = Random::new(7);
@@ -230,7 +231,7 @@ pub fn ten_thousand(setup: Setup) {
         .map(|at| host.net.start_timer(0, at as u32 % 50, 0, at).expect("a timer"))
         .collect();
     for &id in ids.iter().skip(1).step_by(2) {
-        // It may have been due already, but not told: nobody has polled.
+        // It may have been due already, but not reported: no thread has polled.
         assert_eq!(host.net.stop_timer(id), OK);
     }
     host.until("the others", |host| host.count(Kind::Timer) as u64 == COUNT / 2);
@@ -244,8 +245,8 @@ pub fn ten_thousand(setup: Setup) {
     host.finish();
 }
 
-/// A poll that begins a millisecond after a timer is due tells of it where it turns the worker,
-/// with whatever lease the host is away; elsewhere the worker's thread is on its way.
+/// A poll that begins a millisecond after a timer is due reports it where it turns the worker, with
+/// whatever lease the host is away; elsewhere the worker's thread is on its way.
 pub fn polls_that_do_not_wait(setup: Setup) {
     let mut host = setup.host_with(|config| config.lease_us = 10_000_000);
     for round in 0..20 {
@@ -335,7 +336,8 @@ pub fn limits(setup: Setup) {
     host.finish();
 }
 
-/// A shutdown does not wait for timers; what was queued is told, and nothing when all is told.
+/// A shutdown does not wait for timers; what was queued is reported, and nothing when all is
+/// reported.
 pub fn shutdown_with_timers(setup: Setup) {
     let mut host = setup.host();
     let ids: Vec<u64> = (0..1000)

@@ -8,7 +8,7 @@
 //! - `udp`: the closed loop with a datagram for each message; a lost one is sent again.
 //!
 //! It says "ready" when it is connected and loads at once. A line `report` on its standard input
-//! asks for the latencies since the line before. It may be stopped by SIGSTOP: what was under way
+//! asks for the latencies since the line before. It may be stopped by SIGSTOP: what was in flight
 //! then is verified and counted, but tells nothing of the server and is no latency.
 
 mod churn;

@@ -25,7 +25,7 @@ pub struct Udp {
 struct Client {
     n: u32,
     socket: UdpSocket,
-    /// The datagrams under way.
+    /// The datagrams in flight.
     under_way: Vec<Sent>,
     /// The number of the next one.
     next: u64,
@@ -112,7 +112,7 @@ impl Work for Udp {
         Ok(LOOK_NS)
     }
 
-    /// Takes as many as may be under way.
+    /// Takes as many as may be in flight.
     fn turn(&mut self, common: &mut Common, n: u32, _ready: u32) -> Result<()> {
         let client = &mut self.clients[n as usize];
         for _ in 0..client.under_way.len() {

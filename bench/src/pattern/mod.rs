@@ -142,7 +142,7 @@ impl Verifier {
         Ok(complete)
     }
 
-    /// Whether this is what comes next of the message that is under way.
+    /// Whether this is what comes next of the message that is in flight.
     fn matches(&self, pattern: &Pattern, bytes: &[u8]) -> bool {
         let header = pattern.header(self.conn, self.sequence);
         let header = &header[self.at.min(HEADER)..];

@@ -88,7 +88,7 @@ struct Scene {
     notes: Notes,
     peer: Arc<Peer>,
     token: Token,
-    /// Bytes told.
+    /// Bytes reported.
     told: usize,
 }
 
@@ -270,7 +270,7 @@ fn a_host_that_is_back_and_spins_turns() {
     comes_back(Drive::Host, LONG_US);
 }
 
-/// A deadline that is met in a look before a rest: the connection is not only told to be closed, it
+/// A deadline that is met in a look before a rest: the connection is not only ordered to close, it
 /// is, and the rest begins afterwards.
 #[test]
 fn a_rest_leaves_nothing_half_closed() {

@@ -1,4 +1,4 @@
-//! Single stories, each told turn by turn.
+//! Single cases, each turn by turn.
 
 use super::conn_log::Style;
 use super::stage::{Stage, plain};

@@ -1,4 +1,4 @@
-//! What a host sent to one connection and was told of it, and what of it arrived.
+//! What a host sent to one connection, what was reported of it, and what of it arrived.
 
 use super::peer_log::PeerLog;
 use super::wire::Wire;
@@ -41,7 +41,8 @@ pub struct ConnLog {
     /// A send did.
     deaf: bool,
     pub paused: bool,
-    /// Polls that told nothing since it was paused. The first may not have looked at the sockets.
+    /// Polls that reported nothing since it was paused. The first may not have looked at the
+    /// sockets.
     pub silence: usize,
     pub user_data: u64,
     /// Taken and not yet seen by the peer, as sent.
@@ -54,7 +55,7 @@ pub struct ConnLog {
     seen: Vec<u8>,
     /// Bytes taken in all.
     pub taken_bytes: u64,
-    /// Sends refused, and refusals told by WRITABLE.
+    /// Sends refused, and refusals reported by WRITABLE.
     refused: u64,
     told_refused: u64,
     pub number: u64,

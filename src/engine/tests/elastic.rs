@@ -292,7 +292,7 @@ fn a_worker_stays_while_it_would_be_back_soon() {
     scene.end();
 }
 
-/// Connections of one queue are told there, whichever worker they live with.
+/// Connections of one queue are reported there, whichever worker they live with.
 #[test]
 fn an_extra_worker_serves_the_queue_that_is_full() {
     let mut config = config(Drive::Pool, 2);
@@ -322,7 +322,7 @@ fn an_extra_worker_serves_the_queue_that_is_full() {
 }
 
 /// Without threads there is one worker: who is accepted beyond it is refused and counted, who
-/// connects ends with LIMIT_MODEL; and there is room again when somebody leaves.
+/// connects ends with LIMIT_MODEL; and there is room again when a connection ends.
 #[test]
 fn without_threads_the_limit_is_told() {
     for pick in MODELS {

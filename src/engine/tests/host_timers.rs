@@ -16,7 +16,7 @@ fn start(stage: &Stage, after_ms: u32, every_ms: u32, user_data: u64) -> Token {
     stage.net.token(id, Kind::Timer).expect("its own handle")
 }
 
-/// Which timers are told, with the periods that each event stands for.
+/// Which timers are reported, with the periods that each event stands for.
 fn rung(told: &[Told]) -> Vec<(Token, u32)> {
     let rung = |told: &Told| match told.what {
         What::Timer(timer, missed) => Some((timer, 1 + missed)),
@@ -25,8 +25,8 @@ fn rung(told: &[Told]) -> Vec<(Token, u32)> {
     told.iter().filter_map(rung).collect()
 }
 
-/// A hundred thousand at once, some of them stopped: each is told once, in its millisecond or the
-/// turns that follow, 256 a turn, and in the order of their times.
+/// A hundred thousand at once, some of them stopped: each is reported once, in its millisecond or
+/// the turns that follow, 256 a turn, and in the order of their times.
 #[test]
 fn a_hundred_thousand() {
     const COUNT: u64 = 100_000;

@@ -17,8 +17,8 @@ fn write(stage: &mut Stage, link: usize) {
     stage.ledger.peers[link].pump();
 }
 
-/// Five hundred that are late at one time: each turn closes its share of them, and what another
-/// one sends is told in every turn meanwhile.
+/// Five hundred that are late at one time: each turn closes its share of them, and what another one
+/// sends is reported in every turn meanwhile.
 #[test]
 fn others_are_served_while_many_are_late() {
     let mut stage = Stage::plain();
@@ -47,7 +47,7 @@ fn others_are_served_while_many_are_late() {
 }
 
 /// The steps that turns spend on timers, a millisecond and an echo each, for so many turns; what a
-/// peer sends is told in each.
+/// peer sends is reported in each.
 fn steps(stage: &mut Stage, link: usize, turns: usize) -> Vec<u32> {
     STEPS.take();
     for _ in 0..turns {

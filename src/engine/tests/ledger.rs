@@ -1,6 +1,6 @@
 //! The rules of behaviour, watched: DESIGN.md, section 4, rules 1, 2, 4 and 6.
 //!
-//! Everything that a host asks and is told, and everything that its peers write and read, goes
+//! Everything that a host asks and is given, and everything that its peers write and read, goes
 //! through here; whatever is against the rules panics with words.
 
 use super::conn_log::{Closed, ConnLog, Style};
@@ -67,7 +67,7 @@ impl Ledger {
         }
     }
 
-    /// Polls, and looks at everything that the batch tells.
+    /// Polls, and looks at every event of the batch.
     pub fn poll(&mut self, net: &Net, cap: usize, timeout: Duration) -> Result<Vec<Told>, Error> {
         for token in self.dying.drain(..) {
             match self.conns.get_mut(&token) {
@@ -202,7 +202,8 @@ impl Ledger {
             self.send_one(net, token, payload, 0, scarce);
             return;
         }
-        // Under one of few keys, and at once again: nobody turned, so that the older one waits.
+        // Under one of few keys, and at once again: no turn came between, so that the older one
+        // waits.
         let key = 1 + (payload.len() / 8 % 4) as u64;
         let older = [payload, b"older"].concat();
         let (waits, _) = self.send_one(net, token, &older, key, scarce);
@@ -296,8 +297,8 @@ impl Ledger {
         let most = u64::from(config.connections_max);
         let slots = net.core.table.tokens().len();
         assert!(slots as u64 <= most, "{slots} slots");
-        // One receive of each connection was under way when the queue became full; and what is
-        // no message is not held back.
+        // One receive of each connection was in flight when the queue became full; and what is no
+        // message is not held back.
         let frames = self.listeners.values().map(|listener| listener.style.frame_max as u64);
         let frame = frames.max().unwrap_or(0).max(1 << 16);
         let each = u64::from(config.turn_bytes) + 64 * u64::from(config.turn_messages) + frame;

@@ -1,5 +1,5 @@
-//! Moves over a model that cannot let go of a socket: the connection lives with its worker, and
-//! its events go to another queue.
+//! Moves over a model that cannot give a socket back: the connection lives with its worker, and its
+//! events go to another queue.
 
 use super::open;
 use super::told::{Told, What, poll_queue};
@@ -64,7 +64,7 @@ impl Zones {
         assert!(matches!(from, Some(What::Moved(other)) if usize::from(*other) == 1 - to));
     }
 
-    /// The payloads told on a queue.
+    /// The payloads reported on a queue.
     fn bytes(&self, queue: usize) -> Vec<u8> {
         let data = self.told[queue].iter().filter_map(|told| match &told.what {
             What::Message(data, _) => Some(&data[..]),

@@ -1,5 +1,5 @@
-//! What a fault inside a worker leaves behind: its connections are closed and told so, the net
-//! says ERR_PANIC, other nets live on, and the end is as clean as any.
+//! What a fault inside a worker leaves behind: its connections are closed and reported as such, the
+//! net says ERR_PANIC, other nets live on, and the end is as clean as any.
 
 use super::told::{Told, What, poll};
 use super::{open, threadless};
@@ -32,7 +32,7 @@ struct House {
     listener: Token,
     peers: Vec<Peer>,
     conns: Vec<Token>,
-    /// Events told and not yet looked at.
+    /// Events reported and not yet looked at.
     told: Vec<Told>,
 }
 
@@ -213,7 +213,7 @@ fn a_poller_asleep_hears_of_a_fault() {
     house.free();
 }
 
-/// What was told to the desk in the same turn, before the fault, is not lost.
+/// What was reported to the desk in the same turn, before the fault, is not lost.
 #[test]
 fn what_closed_in_the_turn_of_the_fault_is_told() {
     let mut house = House::new(threadless());

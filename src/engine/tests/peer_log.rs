@@ -17,9 +17,9 @@ pub struct PeerLog {
     wire: Wire,
     /// To be written, as the network takes it.
     outgoing: VecDeque<u8>,
-    /// Not yet told, each with the count of bytes that were written with it.
+    /// Not reported yet, each with the count of bytes that were written with it.
     items: VecDeque<(u64, Item)>,
-    /// Not yet told, without framing.
+    /// Not reported yet, without framing.
     raw: VecDeque<u8>,
     /// Bytes ever queued, and those written.
     queued: u64,

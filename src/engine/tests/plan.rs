@@ -8,7 +8,7 @@ use crate::engine::{Config, Flush};
 use crate::io::sim::{Dice, Faults};
 use crate::session::{Limits, Overflow};
 
-/// What somebody may do.
+/// What a host or a peer may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
     Poll,

@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const NAP: Duration = Duration::from_micros(200);
 const WORKERS: u32 = 4;
 
-/// What the workers share: the sockets, and completions that nobody has taken.
+/// What the workers share: the sockets, and completions that no worker has taken.
 #[derive(Clone, Default)]
 struct Common(Arc<Mutex<Sockets>>);
 
@@ -221,7 +221,7 @@ fn talk(port: u16, peers: usize, rounds: u8) {
     }
 }
 
-/// Many connections, each told all its bytes in order and then its end, whoever reaps them and
+/// Many connections, each with all its bytes in order and then its end, whoever reaps them and
 /// wherever they move.
 fn nothing_overtakes(queues: u32) {
     const PEERS: usize = 12;
@@ -284,7 +284,7 @@ fn a_deadline_finds_its_connection() {
     scene.end();
 }
 
-/// A shutdown in the middle of everything tells everybody.
+/// A shutdown in the middle of everything is reported to every connection.
 #[test]
 fn ended_in_the_middle() {
     for round in 0..10u64 {

@@ -318,7 +318,8 @@ impl Run {
         }
         self.dialled += 1;
         let style = self.plan.style(&mut self.dice);
-        // A tap has a won attempt wait a turn longer for its connection, which nobody here does.
+        // A tap has a won attempt wait a turn longer for its connection, which does not happen
+        // here.
         let second = if self.plan.config.taps { 1 } else { SECOND_TRY };
         let port = self.dice.pick(&[1, 1, 1, 1, 2, 3, 4, second, second]);
         let host = if port == SECOND_TRY { "localhost" } else { "127.0.0.1" };

@@ -16,7 +16,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Runs one seed, under a tap or not; what goes wrong is reported with it. What workers call their
-/// sockets is seen by nobody: with dense numbers and without the run is the same.
+/// sockets makes no difference: with dense numbers and without the run is the same.
 fn play(seed: u64, taps: bool) -> u64 {
     let all = || {
         if taps {

@@ -90,7 +90,7 @@ impl Stage {
         set_now(now().expect("set when the stage was made") + ms);
     }
 
-    /// Some polls; all that they tell.
+    /// Some polls; all that they report.
     pub fn polls(&mut self, count: usize, cap: usize) -> Vec<Told> {
         let mut all = Vec::new();
         for _ in 0..count {
@@ -101,7 +101,7 @@ impl Stage {
         all
     }
 
-    /// All that is reported when nobody does anything more, and no time passes.
+    /// All that is reported without further calls, and without time.
     pub fn soon(&mut self) -> Vec<Told> {
         self.polls(SOON, 64)
     }

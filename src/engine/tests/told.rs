@@ -14,7 +14,7 @@ pub struct Told {
     pub what: What,
 }
 
-/// What it tells.
+/// What it reports.
 #[derive(Debug)]
 pub enum What {
     Opened(Option<Token>),

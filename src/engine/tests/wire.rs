@@ -32,7 +32,7 @@ impl Wire {
         bytes
     }
 
-    /// Bytes of the frame that begins here, header included. None: too few to tell.
+    /// Bytes of the frame that begins here, header included. None: too few to know.
     pub fn frame_len(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Wire::Raw => Some(bytes.len()),
