@@ -20,7 +20,7 @@ const UNHEARD: u8 = 4;
 
 /// Tries of one ring.
 const STRIKES: usize = 3;
-/// How late a turner hears of a ring whose strikes failed, if nothing else wakes it.
+/// How late a turner sees a ring whose strikes failed, if nothing else wakes it.
 const ROUND: Duration = Duration::from_secs(1);
 
 /// Wakes whoever waits in a model. Clones are the same bell; any thread may ring.
@@ -76,7 +76,7 @@ impl Bell {
                 return;
             }
         }
-        // Unless the turner has heard it meanwhile, from another.
+        // Unless the turner has seen it meanwhile, from another.
         let _ = self.0.state.compare_exchange(RUNG, UNHEARD, SeqCst, SeqCst);
     }
 

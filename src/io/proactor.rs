@@ -22,7 +22,7 @@
 //! * **Fair.** One operation per lane per turn; a receive brings at most one chunk and no more than
 //!   `Setup::recv_max`, an accept at most `ACCEPT_MAX`, one of datagrams `DATAGRAMS_MAX`.
 //! * **Errors of a turn** are classed by `sys::wait_failure`. What was to be done without waiting
-//!   is done all the same. An error of one socket is never one of the turn: its operations fail.
+//!   is done nevertheless. An error of one socket is never one of the turn: its operations fail.
 //! * **Errors of sockets that mean "later"** (WouldBlock, EINTR, ENOBUFS on send) are the model's
 //!   to wait out. Errors of accept end that accept; the engine decides when to ask again.
 

@@ -27,7 +27,7 @@ pub trait Readiness: Send + Sized + 'static {
     /// Sockets one worker can watch.
     const SOCKETS_MAX: Option<u32> = None;
 
-    /// A send that was taken in part counts as one that blocked: room is reported all the same.
+    /// A send that was taken in part counts as one that blocked: room is reported nevertheless.
     const PART_BLOCKS: bool = true;
 
     /// A close of a socket that no other process has is as good as `remove`.

@@ -252,7 +252,7 @@ impl Stack {
     }
 
     /// Whether our end of the stream may be sent, once nothing waits to be written. If not, the
-    /// layer says goodbye first.
+    /// layer ends its side first.
     #[inline]
     pub fn poll_end(&mut self) -> bool {
         match &mut self.0 {

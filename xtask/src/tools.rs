@@ -183,7 +183,7 @@ impl Need {
     fn missing(self, workspace: &Workspace) -> bool {
         let Tool { probe, source } = self.tool();
         match source {
-            // Some run only when Python is told of their folder.
+            // Some run only when Python knows their folder.
             Source::Wheels(folder, _) => !workspace.wheels(folder).join(probe[0]).is_file(),
             _ => !shell::answers(probe[0], &probe[1..]),
         }

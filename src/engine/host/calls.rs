@@ -29,7 +29,7 @@ impl Net {
         if kind.handle(self.core.table.tag(), token) == id { Ok(token) } else { Err(Error::Stale) }
     }
 
-    /// A connection that the host may speak of.
+    /// A connection whose handle the host may use.
     #[inline]
     pub fn hold_conn(&self, token: Token) -> Result<HeldConn<'_>, Error> {
         let held = self.core.table.hold(token).and_then(Held::into_conn).ok_or(Error::Stale)?;
@@ -39,7 +39,7 @@ impl Net {
         }
     }
 
-    /// Opens a listener; `out` is given its handle before any worker hears of it.
+    /// Opens a listener; `out` is given its handle before any worker knows it.
     pub fn listen(
         &self,
         url: &str,
@@ -146,7 +146,7 @@ impl Net {
         Ok(())
     }
 
-    /// Begins a connection; `out` is given its handle before any worker hears of it.
+    /// Begins a connection; `out` is given its handle before any worker knows it.
     pub fn connect(
         &self,
         url: &str,

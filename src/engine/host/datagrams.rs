@@ -39,7 +39,7 @@ impl DatagramSocket {
 }
 
 impl Net {
-    /// Binds a datagram socket; `out` is given its handle before any worker hears of it.
+    /// Binds a datagram socket; `out` is given its handle before any worker knows it.
     pub(in crate::engine) fn listen_port(
         &self,
         place: Place,
@@ -65,8 +65,7 @@ impl Net {
         Ok(())
     }
 
-    /// Begins a connected datagram socket; `out` is given its handle before any worker hears of
-    /// it.
+    /// Begins a connected datagram socket; `out` is given its handle before any worker knows it.
     pub(in crate::engine) fn connect_port(
         &self,
         place: Place,
@@ -105,7 +104,7 @@ impl Net {
         Ok(())
     }
 
-    /// A datagram socket that the host speaks of as a connection, or as a listener.
+    /// A datagram socket that is a connection to the host, or a listener.
     pub(in crate::engine) fn hold_datagram(
         &self,
         token: Token,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 impl Net {
     /// Starts a timer: due after `after_ms`, and then every `every_ms` if that is not 0. `out` is
-    /// given its handle before any worker hears of it.
+    /// given its handle before any worker knows it.
     pub fn start_timer(
         &self,
         queue: u32,

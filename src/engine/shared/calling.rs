@@ -71,7 +71,7 @@ impl Core {
 
     /// A net has ended: its callback is given what is left, and is gone.
     pub fn last_call(&self, queue: &Queue) {
-        // Who is inside may wait for this thread; he is given what is left himself.
+        // A thread that is inside may wait for this one; it is given what is left itself.
         let Ok(mut taken) = queue.callback.take_back() else { return };
         if taken.receiver.is_none() {
             // Polls go on, and no callback is in their way.

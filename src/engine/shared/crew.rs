@@ -38,7 +38,7 @@ pub trait Baton: Send + Sync {
     fn flush(&self) -> bool;
     /// Sends what is pending, if the host holds the lease: no other thread would before its end.
     fn flush_lease(&self);
-    /// Ends a lease, so that the worker's own thread takes over for good.
+    /// Ends a lease, so that the worker's own thread takes over permanently.
     fn recall(&self);
     /// Turns the worker for a net that stops and has no thread for it, until `until`.
     fn wind_down(&self, until: Instant);

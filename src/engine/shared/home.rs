@@ -143,7 +143,7 @@ impl Home {
         debug_assert!(first, "a worker that stays is opened once");
     }
 
-    /// Opens an extra worker's home to everybody, with one place taken.
+    /// Opens an extra worker's home, with one place taken.
     pub fn admit(&self) {
         self.population.store(1, SeqCst);
     }
@@ -311,7 +311,7 @@ impl Home {
         self.thirsty.lock().len()
     }
 
-    /// Whether anybody waits for memory.
+    /// Whether a connection waits for memory.
     pub fn is_thirsty(&self) -> bool {
         self.is_thirsty.load(SeqCst)
     }

@@ -55,7 +55,7 @@ impl Hook {
         Inside(self, generation)
     }
 
-    /// Whether anybody is inside.
+    /// Whether a thread is inside.
     pub fn is_busy(&self) -> bool {
         self.count.load(SeqCst) > 0
     }

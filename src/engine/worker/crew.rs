@@ -68,7 +68,7 @@ impl Visit for Open {
                     }
                 }),
             };
-            // A bound one is lent for good, where it has no thread of its own.
+            // A bound one is always lent, where it has no thread of its own.
             let lendable =
                 drive != Drive::Pool && core.queues.iter().any(|queue| queue.home == home);
             let shared = common.clone().map_or_else(|| P::share(1), Ok)?;

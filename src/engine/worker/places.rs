@@ -53,7 +53,7 @@ impl Places {
         }
     }
 
-    /// Whose socket the model speaks of.
+    /// Whose socket the model means.
     #[inline]
     pub fn owner(&self, lent: Token) -> Option<Token> {
         self.owners.get(lent.index()).map(|owner| Token(owner.get()))

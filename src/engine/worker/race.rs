@@ -3,9 +3,9 @@
 //! failed. The first that connects is the connection, the others are called off.
 //!
 //! A connection makes its first attempt itself. One beside it is a connection in a slot of its own
-//! that the host never hears of; when it succeeds, its socket goes over to the connection. Where
-//! there is no room for one (slots, sockets, descriptors), the connection gives up its own attempt
-//! after a share of the time that is left.
+//! that is never reported to the host; when it succeeds, its socket goes over to the connection.
+//! Where there is no room for one (slots, sockets, descriptors), the connection gives up its own
+//! attempt after a share of the time that is left.
 
 use crate::engine::shared::conn::race::{ATTEMPT_DELAY_MS, Attempted};
 use crate::engine::shared::conn::{Conn, End, Phase};

@@ -1,4 +1,4 @@
-//! One folder a system. Names mirror each other: everyone else asks `os::sys`.
+//! One folder a system. Names mirror each other: other code uses `os::sys`.
 
 #[cfg(target_os = "linux")]
 pub mod linux;

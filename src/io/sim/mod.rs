@@ -1,10 +1,10 @@
 //! SIM: a model whose network is memory, deterministic from a seed.
 //!
 //! It is for tests. A test makes a `World`, enters it and opens a net; its `Peer`s are the other
-//! ends. Everything that a network may do is drawn from the world's seed: short receives and
-//! sends, delays counted in turns, completions in any order or long after the fact, cancelled
-//! operations that happened all the same, no memory to receive into, failing accepts, resets.
-//! With one thread for all of it the same seed gives the same run.
+//! ends. Everything that a network may do is drawn from the world's seed: short receives and sends,
+//! delays counted in turns, completions in any order or long after the fact, cancelled operations
+//! that happened nevertheless, no memory to receive into, failing accepts, resets. With one thread
+//! for all of it the same seed gives the same run.
 //!
 //! The contract of `proactor.rs` is asserted here: one operation per lane, none for a socket that
 //! was not lent, none behind a cancel, none behind the end of writing, a release only with both

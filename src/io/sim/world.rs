@@ -173,7 +173,7 @@ pub struct World(Arc<(Mutex<rank::World, State>, Alarms)>);
 type Alarms = Mutex<rank::Alarms, Vec<Arc<Alarm>>>;
 
 impl World {
-    /// A network without anybody in it.
+    /// A network without sockets.
     pub fn new(seed: u64, faults: Faults) -> World {
         let state = State {
             dice: Dice::new(seed),

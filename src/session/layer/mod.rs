@@ -84,7 +84,7 @@ pub trait Layer: Send {
         now: Millis,
     ) -> Result<usize, Starved>;
 
-    /// The host closes, and all of the outbox was sealed: the layer says goodbye. Called any
+    /// The host closes, and all of the outbox was sealed: the layer ends its side. Called any
     /// number of times.
     fn end(&mut self);
 

@@ -17,7 +17,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(3600);
 /// A server: its source, and what it is linked with.
 struct Program {
     source: &'static str,
-    /// What its library wants to be told.
+    /// The settings that its library needs.
     defines: &'static [&'static str],
     libraries: &'static [&'static str],
 }

@@ -218,7 +218,7 @@ impl Score {
         self.show_rows()
     }
 
-    /// Shows each second that both have told.
+    /// Shows each second that both have reported.
     fn show_rows(&mut self) -> Result<()> {
         loop {
             let second = self.shown + 1;

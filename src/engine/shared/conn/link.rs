@@ -23,7 +23,7 @@ pub enum Tie {
     Cancelled,
     /// The model was asked to give it back, or there is none to be given back; `Joined` follows.
     Released,
-    /// The model and the socket are gone, for good.
+    /// The model has given the socket back, and it is closed.
     Joined,
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Default)]
 pub struct Origin {
     endpoint: Endpoint,
-    /// Set before its worker hears of the listener; never for those that were made by connect.
+    /// Set before its worker knows the listener; never for those that were made by connect.
     listener: OnceLock<Token>,
     /// The address of the listener, where all its connections have that.
     local: Option<SocketAddr>,

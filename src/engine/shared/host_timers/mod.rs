@@ -1,8 +1,9 @@
 //! Timers of the host: a slot for each, named by index and generation.
 //!
-//! A slot belongs to one queue for good, and so to the worker that serves it: that has at most one
-//! entry for it among its own timers, which may be early or for nothing, and is looked at when it
-//! fires. What a call changes is put on a list, each slot once, and the worker looks at that.
+//! A slot belongs to one queue until it is freed, and so to the worker that serves it: that has at
+//! most one entry for it among its own timers, which may be early or for nothing, and is looked at
+//! when it fires. What a call changes is put on a list, each slot once, and the worker looks at
+//! that.
 //!
 //! At most one event of a timer is in its queue. While one is there a period that is over is only
 //! counted, and the worker does not come back for further ones before a poll has taken it. A timer

@@ -1,4 +1,4 @@
-//! Descriptors that wake: eventfd(2), and what stands in for it where it is not to be had.
+//! Descriptors that wake: eventfd(2), and what stands in for it where there is none.
 
 use super::sys::would_block;
 use std::io;

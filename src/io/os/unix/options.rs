@@ -78,7 +78,7 @@ pub fn claim_datagrams(_: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// A peer that goes on sending hears that the connection is gone within seconds. Its window may be
+/// A peer that goes on sending sees within seconds that the connection is gone. Its window may be
 /// closed, and then the system would answer its probes for a minute: tcp(7), TCP_LINGER2.
 pub fn forget_soon(socket: &Socket) {
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -178,9 +178,9 @@ pub fn process_ends() -> bool {
     false
 }
 
-/// Ends a call that another thread is in and that blocks on this lane: accept and receive without
-/// a trace on the wire, connect and send by an end of what we send. It fails where the socket is
-/// not connected, and wakes all the same. A call that only now begins may be missed.
+/// Ends a call that another thread is in and that blocks on this lane: accept and receive without a
+/// trace on the wire, connect and send by an end of what we send. It fails where the socket is not
+/// connected, and wakes nevertheless. A call that only now begins may be missed.
 pub fn interrupt(socket: &Socket, lane: Lane) {
     let how = match lane {
         Lane::In => libc::SHUT_RD,
@@ -191,7 +191,7 @@ pub fn interrupt(socket: &Socket, lane: Lane) {
 }
 
 /// Has the close of a connection reset it. If a forked child may have its descriptor, which keeps a
-/// close from being heard, it is reset at once.
+/// close from being seen by the peer, it is reset at once.
 pub fn reset(socket: &Socket) {
     // A reset that cannot be asked for becomes an ordinary end.
     let _ = socket.set_linger(Some(Duration::ZERO));
@@ -232,7 +232,8 @@ const DISCARDS: usize = 64;
 
 /// Prepares the close of a connection that ends in order, or of a listener. What came and was not
 /// read is discarded: it would turn the end into a reset, and the peer would lose what it was sent.
-/// If a forked child may have the descriptor, which keeps a close from being heard, it ends now.
+/// If a forked child may have the descriptor, which keeps a close from being seen by the peer, it
+/// ends now.
 pub fn end(socket: &Socket) {
     let mut room = [MaybeUninit::<u8>::uninit(); 16 * 1024];
     for _ in 0..DISCARDS {
@@ -377,8 +378,8 @@ pub fn broken(socket: &Socket) -> Option<io::Error> {
     socket.take_error().ok().flatten().or(reset)
 }
 
-/// Faults of a thread itself: who handles crashes for the host wants to hear of them, and a managed
-/// runtime makes exceptions of them in functions that the library calls.
+/// Faults of a thread itself: a crash handler of the host needs them, and a managed runtime makes
+/// exceptions of them in functions that the library calls.
 const FAULTS: [libc::c_int; 7] = [
     libc::SIGSEGV,
     libc::SIGBUS,

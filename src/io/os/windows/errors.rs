@@ -108,7 +108,7 @@ pub fn accept_goes_on(error: &io::Error) -> bool {
     !listeners && !out_of_descriptors(error) && !no_buffers(error)
 }
 
-/// What stands for the error of a connection that was accepted and broke before it was anybody's.
+/// What stands for the error of a connection that was accepted and broke before it was adopted.
 pub fn accepted_and_lost() -> io::Error {
     io::Error::from_raw_os_error(winsock::WSAECONNABORTED)
 }

@@ -31,7 +31,7 @@ struct Entry {
 }
 
 /// The set. `fds[0]` is the bell; `fds[at]` belongs to `entries[at - 1]`, and `places` finds it
-/// again. `events` of an entry that is not watched are kept all the same.
+/// again. `events` of an entry that is not watched are kept nevertheless.
 pub struct Poll {
     fds: Vec<WSAPOLLFD>,
     entries: Vec<Entry>,

@@ -10,7 +10,7 @@ use std::fmt::Write;
 const SPARE: &str = "reserved";
 /// The first field of a struct that may grow: the host says how much of it there is.
 const GROWS: &str = "struct_size";
-/// Constants that tell a version, and so change with it.
+/// Constants that state a version, and so change with it.
 const VERSIONS: [&str; 2] = ["SOCKEYE_VERSION_", "SOCKEYE_ABI_VERSION"];
 
 /// `struct name size`, and below it `name.field offset size`, from a description by abidw.

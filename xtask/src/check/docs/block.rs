@@ -78,7 +78,7 @@ impl Block {
         self.info.split([',', ' ']).map(str::trim)
     }
 
-    /// `page:line`, as compilers tell places.
+    /// `page:line`, as compilers write places.
     pub fn place(&self) -> String {
         format!("{}:{}", self.page, self.line)
     }

@@ -93,7 +93,7 @@ impl Source<'_> {
             compile.args(if self.foreign { &["-lpthread"][..] } else { &LIBRARIES[..] });
         } else {
             // The prelude is more than any one fragment uses. All of the compiler: a syntax check
-            // does not see an answer that nobody looks at.
+            // does not see an answer that is not looked at.
             compile.args([
                 "-Wno-unused",
                 "-Wunused-result",

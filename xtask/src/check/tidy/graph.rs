@@ -87,7 +87,7 @@ impl Graph {
         }
     }
 
-    /// Who names whom. What only passes a name on (`pub use`) names nobody.
+    /// Who names whom. What only passes a name on (`pub use`) names none.
     fn arrows(&self) -> DiGraphMap<&str, usize> {
         let mut arrows = DiGraphMap::new();
         for (from, file) in &self.files {

@@ -2,7 +2,7 @@
 
 use super::source::{Kind, Source};
 
-/// Names in a `cfg` that tell platforms apart.
+/// Names in a `cfg` that distinguish platforms.
 const PLATFORM: [&str; 8] = [
     "target_os",
     "target_family",

@@ -45,7 +45,7 @@ impl Server {
         Ok(())
     }
 
-    /// Echoes a second: each connection has one message under way.
+    /// Echoes a second: each connection has one message in flight.
     fn measure(&self, connections: usize) -> Result<f64> {
         let connect = |_| -> Result<TcpStream> {
             let stream = TcpStream::connect(("127.0.0.1", self.port))?;

@@ -148,7 +148,7 @@ fn both(workspace: &Workspace, folder: &Path, flags: &str) -> Result<Libraries> 
     Ok(libraries)
 }
 
-/// Zig knows every version of glibc, and links for the one that it is told.
+/// Zig knows every version of glibc, and links for the one that it is given.
 fn portable_shared(workspace: &Workspace, folder: &Path, flags: &str) -> Result<PathBuf> {
     let zig = workspace.wheels(tools::ZIG);
     let target = format!("{LINUX}.{FLOOR}");

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// By which the unwinder is told of Rust's functions; it is meant to be merged.
+/// By which the unwinder learns of Rust's functions; it is meant to be merged.
 const MERGED: &str = "DW.ref.rust_eh_personality";
 
 /// Seals `libsockeye.a` of a folder; gives the sealed one.

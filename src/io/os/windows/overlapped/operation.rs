@@ -71,7 +71,7 @@ impl Operation {
         if answer == 0 { Err(sys::last_error()) } else { Ok(count as usize) }
     }
 
-    /// Has the system end it; it is reaped all the same.
+    /// Has the system end it; it is reaped nevertheless.
     pub fn cancel(&self, socket: &Socket) {
         // SAFETY: no other operation has this name. It fails when it has just completed.
         unsafe { CancelIoEx(sys::raw(socket) as HANDLE, self.overlapped.get()) };
