@@ -47,7 +47,7 @@ impl Keyed {
         self.flushes += 1;
     }
 
-    /// Puts a message under `key`: at the last piece, or where the older one waits. Tells whether
+    /// Puts a message under `key`: at the last piece, or where the older one waits. Answers whether
     /// there was no flush since that place was taken.
     pub fn put(&mut self, key: u64, message: &mut Framed) -> bool {
         let first = message.slice(0);

@@ -212,7 +212,7 @@ impl Pieces {
         Some(behind.rest.len() - behind.keyed.as_ref()?.behind(key)?)
     }
 
-    /// Puts a message under `key`, in the place of the older one or behind all others. Tells
+    /// Puts a message under `key`, in the place of the older one or behind all others. Answers
     /// whether there was no flush since that place was taken.
     pub fn put(&mut self, key: u64, message: &mut Framed) -> bool {
         let bytes = message.bytes() as u32;

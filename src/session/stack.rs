@@ -191,8 +191,7 @@ impl Stack {
         }
     }
 
-    /// Nobody wants what arrived or arrives now any more, but for what the layer itself makes of
-    /// it. Tells why it failed.
+    /// What arrived, or arrives now, is only for the layer itself. Answers why that failed.
     pub fn handle_unwanted(&mut self, slice: Slice, pool: &Pool, now: Millis) -> Option<Cause> {
         let Kind::Layered(all) = &mut self.0 else { return None };
         if !slice.is_empty() {
@@ -418,7 +417,7 @@ impl Below {
         plain
     }
 
-    /// Drops all plaintext. Tells why the layer failed.
+    /// Drops all plaintext. Answers why the layer failed.
     fn skip(&mut self, pool: &Pool, now: Millis) -> Option<Cause> {
         while self.unasked {
             match self.ask(pool, now) {

@@ -305,7 +305,7 @@ impl Net {
     /// became of its connection does not matter: the batch has the payload.
     pub fn hold(&self, token: Token, number: u64, data: *const u8) -> Result<Slice, Error> {
         let queue = self.core.queues.get(queue_of(number)).ok_or(Error::Stale)?;
-        // Somebody inside means that the batch is over.
+        // A thread inside means that the batch has ended.
         let found = queue.visit(|poller| {
             poller.payload(token, number, data).map(|(payload, front)| (payload.clone(), front))
         });

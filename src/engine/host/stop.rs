@@ -100,7 +100,7 @@ impl Net {
     /// As `retire`, but waits until whoever is inside has left.
     fn outlast(&self) {
         for queue in &self.core.queues {
-            // Nobody waits for this thread, so nothing refuses it. A poll that is about to call
+            // No thread waits for this one, so nothing refuses it. A poll that is about to call
             // finds that it may not, and leaves.
             let _ = queue.callback.shut();
             queue.shut_out();

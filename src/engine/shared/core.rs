@@ -61,7 +61,7 @@ pub struct Core {
     pub names: resolve::Resolver,
     pub pressure: Pressure,
     pub host_timers: HostTimers,
-    /// Told when a socket is gone while the net stops.
+    /// Notified when a socket is gone while the net stops.
     pub emptied: (Mutex<rank::Gone, ()>, Condvar),
 }
 
@@ -146,7 +146,7 @@ impl Core {
         Duration::from_micros(u64::from(self.config.spin_us))
     }
 
-    /// Somebody waits for a queue, and has said so: its workers come back to their sockets.
+    /// A poll waits for a queue, and has registered: its workers return to their sockets.
     pub fn nobody_rests(&self, queue: &Queue) {
         if self.config.gather_us == 0 {
             return;

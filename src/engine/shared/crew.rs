@@ -21,7 +21,7 @@ pub enum Lead {
 pub enum Led {
     /// The worker was turned, at least once.
     Done,
-    /// Somebody else turns it, and lays the baton down soon.
+    /// Another thread turns it, and lays the baton down soon.
     Busy,
     /// It is not the host's to turn.
     Never,
@@ -46,7 +46,7 @@ pub trait Baton: Send + Sync {
     fn run(&self);
     /// Opens the worker.
     fn open(&self) -> io::Result<()>;
-    /// Closes it: nothing of the model is left. Nobody turns it any more.
+    /// Closes it: nothing of the model is left. No thread turns it any more.
     fn close(&self);
 }
 

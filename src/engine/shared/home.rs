@@ -33,7 +33,7 @@ pub enum Command {
     Attempt(Token),
     /// An attempt beside a connection's own has ended: the connection's token, then its own.
     Attempted(Token, Token, Box<crate::engine::shared::conn::race::Attempted>),
-    /// Nobody waits for this attempt any more.
+    /// No connection waits for this attempt any more.
     CallOff(Token),
     /// Apply what another worker reaped.
     Apply(Box<Completion>),

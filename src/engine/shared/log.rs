@@ -40,7 +40,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Tells a line, if the host wants it. The caller holds no lock. From inside the host's
+    /// Passes a line on, if the host wants it. The caller holds no lock. From inside the host's
     /// function nothing is reported.
     pub fn tell(&self, level: Level, words: impl FnOnce() -> String) {
         if !self.wants(level) || self.hook.is_inside() {
@@ -78,7 +78,7 @@ impl Log {
         self.waits.load(Relaxed)
     }
 
-    /// Tells what was noted. The caller holds no lock.
+    /// Passes on what was noted. The caller holds no lock.
     #[inline]
     pub fn tell_later(&self) {
         if self.waits() {

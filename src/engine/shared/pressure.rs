@@ -90,7 +90,7 @@ impl Holder {
         let since = |since: Millis| now.saturating_sub(since) >= STILL_MS;
         let busy = |lane: Lane| conn.link.is_busy(lane);
         let starved = conn.marks.hungry && conn.session.has_input();
-        // Nobody is slow that is not listened to.
+        // A peer that is not read is not slow.
         let read =
             (busy(Lane::In) || starved) && !conn.marks.paused && !conn.moving.stage.is_quiet();
         let still = [

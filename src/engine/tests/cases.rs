@@ -160,7 +160,7 @@ fn a_reply_behind_the_peers_end_arrives() {
     stage.ledger.poke_stale(&stage.net, token);
 }
 
-/// Nobody polls while four peers send on: their windows close. Later all of it comes.
+/// No thread polls while four peers send on: their windows close. Later all of it comes.
 #[test]
 fn a_host_that_stalls_is_not_flooded() {
     // One alone fills an eighth of the queue.

@@ -211,7 +211,7 @@ impl Ledger {
         assert!(replaced || !waits || !taken, "the older one of two stands beside the newer");
     }
 
-    /// Sends, perhaps under a key. Tells whether it was taken, and whether in another's place.
+    /// Sends, perhaps under a key. Answers whether it was taken, and whether in another's place.
     fn send_one(
         &mut self,
         net: &Net,

@@ -137,7 +137,7 @@ impl Crew for Workers {
         if !core.is_running() {
             return None;
         }
-        // Somebody else may just have opened one.
+        // Another thread may just have opened one.
         if let Some(home) = core.move_in(queue) {
             return Some(home);
         }

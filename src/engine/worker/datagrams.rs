@@ -117,7 +117,7 @@ impl Desk {
         self.tend_datagram(core, token, udp);
     }
 
-    /// Tells one datagram, or counts it: a full queue does not stop the others.
+    /// Reports one datagram, or counts it: a full queue does not stop the others.
     #[inline]
     fn arrived(&mut self, core: &Core, token: Token, udp: &mut DatagramSocket, arrival: Arrival) {
         if udp.closing.is_some() {
@@ -203,7 +203,7 @@ impl Desk {
         });
     }
 
-    /// Tells that there is room again, if that is owed.
+    /// Reports WRITABLE, if a send was refused and there is room again.
     pub(in crate::engine) fn datagram_writable(
         &mut self,
         core: &Core,

@@ -48,7 +48,7 @@ impl Desk {
         self.note_alarm(core);
     }
 
-    /// Tells of those that are due, up to a turn's share; the others come in the next.
+    /// Reports those that are due, up to a turn's share; the others follow in the next turn.
     pub fn ring_host_timers(&mut self, core: &Core) {
         if !self.rings.fired.is_empty() || self.rings.next().is_some() {
             let now = core.elapsed();
@@ -75,7 +75,7 @@ impl Desk {
         self.note_alarm(core);
     }
 
-    /// Tells polls when this worker is to turn for a timer of the host.
+    /// Publishes, for polls, when this worker is to turn for a timer of the host.
     fn note_alarm(&self, core: &Core) {
         let alarm = &core.homes[self.home].alarm;
         let next = Some(()).filter(|()| core.host_timers.is_any()).and_then(|()| self.next_timer());

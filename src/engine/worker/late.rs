@@ -105,13 +105,13 @@ impl Desk {
             if let Due::Conn(_) = due
                 && !self.timers.has_conns()
             {
-                // Whoever sent something did so long ago.
+                // The last send was long ago.
                 core.pool.trim();
             }
             match due {
                 Due::Conn(token) => self.reminded(core, token, timer),
                 Due::Host(index) => self.rings.fired.push((index as u32, timer)),
-                // Nobody sets these as yet.
+                // These are not set yet.
                 Due::Transport(_) => {}
             }
         }

@@ -130,7 +130,7 @@ impl Desk {
         arrives
     }
 
-    /// Tells MOVED on the new queue; all else may follow.
+    /// Reports MOVED in the new queue; all else may follow.
     fn arrive(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         conn.moving.stage = Moving::No;
         self.emit(token, Notice::Moved { queue: conn.moving.other_queue, left: false });

@@ -31,7 +31,7 @@ impl Desk {
         }
     }
 
-    /// Tells OPENED if the layer has opened.
+    /// Reports OPENED if the layer has opened.
     #[cold]
     pub fn look_at_layer(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.session.poll_opened() {

@@ -151,7 +151,7 @@ impl Desk {
         }
     }
 
-    /// Nobody waits for an attempt any more.
+    /// No connection waits for an attempt any more.
     pub fn called_off(&mut self, core: &Core, token: Token) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };

@@ -28,7 +28,7 @@ impl Desk {
             };
             conn.session.flush();
             if matches!(conn.moving.stage, Moving::Left | Moving::Due) {
-                // Nobody may poll the old queue again before the end.
+                // The old queue may not be polled again before the end.
                 self.stay(core, token, conn);
             }
             if abrupt || conn.life.phase != Phase::Open {

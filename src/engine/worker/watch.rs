@@ -37,7 +37,7 @@ impl Watch {
     pub fn note(&mut self, bytes: u64, peak: u64, now: Millis) -> bool {
         self.recent = self.recent.max(bytes).max(peak);
         if self.high.max(self.recent) - bytes >= BURST_BYTES {
-            // Somebody gave some up: no longer a wait than at first.
+            // Some was given back: the wait is as short as at first.
             (self.wait, self.calm) = (CALM_MS, self.calm.min(now + CALM_MS));
         }
         if self.calm == 0 || self.recent >= self.high + BURST_BYTES {

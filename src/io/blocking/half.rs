@@ -30,7 +30,7 @@ pub struct Shared {
     setup: Setup,
     /// What the next turn collects.
     done: Mutex<rank::News, Vec<Completion>>,
-    /// Told when there is something in it, and by the bell.
+    /// Notified when there is something in it, and by the bell.
     waiter: Condvar,
     /// Those that wait for the pool to have room.
     starved: Mutex<rank::Starved, Vec<Arc<Half>>>,
@@ -139,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// Somebody's turn is over.
+    /// A receive of a long frame has ended.
     fn pass_on(&self, mut long: MutexGuard<'_, rank::Long, Long>) {
         let next = long.waiting.pop_front();
         long.running = next.as_ref().map(|half| half.token);
@@ -167,7 +167,7 @@ impl Shared {
         self.spares.lock().clear();
     }
 
-    /// Nobody waits for memory any more.
+    /// No thread waits for memory any more.
     pub fn forget_starved(&self) {
         self.starved.lock().clear();
         self.long.lock().waiting.clear();

@@ -44,7 +44,7 @@ pub enum Answer {
     Refuse,
     /// There is no way to the host.
     Unreachable,
-    /// Nobody answers.
+    /// There is no answer.
     Silence,
 }
 

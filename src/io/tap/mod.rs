@@ -112,7 +112,7 @@ impl Tapped {
         }
     }
 
-    /// Tells the engine's operations behind a cancel, when the model has none any more.
+    /// Completes the engine's operations after a cancel, when the model has none any more.
     fn end<P: Proactor>(&mut self, turn: &mut Turn<'_, P>) {
         if !self.lanes.is_quiet() {
             return;

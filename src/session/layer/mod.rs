@@ -74,7 +74,7 @@ pub trait Layer: Send {
     fn poll_plain(&mut self, pool: &Pool, now: Millis) -> Plain;
 
     /// Adds to `wire`, which has nothing, what is to be sent now: first what the layer has to say
-    /// itself, then the first bytes of `plain`, sealed. Tells how many of these it has taken;
+    /// itself, then the first bytes of `plain`, sealed. Answers how many of these it has taken;
     /// those that it left are given again. `plain` has something only while the layer is open.
     fn poll_wire(
         &mut self,

@@ -262,7 +262,7 @@ pub fn broken(socket: &Socket) -> Option<io::Error> {
     without_blocking(socket, || socket.peek(&mut byte)).err().filter(|it| !would_block(it))
 }
 
-/// Has the close of a connection reset it. Nobody else has it: there is no fork.
+/// Has the close of a connection reset it. No other process has it: there is no fork.
 pub fn reset(socket: &Socket) {
     // A reset that cannot be asked for becomes an ordinary end.
     let _ = socket.set_linger(Some(Duration::ZERO));

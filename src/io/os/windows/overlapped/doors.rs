@@ -72,7 +72,7 @@ impl<R: Reaper> Hands<R> {
         let addresses = accept.addresses.into_inner();
         let peer = || self.calls.peer(&addresses).map_or_else(|| accept.socket.peer_addr(), Ok);
         let finish = || finish_accept(&accept.socket, &held.socket).and_then(|()| peer());
-        // Somebody called: what fails from here on says nothing of the listener.
+        // A peer called: what fails from here on says nothing of the listener.
         let answer = answer.and_then(|_| finish().map_err(|_| sys::accepted_and_lost()));
         let closing = held.closing;
         let Some(doors) = held.behind().doors.as_mut() else { return };
