@@ -352,9 +352,9 @@ typedef enum {
     /// What arrived on a connection without framing (RAW): `data`, `data_len`. TCP is a stream, so
     /// this is no message: the peer's sends may come joined or in pieces.
     SOCKEYE_EVENT_BYTES = 11,
-    /// The answer to `sockeye_resolve` or `sockeye_resolve_address`. `cause`: 0, or RESOLVE with the
-    /// resolver's code in `os_error`. `data`: the addresses as an array of `sockeye_address`, or the
-    /// name and service as two NUL-terminated texts. `user_data`: what the call was given.
+    /// The answer to `sockeye_resolve` or `sockeye_resolve_address`. `cause`: 0, or RESOLVE with
+    /// the resolver's code in `os_error`. `data`: the addresses, an array of `sockeye_address`, or
+    /// the name and the service as two NUL-terminated texts. `user_data`: what the call was given.
     SOCKEYE_EVENT_RESOLVED = 12,
     /// The address of the peer has changed. Not in this version.
     SOCKEYE_EVENT_MIGRATED = 13,

@@ -161,10 +161,10 @@ impl Report {
                 "{players} players with {rate} echoes of 64 B a second, on a net with all \
                  defaults, {seconds} s without and {seconds} s with {crowd} strangers, each of \
                  which claims a frame of 1 MiB, sends as much of it as is taken but never its \
-                 end. They *are closed* while the net wants their memory, *stand* when it has enough, \
-                 or *come again* at once when they are closed. Each round has a server of its own. \
-                 *After them* is the time right after they have left. The last columns are what \
-                 the strangers had closed and taken.\n\n"
+                 end. They *are closed* while the net wants their memory, *stand* when it has \
+                 enough, or *come again* at once when they are closed. Each round has a server of \
+                 its own. *After them* is the time right after they have left. The last columns \
+                 are what the strangers had closed and taken.\n\n"
             ));
             out.push_str(&format!("{}\n", strangers::table(&self.strangers).text()));
         }

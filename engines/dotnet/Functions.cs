@@ -33,6 +33,8 @@ namespace Sockeye
         /// <c>workers</c>: as many as fit the machine, <c>max(queues, min(4, cores / 4))</c>.
         /// </summary>
         public const uint WorkersAuto = 0xFFFFFFFF;
+        /// <summary><c>frame_timeout_ms</c>: 10,000, and none with DELIMITER.</summary>
+        public const uint FrameTimeoutAuto = 0xFFFFFFFF;
         /// <summary>
         /// <c>queue</c> of an endpoint: each new connection goes to the queue with the fewest.
         /// </summary>
@@ -40,9 +42,25 @@ namespace Sockeye
         /// <summary>Parts that one message may have.</summary>
         public const uint MessagePartsMax = 64;
         /// <summary>
-        /// <c>flags</c> of a DATAGRAM: it was longer than <c>frame_max_bytes</c>; the rest is lost.
+        /// <c>flags</c> of a message with a key: it goes behind all that is pending, in place of
+        /// the older one's position.
+        /// </summary>
+        public const uint MessageAtEnd = 1;
+        /// <summary><c>flags</c>: a text message of a WebSocket.</summary>
+        public const uint MessageText = 2;
+        /// <summary>
+        /// The first kind that is the host's: <c>sockeye_post_message</c> takes kinds from here on.
+        /// </summary>
+        public const uint EventHost = 4096;
+        /// <summary>
+        /// <c>flags</c> of a DATAGRAM or MESSAGE: it was longer than <c>frame_max_bytes</c>; the
+        /// rest is lost.
         /// </summary>
         public const uint FlagTruncated = 1;
+        /// <summary><c>flags</c> of a MESSAGE: a text message of a WebSocket.</summary>
+        public const uint FlagText = 2;
+        /// <summary><c>flags</c> of a MESSAGE: it came over an unreliable lane.</summary>
+        public const uint FlagUnreliable = 4;
         /// <summary>
         /// The version of the binary interface that this header describes;
         /// <c>sockeye_abi_version</c> gives the library's.
@@ -198,6 +216,22 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_conn_set_queue(
             SockeyeNetHandle net, SockeyeConn conn, uint queue);
+
+        /// <summary>
+        /// Gives a connection another endpoint: timeouts, outbox, overflow and <c>half_open</c> at
+        /// any time.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_configure(
+            SockeyeNetHandle net, SockeyeConn conn, SockeyeEndpoint* endpoint, byte* unread,
+            UIntPtr unreadLen);
+
+        /// <summary>
+        /// Whether the host may still send on <c>conn</c>: 1, until the host closes it or its
+        /// CLOSED is reported.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_is_open(SockeyeNetHandle net, SockeyeConn conn);
 
         /// <summary>
         /// Fills <c>message</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes

@@ -83,10 +83,26 @@ namespace Sockeye
         /// bytes.
         /// </summary>
         Varint = 2,
-        /// <summary>A delimiter after each message.</summary>
+        /// <summary>A delimiter of 1 to 8 bytes after each message, or the end of a line.</summary>
         Delimiter = 3,
-        /// <summary>Messages of one size.</summary>
+        /// <summary>
+        /// Messages of one size, <c>frame_max_bytes</c>, with nothing between them.
+        /// </summary>
         Fixed = 4,
+    }
+
+    /// <summary>
+    /// What happens to a message that is over <c>frame_max_bytes</c> before its delimiter comes.
+    /// </summary>
+    public enum SockeyeOverlong : uint
+    {
+        /// <summary>The connection is closed with LIMIT_FRAME.</summary>
+        Close = 0,
+        /// <summary>
+        /// Its first <c>frame_max_bytes</c> bytes are reported with SOCKEYE_FLAG_TRUNCATED, and the
+        /// rest of it is dropped.
+        /// </summary>
+        Cut = 1,
     }
 
     /// <summary>What happens to a send when the outbox is full.</summary>
@@ -124,7 +140,9 @@ namespace Sockeye
         None = 0,
         /// <summary>Accepted, or connected (<c>listener.id</c> is 0 then).</summary>
         Opened = 1,
-        /// <summary>One frame (RAW: what arrived): <c>data</c>, <c>data_len</c>.</summary>
+        /// <summary>
+        /// One message of a connection with framing: <c>data</c>, <c>data_len</c>.
+        /// </summary>
         Message = 2,
         /// <summary>
         /// One datagram, of a <c>listener</c> or of a connected <c>conn</c>: <c>data</c>,
@@ -159,6 +177,16 @@ namespace Sockeye
         Ended = 9,
         /// <summary>A timer has expired.</summary>
         Timer = 10,
+        /// <summary>
+        /// What arrived on a connection without framing (RAW): <c>data</c>, <c>data_len</c>.
+        /// </summary>
+        Bytes = 11,
+        /// <summary>
+        /// The answer to <c>sockeye_resolve</c> or <c>sockeye_resolve_address</c>.
+        /// </summary>
+        Resolved = 12,
+        /// <summary>The address of the peer has changed.</summary>
+        Migrated = 13,
     }
 
     /// <summary>How important a line of the log is.</summary>
@@ -289,6 +317,32 @@ namespace Sockeye
         /// <c>code</c>.
         /// </summary>
         Truncated = 22,
+        /// <summary>
+        /// TLS, WebSocket: the handshake took longer than <c>handshake_timeout_ms</c>.
+        /// </summary>
+        TimeoutHandshake = 23,
+        /// <summary>Lanes: nothing came from the peer for <c>peer_timeout_ms</c>.</summary>
+        TimeoutPeer = 24,
+        /// <summary>TLS: a certificate is not valid at this time.</summary>
+        TlsCertificateExpired = 25,
+        /// <summary>TLS: a certificate is for another name.</summary>
+        TlsCertificateName = 26,
+        /// <summary>TLS: a certificate is signed by nobody that this end trusts.</summary>
+        TlsCertificateUntrusted = 27,
+        /// <summary>TLS: the peer sent an alert, which is the event's <c>code</c>.</summary>
+        TlsAlert = 28,
+        /// <summary>TLS: the peer broke the protocol.</summary>
+        TlsProtocol = 29,
+        /// <summary>Lanes: the connect token does not fit this server.</summary>
+        TokenInvalid = 30,
+        /// <summary>Lanes: the connect token has expired.</summary>
+        TokenExpired = 31,
+        /// <summary>Lanes: the connect token was used before.</summary>
+        TokenUsed = 32,
+        /// <summary>Lanes: the server has no place left.</summary>
+        Full = 33,
+        /// <summary>Lanes: the ends speak different versions.</summary>
+        Version = 34,
     }
 
     /// <summary>The result of <c>sockeye_model_probe</c>.</summary>
@@ -395,14 +449,25 @@ namespace Sockeye
         [FieldOffset(20)] public uint KeepHeader;
         /// <summary>Largest payload, 1 to 2,147,483,647 bytes.</summary>
         [FieldOffset(24)] public uint FrameMaxBytes;
+        /// <summary>DELIMITER: what ends a message, <c>delimiter_len</c> bytes of it.</summary>
+        [FieldOffset(28)] public fixed byte Delimiter[8];
+        /// <summary>DELIMITER: 1 to 8.</summary>
+        [FieldOffset(36)] public uint DelimiterLen;
+        /// <summary>
+        /// DELIMITER: 1: sends end with the delimiter, a line's with CR LF (RFC 854), and a longer
+        /// message than <c>frame_max_bytes</c> is ERR_TOO_BIG.
+        /// </summary>
+        [FieldOffset(40)] public uint AppendDelimiter;
+        /// <summary>DELIMITER: a <c>sockeye_overlong</c>.</summary>
+        [FieldOffset(44)] public uint Overlong;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(28)] public fixed uint Reserved[9];
+        [FieldOffset(48)] public fixed uint Reserved[4];
     }
 
     /// <summary>
     /// What the connections of a listener, or one outgoing connection, are made with.
     /// </summary>
-    [StructLayout(LayoutKind.Explicit, Size = 176)]
+    [StructLayout(LayoutKind.Explicit, Size = 224)]
     public unsafe partial struct SockeyeEndpoint
     {
         /// <summary>
@@ -479,8 +544,30 @@ namespace Sockeye
         /// another, may be bound to the same address and port.
         /// </summary>
         [FieldOffset(148)] public uint Share;
+        /// <summary>1: the host decides message by message how the stream goes on.</summary>
+        [FieldOffset(152)] public uint Step;
+        /// <summary>
+        /// <c>tcp://[::]</c> and <c>udp://[::]</c> listeners: 1: IPv6 alone, so that another
+        /// listener may have 0.0.0.0 and the same port.
+        /// </summary>
+        [FieldOffset(156)] public uint V6only;
+        /// <summary>
+        /// TCP: how long the peer's system may leave what was sent unacknowledged before the
+        /// connection ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing).
+        /// </summary>
+        [FieldOffset(160)] public uint UserTimeoutMs;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(152)] public fixed uint Reserved[6];
+        [FieldOffset(164)] public uint ReservedMs;
+        /// <summary>TLS.</summary>
+        [FieldOffset(168)] public IntPtr Tls;
+        /// <summary>HTTP and WebSocket.</summary>
+        [FieldOffset(176)] public IntPtr Http;
+        /// <summary>Lanes over datagrams.</summary>
+        [FieldOffset(184)] public IntPtr Lanes;
+        /// <summary>Who may come in.</summary>
+        [FieldOffset(192)] public IntPtr Guard;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(200)] public fixed uint Reserved[6];
     }
 
     /// <summary>A listener of one net.</summary>

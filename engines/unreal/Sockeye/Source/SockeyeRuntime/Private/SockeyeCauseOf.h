@@ -32,6 +32,18 @@ SOCKEYE_SAME(Host, SOCKEYE_CAUSE_HOST);
 SOCKEYE_SAME(Shutdown, SOCKEYE_CAUSE_SHUTDOWN);
 SOCKEYE_SAME(Internal, SOCKEYE_CAUSE_INTERNAL);
 SOCKEYE_SAME(Truncated, SOCKEYE_CAUSE_TRUNCATED);
+SOCKEYE_SAME(TimeoutHandshake, SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE);
+SOCKEYE_SAME(TimeoutPeer, SOCKEYE_CAUSE_TIMEOUT_PEER);
+SOCKEYE_SAME(TlsCertificateExpired, SOCKEYE_CAUSE_TLS_CERTIFICATE_EXPIRED);
+SOCKEYE_SAME(TlsCertificateName, SOCKEYE_CAUSE_TLS_CERTIFICATE_NAME);
+SOCKEYE_SAME(TlsCertificateUntrusted, SOCKEYE_CAUSE_TLS_CERTIFICATE_UNTRUSTED);
+SOCKEYE_SAME(TlsAlert, SOCKEYE_CAUSE_TLS_ALERT);
+SOCKEYE_SAME(TlsProtocol, SOCKEYE_CAUSE_TLS_PROTOCOL);
+SOCKEYE_SAME(TokenInvalid, SOCKEYE_CAUSE_TOKEN_INVALID);
+SOCKEYE_SAME(TokenExpired, SOCKEYE_CAUSE_TOKEN_EXPIRED);
+SOCKEYE_SAME(TokenUsed, SOCKEYE_CAUSE_TOKEN_USED);
+SOCKEYE_SAME(Full, SOCKEYE_CAUSE_FULL);
+SOCKEYE_SAME(Version, SOCKEYE_CAUSE_VERSION);
 #undef SOCKEYE_SAME
 
 inline ESockeyeCause SockeyeCauseOf(const sockeye_event& Event)
@@ -60,6 +72,18 @@ inline ESockeyeCause SockeyeCauseOf(const sockeye_event& Event)
 	case SOCKEYE_CAUSE_SHUTDOWN: return ESockeyeCause::Shutdown;
 	case SOCKEYE_CAUSE_INTERNAL: return ESockeyeCause::Internal;
 	case SOCKEYE_CAUSE_TRUNCATED: return ESockeyeCause::Truncated;
+	case SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE: return ESockeyeCause::TimeoutHandshake;
+	case SOCKEYE_CAUSE_TIMEOUT_PEER: return ESockeyeCause::TimeoutPeer;
+	case SOCKEYE_CAUSE_TLS_CERTIFICATE_EXPIRED: return ESockeyeCause::TlsCertificateExpired;
+	case SOCKEYE_CAUSE_TLS_CERTIFICATE_NAME: return ESockeyeCause::TlsCertificateName;
+	case SOCKEYE_CAUSE_TLS_CERTIFICATE_UNTRUSTED: return ESockeyeCause::TlsCertificateUntrusted;
+	case SOCKEYE_CAUSE_TLS_ALERT: return ESockeyeCause::TlsAlert;
+	case SOCKEYE_CAUSE_TLS_PROTOCOL: return ESockeyeCause::TlsProtocol;
+	case SOCKEYE_CAUSE_TOKEN_INVALID: return ESockeyeCause::TokenInvalid;
+	case SOCKEYE_CAUSE_TOKEN_EXPIRED: return ESockeyeCause::TokenExpired;
+	case SOCKEYE_CAUSE_TOKEN_USED: return ESockeyeCause::TokenUsed;
+	case SOCKEYE_CAUSE_FULL: return ESockeyeCause::Full;
+	case SOCKEYE_CAUSE_VERSION: return ESockeyeCause::Version;
 	default: return ESockeyeCause::Other;
 	}
 }

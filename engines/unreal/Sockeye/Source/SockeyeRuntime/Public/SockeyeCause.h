@@ -63,6 +63,30 @@ enum class ESockeyeCause : uint8
 	 * The peer ended its side in the middle of a frame, whose bytes so far are the event's code.
 	 */
 	Truncated = 22,
+	/** TLS, WebSocket: the handshake took longer than handshake_timeout_ms. */
+	TimeoutHandshake = 23,
+	/** Lanes: nothing came from the peer for peer_timeout_ms. */
+	TimeoutPeer = 24,
+	/** TLS: a certificate is not valid at this time. */
+	TlsCertificateExpired = 25,
+	/** TLS: a certificate is for another name. */
+	TlsCertificateName = 26,
+	/** TLS: a certificate is signed by nobody that this end trusts. */
+	TlsCertificateUntrusted = 27,
+	/** TLS: the peer sent an alert, which is the event's code. */
+	TlsAlert = 28,
+	/** TLS: the peer broke the protocol. */
+	TlsProtocol = 29,
+	/** Lanes: the connect token does not fit this server. */
+	TokenInvalid = 30,
+	/** Lanes: the connect token has expired. */
+	TokenExpired = 31,
+	/** Lanes: the connect token was used before. */
+	TokenUsed = 32,
+	/** Lanes: the server has no place left. */
+	Full = 33,
+	/** Lanes: the ends speak different versions. */
+	Version = 34,
 	/** One of a later library. */
 	Other = 200,
 };
