@@ -125,7 +125,8 @@ impl Core {
     pub fn elapsed(&self) -> Duration {
         #[cfg(test)]
         if let Some(now) = crate::engine::tests::now() {
-            return Duration::from_millis(now.saturating_sub(1));
+            let micros = crate::engine::tests::micros();
+            return Duration::from_micros(now.saturating_sub(1) * 1000 + micros);
         }
         self.clock.elapsed()
     }

@@ -1,5 +1,6 @@
 //! Timers of the host: very many of them, and time that a test has in its hands.
 
+use super::set_micros;
 use super::stage::{Stage, plain};
 use super::told::{Told, What};
 use crate::engine::Kind;
@@ -58,6 +59,27 @@ fn a_hundred_thousand() {
         stage.pass(1);
     }
     assert!(left.is_empty(), "{} are not told", left.len());
+}
+
+/// More than a turn may fire in one millisecond, and those that were started last are due first.
+#[test]
+fn in_the_order_of_their_times_within_a_millisecond() {
+    const EACH: u64 = 400;
+    let mut stage = Stage::plain();
+    let mut started = Vec::new();
+    for late in (0..4).rev() {
+        set_micros(late * 200);
+        started.push((0..EACH).map(|at| start(&stage, 10, 0, at)).collect::<Vec<_>>());
+    }
+    set_micros(900);
+    stage.pass(20);
+    let mut told = Vec::new();
+    while told.len() < 4 * EACH as usize {
+        told.extend(rung(&stage.polls(1, 4096)).into_iter().map(|(timer, _)| timer));
+    }
+    set_micros(0);
+    let order: Vec<Token> = started.into_iter().rev().flatten().collect();
+    assert!(told == order, "the last that were started come first");
 }
 
 /// A hundred thousand that are due in one millisecond do not keep a connection from being served.

@@ -33,6 +33,8 @@ use std::sync::Arc;
 
 thread_local! {
     static NOW: Cell<Option<Millis>> = const { Cell::new(None) };
+    /// Microseconds beside it.
+    static MICROS: Cell<u64> = const { Cell::new(0) };
     /// Timers that the next turn of this thread sets, and the steps that its turns spent on any.
     static TIMERS: RefCell<Vec<(Due, Millis)>> = const { RefCell::new(Vec::new()) };
     static STEPS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
@@ -53,6 +55,16 @@ pub fn note_steps(steps: u32) {
 /// The time that the test of this thread gave the nets that it turns; None: the system's.
 pub fn now() -> Option<Millis> {
     NOW.get()
+}
+
+/// What of a millisecond has passed beside `now`.
+pub fn micros() -> u64 {
+    MICROS.get()
+}
+
+/// Sets what of the millisecond has passed.
+fn set_micros(micros: u64) {
+    MICROS.set(micros);
 }
 
 /// Gives this thread a time of its own.

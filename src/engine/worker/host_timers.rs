@@ -55,12 +55,15 @@ impl Desk {
             let running = core.is_running();
             let mut told = Vec::new();
             let Desk { rings: Rings { fired, soon }, timers, .. } = self;
+            // What has yet to fire may be due before some of those that did.
+            let unfired = timers.next().unwrap_or(Millis::MAX);
+            let is_next = |due: Time| due <= now && millisecond(due) < unfired;
             core.host_timers.with(|inside| {
                 soon.extend(
                     fired.drain(..).filter_map(|(at, entry)| inside.fired(at, entry)).map(Reverse),
                 );
                 while told.len() < TURN_RINGS
-                    && let Some(Reverse(ring)) = soon.peek().filter(|it| it.0.due <= now).copied()
+                    && let Some(Reverse(ring)) = soon.peek().filter(|it| is_next(it.0.due)).copied()
                 {
                     soon.pop();
                     let again = |index, due| watch(timers, index, None, due);
