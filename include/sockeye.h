@@ -88,8 +88,8 @@
 /// Parts that one message may have.
 #define SOCKEYE_MESSAGE_PARTS_MAX 64
 
-/// `flags` of a message with a key: it goes behind all that is pending, in place of the older one's
-/// position.
+/// `flags` of a message with a key: it replaces the older one, but is sent behind everything that is
+/// pending, not in the older one's place.
 #define SOCKEYE_MESSAGE_AT_END 1
 
 /// `flags`: a text message of a WebSocket. Not in this version.
@@ -623,7 +623,7 @@ typedef struct {
 typedef struct {
     /// The size this program was built with; set by `sockeye_message_init`.
     uint32_t struct_size;
-    /// Must be 0.
+    /// `SOCKEYE_MESSAGE_AT_END` or 0.
     uint32_t flags;
     /// Names what the message is about, where only the newest one counts. A message replaces an
     /// older one with the same key to the same connection, if no byte of that was handed to the

@@ -607,7 +607,7 @@ namespace Sockeye
         /// The size this program was built with; set by <c>sockeye_message_init</c>.
         /// </summary>
         [FieldOffset(0)] public uint StructSize;
-        /// <summary>Must be 0.</summary>
+        /// <summary><c>SOCKEYE_MESSAGE_AT_END</c> or 0.</summary>
         [FieldOffset(4)] public uint Flags;
         /// <summary>Names what the message is about, where only the newest one counts.</summary>
         [FieldOffset(8)] public ulong Key;

@@ -4,7 +4,7 @@ use super::boundary::{bytes_arg, copy_sized, guard, guard_send, init_sized};
 use super::conn::{Targets, sockeye_conn};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{Error, Message, kept};
+use crate::engine::{Error, Key, Message, kept};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -12,8 +12,8 @@ use std::ptr;
 /// Parts that one message may have.
 pub const SOCKEYE_MESSAGE_PARTS_MAX: u32 = 64;
 
-/// `flags` of a message with a key: it goes behind all that is pending, in place of the older one's
-/// position.
+/// `flags` of a message with a key: it replaces the older one, but is sent behind everything that is
+/// pending, not in the older one's place.
 pub const SOCKEYE_MESSAGE_AT_END: u32 = 1;
 /// `flags`: a text message of a WebSocket. Not in this version.
 pub const SOCKEYE_MESSAGE_TEXT: u32 = 2;
@@ -34,7 +34,7 @@ pub struct sockeye_bytes {
 pub struct sockeye_message {
     /// The size this program was built with; set by `sockeye_message_init`.
     pub struct_size: u32,
-    /// Must be 0.
+    /// `SOCKEYE_MESSAGE_AT_END` or 0.
     pub flags: u32,
     /// Names what the message is about, where only the newest one counts. A message replaces an
     /// older one with the same key to the same connection, if no byte of that was handed to the
@@ -79,7 +79,7 @@ impl sockeye_message {
         send: impl FnOnce(&Message<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let count = self.parts_count as usize;
-        let known = self.flags == 0 && self.reserved == 0;
+        let known = self.flags & !SOCKEYE_MESSAGE_AT_END == 0 && self.reserved == 0;
         let given = !self.parts.is_null() || count == 0;
         let mut room = [const { MaybeUninit::uninit() }; SOCKEYE_MESSAGE_PARTS_MAX as usize];
         if !known || !given || count > room.len() {
@@ -98,7 +98,9 @@ impl sockeye_message {
             0 => None,
             id => Some(kept::find(id)?),
         };
-        send(&Message { parts, key: self.key, buffer: buffer.as_ref() })
+        let at_end = self.flags & SOCKEYE_MESSAGE_AT_END != 0;
+        let key = Key { key: self.key, at_end };
+        send(&Message { parts, key, buffer: buffer.as_ref() })
     }
 }
 

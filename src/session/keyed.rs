@@ -61,6 +61,17 @@ impl Keyed {
         waiting.flushes == flushes
     }
 
+    /// Gives up the place of `key`. Tells whether there was no flush since it was taken.
+    pub fn remove(&mut self, key: u64) -> bool {
+        let Some(removed) = self.waiting.remove(&key) else { return false };
+        self.order.retain(|&other| other != key);
+        // Those before it have one piece less behind them.
+        for waiting in self.waiting.values_mut().filter(|it| it.number < removed.number) {
+            waiting.number += 1;
+        }
+        removed.flushes == self.flushes
+    }
+
     /// Takes out what waits at the first place.
     pub fn pop(&mut self) -> Option<Waiting> {
         let key = self.order.pop_front()?;

@@ -24,7 +24,7 @@ pub use input::Input;
 pub use layer::{Layer, Layering, Plain, Side, Starved, State};
 pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};
-pub use outbox::{GATHER_MAX, Memory};
+pub use outbox::{GATHER_MAX, Key, Memory};
 pub use pieces::Refused;
 pub use session::{Outgoing, Session, Want};
 pub use stack::{Intake, Stack};

@@ -22,6 +22,22 @@ pub struct Memory<'a> {
     pub pool: &'a Pool,
 }
 
+/// What a message is about, for which only the newest one counts.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// 0: of nothing.
+    pub key: u64,
+    /// It goes behind all others, not into the place of the older one.
+    pub at_end: bool,
+}
+
+impl From<u64> for Key {
+    /// In the place of the older one.
+    fn from(key: u64) -> Key {
+        Key { key, at_end: false }
+    }
+}
+
 /// Invariants: `held` is at most what waits; `flying` is at most the count of pieces; no place of a
 /// message with a key is with the model or begun. An outbox in which nothing waits has no memory
 /// of the pool.
@@ -143,11 +159,12 @@ impl Outbox {
 
     /// Takes a message under `key`, whole or not at all: in the place of the older one of that
     /// key if that was not yet given to the model, else behind all others. In that place it leaves
-    /// when the older one would have. `manual`: others wait for a flush.
+    /// when the older one would have. `at_end`: behind all others always. `manual`: others wait for a
+    /// flush.
     pub fn put(
         &mut self,
         limits: &Limits,
-        key: u64,
+        Key { key, at_end }: Key,
         message: &mut Framed,
         manual: bool,
     ) -> Result<(), SendError> {
@@ -158,6 +175,9 @@ impl Outbox {
         let (bytes, messages) = self.without(key);
         if !fits(limits, bytes, messages, wire) {
             self.overflow(limits, wire, key)?;
+        }
+        if at_end && let Some((older, unflushed)) = self.pieces.withdraw(key) {
+            self.held -= if manual && unflushed { older } else { 0 };
         }
         let older = self.pieces.waiting(key).unwrap_or(0);
         let unflushed = self.pieces.put(key, message);

@@ -234,6 +234,21 @@ impl Pieces {
         keyed.put(key, message)
     }
 
+    /// Takes out what waits under `key`, if something does. Its bytes, and whether there was no flush
+    /// since its place was taken.
+    #[cold]
+    pub fn withdraw(&mut self, key: u64) -> Option<(u32, bool)> {
+        let at = self.place(key)?;
+        let piece = match at.checked_sub(1) {
+            None => self.pop_front(),
+            Some(at) => self.behind.as_mut()?.remove(at)?,
+        };
+        let keyed = &mut self.behind.as_mut()?.keyed;
+        let unflushed = keyed.as_mut()?.remove(key);
+        keyed.take_if(|keyed| keyed.is_empty());
+        Some((piece.len(), unflushed))
+    }
+
     /// Puts the message at its place, which is the first one: the piece at `at`.
     #[cold]
     pub fn open(&mut self, at: usize) {

@@ -6,7 +6,7 @@ use super::framer::{Framing, HEADER_MAX};
 use super::input::{Input, Partial};
 use super::limits::{Limits, Millis, Moment, Overflow};
 use super::message::{Framed, Parts};
-use super::outbox::{GATHER_MAX, Memory, Outbox};
+use super::outbox::{GATHER_MAX, Key, Memory, Outbox};
 use crate::buf::{Chunk, Pool, Purpose, Reader, Release, Slice, Train};
 use std::mem;
 
@@ -323,9 +323,9 @@ impl Session {
         limits: &Limits,
         memory: Memory<'_>,
         message: &mut Framed,
-        key: u64,
+        key: Key,
     ) -> Result<(), SendError> {
-        if key != 0 {
+        if key.key != 0 {
             debug_assert!(message.count() > 0, "with framing no message is nothing");
             return self.outbox.put(limits, key, message, self.manual);
         }

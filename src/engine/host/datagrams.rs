@@ -168,7 +168,7 @@ impl Net {
         message: &Message<'_>,
     ) -> Result<(), Error> {
         drop(self.hold_datagram(token, true)?);
-        if message.key != 0 {
+        if message.key.key != 0 {
             return Err(Error::Invalid);
         }
         if message.parts.iter().map(|part| part.len()).sum::<usize>() > DATAGRAM_MAX_BYTES {

@@ -8,7 +8,9 @@ use crate::engine::shared::error::Error;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::table::HeldConn;
 use crate::io::Token;
-use crate::session::{Cause, Framed, FramingKind, Memory, Outgoing, Parts, SendError, Session};
+use crate::session::{
+    Cause, Framed, FramingKind, Key, Memory, Outgoing, Parts, SendError, Session,
+};
 use crate::session::{GATHER_MAX, Overflow};
 use std::sync::Arc;
 
@@ -19,8 +21,8 @@ const LOCKED_COPY_MAX: usize = 4096;
 pub struct Message<'a> {
     /// They make the message, one behind the other.
     pub parts: &'a [&'a [u8]],
-    /// What it is about: a newer message takes the place of an older one that waits. 0: of nothing.
-    pub key: u64,
+    /// What it is about: a newer message takes the place of an older one that waits.
+    pub key: Key,
     /// Memory of the library's: parts in it need not be copied.
     pub buffer: Option<&'a Slice>,
 }
@@ -28,7 +30,7 @@ pub struct Message<'a> {
 /// A message in parts on its way to many.
 struct Sending<'a> {
     parts: Parts<'a>,
-    key: u64,
+    key: Key,
     /// It is copied among the other messages of its connection.
     gathers: bool,
     /// As the one before was given it, and the endpoint of that.
@@ -207,7 +209,7 @@ impl Net {
         self.check_running()?;
         let parts = Parts::new(message.parts, message.buffer).ok_or(Error::Invalid)?;
         let key = message.key;
-        let gathers = count == 1 && key == 0 && parts.is_small(GATHER_MAX);
+        let gathers = count == 1 && key.key == 0 && parts.is_small(GATHER_MAX);
         let mut sending = Sending { parts, key, gathers, framed: None };
         let mut taken = 0;
         for at in 0..count {
@@ -239,7 +241,7 @@ impl Net {
         let endpoint = &held.endpoint;
         let (framing, limits) = (&endpoint.framing, &endpoint.limits);
         let wire = parts.wire_bytes(framing)?;
-        if *key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
+        if key.key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
             return Err(Error::Invalid);
         }
         if wire > limits.outbox_max_bytes as usize {

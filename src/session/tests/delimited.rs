@@ -153,7 +153,13 @@ fn messages_are_sent_as_they_are_or_with_their_delimiter() {
         session.send_parts(&framing, &Limits::default(), pool.memory(), &parts).expect("room");
         let mut framed = parts.frame(&framing, &pool, 1, Purpose::Send).expect("memory");
         assert_eq!(framed.bytes(), expected.len());
-        let sent = session.send_framed(&framing, &Limits::default(), pool.memory(), &mut framed, 0);
+        let sent = session.send_framed(
+            &framing,
+            &Limits::default(),
+            pool.memory(),
+            &mut framed,
+            Key::default(),
+        );
         sent.expect("room");
         let train = session.poll_transmit(NOW).expect("something");
         let bytes: Vec<u8> = train.slices().flat_map(|slice| slice.to_vec()).collect();

@@ -16,6 +16,10 @@ impl Out {
     }
 
     fn send(&mut self, key: u64, message: &[u8]) -> Result<(), SendError> {
+        self.send_as(Key { key, at_end: false }, message)
+    }
+
+    fn send_as(&mut self, key: Key, message: &[u8]) -> Result<(), SendError> {
         let parts = [message];
         let parts = Parts::new(&parts, None).expect("there is no buffer");
         let (framing, memory) = (length(2, false), self.pool.memory());
@@ -253,4 +257,75 @@ fn keys_may_be_many() {
     assert_eq!(out.waits(), (3 * KEYS as u32, KEYS as u32));
     assert!(out.rest().iter().all(|message| message == &[2]));
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_newer_one_may_go_behind_all_others() {
+    for manual in [false, true] {
+        for front in [false, true] {
+            let mut out = Out::new(Limits::default(), manual);
+            if front {
+                out.taken(0, b"plain");
+            }
+            for key in 1..=5 {
+                out.taken(key, &[key as u8]);
+            }
+            for key in [3, 1, 9] {
+                out.send_as(Key { key, at_end: true }, &[key as u8 + 100]).expect("room");
+            }
+            // In their places, which have moved.
+            out.taken(4, b"d");
+            out.taken(1, b"a");
+            let count = out.waits().1;
+            assert_eq!(count, 6 + u32::from(front));
+            out.session.flush();
+            let mut rest = out.rest();
+            if front {
+                assert_eq!(rest.remove(0), b"plain");
+            }
+            assert_eq!(rest, [&[2][..], b"d", &[5], &[103], b"a", &[109]]);
+            assert_eq!(out.waits(), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn what_goes_to_the_end_waits_for_the_flush_alone() {
+    let mut out = Out::new(Limits::default(), true);
+    out.taken(1, b"flushed");
+    out.taken(2, b"too");
+    out.session.flush();
+    out.taken(3, b"held");
+    let at_end = |key| Key { key, at_end: true };
+    out.send_as(at_end(1), b"newer").expect("room");
+    out.send_as(at_end(3), b"newest").expect("room");
+    assert_eq!(out.rest(), [b"too"]);
+    out.session.flush();
+    assert_eq!(out.rest(), [&b"newer"[..], b"newest"]);
+}
+
+/// Keys of both kinds, against a plain list.
+#[test]
+fn a_list_says_the_same() {
+    for seed in 0..300 {
+        let mut random = Random(seed);
+        let mut out = Out::new(Limits::default(), false);
+        let mut list: Vec<(u64, Vec<u8>)> = Vec::new();
+        for number in 0..200_u8 {
+            let key = Key { key: random.below(8) as u64, at_end: random.below(2) == 0 };
+            let message = vec![number; 1 + random.below(5000)];
+            out.send_as(key, &message).expect("room");
+            let older = list.iter().position(|(other, _)| key.key != 0 && *other == key.key);
+            match older {
+                Some(at) if key.at_end => {
+                    list.remove(at);
+                    list.push((key.key, message));
+                }
+                Some(at) => list[at].1 = message,
+                None => list.push((key.key, message)),
+            }
+        }
+        let list: Vec<Vec<u8>> = list.into_iter().map(|(_, message)| message).collect();
+        assert!(out.rest() == list, "seed {seed}");
+    }
 }

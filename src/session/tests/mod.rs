@@ -14,7 +14,7 @@ mod receiving;
 mod sending;
 mod timeouts;
 
-use super::{Cause, Event, Framed, Framing, FramingKind, GATHER_MAX, Limits, Memory, Millis};
+use super::{Cause, Event, Framed, Framing, FramingKind, GATHER_MAX, Key, Limits, Memory, Millis};
 use super::{Moment, Outgoing, Overflow, Overlong, Parts, SendError, Session, Want};
 use crate::buf::Purpose;
 use crate::buf::{Arena, CHUNK_BYTES, Chunk, Pool, Release, Slice, TRAIN_MAX, Train};

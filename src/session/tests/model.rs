@@ -143,7 +143,7 @@ impl<'a> Pair<'a> {
         } else {
             let mut framed = parts.frame(framing, self.pool, 1, Purpose::Send).expect("memory");
             self.seen.slices = self.seen.slices.max(framed.count());
-            self.session.send_framed(framing, limits, memory, &mut framed, key)
+            self.session.send_framed(framing, limits, memory, &mut framed, key.into())
         };
         let wire = frame(framing, &[], &bytes);
         assert_eq!(answer, self.plain.send(wire, key, false), "{} bytes, {key}", bytes.len());

@@ -29,7 +29,7 @@ fn check(pool: &Bounded, framing: &Framing, parts: &[&[u8]], buffer: &Slice) {
     let (limits, memory) = (Limits::default(), pool.memory());
     let mut framed = parts.frame(framing, pool, 1, Purpose::Send).expect("memory");
     assert_eq!(framed.bytes(), wire.len());
-    session.send_framed(framing, &limits, memory, &mut framed, 0).expect("room");
+    session.send_framed(framing, &limits, memory, &mut framed, Key::default()).expect("room");
     session.send_parts(framing, &limits, memory, &parts).expect("room");
     let messages = if wire.is_empty() { 0 } else { 2 };
     assert_eq!(session.outbox().messages(), messages);
@@ -152,7 +152,7 @@ fn many_share_what_is_copied_too() {
     for (at, session) in all.iter_mut().enumerate() {
         let key = at as u64 % 2;
         let (limits, memory) = (Limits::default(), pool.memory());
-        session.send_framed(&framing, &limits, memory, &mut framed, key).expect("room");
+        session.send_framed(&framing, &limits, memory, &mut framed, key.into()).expect("room");
     }
     drop(framed);
     assert_eq!(pool.bytes(), out, "all have the same bytes");
@@ -242,7 +242,7 @@ fn messages_of_many_pieces_are_dropped_whole() {
         let parts: Vec<&[u8]> = pair.into_iter().cycle().take(20).collect();
         wires.push(frame(&framing, &[], &parts.concat()));
         let (mut framed, memory) = (framed(&pool, &framing, &parts, &buffer), pool.memory());
-        let answer = session.send_framed(&framing, &limits, memory, &mut framed, 0);
+        let answer = session.send_framed(&framing, &limits, memory, &mut framed, Key::default());
         assert_eq!(answer, Ok(()), "message {number}");
     };
     (0..5).for_each(|number| send(&mut session, number));
