@@ -3,7 +3,7 @@
 //! The map of the house. A room may name only those to its right:
 //!
 //! ```text
-//! capi → engine → { session , io } → buf
+//! capi → engine → { transport , session , io } → buf
 //! ```
 //!
 //! * [`capi`]: every type and function that C sees, and no logic; `include/sockeye.h` is made of
@@ -11,6 +11,7 @@
 //! * [`engine`]: nets, workers, queues: the one place where a completion meets a session. Inside of
 //!   it the doors are `host → shared ← worker`. Read `engine/worker/turn.rs` first: one turn of a
 //!   worker is one page.
+//! * [`transport`]: many connections behind one datagram socket; no input, output, clock or thread.
 //! * [`session`]: a byte stream cut into messages; no input, output, clock or thread.
 //! * [`io`]: the models of the operating systems behind one contract, `io/proactor.rs`.
 //! * [`buf`]: memory between the socket and the host.
@@ -42,3 +43,4 @@ pub mod capi;
 pub mod engine;
 pub mod io;
 pub mod session;
+pub mod transport;

@@ -4,6 +4,7 @@
 #[cfg_attr(windows, allow(dead_code, reason = "only tests of Unix talk with their child"))]
 pub mod child;
 pub mod event;
+pub mod freight;
 pub mod host;
 pub mod message;
 pub mod net;

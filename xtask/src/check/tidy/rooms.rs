@@ -1,9 +1,10 @@
-//! The rooms of the house have one-way doors: `capi → engine → { session, io } → buf`, and inside
-//! of `engine` `host → shared ← worker`.
+//! The rooms of the house have one-way doors: `capi → engine → { transport, session, io } → buf`,
+//! and inside of `engine` `host → shared ← worker`. A transport may use what `session` says of
+//! messages and limits, and the two know nothing else of each other.
 
 use super::source::Source;
 
-const ROOMS: [&str; 5] = ["capi", "engine", "session", "io", "buf"];
+const ROOMS: [&str; 6] = ["capi", "engine", "transport", "session", "io", "buf"];
 /// Inside of `engine`. What lies in none of them makes a net and may name all.
 const ENGINE: [&str; 3] = ["host", "shared", "worker"];
 
@@ -11,7 +12,8 @@ const ENGINE: [&str; 3] = ["host", "shared", "worker"];
 fn doors(room: &str) -> &'static [&'static str] {
     match room {
         "capi" => &["engine", "buf"],
-        "engine" => &["session", "io", "buf"],
+        "engine" => &["transport", "session", "io", "buf"],
+        "transport" => &["session", "buf"],
         "session" | "io" => &["buf"],
         _ => &[],
     }
@@ -78,11 +80,12 @@ mod tests {
     #[test]
     fn every_closed_door_is_closed() {
         for (room, closed) in [
-            ("buf", &["capi", "engine", "session", "io"][..]),
-            ("session", &["capi", "engine", "io"]),
-            ("io", &["capi", "engine", "session"]),
+            ("buf", &["capi", "engine", "transport", "session", "io"][..]),
+            ("session", &["capi", "engine", "transport", "io"]),
+            ("transport", &["capi", "engine", "io"]),
+            ("io", &["capi", "engine", "transport", "session"]),
             ("engine", &["capi"]),
-            ("capi", &["session", "io"]),
+            ("capi", &["transport", "session", "io"]),
         ] {
             for named in closed {
                 let text = format!("\nuse crate::{named}::Thing;\n");
@@ -95,8 +98,9 @@ mod tests {
     fn every_open_door_is_open() {
         for (room, open) in [
             ("session", &["session", "buf"][..]),
+            ("transport", &["transport", "session", "buf"]),
             ("io", &["io", "buf"]),
-            ("engine", &["engine", "session", "io", "buf"]),
+            ("engine", &["engine", "transport", "session", "io", "buf"]),
             ("capi", &["capi", "engine", "buf"]),
         ] {
             for named in open {

@@ -2,13 +2,13 @@
 
 use super::source::{Kind, Source};
 
-/// The room without any.
-pub const SESSION: &str = "src/session/mod.rs";
+/// The rooms without any.
+pub const WITHOUT: [&str; 2] = ["src/session/mod.rs", "src/transport/mod.rs"];
 /// How far above a block its statement may begin.
 const STATEMENT_LINES: usize = 8;
 
 pub fn check(source: &Source, tell: &mut impl FnMut(usize, String)) {
-    if source.path == SESSION && !forbids(source) {
+    if WITHOUT.contains(&&*source.path) && !forbids(source) {
         tell(1, "`#![forbid(unsafe_code)]` is missing".into());
     }
     for (at, token) in source.tokens.iter().enumerate() {
@@ -112,6 +112,7 @@ fn reasoned(source: &Source, line: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::found;
+    use super::WITHOUT;
 
     fn lines(path: &str, text: &str) -> Vec<usize> {
         found(path, text).into_iter().map(|(line, _)| line).collect()
@@ -170,9 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn session_forbids_it() {
-        assert_eq!(lines("src/session/mod.rs", "mod a;"), [1]);
-        assert!(lines("src/session/mod.rs", "#![forbid(unsafe_code)]\nmod a;").is_empty());
-        assert_eq!(lines("src/session/mod.rs", "// #![forbid(unsafe_code)]\nmod a;"), [1]);
+    fn two_rooms_forbid_it() {
+        for room in WITHOUT {
+            assert_eq!(lines(room, "mod a;"), [1]);
+            assert!(lines(room, "#![forbid(unsafe_code)]\nmod a;").is_empty());
+            assert_eq!(lines(room, "// #![forbid(unsafe_code)]\nmod a;"), [1]);
+        }
     }
 }

@@ -1,0 +1,12 @@
+//! Transports: many connections behind one datagram socket. As in a session there is no input,
+//! output, clock or thread in here: datagrams and the time are arguments, datagrams and events are
+//! answers.
+#![forbid(unsafe_code)]
+
+mod cutter;
+mod endpoint;
+#[cfg(test)]
+mod tests;
+
+pub use cutter::{Cutter, Run};
+pub use endpoint::{Carrying, Datagram, Endpoint, Event, Full, Handled, Reason, Stream, Transmit};
