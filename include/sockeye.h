@@ -88,8 +88,8 @@
 /// Parts that one message may have.
 #define SOCKEYE_MESSAGE_PARTS_MAX 64
 
-/// `flags` of a message with a key: it replaces the older one, but is sent behind everything that is
-/// pending, not in the older one's place.
+/// `flags` of a message with a key: it replaces the older one and is sent behind everything that is
+/// pending.
 #define SOCKEYE_MESSAGE_AT_END 1
 
 /// `flags`: a text message of a WebSocket. Not in this version.

@@ -32,6 +32,8 @@
 //! * **bell**: what ends a worker's wait.
 //! * **outbox**: what was accepted to be sent and is not sent. A *train* is what one call takes of
 //!   it.
+//! * **carrier**: a transport with its datagram socket. A connection that is *carried* has a stream
+//!   of it in place of a socket.
 //! * **chunk**: a block of memory that is filled once and read by many slices.
 
 // What the crate's tests share with those that link it names it as they do.

@@ -42,8 +42,8 @@ namespace Sockeye
         /// <summary>Parts that one message may have.</summary>
         public const uint MessagePartsMax = 64;
         /// <summary>
-        /// <c>flags</c> of a message with a key: it replaces the older one, but is sent behind
-        /// everything that is pending, not in the older one's place.
+        /// <c>flags</c> of a message with a key: it replaces the older one and is sent behind
+        /// everything that is pending.
         /// </summary>
         public const uint MessageAtEnd = 1;
         /// <summary><c>flags</c>: a text message of a WebSocket.</summary>

@@ -335,6 +335,7 @@ impl sockeye_endpoint {
             },
             step: flag("step", self.step)?,
             layer: None,
+            carrying: None,
         })
     }
 }

@@ -200,7 +200,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
         Notice::Message { data, form } => {
             out.kind = match form {
                 Form::Bytes => sockeye_event_kind::SOCKEYE_EVENT_BYTES as u32,
-                Form::Whole | Form::Cut => sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32,
+                _ => sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32,
             };
             out.flags = if *form == Form::Cut { SOCKEYE_FLAG_TRUNCATED } else { 0 };
             out.conn = conn();

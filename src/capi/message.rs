@@ -12,8 +12,8 @@ use std::ptr;
 /// Parts that one message may have.
 pub const SOCKEYE_MESSAGE_PARTS_MAX: u32 = 64;
 
-/// `flags` of a message with a key: it replaces the older one, but is sent behind everything that is
-/// pending, not in the older one's place.
+/// `flags` of a message with a key: it replaces the older one and is sent behind everything that is
+/// pending.
 pub const SOCKEYE_MESSAGE_AT_END: u32 = 1;
 /// `flags`: a text message of a WebSocket. Not in this version.
 pub const SOCKEYE_MESSAGE_TEXT: u32 = 2;

@@ -18,6 +18,7 @@ pub use crate::io::op::Token;
 pub use crate::io::os::sys::{process_ends, uncancelled};
 pub use crate::io::{Way, Weather};
 pub use crate::session::{Cause, Framing, FramingKind, Key, Limits, Overflow, Overlong};
+pub use host::carried::{carrier_of_tests, carry_for_tests};
 pub use host::facts::{ConnInfo, ListenerInfo, NetInfo};
 pub use host::layered::{layer_for_tests, layer_of_tests};
 pub use host::net::Net;

@@ -1,7 +1,7 @@
 //! Datagrams on their way between the engine and a model.
 
 use crate::buf::Slice;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Datagrams of one receive, and of one send.
 pub const DATAGRAMS_MAX: usize = 32;
@@ -60,10 +60,58 @@ pub fn address_bytes(sender: SocketAddr, local: Option<IpAddr>) -> [u8; ADDRESS_
     out
 }
 
+/// The sender of an arrival, and the address of this machine that it came to where that is known:
+/// `address_bytes` read back. None: there is no sender.
+pub fn sender_of(data: &[u8]) -> Option<(SocketAddr, Option<IpAddr>)> {
+    let bytes = data.first_chunk::<ADDRESS_BYTES>()?;
+    let half = |at: usize| [bytes[at], bytes[at + 1]];
+    let port = u16::from_ne_bytes(half(2));
+    let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+    let long = |at: usize| <[u8; 16]>::try_from(&bytes[at..at + 16]).expect("it is so long");
+    match u16::from_ne_bytes(half(0)) {
+        4 => {
+            let local = Ipv4Addr::from(word(24));
+            let known = !local.is_unspecified();
+            let sender = SocketAddr::from((Ipv4Addr::from(word(8)), port));
+            Some((sender, known.then_some(local.into())))
+        }
+        6 => {
+            let local = Ipv6Addr::from(long(24));
+            let known = !local.is_unspecified();
+            let scope = u32::from_ne_bytes(word(4));
+            let sender = SocketAddrV6::new(long(8).into(), port, 0, scope);
+            Some((sender.into(), known.then_some(local.into())))
+        }
+        _ => None,
+    }
+}
+
 /// An address as a socket of IPv6 has it.
 pub fn as_v6(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_back() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let link = SocketAddrV6::new([0xfe80, 0, 0, 0, 1, 2, 3, 0xffff].into(), 65_535, 0, 3);
+        for (sender, local) in [
+            ("127.0.0.1:1".parse().expect("one"), None),
+            ("255.254.0.1:65535".parse().expect("one"), Some(ip("10.0.0.1"))),
+            ("[::1]:9".parse().expect("one"), Some(ip("2001:db8::1"))),
+            (link.into(), None),
+        ] {
+            let bytes = address_bytes(sender, local);
+            assert_eq!(sender_of(&bytes), Some((sender, local)));
+            assert_eq!(sender_of(&bytes[1..]), None, "too short");
+        }
+        assert_eq!(sender_of(&[0; ADDRESS_BYTES]), None, "nobody");
     }
 }

@@ -159,8 +159,8 @@ impl Outbox {
 
     /// Takes a message under `key`, whole or not at all: in the place of the older one of that
     /// key if that was not yet given to the model, else behind all others. In that place it leaves
-    /// when the older one would have. `at_end`: behind all others always. `manual`: others wait for a
-    /// flush.
+    /// when the older one would have. `at_end`: behind all others always. `manual`: others wait for
+    /// a flush.
     pub fn put(
         &mut self,
         limits: &Limits,

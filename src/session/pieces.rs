@@ -234,8 +234,8 @@ impl Pieces {
         keyed.put(key, message)
     }
 
-    /// Takes out what waits under `key`, if something does. Its bytes, and whether there was no flush
-    /// since its place was taken.
+    /// Takes out what waits under `key`, if something does. Its bytes, and whether there was no
+    /// flush since its place was taken.
     #[cold]
     pub fn withdraw(&mut self, key: u64) -> Option<(u32, bool)> {
         let at = self.place(key)?;

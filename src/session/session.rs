@@ -195,6 +195,12 @@ impl Session {
         self.quiet_since = now.into();
     }
 
+    /// A message arrived whole, past the framer.
+    pub fn handle_message(&mut self, now: Millis) {
+        self.quiet_since = now.into();
+        self.received = true;
+    }
+
     /// The chunk of `Want::Into` came back.
     pub fn handle_returned(&mut self, chunk: Chunk) {
         if let Some(partial) = self.partial() {

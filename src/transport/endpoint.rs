@@ -133,7 +133,8 @@ pub trait Endpoint: Send {
 /// What carries the connections of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Carrying {
-    /// Makes that of one socket.
+    /// Makes that of one socket. A function with a name: a closure may have several addresses, and
+    /// two of those are not alike.
     pub make: fn(Side) -> Box<dyn Endpoint>,
     /// The longest message that it takes.
     pub message_max_bytes: u32,

@@ -147,7 +147,7 @@ fn full_outbox(random: &mut Random, pool: &Pool, arena: &Arena) -> (Session, Vec
                 let parts = Parts::new(&parts, Some(&buffer)).expect("parts");
                 let mut framed =
                     parts.frame(&framing, pool, 1, crate::buf::Purpose::Send).expect("memory");
-                let taken = session.send_framed(&framing, &limits, memory, &mut framed, 0);
+                let taken = session.send_framed(&framing, &limits, memory, &mut framed, 0.into());
                 if taken.is_ok() {
                     all.push([&[0; 4096][..], b"+"].concat().repeat(14));
                 }

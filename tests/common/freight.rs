@@ -20,10 +20,13 @@ pub const MESSAGE_MAX: u32 = 60_000;
 pub const AGAIN_MS: Millis = 100;
 /// What waits to be sent: from here on messages are refused, and past the second number answers
 /// are not made.
-pub const WAITING_MAX: usize = 512;
+pub const WAITING_MAX: usize = 256;
 const ANSWERS_MAX: usize = 2 * WAITING_MAX;
 /// Messages of a stream that wait to be read; more are lost.
 pub const UNREAD_MAX: usize = 256;
+
+/// A message that this transport has a fault with.
+pub const POISON: &[u8] = b"a fault, for a test";
 
 /// Kinds of datagrams.
 pub const OPEN: u8 = 1;
@@ -33,13 +36,14 @@ pub const CLOSE: u8 = 4;
 pub const RESET: u8 = 5;
 
 /// What carries a test's connections, all of a worker over one socket.
-pub const FREIGHT: Carrying = Carrying {
-    make: |side| Box::new(Freight::new(side)),
-    message_max_bytes: MESSAGE_MAX,
-    shares: true,
-};
+pub const FREIGHT: Carrying =
+    Carrying { make: freight, message_max_bytes: MESSAGE_MAX, shares: true };
 /// As `FREIGHT`, each that connects over a socket of its own.
 pub const LONE_FREIGHT: Carrying = Carrying { shares: false, ..FREIGHT };
+
+fn freight(side: Side) -> Box<dyn Endpoint> {
+    Box::new(Freight::new(side))
+}
 
 /// A datagram of this transport.
 pub fn datagram(number: u32, kind: u8, message: &[u8]) -> Vec<u8> {
@@ -211,9 +215,10 @@ impl Endpoint for Freight {
         vacant: Option<Stream>,
         _now: Millis,
     ) -> Handled {
-        let Some((number, kind, _)) = parse(&datagram.data) else {
+        let Some((number, kind, message)) = parse(&datagram.data) else {
             return Handled::Dropped(Reason::Malformed);
         };
+        assert_ne!(message, POISON);
         let Some(&stream) = self.known.get(&(datagram.peer, number)) else {
             return self.of_stranger(&datagram, number, kind, vacant);
         };

@@ -19,6 +19,7 @@ pub const ERR_SHUTDOWN: i32 = sockeye_status_code::SOCKEYE_ERR_SHUTDOWN as i32;
 pub const ERR_WOULD_DEADLOCK: i32 = sockeye_status_code::SOCKEYE_ERR_WOULD_DEADLOCK as i32;
 #[cfg(unix)]
 pub const ERR_FORKED: i32 = sockeye_status_code::SOCKEYE_ERR_FORKED as i32;
+pub const ERR_PANIC: i32 = sockeye_status_code::SOCKEYE_ERR_PANIC as i32;
 pub const ERR_NO_MEMORY: i32 = sockeye_status_code::SOCKEYE_ERR_NO_MEMORY as i32;
 
 pub const PEER: i32 = sockeye_cause::SOCKEYE_CAUSE_PEER as i32;
@@ -39,6 +40,7 @@ pub const LIMIT_OUTBOX: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_OUTBOX as i32;
 pub const LIMIT_DESCRIPTORS: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_DESCRIPTORS as i32;
 pub const PROTOCOL: i32 = sockeye_cause::SOCKEYE_CAUSE_PROTOCOL as i32;
 pub const HOST: i32 = sockeye_cause::SOCKEYE_CAUSE_HOST as i32;
+pub const INTERNAL: i32 = sockeye_cause::SOCKEYE_CAUSE_INTERNAL as i32;
 pub const TRUNCATED: i32 = sockeye_cause::SOCKEYE_CAUSE_TRUNCATED as i32;
 pub const SHUTDOWN: i32 = sockeye_cause::SOCKEYE_CAUSE_SHUTDOWN as i32;
 

@@ -1,6 +1,7 @@
 //! What the host asks: doors, and single connections.
 
 use crate::buf::Slice;
+use crate::engine::host::carried::carrier_of_tests;
 use crate::engine::host::layered::layer_of_tests;
 use crate::engine::host::net::Net;
 use crate::engine::host::url::{self, Dial, Place};
@@ -70,6 +71,11 @@ impl Net {
         let place = url::parse(url, &mut endpoint)?;
         self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
+        if place.is_of_datagrams()
+            && let Some(carrying) = carrier_of_tests()
+        {
+            endpoint.carry(carrying);
+        }
         open(place, endpoint)
     }
 
@@ -154,10 +160,13 @@ impl Net {
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
         let begun = self.read_url(url, endpoint, |place, endpoint| {
-            if place.is_of_datagrams() {
-                self.connect_port(place, endpoint, out)
-            } else {
-                self.connect_stream(place, endpoint, out)
+            if place.is_of_datagrams() && endpoint.socket.share {
+                let words = "share: a connected socket shares no address";
+                return Err(Refusal::new(Error::Invalid, words));
+            }
+            match endpoint.carrying {
+                None if place.is_of_datagrams() => self.connect_port(place, endpoint, out),
+                _ => self.connect_stream(place, endpoint, out),
             }
         });
         self.core.log.tell_later();
@@ -172,8 +181,13 @@ impl Net {
     ) -> Result<(), Refusal> {
         let core = &self.core;
         let dial = place.into_connect()?;
-        let placed = core.place(endpoint.queue);
-        let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
+        let (queue, home) = match endpoint.carrying {
+            Some(_) => core.place_carried(endpoint.queue, self.next_carried.fetch_add(1, Relaxed)),
+            None => {
+                let placed = core.place(endpoint.queue);
+                placed.unwrap_or_else(|| core.squeeze(endpoint.queue))
+            }
+        };
         let (now, timeout) = (core.now(), endpoint.limits.connect_timeout_ms);
         // These two are its own and are known from here on; the rest is shared with its likes.
         let user_data = std::mem::take(&mut endpoint.user_data);

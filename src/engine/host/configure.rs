@@ -24,6 +24,10 @@ impl Net {
             return Err(Error::Closed.into());
         }
         let now = &conn.endpoint;
+        // A transport has messages of its own.
+        if now.carrying.is_some() {
+            endpoint.framing = now.framing;
+        }
         let between = conn.marks.paused && !conn.session.session().has_partial();
         let takes = unread.is_empty() || !conn.link.is_busy(Lane::In);
         let stands = now.step && between && takes && conn.is_held_back();
@@ -32,8 +36,8 @@ impl Net {
             let words = "the framing changes only between two messages of a connection that steps";
             return Err(Refusal::new(Error::Busy, words));
         }
-        // What is of a listener, a connect or a layer stays as it is.
-        endpoint.layer = now.layer;
+        // What is of a listener, a connect, a layer or a transport stays as it is.
+        (endpoint.layer, endpoint.carrying) = (now.layer, now.carrying);
         (endpoint.queue, endpoint.user_data) = (now.queue, now.user_data);
         if stands {
             let session = conn.session.session_mut();

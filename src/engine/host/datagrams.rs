@@ -6,8 +6,9 @@ use crate::engine::host::net::Net;
 use crate::engine::host::sends::Message;
 use crate::engine::host::url::{Dial, Place};
 use crate::engine::shared::config::{CloseHow, Endpoint};
+use crate::engine::shared::conn::Origin;
 use crate::engine::shared::counters::ConnStats;
-use crate::engine::shared::datagrams::{DatagramSocket, Taken, Target};
+use crate::engine::shared::datagrams::{Carriage, DatagramSocket, Taken, Target};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
@@ -18,6 +19,7 @@ use socket2::{InterfaceIndexOrAddress, SockAddr};
 use std::io;
 use std::mem;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
 /// Larger datagrams are copied outside of the socket's lock.
@@ -25,7 +27,7 @@ const LOCKED_COPY_MAX: usize = 4096;
 
 impl DatagramSocket {
     fn change_membership(&self, group: IpAddr, interface: u32, join: bool) -> io::Result<()> {
-        let Some(socket) = &self.link.socket else {
+        let Some(socket) = self.link.socket() else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let index = InterfaceIndexOrAddress::Index(interface);
@@ -48,7 +50,7 @@ impl Net {
     ) -> Result<(), Refusal> {
         let address = place.into_listen()?.as_socket().ok_or(Error::Invalid)?;
         let (queue, turn) = (endpoint.queue.unwrap_or(0), self.next_listener.fetch_add(1, Relaxed));
-        let user_data = endpoint.user_data;
+        let (user_data, carried) = (endpoint.user_data, endpoint.carrying.is_some());
         let mut udp = DatagramSocket::new(endpoint, false, 0, queue as usize);
         let refused = |error| Refusal::system(&format!("bind to {address}"), &error);
         udp.set_socket(udp.endpoint.socket.bound_datagrams(address).map_err(refused)?);
@@ -56,9 +58,16 @@ impl Net {
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         udp.home = home;
         let bound = udp.local.unwrap_or(address);
+        let origin = carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), udp.local)));
+        udp.carriage = origin
+            .clone()
+            .map(|origin| Box::new(Carriage { origin: Some(origin), ..Carriage::default() }));
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let entry = Resident::Datagram(Box::new(udp));
         let token = self.core.insert(entry, user_data, home).ok_or_else(full)?;
+        if let Some(origin) = origin {
+            origin.set_listener(token);
+        }
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
         self.core.log.note(Level::Info, || format!("receiving datagrams on {bound}"));
@@ -73,12 +82,6 @@ impl Net {
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
         let core = &self.core;
-        if endpoint.socket.share {
-            return Err(Refusal::new(
-                Error::Invalid,
-                "share: a connected socket shares no address",
-            ));
-        }
         let dial = place.into_connect()?;
         let placed = core.place(endpoint.queue);
         let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
@@ -114,7 +117,7 @@ impl Net {
         if !connected && held.listener().is_some() {
             return Err(Error::Unsupported);
         }
-        let same = held.datagram().is_some_and(|udp| udp.connected == connected);
+        let same = held.datagram().is_some_and(|udp| udp.connected == connected && !udp.hidden);
         if same { Ok(held) } else { Err(Error::Stale) }
     }
 
@@ -141,6 +144,9 @@ impl Net {
             .then(|| pool.take_for(data.len(), Purpose::Send).map(|mut chunk| chunk.write(data)));
         let mut held = self.hold_datagram(token, to.is_none())?;
         let udp = held.datagram().ok_or(Error::Stale)?;
+        if udp.carriage.is_some() {
+            return Err(Error::Unsupported);
+        }
         if udp.closing.is_some() {
             return Err(Error::Closed);
         }

@@ -75,8 +75,9 @@ impl Net {
     /// Facts of a listener.
     pub fn listener_info(&self, token: Token) -> Result<ListenerInfo, Error> {
         let mut held = self.core.table.hold(token).ok_or(Error::Stale)?;
-        if let Some(udp) = held.datagram() {
-            return Ok(ListenerInfo { local: udp.local, accepted: 0 });
+        if let Some(udp) = held.datagram().filter(|udp| !udp.hidden) {
+            let accepted = udp.carriage.as_ref().map_or(0, |carriage| carriage.accepted);
+            return Ok(ListenerInfo { local: udp.local, accepted });
         }
         let listener = held.listener().ok_or(Error::Stale)?;
         Ok(ListenerInfo { local: listener.local, accepted: listener.accepted })

@@ -2,6 +2,7 @@
 
 pub mod callback;
 pub mod calls;
+pub mod carried;
 pub mod configure;
 pub mod datagrams;
 pub mod facts;

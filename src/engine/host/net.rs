@@ -29,6 +29,7 @@ pub struct Net {
     /// The drive that runs, and why.
     pub drive: (Drive, &'static str),
     pub(in crate::engine) next_listener: AtomicUsize,
+    pub(in crate::engine) next_carried: AtomicUsize,
     pub(in crate::engine) stopped: Mutex<rank::Stopped, Option<Result<(), Error>>>,
     /// The thread that ends the net.
     pub ending: Arc<Hook>,
@@ -99,6 +100,7 @@ impl Net {
             crew,
             drive,
             next_listener: AtomicUsize::new(0),
+            next_carried: AtomicUsize::new(0),
             stopped: Mutex::new(None),
             ending: Arc::default(),
             opening: RwLock::new(()),

@@ -32,10 +32,14 @@ impl Net {
         Ok(())
     }
 
-    fn set_conn_weather(&self, token: Token, weather: Option<Arc<Weather>>) -> Result<(), Error> {
+    fn set_conn_weather(&self, token: Token, weather: Option<Arc<Weather>>) -> Result<(), Refusal> {
         let Ok(mut held) = self.hold_conn(token) else {
-            return self.set_datagram_weather(token, true, weather);
+            return Ok(self.set_datagram_weather(token, true, weather)?);
         };
+        if held.endpoint.carrying.is_some() {
+            let words = "the weather of a carried connection is that of its socket";
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
         held.set_weather(weather);
         let home = usize::from(held.home);
         drop(held);

@@ -5,6 +5,7 @@ use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::options::SocketOptions;
 use crate::io::{Model, Token};
 use crate::session::{Framing, FramingKind, Layering, Limits, Overflow};
+use crate::transport::{Carrying, Cutter};
 
 /// Who turns the workers. The numbers are those of the C ABI.
 #[repr(u32)]
@@ -183,6 +184,8 @@ pub struct Endpoint {
     pub step: bool,
     /// What stands between its bytes and its messages.
     pub layer: Option<Layering>,
+    /// What carries its connections over datagrams.
+    pub carrying: Option<Carrying>,
 }
 
 impl Endpoint {
@@ -219,5 +222,14 @@ impl Endpoint {
         words.map_err(|words| Refusal::new(Error::Invalid, words))?;
         self.limits.cap(memory);
         Ok(())
+    }
+
+    /// Has its connections carried, of a resolved endpoint of datagrams: they have messages, and
+    /// whatever stands between bytes and these is the transport's.
+    pub fn carry(&mut self, carrying: Carrying) {
+        let most = self.framing.frame_max_bytes.min(carrying.message_max_bytes);
+        self.framing = Cutter::framing(most);
+        self.layer = None;
+        self.carrying = Some(carrying);
     }
 }

@@ -187,7 +187,7 @@ impl Core {
             Resident::Datagram(udp) => &udp.link,
             Resident::Free => return None,
         };
-        link.socket.as_ref().map(work)
+        link.socket().map(work)
     }
 
     /// What is done to a socket's bytes.

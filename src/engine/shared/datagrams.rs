@@ -4,7 +4,7 @@
 
 use crate::buf::{ARENA_BYTES, Chunk, Pool, Purpose, Slice};
 use crate::engine::shared::config::Endpoint;
-use crate::engine::shared::conn::Link;
+use crate::engine::shared::conn::{Link, Origin};
 use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::error::Error;
 use crate::engine::shared::reminder::Reminder;
@@ -25,11 +25,26 @@ pub struct Target {
     pub local: Option<IpAddr>,
 }
 
+/// What a datagram socket has to do with the transport behind it.
+#[derive(Default)]
+pub struct Carriage {
+    /// What the connections of a listener begin with.
+    pub origin: Option<Arc<Origin>>,
+    /// The transport, by its number with the socket's worker, while there is one.
+    pub number: Option<u32>,
+    /// Connections that were accepted.
+    pub accepted: u64,
+}
+
 /// A datagram socket.
 pub struct DatagramSocket {
     pub endpoint: Endpoint,
     /// A connection; else a listener.
     pub connected: bool,
+    /// Neither: it was made by its worker, for connections that it carries.
+    pub hidden: bool,
+    /// It carries connections, and brings no datagrams to the host.
+    pub carriage: Option<Box<Carriage>>,
     pub home: usize,
     pub queue: usize,
     pub link: Link,
@@ -186,6 +201,8 @@ impl DatagramSocket {
         DatagramSocket {
             endpoint,
             connected,
+            hidden: false,
+            carriage: None,
             home,
             queue,
             link: Link::new(None),
@@ -212,10 +229,16 @@ impl DatagramSocket {
         }
     }
 
+    /// The transport behind it, by its number.
+    #[inline]
+    pub fn carrier(&self) -> Option<u32> {
+        self.carriage.as_ref()?.number
+    }
+
     /// Gives it its socket.
     pub fn set_socket(&mut self, socket: Socket) {
         self.local = socket.local_addr().ok().and_then(|address| address.as_socket());
-        self.link.socket = Some(socket);
+        self.link.set_socket(socket);
     }
 
     /// Ends it without what waits to be sent, unless that is so already.
@@ -230,10 +253,18 @@ impl DatagramSocket {
     pub fn end(&mut self, cause: Cause, now: Millis) {
         if self.closing.is_none() {
             self.closing = Some((cause, 0));
-            let linger = Millis::from(self.endpoint.limits.linger_ms);
-            self.deadline = Some((now + linger, Cause::TimeoutLinger));
             self.outbox.flush();
+            // One that carries connections lingers when they are gone.
+            if self.carriage.is_none() {
+                self.linger(now);
+            }
         }
+    }
+
+    /// What waits to be sent has so much time from now on.
+    pub fn linger(&mut self, now: Millis) {
+        let linger = Millis::from(self.endpoint.limits.linger_ms);
+        self.deadline = Some((now + linger, Cause::TimeoutLinger));
     }
 
     /// The next time at which it is late, and with what.

@@ -62,7 +62,7 @@ impl Core {
                     }
                     conn.end_abruptly(cause, 0);
                     conn.give_up();
-                    if let Some(socket) = conn.link.socket.take() {
+                    if let Some(socket) = conn.link.take_socket() {
                         match cause == Cause::Shutdown || conn.life.reset || conn.unsent() > 0 {
                             true => sys::reset(&socket),
                             false => sys::end(&socket),

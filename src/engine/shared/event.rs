@@ -25,6 +25,8 @@ pub enum Form {
     Cut,
     /// What arrived, where there is no framing.
     Bytes,
+    /// One message, in a datagram of its own.
+    Carried,
 }
 
 /// What an event reports. The C ABI's `sockeye_event_kind` documents each.
@@ -82,9 +84,11 @@ impl Event {
     #[inline(always)]
     pub fn cost(&self) -> u64 {
         match &self.notice {
-            Notice::Message { data, .. } => EVENT_BYTES + data.len() as u64,
             // What it keeps from being used again.
-            Notice::Datagram { data, .. } => EVENT_BYTES + data.len().max(SLOT_BYTES) as u64,
+            Notice::Message { data, form: Form::Carried } | Notice::Datagram { data, .. } => {
+                EVENT_BYTES + data.len().max(SLOT_BYTES) as u64
+            }
+            Notice::Message { data, .. } => EVENT_BYTES + data.len() as u64,
             _ => EVENT_BYTES,
         }
     }

@@ -75,7 +75,7 @@ impl Listener {
         if std::mem::replace(&mut self.told, true) {
             return None;
         }
-        if let Some(socket) = self.link.socket.take() {
+        if let Some(socket) = self.link.take_socket() {
             sys::end(&socket);
         }
         self.file = None;

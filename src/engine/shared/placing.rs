@@ -38,6 +38,18 @@ impl Core {
         (home, home)
     }
 
+    /// As `place` for a connection that is to be carried: it needs no socket of its own, so any
+    /// worker that stays has room. They take turns.
+    pub fn place_carried(&self, queue: Option<u32>, turn: usize) -> (usize, usize) {
+        let queues = self.queues.len();
+        let queue = queue.map_or(turn % queues, |queue| queue as usize);
+        // Where workers reap from one place, each is counted with the first one of its queue.
+        let workers = if self.roams { 1 } else { (self.base - queue).div_ceil(queues) };
+        let home = queue + turn / queues % workers * queues;
+        self.homes[home].squeeze_in();
+        (queue, home)
+    }
+
     /// As `place` for a listener: the workers of a queue take turns.
     pub fn place_listener(&self, queue: u32, turn: usize) -> Option<usize> {
         let queues = self.queues.len();

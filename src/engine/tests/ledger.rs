@@ -389,7 +389,7 @@ fn population(net: &Net) -> usize {
     let lives = |token: &Token| {
         let Some(mut held) = net.core.table.hold(*token) else { return false };
         if let Some(listener) = held.listener() {
-            return listener.link.socket.is_some();
+            return listener.link.socket().is_some();
         }
         held.conn().is_some_and(|conn| !conn.link.is_joined())
     };
@@ -410,8 +410,8 @@ fn describe(net: &Net, token: Token) -> String {
         (conn.session.has_input(), "input"),
     ];
     let flags: Vec<&str> = flags.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
-    let (end, lanes, out) = (conn.life.end, conn.link.lanes, conn.session.outbox().bytes());
-    let (report, tie) = (conn.life.report, conn.link.tie);
+    let (end, lanes, out) = (conn.life.end, conn.link.lanes(), conn.session.outbox().bytes());
+    let (report, tie) = (conn.life.report, conn.link.tie());
     let memory = net.core.pool.bytes();
     format!(
         " | {:?} {end:?} {report:?} {tie:?} {lanes:?} {flags:?} outbox {out} memory {memory}",

@@ -3,7 +3,7 @@
 
 use crate::buf::Release;
 use crate::engine::shared::cause::{is_report, refusal};
-use crate::engine::shared::conn::{LaneState, Tie};
+use crate::engine::shared::conn::Tie;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::datagrams::DatagramSocket;
@@ -44,23 +44,27 @@ impl Desk {
     ) {
         let waits = udp.outbox.messages > 0 && !udp.abrupt;
         if (udp.closing.is_none() || waits)
-            && udp.link.socket.is_none()
-            && udp.link.tie == Tie::Loose
+            && udp.link.socket().is_none()
+            && udp.link.tie() == Tie::Loose
         {
             self.dial_datagram(token, udp);
         }
-        if udp.link.is_adopted() && udp.closing.is_none() {
+        let carries = udp.carriage.is_some() && {
+            self.load(core, token, udp);
+            self.carries(core, udp)
+        };
+        if udp.link.is_adopted() && (udp.closing.is_none() || carries) {
             self.receive(core, token, udp);
         }
         if udp.link.is_adopted()
-            && !udp.abrupt
+            && (!udp.abrupt || carries)
             && !udp.link.is_busy(Lane::Out)
             && let Some(batch) = udp.outbox.transmit(DATAGRAMS_MAX)
         {
-            udp.link.lanes[Lane::Out as usize] = LaneState::InFlight;
+            udp.link.begin(Lane::Out);
             self.orders.push(Order::Submit(token, Op::SendTo(batch)));
         }
-        if udp.closing.is_some() && (udp.abrupt || udp.outbox.messages == 0) {
+        if udp.closing.is_some() && !carries && (udp.abrupt || udp.outbox.messages == 0) {
             if core.config.taps && self.is_datagram_tapped(token, udp) {
                 return self.schedule_datagram(core, token, udp);
             }
@@ -73,7 +77,9 @@ impl Desk {
     /// Lane In: reports what a pause kept back, and asks for more.
     fn receive(&mut self, core: &Core, token: Token, udp: &mut DatagramSocket) {
         let limits = &udp.endpoint.limits;
-        let gated = limits.gate_reads && udp.outbox.bytes > limits.outbox_low_bytes as usize;
+        let gated = limits.gate_reads
+            && udp.carriage.is_none()
+            && udp.outbox.bytes > limits.outbox_low_bytes as usize;
         if udp.paused || gated {
             return;
         }
@@ -81,7 +87,7 @@ impl Desk {
             self.arrived(core, token, udp, arrival);
         }
         if !udp.link.is_busy(Lane::In) && udp.resume_at <= self.now {
-            udp.link.lanes[Lane::In as usize] = LaneState::InFlight;
+            udp.link.begin(Lane::In);
             self.orders.push(Order::Submit(token, Op::RecvFrom));
         }
     }
@@ -94,11 +100,16 @@ impl Desk {
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(udp) = held.datagram() else { return };
-        udp.link.lanes[Lane::In as usize] = LaneState::Idle;
+        udp.link.end(Lane::In);
         match answer {
             Ok(all) => {
                 udp.errors = 0;
                 udp.heard = self.now;
+                if let Some(number) = udp.carrier() {
+                    drop(held);
+                    // The socket is looked at when the turn drives its transport.
+                    return self.carry_in(core, number, all);
+                }
                 for arrival in all {
                     self.arrived(core, token, udp, arrival);
                 }
@@ -168,7 +179,7 @@ impl Desk {
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(udp) = held.datagram() else { return };
-        udp.link.lanes[Lane::Out as usize] = LaneState::Idle;
+        udp.link.end(Lane::Out);
         let counters = &core.homes[self.home].counters;
         let done = match answer {
             Ok(done) => {
@@ -270,12 +281,14 @@ impl Desk {
         if let Err(error) = answer {
             let (cause, os_error) = refusal(&error);
             udp.end_abruptly(cause, os_error);
+            self.carriers.wrecked.extend(udp.carrier().map(|number| (number, cause, os_error)));
         } else if udp.closing.is_none() {
             udp.heard = self.now;
             udp.deadline = None;
             if udp.connected {
                 self.emit(token, Notice::Opened(None));
             }
+            self.begin_carrier(token, udp);
             self.datagram_writable(core, token, udp);
         }
         self.tend_datagram(core, token, udp);
@@ -290,11 +303,11 @@ impl Desk {
             return;
         }
         if udp.link.release() {
-            self.orders.push(match udp.link.socket.take() {
+            self.orders.push(match udp.link.take_socket() {
                 Some(socket) => Order::Release(token, socket),
                 None => Order::Join(token),
             });
-        } else if udp.link.is_joined() && !mem::replace(&mut udp.told, true) {
+        } else if udp.link.is_joined() && !mem::replace(&mut udp.told, true) && !udp.hidden {
             self.emit(token, udp.end_notice());
         }
     }
@@ -310,7 +323,7 @@ impl Desk {
         if udp.home != self.home {
             return;
         }
-        if abrupt || udp.link.socket.is_none() {
+        if abrupt || udp.link.socket().is_none() {
             udp.end_abruptly(Cause::Shutdown, 0);
         } else {
             udp.end(Cause::Shutdown, self.now);
@@ -334,9 +347,10 @@ impl DatagramSocket {
 
     /// Its worker had a fault: the last event, if it was not reported.
     pub fn fault(&mut self, token: Token, cause: Cause) -> Option<Event> {
-        self.link.socket = None;
+        self.link.take_socket();
         self.link.join();
         self.end_abruptly(cause, 0);
-        (!mem::replace(&mut self.told, true)).then(|| Event { token, notice: self.end_notice() })
+        let first = !mem::replace(&mut self.told, true) && !self.hidden;
+        first.then(|| Event { token, notice: self.end_notice() })
     }
 }

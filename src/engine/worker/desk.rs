@@ -3,7 +3,7 @@
 
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::engine::shared::cause::breakage;
-use crate::engine::shared::conn::{End, Eof, LaneState};
+use crate::engine::shared::conn::{End, Eof};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::event::{Event, Notice};
@@ -11,6 +11,7 @@ use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::reminder::Due;
 use crate::engine::worker::abroad::Abroad;
+use crate::engine::worker::carriers::Carriers;
 use crate::engine::worker::rings::Rings;
 use crate::engine::worker::timers::Wheel;
 use crate::engine::worker::watch::Watch;
@@ -71,6 +72,8 @@ pub struct Desk {
     pub claimed: Vec<Token>,
     /// Connections here whose events go to another queue.
     pub abroad: Abroad,
+    /// Transports, and the connections that they carry.
+    pub carriers: Carriers,
     commands: Vec<Command>,
     pub timers: Wheel,
     /// Timers of the host that are about to be due.
@@ -110,6 +113,7 @@ impl Desk {
             awaited: Vec::new(),
             claimed: Vec::new(),
             abroad: Abroad::default(),
+            carriers: Carriers::default(),
             commands: Vec::new(),
             timers: Wheel::default(),
             rings: Rings::default(),
@@ -134,6 +138,7 @@ impl Desk {
             && self.hungry.is_empty()
             && self.handed.is_empty()
             && self.relieving == 0
+            && self.carriers.at_rest()
     }
 
     /// Notes a warning, which is reported when no lock is held; at most one in `SAY_MS`.
@@ -206,6 +211,7 @@ impl Desk {
         } else {
             self.relieving = 0;
         }
+        self.drive_carriers(core);
     }
 
     /// Applies what the model completed. What is to follow is written down as orders; they are
@@ -235,14 +241,14 @@ impl Desk {
             }
         }
         self.done = done;
-        if !looked {
-            return;
+        if looked {
+            self.watch_memory(core);
+            self.fire_timers(core);
+            if now - self.slimmed >= SLIM.0 {
+                self.slim();
+            }
         }
-        self.watch_memory(core);
-        self.fire_timers(core);
-        if now - self.slimmed >= SLIM.0 {
-            self.slim();
-        }
+        self.drive_carriers(core);
     }
 
     /// Gives back room that only a burst needed.
@@ -264,7 +270,7 @@ impl Desk {
     ) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.link.lanes[Lane::In as usize] = LaneState::Idle;
+        conn.link.end(Lane::In);
         match answer {
             Ok(slice) if slice.is_empty() => {
                 conn.life.eof = Eof::Received;
@@ -303,7 +309,7 @@ impl Desk {
         let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.link.lanes[Lane::Out as usize] = LaneState::Idle;
+        conn.link.end(Lane::Out);
         let answer = answer.map_err(|error| {
             let (lost, error) = unsent(error);
             conn.lose(lost);

@@ -2,7 +2,7 @@
 
 use crate::engine::shared::cause::{connect_failure, refusal, tells};
 use crate::engine::shared::conn::race::ATTEMPT_DELAY_MS;
-use crate::engine::shared::conn::{Conn, End, LaneState, Phase, Report, linger};
+use crate::engine::shared::conn::{Conn, End, Phase, Report, linger};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::event::Notice;
@@ -85,7 +85,7 @@ impl Desk {
         let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(listener) = held.listener() else { return };
-        listener.link.lanes[Lane::In as usize] = LaneState::Idle;
+        listener.link.end(Lane::In);
         listener.accepted += all.len() as u64;
         count(&counters.accepted, all.len() as u64);
         if !all.is_empty() {
@@ -115,7 +115,7 @@ impl Desk {
             let mut conn = Conn::new(endpoint.clone(), session, home, queue);
             endpoint.socket.set(&one.socket);
             conn.set_peer(one.peer.as_socket());
-            conn.link.socket = Some(one.socket);
+            conn.link.set_socket(one.socket);
             conn.life.phase = Phase::Open;
             conn.marks.handed = home != self.home || layered;
             let role = conn.role();
@@ -177,14 +177,14 @@ impl Desk {
                 && late
                 && !self.stall(core, token, self.queue, &mut listener.stalled)
             {
-                listener.link.lanes[Lane::In as usize] = LaneState::InFlight;
+                listener.link.begin(Lane::In);
                 self.orders.push(Order::Submit(token, Op::Accept));
             }
         } else if listener.link.is_busy(Lane::In) {
             if listener.link.cancel() {
                 self.orders.push(Order::Cancel(token));
             }
-        } else if let Some(socket) = listener.link.socket.take() {
+        } else if let Some(socket) = listener.link.take_socket() {
             listener.file = None;
             sys::end(&socket);
             self.orders.push(Order::Release(token, socket));
@@ -202,19 +202,19 @@ impl Desk {
             return;
         }
         let Some(address) = conn.take_dialled() else { return };
-        conn.link.lanes[Lane::Out as usize] = LaneState::InFlight;
+        conn.link.begin(Lane::Out);
         self.orders.push(Order::Submit(token, Op::Connect(address)));
     }
 
     pub fn connected(&mut self, core: &Core, token: Token, answer: io::Result<()>) {
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(conn) = held.conn() else { return };
-        conn.link.lanes[Lane::Out as usize] = LaneState::Idle;
+        conn.link.end(Lane::Out);
         match answer.and_then(|()| conn.is_another()) {
             // Given up for the next address, or for an attempt that was faster.
             Ok(()) if conn.life.end == End::Abrupt || conn.marks.redial => {}
             Ok(()) if conn.main().is_some() => {
-                let Some(socket) = conn.link.socket.take() else { return };
+                let Some(socket) = conn.link.take_socket() else { return };
                 conn.life.report = Report::Over;
                 conn.link.release();
                 conn.life.end = End::Abrupt;
@@ -247,12 +247,15 @@ impl Desk {
     }
 
     /// A new session's first socket: dials the next address of a connection.
-    pub fn dial(&mut self, token: Token, conn: &mut Conn) {
+    pub fn dial(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.endpoint.carrying.is_some() {
+            return self.dial_carried(core, token, conn);
+        }
         conn.set_give_up_at(0);
         if let Some((socket, address)) = conn.take_won() {
             conn.set_peer(address.as_socket());
             conn.life.phase = Phase::Open;
-            conn.link.socket = Some(socket);
+            conn.link.set_socket(socket);
             conn.begun();
             if conn.life.end != End::Not {
                 conn.set_deadline(Some(linger(conn, self.now)));
@@ -270,7 +273,7 @@ impl Desk {
         conn.life.phase = Phase::Connecting;
         match conn.endpoint.socket.stream(&address) {
             Ok(socket) => {
-                conn.link.socket = Some(socket);
+                conn.link.set_socket(socket);
                 conn.set_dialled(address);
                 self.orders.push(Order::Adopt(token, Role::Connecting));
             }
@@ -299,7 +302,7 @@ impl Desk {
         match found {
             Ok(addresses) => {
                 conn.set_addresses(addresses.into_iter().map(SockAddr::from));
-                self.dial(token, conn);
+                self.dial(core, token, conn);
             }
             Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),
         }

@@ -111,8 +111,7 @@ impl Desk {
             match due {
                 Due::Conn(token) => self.reminded(core, token, timer),
                 Due::Host(index) => self.rings.fired.push((index as u32, timer)),
-                // These are not set yet.
-                Due::Transport(_) => {}
+                Due::Transport(number) => self.transport_due(number as u32),
             }
         }
         #[cfg(test)]
@@ -149,7 +148,7 @@ impl Desk {
     /// Closes a connection if it is late, asks whether it is, or watches its next deadline.
     pub fn conn_due(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.is_unheard()
-            && let Some(error) = conn.link.socket.as_ref().and_then(sys::broken)
+            && let Some(error) = conn.link.socket().and_then(sys::broken)
         {
             let (cause, os_error) = breakage(&error);
             conn.end_abruptly(cause, os_error);
@@ -180,6 +179,8 @@ impl Desk {
                     Look::Output
                 }
                 _ if reading => Look::Input,
+                // It was told that there is something to be read.
+                _ if conn.link.is_carried() => continue,
                 // It sent what the host does not take.
                 _ if conn.session.has_input() => continue,
                 _ => Look::Unread,
@@ -206,9 +207,13 @@ impl Desk {
             return core.homes[home].post(Command::Overdue(token));
         }
         // A socket that was made since then is not yet the model's.
-        let late = !found && conn.link.is_adopted();
+        let adopted = conn.link.is_adopted();
         match self.due(conn)[look.lane() as usize] {
-            Some((at, cause)) if at <= self.now && late => self.late(core, token, conn, cause),
+            Some((at, cause))
+                if at <= self.now && adopted && (!found || self.has_caught_up(conn, at)) =>
+            {
+                self.late(core, token, conn, cause);
+            }
             _ => self.schedule_by(core, token, conn, Millis::MAX),
         }
     }

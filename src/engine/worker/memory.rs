@@ -30,6 +30,11 @@ const URGENT_MOST: usize = 2;
 /// What a connection has of the allocator's beside its slot, about.
 const CONN_BYTES: u64 = 512;
 
+/// Connections that waited for memory and are looked at in one turn: this many, or as many as hold
+/// this many bytes of frames.
+const RELIEVED_MOST: usize = 16;
+const RELIEVED_BYTES: usize = 1 << 17;
+
 /// What a connection holds, and whether it makes progress; with what it did before.
 fn holder(
     conn: &Conn,
@@ -161,6 +166,41 @@ impl Desk {
         }
         if self.doomed.is_empty() {
             core.pressure.next.store(self.now + LOOKS_MS.1, SeqCst);
+        }
+    }
+
+    /// Looks at the connections that wait for memory, only when memory came back, as they may be
+    /// many. A turn looks at some of them: each may copy its frame to a larger block, and other
+    /// connections must not wait for that.
+    pub fn relieve(&mut self, core: &Core) {
+        let home = &core.homes[self.home];
+        let left = mem::take(&mut self.relieving);
+        if !core.pool.has_room(CHUNK_BYTES) {
+            // Thirst first: a block that comes back between the two calls rings the bell.
+            core.pool.thirst();
+            if !core.pool.has_room(CHUNK_BYTES) {
+                return;
+            }
+        }
+        let reliefs = core.pool.reliefs();
+        let again = mem::replace(&mut self.reliefs, reliefs) != reliefs;
+        // A connection that is refused once more comes after those of this round.
+        let all = if again { home.thirsty() } else { left };
+        self.relieving = all;
+        let mut bytes = 0;
+        while self.relieving > 0
+            && bytes < RELIEVED_BYTES
+            && let Some(index) = home.take_thirsty(1).first().copied()
+        {
+            self.relieving -= 1;
+            bytes += RELIEVED_BYTES / RELIEVED_MOST;
+            if let Some(token) = core.table.quench(index) {
+                let mut held = core.table.hold(token);
+                let conn = held.as_mut().and_then(|held| held.conn());
+                bytes += conn.map_or(0, |conn| conn.session.held_bytes());
+                drop(held);
+                self.tend_hungry(core, token);
+            }
         }
     }
 

@@ -2,6 +2,9 @@
 
 pub mod abroad;
 pub mod baton;
+pub mod carried;
+pub mod carriers;
+pub mod carry;
 pub mod crew;
 pub mod datagrams;
 pub mod desk;

@@ -9,7 +9,7 @@
 //! that serves another queue, and its events are sorted out when they are published.
 
 use crate::buf::Release;
-use crate::engine::shared::conn::{Conn, End, LaneState, Moving, Phase, Report, Tie};
+use crate::engine::shared::conn::{Conn, End, Moving, Phase, Report, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::home::Command;
@@ -49,7 +49,12 @@ impl Desk {
                 }
                 false
             }
-            Moving::Due if conn.life.end == End::Abrupt || !conn.link.is_adopted() => {
+            // The worker of a carried connection is that of its socket.
+            Moving::Due
+                if conn.life.end == End::Abrupt
+                    || !conn.link.is_adopted()
+                    || conn.link.is_carried() =>
+            {
                 self.stay(core, token, conn);
                 false
             }
@@ -92,7 +97,7 @@ impl Desk {
         };
         let mut release = Release::default();
         for op in ops.into_iter().flatten() {
-            conn.link.lanes[op.lane() as usize] = LaneState::Idle;
+            conn.link.end(op.lane());
             match op {
                 Op::Recv(Some(chunk)) => conn.session.handle_returned(chunk),
                 Op::Send(train) => conn.session.handle_sent(0, train, &mut release),
@@ -101,7 +106,7 @@ impl Desk {
         }
         debug_assert!(conn.link.is_idle(), "what completed was looked at before");
         self.change_queue(core, token, conn, home);
-        conn.link.tie = Tie::Loose;
+        conn.link.set_tie(Tie::Loose);
         conn.marks.stalled = false;
         conn.marks.hungry = false;
         self.forget(core, token, &mut conn.reminder);
@@ -145,7 +150,7 @@ impl Desk {
         if conn.moving.abroad && !conn.link.is_joined() {
             self.abroad.count -= 1;
         }
-        if core.roams && !conn.link.is_joined() {
+        if core.roams && !conn.link.is_joined() && !conn.link.is_carried() {
             core.homes[usize::from(conn.queue)].squeeze_in();
             core.move_out(conn.moving.other_queue.into());
         }

@@ -32,8 +32,8 @@ impl Desk {
         {
             return;
         }
-        if conn.link.socket.is_none() {
-            self.dial(token, conn);
+        if conn.link.socket().is_none() {
+            self.dial(core, token, conn);
             return self.tend_conn(core, token, conn);
         }
         let address = if conn.may_race() { conn.next_address() } else { None };
@@ -76,7 +76,7 @@ impl Desk {
         conn.set_main(main);
         conn.set_peer(address.as_socket());
         conn.life.phase = Phase::Connecting;
-        conn.link.socket = Some(socket);
+        conn.link.set_socket(socket);
         conn.set_dialled(address.clone());
         let attempt = core.insert(Resident::Conn(conn), 0, place)?;
         self.orders.push(Order::Adopt(attempt, Role::Connecting));
@@ -126,17 +126,17 @@ impl Desk {
                 self.call_off(core, conn);
                 conn.end_race();
                 conn.set_won(socket, address);
-                if conn.link.socket.is_some() {
+                if conn.link.socket().is_some() {
                     self.leave_own(token, conn);
                 } else {
-                    self.dial(token, conn);
+                    self.dial(core, token, conn);
                 }
             }
             Err((cause, os_error)) => {
                 if conn.has_addresses() {
                     return core.homes[self.home].post(Command::Attempt(token));
                 }
-                if conn.link.socket.is_none() && !conn.marks.redial && !conn.is_racing() {
+                if conn.link.socket().is_none() && !conn.marks.redial && !conn.is_racing() {
                     conn.end_abruptly(cause, os_error);
                 }
             }

@@ -1,8 +1,8 @@
 //! The other half of the desk: what to do next with one connection or listener. Everything that
 //! happens to one ends in `tend_conn`, so each rule stands in one place.
 
-use crate::buf::{CHUNK_BYTES, Chunk, Purpose, Slice};
-use crate::engine::shared::conn::{Conn, End, Eof, Fin, LaneState, Phase, linger};
+use crate::buf::{Chunk, Purpose, Slice};
+use crate::engine::shared::conn::{Conn, End, Eof, Fin, Phase, linger};
 use crate::engine::shared::conn::{Moving, Report, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::{Form, Notice};
@@ -13,11 +13,6 @@ use crate::io::os::sys;
 use crate::io::{Lane, Op, Token};
 use crate::session::{Cause, Event, FramingKind, Want};
 use std::mem;
-
-/// Connections that waited for memory and are looked at in one turn: this many, or as many as hold
-/// this many bytes of frames.
-const RELIEVED_MOST: usize = 16;
-const RELIEVED_BYTES: usize = 1 << 17;
 
 impl Desk {
     /// A command asked to look: a close, a resume, the end of a batch. `flushed`: what waited for
@@ -46,7 +41,7 @@ impl Desk {
         }
         let ready = conn.life.phase == Phase::Resolving && conn.has_addresses();
         if ready && conn.life.end != End::Abrupt {
-            self.dial(token, conn);
+            self.dial(core, token, conn);
         }
         self.tend_conn(core, token, conn);
     }
@@ -56,6 +51,9 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(udp) = held.datagram() {
             if !self.wait_elsewhere(core, token, udp.home) {
+                if let Some(number) = udp.carrier() {
+                    self.carriers.touch(number);
+                }
                 self.datagram_writable(core, token, udp);
             }
             return;
@@ -67,41 +65,6 @@ impl Desk {
         conn.marks.hungry = false;
         self.tell_writable(core, token, conn);
         self.tend_conn(core, token, conn);
-    }
-
-    /// Looks at the connections that wait for memory, only when memory came back, as they may be
-    /// many. A turn looks at some of them: each may copy its frame to a larger block, and other
-    /// connections must not wait for that.
-    pub fn relieve(&mut self, core: &Core) {
-        let home = &core.homes[self.home];
-        let left = mem::take(&mut self.relieving);
-        if !core.pool.has_room(CHUNK_BYTES) {
-            // Thirst first: a block that comes back between the two calls rings the bell.
-            core.pool.thirst();
-            if !core.pool.has_room(CHUNK_BYTES) {
-                return;
-            }
-        }
-        let reliefs = core.pool.reliefs();
-        let again = mem::replace(&mut self.reliefs, reliefs) != reliefs;
-        // A connection that is refused once more comes after those of this round.
-        let all = if again { home.thirsty() } else { left };
-        self.relieving = all;
-        let mut bytes = 0;
-        while self.relieving > 0
-            && bytes < RELIEVED_BYTES
-            && let Some(index) = home.take_thirsty(1).first().copied()
-        {
-            self.relieving -= 1;
-            bytes += RELIEVED_BYTES / RELIEVED_MOST;
-            if let Some(token) = core.table.quench(index) {
-                let mut held = core.table.hold(token);
-                let conn = held.as_mut().and_then(|held| held.conn());
-                bytes += conn.map_or(0, |conn| conn.session.held_bytes());
-                drop(held);
-                self.tend_hungry(core, token);
-            }
-        }
     }
 
     /// Reports WRITABLE if a send was refused and the smallest refused message would be taken now.
@@ -182,6 +145,9 @@ impl Desk {
     /// Lane In: parses what is here, reports the peer's end, or asks for more.
     #[inline]
     fn read(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.link.is_carried() {
+            return self.read_carried(core, token, conn);
+        }
         if conn.is_held_back() || conn.marks.hungry {
             if conn.marks.paused
                 && let Some((cause, os_error)) = conn.broken()
@@ -203,7 +169,7 @@ impl Desk {
             match conn.broken() {
                 Some((cause, os_error)) => conn.end_abruptly(cause, os_error),
                 // The send in flight fails at once, and its error says whether this was a reset.
-                None if conn.is_sending() && sys::hung_up(conn.link.socket.as_ref()) => {}
+                None if conn.is_sending() && sys::hung_up(conn.link.socket()) => {}
                 None if conn.life.phase == Phase::Opening => conn.end_abruptly(Cause::Truncated, 0),
                 None if conn.session.partial_bytes() > 0 || conn.session.is_cut() => {
                     conn.life.end = End::Peer;
@@ -233,7 +199,7 @@ impl Desk {
             Want::Fresh => None,
             Want::Into(chunk) => Some(chunk),
         };
-        conn.link.lanes[Lane::In as usize] = LaneState::InFlight;
+        conn.link.begin(Lane::In);
         self.orders.push(Order::Submit(token, Op::Recv(chunk)));
     }
 
@@ -317,7 +283,7 @@ impl Desk {
     /// Whether a connection is not to be read now: the queue is full, or this one has an eighth of
     /// it by itself. Then it waits until enough of that is drained.
     #[inline]
-    fn is_stalled(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
+    pub fn is_stalled(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
         let (at, more) = (usize::from(conn.queue), self.batch_bytes);
         let queue = &core.queues[at];
         if !queue.is_crowded(more) {
@@ -357,11 +323,14 @@ impl Desk {
     /// Lane Out: gives the model what may leave.
     #[inline]
     fn write(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        if conn.link.is_carried() {
+            return self.write_carried(core, token, conn);
+        }
         if conn.link.is_busy(Lane::Out) || conn.broken().is_some() {
             return;
         }
         if let Some(train) = conn.session.poll_transmit(&core.pool, self.now) {
-            conn.link.lanes[Lane::Out as usize] = LaneState::InFlight;
+            conn.link.begin(Lane::Out);
             self.orders.push(Order::Submit(token, Op::Send(train)));
         } else if let Some(bytes) = conn.session.starved() {
             core.thirst_for(token, self.home, bytes, Purpose::Any);
@@ -382,6 +351,9 @@ impl Desk {
         };
         if !ending {
             return;
+        }
+        if conn.link.is_carried() {
+            return self.wind_up_carried(core, conn);
         }
         if conn.deadline().is_none() && conn.life.cause != Cause::Shutdown {
             conn.set_deadline(Some(linger(conn, self.now)));
@@ -413,7 +385,7 @@ impl Desk {
             }
             if matches!(conn.life.fin, Fin::No | Fin::Waits) {
                 conn.life.fin = Fin::Sent;
-                if let Some(socket) = &conn.link.socket {
+                if let Some(socket) = conn.link.socket() {
                     // It fails when the peer has reset it, which the next receive reports.
                     let _ = socket.shutdown(std::net::Shutdown::Write);
                 }
@@ -433,7 +405,7 @@ impl Desk {
     /// Whether the peer's system has acknowledged everything, where this system reports it; if not,
     /// the connection is looked at again.
     fn is_acknowledged(&mut self, token: Token, conn: &mut Conn) -> bool {
-        let socket = conn.link.socket.as_ref().filter(|_| conn.peer().is_some());
+        let socket = conn.link.socket().filter(|_| conn.peer().is_some());
         let acknowledged = !socket.is_some_and(sys::has_unacknowledged);
         if !acknowledged && conn.life.fin == Fin::Sent {
             conn.life.fin = Fin::Awaited;
@@ -457,7 +429,7 @@ impl Desk {
         conn.session.discard();
         self.drop_input(core, conn, Slice::default());
         if !conn.link.is_busy(Lane::In) && conn.life.eof == Eof::No {
-            conn.link.lanes[Lane::In as usize] = LaneState::InFlight;
+            conn.link.begin(Lane::In);
             self.orders.push(Order::Submit(token, Op::Recv(None)));
         }
     }
@@ -497,7 +469,7 @@ impl Desk {
 
     /// Reports CLOSED, and joins the two lanes.
     fn finish(&mut self, core: &Core, token: Token, conn: &mut Conn) {
-        if core.config.taps && self.is_tapped(token, conn) {
+        if core.config.taps && !conn.link.is_carried() && self.is_tapped(token, conn) {
             return;
         }
         if conn.life.report < Report::Closed && !conn.moving.stage.is_quiet() {
@@ -515,6 +487,9 @@ impl Desk {
         conn.session.discard();
         self.call_off(core, conn);
         conn.end_race();
+        if conn.link.is_carried() {
+            self.leave_stream(conn);
+        }
         if !conn.link.is_idle() {
             if conn.link.cancel() {
                 if conn.life.reset && conn.link.is_busy(Lane::Out) {
@@ -527,7 +502,7 @@ impl Desk {
         }
         conn.give_up();
         conn.marks.redial = false;
-        if conn.link.socket.is_some() {
+        if conn.link.socket().is_some() {
             self.release_socket(token, conn);
         } else if conn.link.release() {
             self.orders.push(Order::Join(token));
@@ -545,7 +520,7 @@ impl Desk {
         } else if conn.life.eof == Eof::No || matches!(conn.life.fin, Fin::No | Fin::Waits) {
             sys::end(&socket);
         }
-        conn.link.tie = if conn.marks.redial { Tie::Loose } else { Tie::Released };
+        conn.link.set_tie(if conn.marks.redial { Tie::Loose } else { Tie::Released });
         self.orders.push(Order::Release(token, socket));
     }
 
@@ -563,12 +538,15 @@ impl Desk {
                 udp.link.join();
                 self.forget(core, token, &mut udp.reminder);
                 self.tend_datagram(core, token, udp);
+                if udp.hidden {
+                    core.table.free(token, held);
+                }
                 return core.socket_closed(self.home);
             }
             Resident::Free => return,
         };
         if mem::replace(&mut conn.marks.redial, false) {
-            self.dial(token, conn);
+            self.dial(core, token, conn);
             return self.tend_conn(core, token, conn);
         }
         if conn.link.join() {
@@ -577,7 +555,9 @@ impl Desk {
         self.forget(core, token, &mut conn.reminder);
         self.abroad.count -= usize::from(conn.moving.abroad);
         let free = conn.life.report == Report::Over;
-        core.socket_closed(if core.roams { conn.queue.into() } else { self.home });
+        if !conn.link.is_carried() {
+            core.socket_closed(if core.roams { conn.queue.into() } else { self.home });
+        }
         if free {
             core.table.free(token, held);
         }

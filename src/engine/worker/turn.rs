@@ -318,6 +318,11 @@ impl<P: Proactor> Worker<P> {
 
     /// Whether something of this lane is still to be reported, by the system or by the model.
     fn look(&mut self, token: Token, look: Look) -> bool {
+        // Whatever a carried connection waits for comes as a datagram.
+        let (token, look) = match self.desk.socket_behind(&self.core, token) {
+            Some(socket) => (socket, Look::Input),
+            None => (token, look),
+        };
         let Some(lent) = self.lent(token) else { return false };
         let proactor = &mut self.proactor;
         let waits = |socket: &_| proactor.waits(lent, socket, look);

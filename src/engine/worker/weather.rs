@@ -2,7 +2,7 @@
 //! still hold some of its bytes.
 
 use crate::buf::Train;
-use crate::engine::shared::conn::{Conn, LaneState, Phase, Tie};
+use crate::engine::shared::conn::{Conn, Phase, Tie};
 use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{Lane, Op, Token};
@@ -11,7 +11,7 @@ use std::mem;
 impl Desk {
     /// Has an empty send complete when the connection's tap holds nothing any more.
     pub fn await_tap(&mut self, token: Token, conn: &mut Conn) {
-        conn.link.lanes[Lane::Out as usize] = LaneState::InFlight;
+        conn.link.begin(Lane::Out);
         self.orders.push(Order::Submit(token, Op::Send(Train::default())));
     }
 
@@ -46,10 +46,10 @@ impl Desk {
         if !awaits && (idle || udp.abrupt) && udp.link.cancel() {
             self.orders.push(Order::Cancel(token));
         }
-        let cancelled = udp.link.tie == Tie::Cancelled;
+        let cancelled = udp.link.tie() == Tie::Cancelled;
         let quiets = idle && cancelled && !mem::replace(&mut udp.quieted, true);
         if awaits || quiets {
-            udp.link.lanes[Lane::Out as usize] = LaneState::InFlight;
+            udp.link.begin(Lane::Out);
             self.orders.push(Order::Submit(token, Op::SendTo(Vec::new())));
         }
         !udp.link.is_idle()

@@ -13,7 +13,7 @@ mod racing;
 mod tests;
 
 pub use life::{End, Eof, Fin, Life, Phase, Report};
-pub use link::{LaneState, Link, Tie};
+pub use link::{Link, Tie};
 pub use marks::Marks;
 pub use moving::{Move, Moving};
 pub use origin::Origin;
@@ -230,7 +230,7 @@ impl Conn {
     /// each other, and the two can be one, when the system chooses the port that is dialled and no
     /// socket listens there (RFC 9293, 3.5, simultaneous open).
     pub fn is_another(&self) -> io::Result<()> {
-        let Some((socket, peer)) = self.link.socket.as_ref().zip(self.peer()) else {
+        let Some((socket, peer)) = self.link.socket().zip(self.peer()) else {
             return Ok(());
         };
         let local = socket.local_addr().ok().and_then(|local| local.as_socket());
@@ -272,6 +272,7 @@ impl Conn {
     #[inline]
     pub fn is_unheard(&self) -> bool {
         self.marks.paused
+            && !self.link.is_carried()
             && self.is_open()
             && self.life.eof == Eof::No
             && !self.link.is_busy(Lane::In)
@@ -292,7 +293,7 @@ impl Conn {
     /// Resets it while the model still has the socket. Its address stays known.
     pub fn reset_now(&mut self) {
         let local = self.local();
-        if let Some(socket) = &self.link.socket {
+        if let Some(socket) = self.link.socket() {
             sys::cut(socket);
             self.more().local = local;
         }
@@ -301,10 +302,10 @@ impl Conn {
     /// The socket goes. Its address stays known.
     pub fn take_socket(&mut self) -> Option<Socket> {
         if self.endpoint.local().is_some() {
-            return self.link.socket.take();
+            return self.link.take_socket();
         }
         let (local, credentials) = (self.local(), self.credentials());
-        let socket = self.link.socket.take()?;
+        let socket = self.link.take_socket()?;
         let more = self.more();
         (more.local, more.credentials) = (local, credentials);
         Some(socket)
@@ -315,11 +316,17 @@ impl Conn {
         if let Some(local) = self.endpoint.local() {
             return Some(local);
         }
-        let now =
-            self.link.socket.as_ref().and_then(|socket| socket.local_addr().ok()?.as_socket());
+        let now = self.link.socket().and_then(|socket| socket.local_addr().ok()?.as_socket());
         // One that was reset has none any more.
         let known = now.filter(|local| !local.ip().is_unspecified());
         known.or_else(|| self.more.as_ref()?.local).or(now)
+    }
+
+    /// The address at this end, of one without a socket of its own.
+    pub fn set_local(&mut self, local: Option<SocketAddr>) {
+        if self.endpoint.local().is_none() {
+            self.more().local = local;
+        }
     }
 
     /// Who is at the other end of a local socket, also when the socket is gone.
@@ -327,7 +334,7 @@ impl Conn {
         if self.peer().is_some() {
             return None;
         }
-        let now = self.link.socket.as_ref().and_then(local::credentials);
+        let now = self.link.socket().and_then(local::credentials);
         now.or_else(|| self.more.as_ref()?.credentials)
     }
 

@@ -69,7 +69,8 @@ impl Origin {
 
     /// Whether a connection that is made by connect can have it just as well.
     pub fn serves(&self, endpoint: &Endpoint) -> bool {
-        let Endpoint { queue, user_data, framing, limits, socket, step, layer } = endpoint;
+        let Endpoint { queue, user_data, framing, limits, socket, step, layer, carrying } =
+            endpoint;
         let numbers = |socket: &SocketOptions| {
             let SocketOptions {
                 backlog,
@@ -90,6 +91,7 @@ impl Origin {
             && (self.queue, self.user_data) == (*queue, *user_data)
             && (self.framing, self.limits) == (*framing, *limits)
             && (self.step, self.layer) == (*step, *layer)
+            && self.carrying == *carrying
             && numbers(&self.socket) == numbers(socket)
     }
 }

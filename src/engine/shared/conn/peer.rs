@@ -9,7 +9,8 @@ pub type Scope = (u32, u32);
 #[derive(Clone, Copy)]
 pub struct Peer {
     ip: [u8; 16],
-    port: u16,
+    /// In two bytes, so that it is nowhere aligned.
+    port: [u8; 2],
     family: Family,
 }
 
@@ -22,11 +23,11 @@ enum Family {
 
 impl Peer {
     /// No address as yet.
-    pub const UNKNOWN: Peer = Peer { ip: [0; 16], port: 0, family: Family::Unknown };
+    pub const UNKNOWN: Peer = Peer { ip: [0; 16], port: [0; 2], family: Family::Unknown };
 
     /// An address in its two parts.
     pub fn new(address: SocketAddr) -> (Peer, Scope) {
-        let port = address.port();
+        let port = address.port().to_ne_bytes();
         match address {
             SocketAddr::V4(address) => {
                 let mut ip = [0; 16];
@@ -42,11 +43,11 @@ impl Peer {
 
     /// The whole address, if it is known.
     pub fn address(self, (flow, scope): Scope) -> Option<SocketAddr> {
-        let [a, b, c, d, ..] = self.ip;
+        let ([a, b, c, d, ..], port) = (self.ip, u16::from_ne_bytes(self.port));
         match self.family {
             Family::Unknown => None,
-            Family::V4 => Some((Ipv4Addr::new(a, b, c, d), self.port).into()),
-            Family::V6 => Some(SocketAddrV6::new(self.ip.into(), self.port, flow, scope).into()),
+            Family::V4 => Some((Ipv4Addr::new(a, b, c, d), port).into()),
+            Family::V6 => Some(SocketAddrV6::new(self.ip.into(), port, flow, scope).into()),
         }
     }
 }

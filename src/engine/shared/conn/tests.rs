@@ -53,3 +53,18 @@ fn the_first_failure_counts_and_the_last_blame() {
     conn.blame(Cause::Host, 0);
     assert_eq!((conn.life.cause, conn.os_error()), (Cause::Host, 0));
 }
+
+#[test]
+fn a_carried_link_has_lanes_and_a_tie_and_no_socket() {
+    let mut link = Link::carried(3, crate::transport::Stream(7));
+    assert_eq!(link.carrier(), Some((3, crate::transport::Stream(7))));
+    assert!(link.is_carried() && link.is_adopted() && link.is_idle());
+    link.assert_valid();
+    assert!(link.socket().is_none() && link.take_socket().is_none());
+    link.begin(Lane::In);
+    assert!(link.is_busy(Lane::In) && !link.is_busy(Lane::Out));
+    link.end(Lane::In);
+    assert!(link.release() && !link.release());
+    assert!(!link.join() && link.join() && link.is_carried());
+    assert!(Link::new(None).carrier().is_none());
+}
