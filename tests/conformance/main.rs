@@ -48,6 +48,7 @@ mod layers;
 mod lifecycle;
 mod lifetimes;
 mod limits;
+mod lines;
 mod listen;
 #[cfg(unix)]
 mod local;
