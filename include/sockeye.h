@@ -1301,12 +1301,14 @@ sockeye_status sockeye_conn_configure(sockeye_net *net,
                                       const void *unread,
                                       size_t unread_len);
 
-/// Whether the host may still send on `conn`: 1, until the host closes it or its CLOSED is
-/// reported. A handler that closed a connection skips its remaining events of the batch by it.
+/// Whether the host has not closed `conn`. A loop over a batch skips by it what stands behind a
+/// close: 0 says that a handler closed this connection, so that only its CLOSED still counts. When
+/// it was the peer who ended it, what it sent before is not skipped: that answers 1 as long as the
+/// batch with CLOSED lives.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   1 or 0; ERR_STALE; ERR_INVALID (NULL). Cheap.
+/// Returns:   1; 0 (a close by the host was answered with OK); ERR_STALE; ERR_INVALID (NULL).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_conn_is_open(sockeye_net *net, sockeye_conn conn);
 

@@ -79,14 +79,33 @@
 /// `workers`: as many as fit the machine, `max(queues, min(4, cores / 4))`.
 #define SOCKEYE_WORKERS_AUTO UINT32_C(0xFFFFFFFF)
 
+/// `frame_timeout_ms`: 10,000, and none with DELIMITER.
+#define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
+
 /// `queue` of an endpoint: each new connection goes to the queue with the fewest.
 #define SOCKEYE_QUEUE_SPREAD UINT32_C(0xFFFFFFFF)
 
 /// Parts that one message may have.
 #define SOCKEYE_MESSAGE_PARTS_MAX 64
 
-/// `flags` of a DATAGRAM: it was longer than `frame_max_bytes`; the rest is lost.
+/// `flags` of a message with a key: it goes behind all that is pending, in place of the older one's
+/// position.
+#define SOCKEYE_MESSAGE_AT_END 1
+
+/// `flags`: a text message of a WebSocket. Not in this version.
+#define SOCKEYE_MESSAGE_TEXT 2
+
+/// The first kind that is the host's: `sockeye_post_message` takes kinds from here on.
+#define SOCKEYE_EVENT_HOST 4096
+
+/// `flags` of a DATAGRAM or MESSAGE: it was longer than `frame_max_bytes`; the rest is lost.
 #define SOCKEYE_FLAG_TRUNCATED 1
+
+/// `flags` of a MESSAGE: a text message of a WebSocket. Not in this version.
+#define SOCKEYE_FLAG_TEXT 2
+
+/// `flags` of a MESSAGE: it came over an unreliable lane. Not in this version.
+#define SOCKEYE_FLAG_UNRELIABLE 4
 
 /// The values of a `sockeye_status` that are not a count.
 typedef enum {
@@ -173,6 +192,31 @@ typedef enum {
     SOCKEYE_CAUSE_INTERNAL = 21,
     /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
     SOCKEYE_CAUSE_TRUNCATED = 22,
+    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`. Not in this version,
+    /// nor are those that follow.
+    SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE = 23,
+    /// Lanes: nothing came from the peer for `peer_timeout_ms`.
+    SOCKEYE_CAUSE_TIMEOUT_PEER = 24,
+    /// TLS: a certificate is not valid at this time.
+    SOCKEYE_CAUSE_TLS_CERTIFICATE_EXPIRED = 25,
+    /// TLS: a certificate is for another name.
+    SOCKEYE_CAUSE_TLS_CERTIFICATE_NAME = 26,
+    /// TLS: a certificate is signed by nobody that this end trusts.
+    SOCKEYE_CAUSE_TLS_CERTIFICATE_UNTRUSTED = 27,
+    /// TLS: the peer sent an alert, which is the event's `code`.
+    SOCKEYE_CAUSE_TLS_ALERT = 28,
+    /// TLS: the peer broke the protocol.
+    SOCKEYE_CAUSE_TLS_PROTOCOL = 29,
+    /// Lanes: the connect token does not fit this server.
+    SOCKEYE_CAUSE_TOKEN_INVALID = 30,
+    /// Lanes: the connect token has expired.
+    SOCKEYE_CAUSE_TOKEN_EXPIRED = 31,
+    /// Lanes: the connect token was used before.
+    SOCKEYE_CAUSE_TOKEN_USED = 32,
+    /// Lanes: the server has no place left.
+    SOCKEYE_CAUSE_FULL = 33,
+    /// Lanes: the ends speak different versions.
+    SOCKEYE_CAUSE_VERSION = 34,
 } sockeye_cause;
 
 /// The input/output models. One host program runs unchanged on each.
@@ -234,11 +278,20 @@ typedef enum {
     SOCKEYE_FRAMING_LENGTH = 1,
     /// A length of 7 bits a byte, least significant first (LEB128 as in protobuf), 1 to 5 bytes.
     SOCKEYE_FRAMING_VARINT = 2,
-    /// A delimiter after each message. Not in this version.
+    /// A delimiter of 1 to 8 bytes after each message, or the end of a line.
     SOCKEYE_FRAMING_DELIMITER = 3,
-    /// Messages of one size. Not in this version.
+    /// Messages of one size, `frame_max_bytes`, with nothing between them.
     SOCKEYE_FRAMING_FIXED = 4,
 } sockeye_framing_kind;
+
+/// What happens to a message that is over `frame_max_bytes` before its delimiter comes.
+typedef enum {
+    /// The connection is closed with LIMIT_FRAME.
+    SOCKEYE_OVERLONG_CLOSE = 0,
+    /// Its first `frame_max_bytes` bytes are reported with SOCKEYE_FLAG_TRUNCATED, and the rest of
+    /// it is dropped.
+    SOCKEYE_OVERLONG_CUT = 1,
+} sockeye_overlong;
 
 /// What happens to a send when the outbox is full.
 typedef enum {
@@ -267,7 +320,8 @@ typedef enum {
     SOCKEYE_EVENT_NONE = 0,
     /// Accepted, or connected (`listener.id` is 0 then). The first event of a connection.
     SOCKEYE_EVENT_OPENED = 1,
-    /// One frame (RAW: what arrived): `data`, `data_len`.
+    /// One message of a connection with framing: `data`, `data_len`. `flags` has
+    /// SOCKEYE_FLAG_TRUNCATED if it was over `frame_max_bytes` and `overlong` is CUT.
     SOCKEYE_EVENT_MESSAGE = 2,
     /// One datagram, of a `listener` or of a connected `conn`: `data`, `data_len`, never NULL.
     /// `sockeye_event_address` gives its sender; `flags` has SOCKEYE_FLAG_TRUNCATED if it was
@@ -295,6 +349,15 @@ typedef enum {
     /// A timer has expired. `detail`: its id; `user_data`: what it was started with. `code`: how
     /// many further periods of it have passed, which have no events of their own.
     SOCKEYE_EVENT_TIMER = 10,
+    /// What arrived on a connection without framing (RAW): `data`, `data_len`. TCP is a stream, so
+    /// this is no message: the peer's sends may come joined or in pieces.
+    SOCKEYE_EVENT_BYTES = 11,
+    /// The answer to `sockeye_resolve` or `sockeye_resolve_address`. `cause`: 0, or RESOLVE with
+    /// the resolver's code in `os_error`. `data`: the addresses, an array of `sockeye_address`, or
+    /// the name and the service as two NUL-terminated texts. `user_data`: what the call was given.
+    SOCKEYE_EVENT_RESOLVED = 12,
+    /// The address of the peer has changed. Not in this version.
+    SOCKEYE_EVENT_MIGRATED = 13,
 } sockeye_event_kind;
 
 /// How important a line of the log is.
@@ -309,8 +372,20 @@ typedef enum {
     SOCKEYE_LOG_INFO = 3,
 } sockeye_log_level;
 
+/// Who may come in through an endpoint. Not in this version.
+typedef struct sockeye_guard sockeye_guard;
+
+/// HTTP and WebSocket of an endpoint. Not in this version.
+typedef struct sockeye_http sockeye_http;
+
+/// Lanes of an endpoint. Not in this version.
+typedef struct sockeye_lanes sockeye_lanes;
+
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 typedef struct sockeye_net sockeye_net;
+
+/// TLS of an endpoint. Not in this version.
+typedef struct sockeye_tls sockeye_tls;
 
 /// What a call answers: `s >= 0` is done (a count where the call says so), `s < 0` is one of
 /// `sockeye_status_code` and nothing was done.
@@ -414,10 +489,22 @@ typedef struct {
     /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
     /// LIMIT_FRAME as soon as its length is read; nothing is allocated for it. One over 3/8 of
     /// `memory_max_bytes`, which could never fit, closes it with LIMIT_MEMORY. A longer datagram is
-    /// truncated and has SOCKEYE_FLAG_TRUNCATED. Default 1 MiB.
+    /// truncated and has SOCKEYE_FLAG_TRUNCATED. FIXED: the size
+    /// of every message; a send of another size is ERR_INVALID or ERR_TOO_BIG. Default 0: 1 MiB,
+    /// with DELIMITER 4 KiB; FIXED has none.
     uint32_t frame_max_bytes;
+    /// DELIMITER: what ends a message, `delimiter_len` bytes of it. It is no part of the message.
+    uint8_t delimiter[8];
+    /// DELIMITER: 1 to 8. Default 0: the end of a line, which is LF, CR LF, CR or CR NUL.
+    uint32_t delimiter_len;
+    /// DELIMITER: 1: sends end with the delimiter, a line's with CR LF (RFC 854), and a longer
+    /// message than `frame_max_bytes` is ERR_TOO_BIG. Default 0: a send writes its bytes as they
+    /// are.
+    uint32_t append_delimiter;
+    /// DELIMITER: a `sockeye_overlong`. Default CLOSE.
+    uint32_t overlong;
     /// Must be 0.
-    uint32_t reserved[9];
+    uint32_t reserved[4];
 } sockeye_framing;
 
 /// What the connections of a listener, or one outgoing connection, are made with.
@@ -457,7 +544,7 @@ typedef struct {
     /// Time for an accepted connection's first byte; 0: none. Default 0.
     uint32_t first_byte_timeout_ms;
     /// Time from a frame's first byte to its last, plus a second for each 8 KiB of its stated
-    /// length; 0: none. Default 10,000.
+    /// length; 0: none. Default `SOCKEYE_FRAME_TIMEOUT_AUTO`: 10,000, and none with DELIMITER.
     uint32_t frame_timeout_ms;
     /// Time within which the peer must take some of the pending bytes; 0: none. Default 30,000.
     uint32_t send_timeout_ms;
@@ -486,6 +573,27 @@ typedef struct {
     /// of them. A listener bound to a group's address always shares it. For others it must be 0.
     /// Default 0.
     uint32_t share;
+    /// 1: the host decides message by message how the stream goes on. After OPENED and after each
+    /// MESSAGE or BYTES the connection is paused, and nothing behind it is cut into messages, until
+    /// `sockeye_conn_resume`, or `sockeye_conn_configure`, which may change the framing. Default 0.
+    uint32_t step;
+    /// `tcp://[::]` and `udp://[::]` listeners: 1: IPv6 alone, so that another listener may have
+    /// 0.0.0.0 and the same port. 0: IPv4 too, as `*` does. Default 1.
+    uint32_t v6only;
+    /// TCP: how long the peer's system may leave what was sent unacknowledged before the connection
+    /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
+    /// Default 0.
+    uint32_t user_timeout_ms;
+    /// Must be 0.
+    uint32_t reserved_ms;
+    /// TLS. Not in this version: NULL.
+    const sockeye_tls *tls;
+    /// HTTP and WebSocket. Not in this version: NULL.
+    const sockeye_http *http;
+    /// Lanes over datagrams. Not in this version: NULL.
+    const sockeye_lanes *lanes;
+    /// Who may come in. Not in this version: NULL.
+    const sockeye_guard *guard;
     /// Must be 0.
     uint32_t reserved[6];
 } sockeye_endpoint;
@@ -506,7 +614,7 @@ typedef struct {
 /// A run of bytes in the host's memory.
 typedef struct {
     /// The first byte; may be NULL when `len` is 0.
-    const uint8_t *data;
+    const void *data;
     /// How many.
     size_t len;
 } sockeye_bytes;
@@ -1070,7 +1178,7 @@ SOCKEYE_MUST_USE
 SOCKEYE_API
 sockeye_status sockeye_send(sockeye_net *net,
                             sockeye_conn conn,
-                            const uint8_t *data,
+                            const void *data,
                             size_t data_len);
 
 /// Sends the same message to many connections. Each takes it or not, as in `sockeye_send`; the
@@ -1086,7 +1194,7 @@ SOCKEYE_API
 sockeye_status sockeye_send_many(sockeye_net *net,
                                  const sockeye_conn *conns,
                                  size_t count,
-                                 const uint8_t *data,
+                                 const void *data,
                                  size_t data_len,
                                  sockeye_status *out_each);
 
@@ -1113,7 +1221,7 @@ SOCKEYE_API
 sockeye_status sockeye_close_with(sockeye_net *net,
                                   sockeye_conn conn,
                                   uint32_t how,
-                                  const uint8_t *data,
+                                  const void *data,
                                   size_t data_len);
 
 /// Stops reading a connection. Queued events are still delivered; later messages and the peer's end
@@ -1168,6 +1276,41 @@ SOCKEYE_API
 sockeye_status sockeye_conn_set_queue(sockeye_net *net,
                                       sockeye_conn conn,
                                       uint32_t queue);
+
+/// Gives a connection another endpoint: timeouts, outbox, overflow and `half_open` at any time. On
+/// a connection whose endpoint has `step` and that stands after OPENED or between two messages, the
+/// framing too, and `step` itself, which may end so; then it goes on, as after
+/// `sockeye_conn_resume`. Messages that were sent before keep the framing they were sent with. The
+/// `queue`, `user_data` and the options of the socket stay as they are.
+///
+/// `unread`: bytes that come before those that were not yet delivered: the host's own, or the part
+/// of the last event that it did not use.
+///
+/// Ownership: `endpoint` and `unread` are copied.
+/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`; `unread` when
+///            `unread_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_BUSY (another framing, `step` or `unread` while the connection does not stand
+///            between two messages); ERR_INVALID (endpoint, in words); ERR_NO_MEMORY; ERR_CLOSED;
+///            ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_configure(sockeye_net *net,
+                                      sockeye_conn conn,
+                                      const sockeye_endpoint *endpoint,
+                                      const void *unread,
+                                      size_t unread_len);
+
+/// Whether the host has not closed `conn`. A loop over a batch skips by it what stands behind a
+/// close: 0 says that a handler closed this connection, so that only its CLOSED still counts. When
+/// it was the peer who ended it, what it sent before is not skipped: that answers 1 as long as the
+/// batch with CLOSED lives.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   1; 0 (a close by the host was answered with OK); ERR_STALE; ERR_INVALID (NULL).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_conn_is_open(sockeye_net *net, sockeye_conn conn);
 
 /// Fills `message` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
@@ -1263,7 +1406,7 @@ SOCKEYE_API
 sockeye_status sockeye_send_to(sockeye_net *net,
                                sockeye_listener listener,
                                const sockeye_address *address,
-                               const uint8_t *data,
+                               const void *data,
                                size_t data_len);
 
 /// The sender of a DATAGRAM. It is stored in front of the payload and is valid as long.

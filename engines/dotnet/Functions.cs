@@ -226,10 +226,7 @@ namespace Sockeye
             SockeyeNetHandle net, SockeyeConn conn, SockeyeEndpoint* endpoint, byte* unread,
             UIntPtr unreadLen);
 
-        /// <summary>
-        /// Whether the host may still send on <c>conn</c>: 1, until the host closes it or its
-        /// CLOSED is reported.
-        /// </summary>
+        /// <summary>Whether the host has not closed <c>conn</c>.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_conn_is_open(SockeyeNetHandle net, SockeyeConn conn);
 

@@ -285,13 +285,14 @@ impl Net {
         Ok(())
     }
 
-    /// Whether a connection was neither closed by the host nor reported as closed.
+    /// Whether the host did not close a connection. A CLOSED that is pending does not count: what
+    /// the peer sent before it is still to be handled.
     pub fn is_open(&self, token: Token) -> Result<bool, Error> {
-        let (slot, known) = match self.hold_conn(token) {
-            Ok(held) => (held.slot(), held.life.report == Report::Known),
-            Err(_) => (self.hold_datagram(token, true)?.slot(), true),
+        let slot = match self.hold_conn(token) {
+            Ok(held) => held.slot(),
+            Err(_) => self.hold_datagram(token, true)?.slot(),
         };
-        Ok(known && !slot.muted.load(Acquire))
+        Ok(!slot.muted.load(Acquire))
     }
 
     /// Sets what a connection's events carry.
