@@ -155,7 +155,21 @@ fn of_an_endpoint() {
         ("length_offset", |endpoint| {
             (endpoint.framing.kind, endpoint.framing.length_offset) = (1, 13);
         }),
-        ("frame_max_bytes", |endpoint| endpoint.framing.frame_max_bytes = 0),
+        ("frame_max_bytes", |endpoint| endpoint.framing.kind = 4),
+        ("step", |endpoint| endpoint.step = 2),
+        ("v6only", |endpoint| endpoint.v6only = 2),
+        ("delimiter_len", |endpoint| {
+            (endpoint.framing.kind, endpoint.framing.delimiter_len) = (3, 9);
+        }),
+        ("delimiter_len", |endpoint| endpoint.framing.delimiter_len = 1),
+        ("append_delimiter", |endpoint| endpoint.framing.append_delimiter = 1),
+        ("append_delimiter", |endpoint| {
+            (endpoint.framing.kind, endpoint.framing.append_delimiter) = (3, 2);
+        }),
+        ("overlong", |endpoint| {
+            (endpoint.framing.kind, endpoint.framing.overlong) = (3, 2);
+        }),
+        ("overlong", |endpoint| (endpoint.framing.kind, endpoint.framing.overlong) = (1, 1)),
         ("frame_max_bytes", |endpoint| endpoint.framing.frame_max_bytes = 1 << 31),
     ];
     for &(field, change) in wrong {
@@ -179,13 +193,15 @@ fn dropping_needs_framing() {
     assert_eq!(open(&net, framed), OK);
 }
 
-/// Framing kinds of a later version.
+/// Lines and records, with as little as each needs.
 #[test]
-fn kinds_to_come() {
+fn lines_and_records() {
     let net = Net::new();
-    assert_eq!(open(&net, |endpoint| endpoint.framing.kind = 3), ERR_UNSUPPORTED);
-    assert!(!last_error().is_empty(), "in words");
-    assert_eq!(open(&net, |endpoint| endpoint.framing.kind = 4), ERR_UNSUPPORTED);
+    assert_eq!(open(&net, |endpoint| endpoint.framing.kind = 3), OK);
+    let records: EndpointChange = |endpoint| {
+        (endpoint.framing.kind, endpoint.framing.frame_max_bytes) = (4, 1);
+    };
+    assert_eq!(open(&net, records), OK);
 }
 
 /// Ways to close that are none.

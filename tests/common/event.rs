@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     Opened,
+    /// A message, or bytes of a connection without framing: the rules check which of the two.
     Message,
     Datagram,
     Writable,
@@ -27,9 +28,10 @@ pub enum Kind {
 impl Kind {
     fn from_number(number: u32) -> Kind {
         use sockeye_event_kind as kind;
-        const TABLE: [(sockeye_event_kind, Kind); 10] = [
+        const TABLE: [(sockeye_event_kind, Kind); 11] = [
             (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
             (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
+            (kind::SOCKEYE_EVENT_BYTES, Kind::Message),
             (kind::SOCKEYE_EVENT_DATAGRAM, Kind::Datagram),
             (kind::SOCKEYE_EVENT_WRITABLE, Kind::Writable),
             (kind::SOCKEYE_EVENT_MOVED, Kind::Moved),
@@ -50,6 +52,8 @@ impl Kind {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
     pub kind: Kind,
+    /// Whether it is a whole message, which a connection with framing has.
+    pub is_whole: bool,
     pub queue: u32,
     pub cause: i32,
     pub os_error: i32,
@@ -82,6 +86,7 @@ impl Event {
         };
         Event {
             kind: Kind::from_number(raw.kind),
+            is_whole: raw.kind == sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32,
             queue,
             cause: raw.cause,
             os_error: raw.os_error,

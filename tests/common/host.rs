@@ -5,7 +5,7 @@ use super::net::{Net, last_error};
 use super::peer::{End, Peer};
 use super::rules::Rules;
 use super::veil;
-use super::words::{ERR_CLOSED, ERR_SHUTDOWN, OK};
+use super::words::{ERR_CLOSED, ERR_SHUTDOWN, FRAMING_RAW, OK};
 use super::{DEADLINE, endpoint};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::endpoint::sockeye_endpoint;
@@ -37,6 +37,14 @@ pub struct Host {
     ended: Vec<bool>,
 }
 
+/// Whether these make messages; the URL has precedence.
+fn is_framed(url: &str, endpoint: &sockeye_endpoint) -> bool {
+    match url.split_once("frame=") {
+        Some((_, form)) => !form.starts_with("raw"),
+        None => endpoint.framing.kind != FRAMING_RAW,
+    }
+}
+
 impl Host {
     pub fn new(net: Net) -> Host {
         let queues = net.info().queues as usize;
@@ -54,11 +62,13 @@ impl Host {
     }
 
     pub fn door_at(&mut self, url: &str, change: impl FnOnce(&mut sockeye_endpoint)) -> Door {
+        let endpoint = endpoint(change);
         let listener = self
             .net
-            .listen(url, Some(&endpoint(change)))
+            .listen(url, Some(&endpoint))
             .unwrap_or_else(|status| panic!("a door at {url}: {status}, {}", last_error()));
         self.rules.listening(listener.id);
+        self.rules.framing(listener.id, is_framed(url, &endpoint));
         let info = self.net.listener_info(listener).expect("a door has a port");
         assert!(info.port != 0 || url.starts_with("unix:"), "a bound port");
         Door { listener, port: info.port as u16 }
@@ -73,10 +83,18 @@ impl Host {
         url: &str,
         change: impl FnOnce(&mut sockeye_endpoint),
     ) -> sockeye_conn {
-        let conn = self.net.connect(url, Some(&endpoint(change))).expect("a connect begins");
+        let endpoint = endpoint(change);
+        let conn = self.net.connect(url, Some(&endpoint)).expect("a connect begins");
         let info = self.net.conn_info(conn).expect("a connecting one is known");
         self.rules.connecting(conn.id, info.queue);
+        self.rules.framing(conn.id, is_framed(url, &endpoint));
         conn
+    }
+
+    /// Gives a connection that stands between two messages another framing.
+    pub fn reframe(&mut self, conn: sockeye_conn, endpoint: &sockeye_endpoint, unread: &[u8]) {
+        assert_eq!(self.net.configure(conn, endpoint, unread), OK, "{}", last_error());
+        self.rules.framing(conn.id, is_framed("", endpoint));
     }
 
     /// A move that was asked for.

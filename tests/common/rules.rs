@@ -1,7 +1,8 @@
 //! The rules that hold for every event in every test: OPENED at most once and before anything
-//! else, nothing but WRITABLE, MOVED and CLOSED behind ENDED, CLOSED exactly once and last, the
-//! same for listeners, one queue for one connection but between its two MOVED, which name each
-//! other's, and no array in which a connection's OPENED is followed by more of it.
+//! else, MESSAGE where there is a framing and BYTES where there is none, nothing but WRITABLE,
+//! MOVED and CLOSED behind ENDED, CLOSED exactly once and last, the same for listeners, one queue
+//! for one connection but between its two MOVED, which name each other's, and no array in which a
+//! connection's OPENED is followed by more of it.
 
 use super::event::{Event, Kind};
 use std::collections::{HashMap, HashSet};
@@ -26,6 +27,8 @@ pub struct Rules {
     asked: HashMap<u64, u32>,
     /// Those whose peer ended its side.
     ended: HashSet<u64>,
+    /// Whether a connection, or those of a listener, have a framing, where the test says so.
+    framed: HashMap<u64, bool>,
 }
 
 impl Rules {
@@ -42,6 +45,11 @@ impl Rules {
     pub fn listening(&mut self, door: u64) {
         assert_ne!(door, 0, "a handle is never 0");
         assert_eq!(self.doors.insert(door, None), None, "a handle is never used again");
+    }
+
+    /// What a connection, or a listener for its own, was made with.
+    pub fn framing(&mut self, of: u64, framed: bool) {
+        self.framed.insert(of, framed);
     }
 
     /// Looks at one array of events as poll gave it.
@@ -68,6 +76,11 @@ impl Rules {
                     }
                     let life = self.conns.get(&event.conn.id);
                     assert_eq!(life, Some(&(Life::Open, event.queue)), "{event:?}");
+                    if let (Kind::Message, Some(framed)) =
+                        (event.kind, self.framed.get(&event.conn.id))
+                    {
+                        assert_eq!(event.is_whole, *framed, "MESSAGE or BYTES: {event:?}");
+                    }
                 }
                 Kind::Moved => self.moved(event),
                 Kind::Closed => self.closed(event),
@@ -90,6 +103,9 @@ impl Rules {
         } else {
             assert_eq!(before, None, "opened twice: {event:?}");
             // Two queues are in no order; of one queue the listener's end is the last.
+            if let Some(framed) = self.framed.get(&event.listener.id).copied() {
+                self.framing(event.conn.id, framed);
+            }
             let door = self.doors.get(&event.listener.id);
             let open = door.is_some_and(|end| *end != Some(event.queue));
             assert!(open, "of a listener that closed: {event:?}");

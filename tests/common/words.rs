@@ -55,5 +55,8 @@ pub const AT_ONCE: u32 = sockeye_close_how::SOCKEYE_CLOSE_RESET as u32;
 pub const OVERFLOW_DROP_OLDEST: u32 = sockeye_overflow::SOCKEYE_OVERFLOW_DROP_OLDEST as u32;
 pub const OVERFLOW_CLOSE: u32 = sockeye_overflow::SOCKEYE_OVERFLOW_CLOSE as u32;
 
+pub const FRAMING_RAW: u32 = sockeye_framing_kind::SOCKEYE_FRAMING_RAW as u32;
+pub const FRAMING_DELIMITER: u32 = sockeye_framing_kind::SOCKEYE_FRAMING_DELIMITER as u32;
+pub const FRAMING_FIXED: u32 = sockeye_framing_kind::SOCKEYE_FRAMING_FIXED as u32;
 pub const FRAMING_LENGTH: u32 = sockeye_framing_kind::SOCKEYE_FRAMING_LENGTH as u32;
 pub const QUEUE_SPREAD: u32 = endpoint::SOCKEYE_QUEUE_SPREAD;

@@ -212,7 +212,7 @@ fn is_free(port: u16) -> bool {
 pub fn held_inside_a_callback(setup: Setup) {
     let net = Arc::new(setup.net());
     let seen = called(&net, |seen, event| {
-        if is(event, sockeye_event_kind::SOCKEYE_EVENT_MESSAGE) {
+        if is(event, sockeye_event_kind::SOCKEYE_EVENT_BYTES) {
             for _ in 0..500 {
                 assert!(seen.net.hold(event).is_ok_and(|held| held.bytes() == [5; 64]));
             }

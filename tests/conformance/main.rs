@@ -66,6 +66,7 @@ mod rest;
 mod send;
 mod shutdown;
 mod spin;
+mod steps;
 mod storm;
 mod taps;
 mod taps_datagrams;
