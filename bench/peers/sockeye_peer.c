@@ -243,13 +243,14 @@ static void closed(sockeye_conn conn)
     places[sockeye_conn_index(last)] = place;
 }
 
-/* Sends every message of the batch back. */
+/* Sends every message of the batch back, or the bytes where there is no framing. */
 static void echo(int32_t told)
 {
+    const uint32_t wanted = raw ? SOCKEYE_EVENT_BYTES : SOCKEYE_EVENT_MESSAGE;
     uint64_t sends = 0, begun = used_ns();
     for (int32_t i = 0; i < told; i++) {
         const sockeye_event *event = &events[i];
-        if (event->kind != SOCKEYE_EVENT_MESSAGE) continue;
+        if (event->kind != wanted) continue;
         sockeye_status status = sockeye_send(net, event->conn, event->data, event->data_len);
         sends++;
         if (status >= 0 || status == SOCKEYE_ERR_CLOSED || status == SOCKEYE_ERR_STALE) continue;

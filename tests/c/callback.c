@@ -31,7 +31,7 @@ static void on_events(void *user, sockeye_net *net, uint32_t queue, const sockey
             REQUIRE_OK(sockeye_conn_set_user_data(net, event->conn, 7));
             atomic_fetch_add(&own->opened, 1);
             break;
-        case SOCKEYE_EVENT_MESSAGE:
+        case SOCKEYE_EVENT_BYTES:
             REQUIRE_INT(7, event->user_data);
             REQUIRE_OK(sockeye_send(net, event->conn, event->data, event->data_len));
             atomic_fetch_add(&own->messages, 1);
@@ -80,7 +80,7 @@ static void check_plugin(uint32_t model, uint32_t drive, uint32_t workers)
         await(&own, workers, &own.messages, round);
         if (workers == 0)
             REQUIRE(sockeye_poll_events(own.net, NULL, 0, 0) >= 0); /* the answer leaves */
-        event = harness_expect(other, SOCKEYE_EVENT_MESSAGE);
+        event = harness_expect(other, SOCKEYE_EVENT_BYTES);
         REQUIRE(harness_is_text(&event, "ping"));
     }
 
@@ -89,7 +89,7 @@ static void check_plugin(uint32_t model, uint32_t drive, uint32_t workers)
     atomic_store(&own.unloaded, 1);
     REQUIRE_INT(0, atomic_load(&own.inside));
     REQUIRE_OK(harness_send_text(other, client, "pong"));
-    event = harness_expect(own.net, SOCKEYE_EVENT_MESSAGE);
+    event = harness_expect(own.net, SOCKEYE_EVENT_BYTES);
     REQUIRE(harness_is_text(&event, "pong"));
 
     /* Loaded again: what is told by the shutdown comes before that returns. */

@@ -479,6 +479,7 @@ void Caller::handle(const sockeye_event &event)
         break;
     }
     case SOCKEYE_EVENT_MESSAGE:
+    case SOCKEYE_EVENT_BYTES:
         if (event.data_len > 0 && random_.chance(10)) hold(event);
         if (random_.chance(30)) send(conn);
         break;

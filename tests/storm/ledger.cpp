@@ -106,7 +106,8 @@ void Ledger::look_at(uint32_t queue, const sockeye_event &event)
         return;
     }
     if (!conn.opened) fail("an event before OPENED", event.conn.id, event.kind);
-    if (event.kind == SOCKEYE_EVENT_MESSAGE) return message(conn, event);
+    if (event.kind == SOCKEYE_EVENT_MESSAGE || event.kind == SOCKEYE_EVENT_BYTES)
+        return message(conn, event);
     if (event.kind != SOCKEYE_EVENT_WRITABLE) fail("an event of unknown kind", event.kind);
     if (event.detail == 0) fail("WRITABLE though nothing was refused", event.conn.id);
 }
@@ -129,6 +130,8 @@ void Ledger::opened(uint32_t queue, const sockeye_event &event)
 void Ledger::message(Conn &conn, const sockeye_event &event)
 {
     messages_++;
+    if (conn.raw != (event.kind == SOCKEYE_EVENT_BYTES))
+        fail("bytes for a message, or the reverse", event.conn.id, event.kind);
     if (conn.raw) return;
     uint32_t magic = 0, caller = 0;
     uint64_t number = 0;

@@ -46,7 +46,7 @@ static int serve(uint32_t model)
     CloseHandle(CreateThread(NULL, 0, wait_for_the_end, NULL, 0, NULL));
     while (running && (count = sockeye_poll_events(net, events, 256, 100)) >= 0) {
         for (int32_t i = 0; i < count; i++)
-            if (events[i].kind == SOCKEYE_EVENT_MESSAGE
+            if (events[i].kind == SOCKEYE_EVENT_BYTES
                 && sockeye_send(net, events[i].conn, events[i].data, events[i].data_len) < 0)
                 sockeye_close(net, events[i].conn, SOCKEYE_CLOSE_RESET);
     }

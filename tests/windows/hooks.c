@@ -73,7 +73,7 @@ static void echo(struct scene *scene)
     REQUIRE_INT(1, send(scene->peer, &byte, 1, 0));
     sockeye_event event = harness_next(scene->net, 0);
     /* Others come and go meanwhile. */
-    while (event.kind != SOCKEYE_EVENT_MESSAGE) event = harness_next(scene->net, 0);
+    while (event.kind != SOCKEYE_EVENT_BYTES) event = harness_next(scene->net, 0);
     REQUIRE_OK(sockeye_send(scene->net, event.conn, event.data, event.data_len));
     if (scene->drive != SOCKEYE_DRIVE_POOL) (void)sockeye_flush(scene->net);
     REQUIRE_INT(1, recv(scene->peer, &byte, 1, 0));
@@ -230,7 +230,7 @@ static void hears_a_short_server(struct scene *scene, const struct row *row)
         closesocket(peer);
         harness_breathe(harness_deadline());
         harness_expect(scene->net, SOCKEYE_EVENT_OPENED);
-        while (come < 11) come += harness_expect(scene->net, SOCKEYE_EVENT_MESSAGE).data_len;
+        while (come < 11) come += harness_expect(scene->net, SOCKEYE_EVENT_BYTES).data_len;
         const sockeye_event event = harness_expect(scene->net, SOCKEYE_EVENT_CLOSED);
         REQUIRE(come == 11 && event.cause == SOCKEYE_CAUSE_PEER);
         fd_sets = FD_AS_IS;
@@ -274,7 +274,7 @@ static void tells_all(struct scene *scene, const struct row *row)
         REQUIRE_INT((int)len, send(peer, bytes, (int)len, 0));
         closesocket(peer);
         harness_expect(scene->net, SOCKEYE_EVENT_OPENED);
-        while (come < len) come += harness_expect(scene->net, SOCKEYE_EVENT_MESSAGE).data_len;
+        while (come < len) come += harness_expect(scene->net, SOCKEYE_EVENT_BYTES).data_len;
         const sockeye_event event = harness_expect(scene->net, SOCKEYE_EVENT_CLOSED);
         REQUIRE(come == len && event.cause == SOCKEYE_CAUSE_PEER);
         fd_sets = FD_AS_IS;
