@@ -143,7 +143,7 @@ template <class R, class T>
 struct lists<R, T, std::void_t<element<R>, decltype(std::size(std::declval<const R &>()))>>
     : std::is_same<element<R>, T> {};
 
-/// Whether R is a range of bytes. An array of characters is a text, which ends at its NUL.
+/// Whether R is a range of bytes. For arrays of characters there are constructors of their own.
 template <class R> constexpr bool lists_bytes =
     lists<R, unsigned char>::value || lists<R, std::byte>::value ||
     (lists<R, char>::value && !std::is_array_v<R>);
@@ -184,15 +184,26 @@ template <class F> void *place(F &function) noexcept
     return const_cast<void *>(static_cast<const volatile void *>(std::addressof(function)));
 }
 
+/// Whether P is a pointer to a text.
+template <class P> constexpr bool points_to_text =
+    std::is_same_v<P, const char *> || std::is_same_v<P, char *>;
+
 } // namespace detail
 
-/// Bytes of the host's: a text, a string, a string_view, a vector, array or span of bytes, or
-/// pointer and size. Borrowed until the call returns that they are given to.
+/// Bytes of the host's: a literal, a text behind a pointer, a string, a string_view, a vector,
+/// array or span of bytes, or pointer and size. Borrowed until the call returns that they are given
+/// to. An array of characters is all of its bytes, whatever they are: only where it is `const`, as
+/// a literal is, a NUL at its very end does not count. The text in a larger array is a
+/// `std::string_view(array)`.
 struct bytes : sockeye_bytes {
     constexpr bytes() noexcept : sockeye_bytes{nullptr, 0} {}
     bytes(const void *first, std::size_t count) noexcept
-        : sockeye_bytes{static_cast<const uint8_t *>(first), count} {}
-    bytes(const char *words) noexcept : bytes(words, words ? std::strlen(words) : 0) {}
+        : sockeye_bytes{first, count} {}
+    template <class P, std::enable_if_t<detail::points_to_text<P>, int> = 0>
+    bytes(const P &words) noexcept : bytes(words, words ? std::strlen(words) : 0) {}
+    template <std::size_t N> bytes(const char (&literal)[N]) noexcept
+        : bytes(literal, literal[N - 1] == '\0' ? N - 1 : N) {}
+    template <std::size_t N> bytes(char (&all)[N]) noexcept : bytes(all, N) {}
     template <class R, std::enable_if_t<detail::lists_bytes<R>, int> = 0>
     bytes(const R &range) noexcept : bytes(std::data(range), std::size(range)) {}
 };

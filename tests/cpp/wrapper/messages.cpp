@@ -71,13 +71,21 @@ void check_forms()
     const std::vector<uint8_t> numbers = {1, 0, 2};
     const std::array<std::byte, 2> raw = {std::byte{7}, std::byte{0}};
     const uint8_t plain[] = {'a', 0, 'b'};
-    char words[16] = "words";
+    char words[6] = "words";
+    const char magic[4] = {'m', 0, 'g', 'c'};
+    char record[8] = {1, 2, 0, 4, 5, 6, 7, 0};
+    const char *none = nullptr;
     using namespace std::string_view_literals;
     sent(pair.client.send("a literal"), "a literal");
     sent(pair.client.send("with\0nul"sv), std::string("with\0nul", 8));
     sent(pair.client.send(text), text);
     sent(pair.client.send(text.c_str()), text);
-    sent(pair.client.send(words), "words");
+    sent(pair.client.send(std::string_view(words)), "words");
+    sent(pair.client.send(&words[0]), "words");
+    sent(pair.client.send(magic), std::string("m\0gc", 4));
+    sent(pair.client.send(record), std::string("\1\2\0\4\5\6\7\0", 8));
+    sent(pair.client.send("half\0a literal"), std::string("half\0a literal", 14));
+    sent(pair.client.send(none), "");
     sent(pair.client.send(numbers), std::string("\1\0\2", 3));
     sent(pair.client.send(raw), std::string("\7\0", 2));
     sent(pair.client.send(plain), std::string("a\0b", 3));
@@ -144,6 +152,83 @@ void check_buffers()
     sockeye::batch<1> after;
     REQUIRE_DONE(net.poll(after, 0ms));
     REQUIRE(held.text() == expected); // beyond its batch
+}
+
+// Without framing a stream has pieces, and nothing that takes messages is given them.
+void check_streams()
+{
+    sockeye::net net;
+    REQUIRE_DONE(sockeye::net::open(net));
+    Pair pair(net, "");
+    std::string got;
+    REQUIRE_DONE(pair.client.send("a stream"));
+    run_until(
+        net, [&] { return got == "a stream"; }, [](sockeye::message) { REQUIRE(false); },
+        [&](sockeye::received piece) {
+            REQUIRE(piece.conn() == pair.server);
+            got += piece.text();
+        });
+}
+
+// A line, then frames, in one send: the host says how it goes on behind the line.
+void check_configure()
+{
+    sockeye::net net;
+    REQUIRE_DONE(sockeye::net::open(net));
+    sockeye::endpoint lines, frames;
+    lines.framing.kind = SOCKEYE_FRAMING_DELIMITER;
+    lines.framing.frame_max_bytes = 5;
+    lines.framing.overlong = SOCKEYE_OVERLONG_CUT;
+    lines.step = 1;
+    frames.framing.kind = SOCKEYE_FRAMING_LENGTH;
+    frames.framing.length_bytes = 1;
+    sockeye::listener door;
+    sockeye::conn client;
+    REQUIRE_DONE(net.listen("tcp://127.0.0.1:0", lines, door));
+    REQUIRE_DONE(net.connect(url_of(door, "tcp", ""), client));
+    REQUIRE_DONE(client.send("login me\r\n\2hi\3you"));
+    std::vector<std::string> got;
+    run_until(
+        net, [&] { return got.size() == 4; },
+        [&](sockeye::opened fresh) {
+            if (fresh.accepted()) REQUIRE_DONE(fresh.conn().resume());
+        },
+        [&](sockeye::message one) {
+            REQUIRE(one.truncated() == got.empty());
+            got.emplace_back(one.text());
+            if (got.size() == 1) REQUIRE_DONE(one.conn().configure(frames, "\1!"));
+        });
+    REQUIRE((got == std::vector<std::string>{"login", "!", "hi", "you"}));
+    REQUIRE_ANSWER(SOCKEYE_ERR_BUSY, client.configure(frames));
+}
+
+// What stands behind a close in the same batch is not visited, but CLOSED is; what the peer ended
+// is visited to its end.
+void check_close_inside_a_batch()
+{
+    sockeye::net net;
+    REQUIRE_DONE(sockeye::net::open(net));
+    Pair kicked(net, "?frame=u8"), other(net, "?frame=u8");
+    for (const sockeye::conn from : {kicked.client, other.client})
+        for (int i = 0; i < 3; i++) REQUIRE_DONE(from.send("say"));
+    REQUIRE_DONE(other.client.close());
+    sockeye::batch<64> events;
+    int seen[2] = {0, 0}, ended = 0;
+    const int64_t deadline = harness_deadline();
+    while (ended < 3) {
+        REQUIRE(harness_now_ms() < deadline);
+        REQUIRE_DONE(net.poll(events, 50ms));
+        events.visit(
+            [&](sockeye::message got) {
+                REQUIRE(got.conn().is_open());
+                seen[got.conn() == other.server]++;
+                if (got.conn() == kicked.server) REQUIRE_DONE(got.conn().close());
+            },
+            [&](sockeye::closed) { ended++; });
+        if (seen[0] > 0) (void)kicked.client.close();
+    }
+    REQUIRE(seen[0] == 1 && seen[1] == 3);
+    REQUIRE(!kicked.server.is_open() && !sockeye::conn().is_open());
 }
 
 // What is left of the events: posts and their order, WRITABLE, MOVED, and a kind of tomorrow.
@@ -274,6 +359,9 @@ int main()
     check_echo();
     check_forms();
     check_buffers();
+    check_streams();
+    check_configure();
+    check_close_inside_a_batch();
     check_kinds();
     check_wait_handle();
     check_times();

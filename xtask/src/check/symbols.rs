@@ -29,8 +29,9 @@ pub fn check_library(workspace: &Workspace, library: &Path) -> Result<String> {
 /// Whether the C++ wrapper calls each function.
 fn reached(workspace: &Workspace, declared: &BTreeSet<String>) -> Result<()> {
     let mut code = String::new();
-    for path in ["include/sockeye.hpp", "include/sockeye_values.hpp"] {
-        let text = std::fs::read_to_string(workspace.root.join(path));
+    for name in ["sockeye.hpp", "sockeye_events.hpp", "sockeye_values.hpp"] {
+        let path = format!("include/{name}");
+        let text = std::fs::read_to_string(workspace.root.join(&path));
         code.push_str(&c_text::code(&text.with_context(|| format!("cannot read {path}"))?));
     }
     let words: BTreeSet<&str> = c_text::words(&code).collect();

@@ -12,8 +12,13 @@ const ERRORS: &str = "docs/errors.md";
 const REFERENCE: &str = "docs/reference.md";
 const HEADER: &str = "include/sockeye.h";
 /// Where a name may come from.
-const SOURCES: [&str; 4] =
-    [HEADER, "include/sockeye.hpp", "include/sockeye_values.hpp", "cpp-sample/CMakeLists.txt"];
+const SOURCES: [&str; 5] = [
+    HEADER,
+    "include/sockeye.hpp",
+    "include/sockeye_events.hpp",
+    "include/sockeye_values.hpp",
+    "cpp-sample/CMakeLists.txt",
+];
 /// Names of the repository that are no part of the interface.
 const OTHERS: [&str; 2] = ["sockeye_peer", "sockeye_samples"];
 /// What the page of errors has a row for, each.

@@ -97,6 +97,7 @@ impl<'a> Ground<'a> {
         let mut wanted = vec![
             "include/sockeye.h",
             "include/sockeye.hpp",
+            "include/sockeye_events.hpp",
             "include/sockeye_values.hpp",
             "lib/cmake/sockeye/sockeyeConfig.cmake",
             "lib/cmake/sockeye/sockeyeConfigVersion.cmake",

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-const HEADERS: [&str; 3] = ["sockeye.h", "sockeye.hpp", "sockeye_values.hpp"];
+const HEADERS: [&str; 4] = ["sockeye.h", "sockeye.hpp", "sockeye_events.hpp", "sockeye_values.hpp"];
 pub const SONAME: &str = "libsockeye.so.0";
 
 /// What Cargo.toml says of the library.
