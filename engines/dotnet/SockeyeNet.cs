@@ -37,8 +37,13 @@ namespace Sockeye
         private bool ticking;
         private int disposed;
         private long serial;
+        /// <summary>By the connections' indices.</summary>
+        private SockeyeLink[] links = new SockeyeLink[0];
 
-        public event SockeyeHandler Opened, Message, Datagram, Writable, Closed, ListenerClosed;
+        /// <summary>Message is one message of a connection with framing. Bytes is what arrived on
+        /// one without: a piece of its stream.</summary>
+        public event SockeyeHandler Opened, Message, Bytes, Datagram, Writable, Closed,
+            ListenerClosed;
         /// <summary>POSTED, TIMER, MOVED, ENDED, and kinds that a later library may have.</summary>
         public event SockeyeHandler Other;
         /// <summary>What SetLog asked for, inside of Tick and Dispose.</summary>
@@ -104,9 +109,43 @@ namespace Sockeye
 
         private void Tell(SockeyeEvent* raw)
         {
+            if (IsBehindClose(raw)) return;
             OnEvent(raw);
-            SockeyeHandler handler = HandlerOf(raw->Kind);
+            SockeyeLink link = LinkOf(raw->Conn);
+            if (link != null)
+            {
+                Call(link.HandlerOf(raw), raw);
+                if (IsDisposed || IsBehindClose(raw)) return;
+            }
+            Call(HandlerOf(raw->Kind), raw);
+        }
+
+        private void Call(SockeyeHandler handler, SockeyeEvent* raw)
+        {
             if (handler != null) handler(new SockeyeEventRef(this, raw, ++serial));
+        }
+
+        /// <summary>The host has closed its connection: only the CLOSED still counts.</summary>
+        private bool IsBehindClose(SockeyeEvent* raw)
+        {
+            return raw->Conn.Id != 0 && raw->Kind != SockeyeEventKind.Closed
+                && Native.sockeye_conn_is_open(net, raw->Conn) == 0;
+        }
+
+        private SockeyeLink LinkOf(SockeyeConn conn)
+        {
+            if (conn.IsNone || conn.Index >= links.Length) return null;
+            SockeyeLink link = links[conn.Index];
+            return link != null && link.Conn == conn ? link : null;
+        }
+
+        /// <summary>The events of its connection are given to a link from now on.</summary>
+        internal void Attach(SockeyeLink link)
+        {
+            int index = link.Conn.Index;
+            if (index >= links.Length)
+                Array.Resize(ref links, Math.Max(index + 1, links.Length * 2));
+            links[index] = link;
         }
 
         private SockeyeHandler HandlerOf(SockeyeEventKind kind)
@@ -115,6 +154,7 @@ namespace Sockeye
             {
                 case SockeyeEventKind.Opened: return Opened;
                 case SockeyeEventKind.Message: return Message;
+                case SockeyeEventKind.Bytes: return Bytes;
                 case SockeyeEventKind.Datagram: return Datagram;
                 case SockeyeEventKind.Writable: return Writable;
                 case SockeyeEventKind.Closed: return Closed;
@@ -169,6 +209,27 @@ namespace Sockeye
             if (IsDisposed) return SockeyeStatus.ErrShutdown;
             return (SockeyeStatus)(paused ? Native.sockeye_conn_pause(net, conn)
                 : Native.sockeye_conn_resume(net, conn));
+        }
+
+        /// <summary>
+        /// Gives a connection another endpoint: limits and times at any time; where its endpoint
+        /// has Step and it stands between two messages, also the framing and bytes that come next.
+        /// </summary>
+        public SockeyeStatus Configure(
+            SockeyeConn conn, SockeyeEndpoint endpoint, byte[] unread = null)
+        {
+            if (IsDisposed) return SockeyeStatus.ErrShutdown;
+            int length = unread == null ? 0 : unread.Length;
+            fixed (byte* first = unread)
+                return (SockeyeStatus)Native.sockeye_conn_configure(
+                    net, conn, &endpoint, first, (UIntPtr)length);
+        }
+
+        /// <summary>Whether the host has not closed it, and its last event's time is not over.
+        /// </summary>
+        public bool IsLive(SockeyeConn conn)
+        {
+            return !IsDisposed && Native.sockeye_conn_is_open(net, conn) > 0;
         }
 
         public SockeyeStatus SetUserData(SockeyeConn conn, ulong number)
@@ -256,14 +317,37 @@ namespace Sockeye
         {
             if (IsDisposed) return SockeyeStatus.ErrShutdown;
             if (buffer == null || buffer.IsClosed) return SockeyeStatus.ErrInvalid;
+            return SendPart(conn, buffer.Data, buffer.Length, buffer.Id, 0, 0);
+        }
+
+        /// <summary>
+        /// A message of which only the newest counts, such as a position: it replaces one with the
+        /// same key that has not left, in that one's place or, `atEnd`, behind all that waits. Not
+        /// without framing. Key 0 is none.
+        /// </summary>
+        public SockeyeStatus SendKeyed(
+            SockeyeConn conn, ulong key, byte[] data, int at, int length, bool atEnd = false)
+        {
+            if (IsDisposed) return SockeyeStatus.ErrShutdown;
+            if (!IsPart(data, at, length)) return SockeyeStatus.ErrInvalid;
+            fixed (byte* first = data)
+                return SendPart(
+                    conn, first + at, length, 0, key, atEnd ? Native.MessageAtEnd : 0);
+        }
+
+        private SockeyeStatus SendPart(
+            SockeyeConn conn, byte* data, int length, ulong buffer, ulong key, uint flags)
+        {
             SockeyeBytes part = new SockeyeBytes();
-            part.Data = buffer.Data;
-            part.Len = (UIntPtr)buffer.Length;
+            part.Data = data;
+            part.Len = (UIntPtr)length;
             SockeyeMessage message;
             Native.sockeye_message_init(&message, (UIntPtr)sizeof(SockeyeMessage));
             message.Parts = &part;
             message.PartsCount = 1;
-            message.BufferId = buffer.Id;
+            message.BufferId = buffer;
+            message.Key = key;
+            message.Flags = flags;
             int each = 0;
             int taken = Native.sockeye_send_message(net, &conn, (UIntPtr)1, &message, &each);
             return (SockeyeStatus)(taken < 0 ? taken : each);

@@ -179,6 +179,147 @@ public static unsafe class LiveTests
         }
     }
 
+    /// <summary>Several connections out of one net, each with functions of its own.</summary>
+    public static void LinksOfOneNet()
+    {
+        const int Links = 20, Messages = 10;
+        int opened = 0, closed = 0, all = 0;
+        var got = new int[Links];
+        var wrong = new List<int>();
+        using (var server = new SockeyeServer(Any))
+        using (var net = new SockeyeNet())
+        {
+            server.Message += e => Check.Done(server.Send(e.Conn, e), "echo");
+            net.Message += e => all++;
+            var links = new List<SockeyeLink>();
+            for (int l = 0; l < Links; l++)
+            {
+                int own = l;
+                var link = new SockeyeLink(net);
+                link.Opened += e => opened++;
+                link.Message += e =>
+                {
+                    if (e.Conn != link.Conn || e[0] != own) wrong.Add(own);
+                    if (++got[own] == Messages) Check.Done(link.Close(), "close");
+                };
+                link.Closed += e => closed++;
+                Check.Done(link.Connect(UrlOf(server)), "connect");
+                Check.Equal(SockeyeStatus.ErrBusy, link.Connect(UrlOf(server)), "a second one");
+                for (int m = 0; m < Messages; m++)
+                    Check.Done(link.Send(new[] { (byte)l, (byte)m }), "send");
+                links.Add(link);
+            }
+            Check.Until(() => closed == Links, "the end of all links", net, server);
+            Check.Equal(Links, opened, "links opened");
+            Check.Equal(0, wrong.Count, "messages of others");
+            Check.That(got.All(count => count == Messages), "all were answered");
+            // The last message of each closes it: the net's own function is not called for that.
+            Check.Equal(Links * (Messages - 1), all, "what the net saw");
+            Check.Done(links[0].Connect(UrlOf(server)), "once more");
+            Check.Until(() => links[0].IsOpen, "open again", net, server);
+        }
+    }
+
+    /// <summary>Only the newest of each key arrives, in the older one's place or at the end.
+    /// </summary>
+    public static void KeyedMessages()
+    {
+        SockeyeConfig config = SockeyeConfig.Default;
+        config.Flush = SockeyeFlushMode.Manual; // all of them wait for one another
+        var got = new List<string>();
+        using (var server = new SockeyeServer(Any))
+        using (var client = new SockeyeClient(UrlOf(server), config))
+        {
+            server.Message += e => got.Add(e.Utf8);
+            Check.Until(() => client.IsOpen, "a connection", server, client);
+            Action<ulong, string, bool> send = (key, text, atEnd) =>
+            {
+                byte[] bytes = System.Text.Encoding.UTF8.GetBytes("-" + text);
+                Check.Done(
+                    client.SendKeyed(client.Conn, key, bytes, 1, text.Length, atEnd), text);
+            };
+            send(1, "a1", false);
+            send(2, "b1", false);
+            send(0, "c1", false);
+            send(1, "a2", false);
+            send(2, "b2", true);
+            Check.Done(client.Flush(), "flush");
+            Check.Until(() => got.Count == 3, "three messages", server, client);
+            Check.Equal("a2 c1 b2", string.Join(" ", got), "what arrived");
+        }
+    }
+
+    /// <summary>Without framing a stream has pieces and no messages.</summary>
+    public static void BytesWithoutFraming()
+    {
+        var text = new System.Text.StringBuilder();
+        int messages = 0;
+        using (var server = new SockeyeServer("tcp://127.0.0.1:0"))
+        using (var client = new SockeyeClient("tcp://127.0.0.1:" + server.Port))
+        {
+            server.Message += e => messages++;
+            server.Bytes += e => text.Append(e.Utf8);
+            Check.Done(client.Send(new byte[] { 97, 98 }), "send");
+            Check.Done(client.Send(new byte[] { 99 }), "send");
+            Check.Until(() => text.ToString() == "abc", "the stream", server, client);
+            Check.Equal(0, messages, "messages");
+        }
+    }
+
+    /// <summary>Two kinds of clients on one port: the first byte says which.</summary>
+    public static void OnePortForTwo()
+    {
+        SockeyeEndpoint first = SockeyeEndpoint.Default;
+        first.Step = 1;
+        SockeyeEndpoint lines = SockeyeEndpoint.Default, frames = SockeyeEndpoint.Default;
+        lines.Framing.Kind = SockeyeFramingKind.Delimiter;
+        frames.Framing.Kind = SockeyeFramingKind.Length;
+        frames.Framing.LengthBytes = 2;
+        var got = new List<string>();
+        using (var server = new SockeyeServer("tcp://127.0.0.1:0", null, first))
+        using (var net = new SockeyeNet())
+        {
+            string url = "tcp://127.0.0.1:" + server.Port;
+            server.Opened += e => Check.Done(server.Pause(e.Conn, false), "the first bytes");
+            server.Bytes += e => Check.Done(
+                server.Configure(e.Conn, e[0] == 0 ? frames : lines, e.ToArray()), "configure");
+            server.Message += e => got.Add(e.Utf8);
+            SockeyeLink typed = new SockeyeLink(net), program = new SockeyeLink(net);
+            typed.Connect(url);
+            program.Connect(url);
+            Check.Done(typed.Send(System.Text.Encoding.UTF8.GetBytes("look\r\n")), "a line");
+            Check.Until(() => got.Count == 1, "the line", server, net);
+            Check.Done(program.Send(new byte[] { 0, 2, 104, 105, 0, 1, 33 }), "two frames");
+            Check.Until(() => got.Count == 3, "the frames", server, net);
+            Check.Equal("look hi !", string.Join(" ", got), "what arrived");
+        }
+    }
+
+    /// <summary>What stands behind a close in the same batch is not told, but Closed is.</summary>
+    public static void CloseInsideABatch()
+    {
+        SockeyeServer server;
+        SockeyeClient client;
+        SockeyeConn accepted;
+        Pair(out server, out client, out accepted);
+        using (server)
+        using (client)
+        {
+            int got = 0, closed = 0;
+            server.Message += e =>
+            {
+                got++;
+                Check.That(server.IsLive(e.Conn), "it is open");
+                Check.Done(server.Close(e.Conn), "close");
+                Check.That(!server.IsLive(e.Conn), "it is closed");
+            };
+            server.Closed += e => closed++;
+            for (int i = 0; i < 50; i++) Check.Done(client.Send(new byte[] { 1 }), "send");
+            Check.Until(() => closed == 1 && !client.IsOpen, "its end", server, client);
+            Check.Equal(1, got, "messages");
+        }
+    }
+
     /// <summary>A message of exactly the frame's maximum passes, a longer one does not.</summary>
     public static void TheLargestFrame()
     {
