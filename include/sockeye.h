@@ -1100,16 +1100,23 @@ SOCKEYE_API sockeye_status sockeye_discard(sockeye_net *net);
 SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, size_t size);
 
 /// Opens a listener at `url`: `tcp://0.0.0.0:7777`, `tcp://[::]:0`, `tcp://localhost:7777`,
-/// `tcp://*:7777`, with framing in its query if you like:
-/// `?frame=u8|u16be|u16le|u24be|u24le|u32be|u32le|varint|raw` and `&max=BYTES`. Binds and listens
-/// before it returns, so the port and every error are final. With port 0 the system chooses one,
-/// which `sockeye_listener_get_info` reports.
+/// `tcp://*:7777`. Binds and listens before it returns, so the port and every error are final. With
+/// port 0 the system chooses one, which `sockeye_listener_get_info` reports.
+///
+/// The query goes before `endpoint`, as in `tcp://*:7777?frame=u16le&max=64K&idle=2m`. docs/urls.md
+/// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
+/// `delimiter`, `fixed`), `max`, `delimiter`, `append`, `overlong`; `outbox`, `outbox_low`,
+/// `outbox_messages`, `overflow`, `gate_reads`; `half_open`, `step`, `queue`; `connect_timeout`,
+/// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `backlog`, `nodelay`,
+/// `keepalive`, `user_timeout`, `recv_buffer`, `send_buffer`, `share`, `v6only`, `bind`. Durations
+/// have a unit (`500ms`, `30s`, `2m`), sizes may (`64K`, `4M`). A key twice, an unknown one, and
+/// one that the endpoint has no use for are ERR_INVALID.
 ///
 /// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
 /// (Linux). The file is created with the process's umask and removed with the listener. A file that
 /// a killed server left is replaced; one that is in use is ERR_BUSY.
 ///
-/// Datagrams: `udp://0.0.0.0:7777`, with `?max=BYTES` to truncate longer ones, and `&share=1` (or
+/// Datagrams: `udp://0.0.0.0:7777`, with `?max=SIZE` to truncate longer ones, and `&share=1` (or
 /// `endpoint.share`) to let other listeners have the same address and port. What arrives is
 /// reported as DATAGRAM events of the listener; `sockeye_send_to` sends, and an answer leaves from
 /// the address that the peer had sent to.
@@ -1141,8 +1148,8 @@ sockeye_status sockeye_listen(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
 
-/// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
-/// for `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
+/// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
+/// `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
 /// reports success, CLOSED without OPENED failure. `*out_conn` is written before a worker learns of
 /// the connection; a thread that polls another queue may still see its OPENED before this returns.
 /// Sends made before OPENED stay in the outbox until then.

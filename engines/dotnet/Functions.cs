@@ -152,9 +152,7 @@ namespace Sockeye
 
         /// <summary>
         /// Opens a listener at <c>url</c>: <c>tcp://0.0.0.0:7777</c>, <c>tcp://[::]:0</c>,
-        /// <c>tcp://localhost:7777</c>, <c>tcp://*:7777</c>, with framing in its query if you like:
-        /// <c>?frame=u8|u16be|u16le|u24be|u24le|u32be|u32le|varint|raw</c> and
-        /// <c>&amp;max=BYTES</c>.
+        /// <c>tcp://localhost:7777</c>, <c>tcp://*:7777</c>.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_listen(
@@ -168,7 +166,7 @@ namespace Sockeye
 
         /// <summary>
         /// Connects to <c>url</c>: <c>tcp://host:port</c>, <c>unix:///path</c> or
-        /// <c>unix:@name</c>, framing in its query as for <c>sockeye_listen</c>.
+        /// <c>unix:@name</c>, with a query as for <c>sockeye_listen</c>.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_connect(

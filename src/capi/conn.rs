@@ -28,8 +28,8 @@ pub enum sockeye_close_how {
     SOCKEYE_CLOSE_RESET = 1,
 }
 
-/// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, framing in its query as
-/// for `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
+/// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
+/// `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
 /// reports success, CLOSED without OPENED failure. `*out_conn` is written before a worker learns of
 /// the connection; a thread that polls another queue may still see its OPENED before this returns.
 /// Sends made before OPENED stay in the outbox until then.

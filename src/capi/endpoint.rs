@@ -332,6 +332,7 @@ impl sockeye_endpoint {
                 share: flag("share", self.share)?,
                 v6only: flag("v6only", self.v6only)?,
                 user_timeout_ms: self.user_timeout_ms,
+                bind: None,
             },
             step: flag("step", self.step)?,
             layer: None,

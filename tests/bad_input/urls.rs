@@ -71,12 +71,28 @@ fn that_are_none() {
         ("tcp://127.0.0.1:7777?frame=u32be&max=0", "max"),
         ("tcp://127.0.0.1:7777?frame=u32be&max=4294967295", "max"),
         ("tcp://127.0.0.1:7777?frame=u32be&&max=9", "frame"),
+        ("tcp://127.0.0.1:7777?frame=u8&frame=u8", "frame="),
+        ("tcp://127.0.0.1:7777?max=100", "max="),
+        ("tcp://127.0.0.1:7777?frame_timeout=1s", "frame_timeout="),
+        ("tcp://127.0.0.1:7777?frame=u8&delimiter=%0A", "delimiter="),
+        ("tcp://127.0.0.1:7777?frame=delimiter", "delimiter="),
+        ("tcp://127.0.0.1:7777?frame=fixed", "frame_max_bytes"),
+        ("tcp://127.0.0.1:7777?idle=30", "idle=30"),
+        ("tcp://127.0.0.1:7777?keepalive=100ms", "keepalive=100ms"),
+        ("tcp://127.0.0.1:7777?outbox=1G", "outbox=1G"),
+        ("tcp://127.0.0.1:7777?outbox=1", "outbox"),
+        ("tcp://127.0.0.1:7777?overflow=drop_oldest", "overflow"),
+        ("tcp://127.0.0.1:7777?queue=9", "queue"),
+        ("tcp://127.0.0.1:7777?share=1", "share="),
+        ("tcp://127.0.0.1:7777?v6only=0", "v6only="),
+        ("udp://127.0.0.1:7777?frame=u8", "frame="),
+        ("udp://127.0.0.1:7777?nodelay=1", "nodelay="),
     ] {
         refused(&net, url, ERR_INVALID, word);
     }
 }
 
-/// Schemes and framings of a later version say so.
+/// Schemes of a later version say so.
 #[test]
 fn of_a_later_version() {
     let net = Net::new();
@@ -85,7 +101,6 @@ fn of_a_later_version() {
         ("ws://127.0.0.1:7777", "ws"),
         ("wss://127.0.0.1:7777", "wss"),
         ("quic://127.0.0.1:7777", "quic"),
-        ("tcp://127.0.0.1:7777?frame=line", "line"),
     ] {
         refused(&net, url, ERR_UNSUPPORTED, word);
     }
@@ -122,6 +137,16 @@ fn for_one_direction() {
         assert!(last_error().contains("host"), "{}", last_error());
     }
     assert_eq!(listen(&net, "tcp://127.0.0.1:0/"), OK, "an empty path is none");
+    for key in ["backlog=9", "first_byte=1s"] {
+        assert_eq!(connect(&net, format!("tcp://127.0.0.1:7777?{key}")), ERR_INVALID);
+        assert!(last_error().contains(key), "{}", last_error());
+        assert_eq!(listen(&net, format!("tcp://127.0.0.1:0?{key}")), OK, "{}", last_error());
+    }
+    for key in ["connect_timeout=1s", "bind=127.0.0.1"] {
+        assert_eq!(listen(&net, format!("tcp://127.0.0.1:0?{key}")), ERR_INVALID);
+        assert!(last_error().contains(key), "{}", last_error());
+        assert_eq!(connect(&net, format!("tcp://127.0.0.1:9?{key}")), OK, "{}", last_error());
+    }
 }
 
 #[test]

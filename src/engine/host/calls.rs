@@ -47,7 +47,7 @@ impl Net {
         endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let opened = self.read_url(url, endpoint, |place, endpoint| {
+        let opened = self.read_url(url, true, endpoint, |place, endpoint| {
             if place.is_of_datagrams() {
                 self.listen_port(place, endpoint, out)
             } else {
@@ -63,12 +63,13 @@ impl Net {
     fn read_url(
         &self,
         url: &str,
+        listens: bool,
         mut endpoint: Endpoint,
         open: impl FnOnce(Place, Endpoint) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let _opening = self.opening.read();
         self.check_running()?;
-        let place = url::parse(url, &mut endpoint)?;
+        let place = url::parse(url, listens, &mut endpoint)?;
         self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         if place.is_of_datagrams()
@@ -159,7 +160,7 @@ impl Net {
         endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let begun = self.read_url(url, endpoint, |place, endpoint| {
+        let begun = self.read_url(url, false, endpoint, |place, endpoint| {
             if place.is_of_datagrams() && endpoint.socket.share {
                 let words = "share: a connected socket shares no address";
                 return Err(Refusal::new(Error::Invalid, words));

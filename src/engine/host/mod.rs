@@ -9,6 +9,7 @@ pub mod facts;
 pub mod layered;
 pub mod moves;
 pub mod net;
+pub mod query;
 pub mod sends;
 pub mod stop;
 pub mod timers;

@@ -1,10 +1,10 @@
 //! URLs of endpoints: `tcp://host:port?frame=u32be&max=65536`, `unix:///run/game.sock`.
 
+use crate::engine::host::query::{self, Use};
 use crate::engine::host::zone;
 use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::error::{Error, Refusal};
 use crate::io::os::local;
-use crate::session::{Framing, FramingKind};
 use fluent_uri::{Uri, component::Host};
 use socket2::SockAddr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -45,10 +45,11 @@ fn invalid(words: impl Into<String>) -> Refusal {
     Refusal::new(Error::Invalid, words)
 }
 
-/// Reads a URL; its query goes before the endpoint's framing.
-pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
+/// Reads a URL to listen on, or to connect to. Its query goes before the endpoint.
+pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
     let (cut, zone) = zone::cut(url).map_or((None, None), |(cut, zone)| (Some(cut), Some(zone)));
-    let uri = Uri::parse(cut.as_deref().unwrap_or(url))
+    let whole = query::escape_brackets(cut.as_deref().unwrap_or(url));
+    let uri = Uri::parse(&*whole)
         .map_err(|error| invalid(format!("\"{url}\" is not a URL (tcp://host:port): {error}")))?;
     let place = match uri.scheme().as_str() {
         "tcp" => internet(&uri, zone, Place::Internet)?,
@@ -61,7 +62,8 @@ pub fn parse(url: &str, endpoint: &mut Endpoint) -> Result<Place, Refusal> {
         scheme => return Err(invalid(format!("scheme {scheme} is unknown (tcp://host:port)"))),
     };
     if let Some(query) = uri.query() {
-        presets(query.as_str(), endpoint)?;
+        let used = Use { scheme: uri.scheme(), listens, any_v6: place.is_any_v6() };
+        query::read(query.as_str(), used, endpoint).map_err(invalid)?;
     }
     Ok(place)
 }
@@ -121,63 +123,19 @@ fn local_name(uri: &Uri<&str>) -> Result<Place, Refusal> {
     Ok(Place::Local(address))
 }
 
-fn presets(query: &str, endpoint: &mut Endpoint) -> Result<(), Refusal> {
-    let (framing, socket) = (&mut endpoint.framing, &mut endpoint.socket);
-    for pair in query.split('&') {
-        match pair.split_once('=') {
-            Some(("frame", value)) => preset(value, framing)?,
-            Some(("max", value)) => {
-                framing.frame_max_bytes = value
-                    .parse()
-                    .map_err(|_| invalid(format!("max={value} is not a number of bytes")))?;
-            }
-            Some(("share", "0")) => socket.share = false,
-            Some(("share", "1")) => socket.share = true,
-            Some(("share", value)) => return Err(invalid(format!("share={value} is not 0 or 1"))),
-            _ => {
-                let words = format!("\"{pair}\" in the URL is none of frame=, max=, share=");
-                return Err(invalid(words));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn preset(value: &str, framing: &mut Framing) -> Result<(), Refusal> {
-    let (kind, bytes, little) = match value {
-        "raw" => (FramingKind::Raw, 4, false),
-        "varint" => (FramingKind::Varint, 4, false),
-        "u8" => (FramingKind::Length, 1, false),
-        "u16be" => (FramingKind::Length, 2, false),
-        "u16le" => (FramingKind::Length, 2, true),
-        "u24be" => (FramingKind::Length, 3, false),
-        "u24le" => (FramingKind::Length, 3, true),
-        "u32be" => (FramingKind::Length, 4, false),
-        "u32le" => (FramingKind::Length, 4, true),
-        "line" => {
-            let words = "frame=line is not in this version";
-            return Err(Refusal::new(Error::Unsupported, words));
-        }
-        _ => {
-            return Err(invalid(format!("frame={value} is unknown (u32be, u16le, varint, raw …)")));
-        }
-    };
-    *framing = Framing {
-        kind,
-        length_bytes: bytes,
-        little_endian: little,
-        length_offset: 0,
-        length_adjustment: 0,
-        keep_header: false,
-        ..*framing
-    };
-    Ok(())
-}
-
 impl Place {
     /// Whether it is for datagrams.
     pub fn is_of_datagrams(&self) -> bool {
         matches!(self, Place::Datagrams(..))
+    }
+
+    /// Whether its host is every IPv6 address.
+    fn is_any_v6(&self) -> bool {
+        match self {
+            Place::Internet(HostName::Address(ip), _)
+            | Place::Datagrams(HostName::Address(ip), _) => *ip == Ipv6Addr::UNSPECIFIED,
+            _ => false,
+        }
     }
 
     /// The address to listen on. Names are not looked up here, but for `localhost` and `*`.
@@ -228,10 +186,11 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Framing;
 
     fn read(url: &str) -> Result<(Place, Framing), Error> {
         let mut endpoint = Endpoint::default();
-        let place = parse(url, &mut endpoint).map_err(|refusal| refusal.error)?;
+        let place = parse(url, true, &mut endpoint).map_err(|refusal| refusal.error)?;
         Ok((place, endpoint.framing))
     }
 
@@ -301,7 +260,7 @@ mod tests {
         ] {
             assert_eq!(read(url).err(), Some(Error::Invalid), "{url}");
         }
-        for url in ["quic://h:1", "wss://h:1", "tcp://h:1?frame=line"] {
+        for url in ["quic://h:1", "wss://h:1"] {
             assert_eq!(read(url).err(), Some(Error::Unsupported), "{url}");
         }
     }

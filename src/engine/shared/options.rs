@@ -20,6 +20,8 @@ pub struct SocketOptions {
     pub share: bool,
     pub v6only: bool,
     pub user_timeout_ms: u32,
+    /// The address of this machine that a connect leaves from; its port may be 0.
+    pub bind: Option<SocketAddr>,
 }
 
 impl Default for SocketOptions {
@@ -33,6 +35,7 @@ impl Default for SocketOptions {
             share: false,
             v6only: true,
             user_timeout_ms: 0,
+            bind: None,
         }
     }
 }

@@ -83,9 +83,10 @@ impl Origin {
                 // Of listeners.
                 v6only: _,
                 user_timeout_ms,
+                bind,
             } = *socket;
             let buffers = (recv_buffer_bytes, send_buffer_bytes);
-            (backlog, nodelay, keepalive_s, buffers, user_timeout_ms)
+            (backlog, nodelay, keepalive_s, buffers, user_timeout_ms, bind)
         };
         self.listener().is_none()
             && (self.queue, self.user_data) == (*queue, *user_data)
@@ -113,7 +114,7 @@ mod tests {
     fn an_origin_serves_those_that_are_made_alike() {
         let origin = Origin::new(Endpoint::default());
         assert!(origin.serves(&Endpoint::default()));
-        let different: [fn(&mut Endpoint); 10] = [
+        let different: [fn(&mut Endpoint); 11] = [
             |endpoint| endpoint.queue = Some(0),
             |endpoint| endpoint.user_data = 1,
             |endpoint| endpoint.framing.frame_max_bytes = 9,
@@ -123,6 +124,7 @@ mod tests {
             |endpoint| endpoint.socket.recv_buffer_bytes = 9,
             |endpoint| endpoint.socket.send_buffer_bytes = 9,
             |endpoint| endpoint.socket.user_timeout_ms = 9,
+            |endpoint| endpoint.socket.bind = Some(([127, 0, 0, 1], 0).into()),
             |endpoint| endpoint.step = true,
         ];
         for change in different {

@@ -1,0 +1,542 @@
+//! The query of a URL: what an operator tunes without a new program. `docs/urls.md` has the table
+//! for readers, and a test here holds the two together.
+
+use crate::engine::host::zone;
+use crate::engine::shared::config::{Endpoint, FRAME_TIMEOUT_AUTO};
+use crate::session::{DELIMITER_MAX, Framing, FramingKind, Overflow, Overlong};
+use fluent_uri::component::Scheme;
+use fluent_uri::pct_enc::{EStr, encoder};
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+/// What a URL is for, as far as its keys depend on it.
+#[derive(Clone, Copy)]
+pub struct Use<'a> {
+    /// Of the URL.
+    pub scheme: &'a Scheme,
+    /// It is listened on, else connected to.
+    pub listens: bool,
+    /// Its host is every IPv6 address, `[::]`.
+    pub any_v6: bool,
+}
+
+impl Use<'_> {
+    fn is(&self, scheme: &str) -> bool {
+        self.scheme.as_str() == scheme
+    }
+
+    fn is_stream(&self) -> bool {
+        !self.is("udp")
+    }
+}
+
+/// A key of the query.
+struct Key {
+    name: &'static str,
+    /// Whether an endpoint with this framing, at such a URL, has any use for it.
+    fits: fn(&Use<'_>, &Framing) -> bool,
+    /// What it is for, to complete "it is for …".
+    purpose: &'static str,
+    set: Set,
+}
+
+type Set = fn(&mut Endpoint, &[u8]) -> Result<(), Wrong>;
+
+/// What a value should be, to complete "… is not …".
+type Wrong = &'static str;
+
+const fn key(
+    name: &'static str,
+    purpose: &'static str,
+    fits: fn(&Use<'_>, &Framing) -> bool,
+    set: Set,
+) -> Key {
+    Key { name, fits, purpose, set }
+}
+
+const STREAMS: &str = "streams (tcp://, unix:)";
+const TCP: &str = "tcp://";
+const FRAMED: &str = "streams with a frame= that is not raw";
+const DELIMITED: &str = "frame=line and frame=delimiter";
+
+fn all(_: &Use<'_>, _: &Framing) -> bool {
+    true
+}
+
+fn streams(used: &Use<'_>, _: &Framing) -> bool {
+    used.is_stream()
+}
+
+fn tcp(used: &Use<'_>, _: &Framing) -> bool {
+    used.is("tcp")
+}
+
+fn framed(used: &Use<'_>, framing: &Framing) -> bool {
+    used.is_stream() && framing.kind != FramingKind::Raw
+}
+
+fn delimited(used: &Use<'_>, framing: &Framing) -> bool {
+    used.is_stream() && framing.kind == FramingKind::Delimiter
+}
+
+fn connects(used: &Use<'_>, _: &Framing) -> bool {
+    !used.listens
+}
+
+/// Every key. They are applied in this order: what a value means depends on those before it.
+const KEYS: &[Key] = &[
+    key("frame", STREAMS, streams, |e, v| preset(&mut e.framing, v)),
+    key(
+        "max",
+        "udp:// and for streams with a frame= that is not raw",
+        |used, framing| used.is("udp") || framed(used, framing),
+        |e, v| put(&mut e.framing.frame_max_bytes, some(v)),
+    ),
+    key("delimiter", "frame=delimiter", delimited, |e, v| delimiter(&mut e.framing, v)),
+    key("append", DELIMITED, delimited, |e, v| put(&mut e.framing.append_delimiter, flag(v))),
+    key("overlong", DELIMITED, delimited, |e, v| {
+        let named = [("close", Overlong::Close), ("cut", Overlong::Cut)];
+        put(&mut e.framing.overlong, one_of(v, &named, "close or cut"))
+    }),
+    key("outbox", "", all, |e, v| put(&mut e.limits.outbox_max_bytes, size(v))),
+    key("outbox_low", "", all, |e, v| put(&mut e.limits.outbox_low_bytes, size(v))),
+    key("outbox_messages", "", all, |e, v| put(&mut e.limits.outbox_max_messages, number(v))),
+    key("overflow", "", all, |e, v| {
+        let named = [
+            ("reject", Overflow::Reject),
+            ("drop_oldest", Overflow::DropOldest),
+            ("close", Overflow::Close),
+        ];
+        put(&mut e.limits.overflow, one_of(v, &named, "reject, drop_oldest or close"))
+    }),
+    key("gate_reads", "", all, |e, v| put(&mut e.limits.gate_reads, flag(v))),
+    key("half_open", STREAMS, streams, |e, v| put(&mut e.limits.half_open, flag(v))),
+    key("step", STREAMS, streams, |e, v| put(&mut e.step, flag(v))),
+    key("queue", "", all, |e, v| put(&mut e.queue, queue(v))),
+    key("connect_timeout", "connect", connects, |e, v| {
+        put(&mut e.limits.connect_timeout_ms, duration(v))
+    }),
+    key(
+        "idle",
+        "streams and connected udp://",
+        |used, _| used.is_stream() || !used.listens,
+        |e, v| put(&mut e.limits.idle_timeout_ms, duration(v)),
+    ),
+    key(
+        "first_byte",
+        "listeners of streams",
+        |used, _| used.is_stream() && used.listens,
+        |e, v| put(&mut e.limits.first_byte_timeout_ms, duration(v)),
+    ),
+    key("frame_timeout", FRAMED, framed, |e, v| put(&mut e.limits.frame_timeout_ms, duration(v))),
+    key("send_timeout", STREAMS, streams, |e, v| put(&mut e.limits.send_timeout_ms, duration(v))),
+    key("linger", "", all, |e, v| put(&mut e.limits.linger_ms, duration(v))),
+    key(
+        "backlog",
+        "listeners of streams",
+        |used, _| used.is_stream() && used.listens,
+        |e, v| put(&mut e.socket.backlog, number(v)),
+    ),
+    key("nodelay", TCP, tcp, |e, v| put(&mut e.socket.nodelay, flag(v))),
+    key("keepalive", TCP, tcp, |e, v| put(&mut e.socket.keepalive_s, seconds(v))),
+    key("user_timeout", TCP, tcp, |e, v| put(&mut e.socket.user_timeout_ms, duration(v))),
+    key("recv_buffer", "", all, |e, v| put(&mut e.socket.recv_buffer_bytes, size(v))),
+    key("send_buffer", "", all, |e, v| put(&mut e.socket.send_buffer_bytes, size(v))),
+    key(
+        "share",
+        "udp:// listeners",
+        |used, _| used.is("udp") && used.listens,
+        |e, v| put(&mut e.socket.share, flag(v)),
+    ),
+    key(
+        "v6only",
+        "listeners at [::]",
+        |used, _| used.listens && used.any_v6,
+        |e, v| put(&mut e.socket.v6only, flag(v)),
+    ),
+    key(
+        "bind",
+        "connects by tcp:// and udp://",
+        |used, _| !used.listens && !used.is("unix"),
+        |e, v| put(&mut e.socket.bind, address(v).map(Some)),
+    ),
+];
+
+/// Reads a query into an endpoint. The words name the key that is wrong.
+pub fn read(query: &str, used: Use<'_>, endpoint: &mut Endpoint) -> Result<(), String> {
+    let mut given: Vec<(usize, &str)> = Vec::new();
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            format!("\"{pair}\" in the URL's query is no key=value (frame=u32be, max=64K …)")
+        })?;
+        let at = KEYS.iter().position(|key| key.name == name).ok_or_else(|| {
+            format!("{name}= in the URL is not known; docs/urls.md lists the keys")
+        })?;
+        if given.iter().any(|(other, _)| *other == at) {
+            return Err(format!("{name}= is in the URL twice"));
+        }
+        given.push((at, value));
+    }
+    given.sort_unstable_by_key(|(at, _)| *at);
+    for &(at, value) in &given {
+        let decoded = EStr::<encoder::Query>::new(value).map(|value| value.decode().to_bytes());
+        let decoded = decoded.unwrap_or(Cow::Borrowed(value.as_bytes()));
+        let name = KEYS[at].name;
+        let wrong = |right| format!("{name}={value} in the URL is not {right}");
+        (KEYS[at].set)(endpoint, &decoded).map_err(wrong)?;
+    }
+    for &(at, value) in &given {
+        let Key { name, fits, purpose, .. } = &KEYS[at];
+        if !fits(&used, &endpoint.framing) {
+            return Err(format!("{name}={value} in the URL has no use here: it is for {purpose}"));
+        }
+    }
+    check_delimiter(&given, &endpoint.framing)
+}
+
+/// A line's end is not chosen, and a delimiter is.
+fn check_delimiter(given: &[(usize, &str)], framing: &Framing) -> Result<(), String> {
+    let value = |name| given.iter().find(|(at, _)| KEYS[*at].name == name).map(|given| given.1);
+    match (value("frame"), value("delimiter")) {
+        (Some("line"), Some(_)) => {
+            Err("delimiter= in the URL is for frame=delimiter; frame=line has its own".into())
+        }
+        (Some("delimiter"), _) if framing.is_line() => {
+            Err("frame=delimiter in the URL needs delimiter= (1 to 8 bytes, %00 to %FF)".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The brackets of an IPv6 address in a query, as the grammar of URLs wants them (RFC 3986).
+pub fn escape_brackets(url: &str) -> Cow<'_, str> {
+    match url.split_once('?') {
+        Some((front, query)) if query.contains(['[', ']']) => {
+            format!("{front}?{}", query.replace('[', "%5B").replace(']', "%5D")).into()
+        }
+        _ => url.into(),
+    }
+}
+
+fn put<T>(field: &mut T, value: Result<T, Wrong>) -> Result<(), Wrong> {
+    *field = value?;
+    Ok(())
+}
+
+fn preset(framing: &mut Framing, value: &[u8]) -> Result<(), Wrong> {
+    use FramingKind::{Delimiter, Fixed, Length, Raw, Varint};
+    let named = [
+        ("raw", (Raw, 4, false)),
+        ("u8", (Length, 1, false)),
+        ("u16be", (Length, 2, false)),
+        ("u16le", (Length, 2, true)),
+        ("u24be", (Length, 3, false)),
+        ("u24le", (Length, 3, true)),
+        ("u32be", (Length, 4, false)),
+        ("u32le", (Length, 4, true)),
+        ("varint", (Varint, 4, false)),
+        ("line", (Delimiter, 4, false)),
+        ("delimiter", (Delimiter, 4, false)),
+        ("fixed", (Fixed, 4, false)),
+    ];
+    let right = "a framing (raw, u8, u16be … u32le, varint, line, delimiter, fixed)";
+    let (kind, length_bytes, little_endian) = one_of(value, &named, right)?;
+    let before = *framing;
+    let frame_max_bytes = before.frame_max_bytes;
+    *framing = Framing { kind, length_bytes, little_endian, frame_max_bytes, ..Framing::default() };
+    if (kind, before.kind) == (Delimiter, Delimiter) {
+        framing.append_delimiter = before.append_delimiter;
+        framing.overlong = before.overlong;
+        if value == b"delimiter" {
+            (framing.delimiter, framing.delimiter_len) = (before.delimiter, before.delimiter_len);
+        }
+    }
+    Ok(())
+}
+
+fn delimiter(framing: &mut Framing, value: &[u8]) -> Result<(), Wrong> {
+    if value.is_empty() || value.len() > DELIMITER_MAX {
+        return Err("1 to 8 bytes, each a character or %00 to %FF");
+    }
+    framing.delimiter = [0; DELIMITER_MAX];
+    framing.delimiter[..value.len()].copy_from_slice(value);
+    framing.delimiter_len = value.len() as u32;
+    Ok(())
+}
+
+fn one_of<T: Copy>(value: &[u8], named: &[(&str, T)], right: Wrong) -> Result<T, Wrong> {
+    named.iter().find(|(name, _)| name.as_bytes() == value).map(|(_, it)| *it).ok_or(right)
+}
+
+fn flag(value: &[u8]) -> Result<bool, Wrong> {
+    one_of(value, &[("0", false), ("1", true)], "0 or 1")
+}
+
+/// A number of digits alone, with a unit behind it.
+fn measure(value: &[u8]) -> Option<(u32, &[u8])> {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, unit) = value.split_at(digits);
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, unit))
+}
+
+fn number(value: &[u8]) -> Result<u32, Wrong> {
+    let whole = measure(value).filter(|(_, unit)| unit.is_empty());
+    whole.map(|(number, _)| number).ok_or("a number from 0 to 4294967295")
+}
+
+fn size(value: &[u8]) -> Result<u32, Wrong> {
+    let bytes = measure(value).and_then(|(number, unit)| match unit {
+        b"" => Some(number),
+        b"K" => number.checked_mul(1 << 10),
+        b"M" => number.checked_mul(1 << 20),
+        _ => None,
+    });
+    bytes.ok_or("a size (bytes, or with K or M: 65536, 64K, 4M; at most 4294967295 bytes)")
+}
+
+/// A size that is not 0.
+fn some(value: &[u8]) -> Result<u32, Wrong> {
+    size(value).and_then(|bytes| if bytes > 0 { Ok(bytes) } else { Err("1 byte or more") })
+}
+
+fn duration(value: &[u8]) -> Result<u32, Wrong> {
+    let ms = measure(value).and_then(|(number, unit)| match (number, unit) {
+        (0, b"") => Some(0),
+        (_, b"ms") => Some(number),
+        (_, b"s") => number.checked_mul(1000),
+        (_, b"m") => number.checked_mul(60_000),
+        _ => None,
+    });
+    // The largest number has a meaning of its own.
+    let ms = ms.filter(|ms| *ms != FRAME_TIMEOUT_AUTO);
+    ms.ok_or("a duration (500ms, 30s, 2m; 0 for none; below 50 days)")
+}
+
+fn seconds(value: &[u8]) -> Result<u32, Wrong> {
+    let whole = duration(value).ok().filter(|ms| ms.is_multiple_of(1000));
+    whole.map(|ms| ms / 1000).ok_or("a duration of whole seconds (30s, 2m; 0 for none)")
+}
+
+fn queue(value: &[u8]) -> Result<Option<u32>, Wrong> {
+    match value {
+        b"spread" => Ok(None),
+        _ => number(value).map(Some).map_err(|_| "the number of a queue, or spread"),
+    }
+}
+
+fn address(value: &[u8]) -> Result<SocketAddr, Wrong> {
+    let read = |text: &str| {
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        let ip = bare.map_or_else(|| text.parse::<IpAddr>().ok(), |v6| v6.parse().ok());
+        ip.map(|ip| SocketAddr::new(ip, 0)).or_else(|| zone::parse_address(text).ok())
+    };
+    let right = "an address of this machine (10.0.0.5, 10.0.0.5:7000, [fd00::5]:7000)";
+    std::str::from_utf8(value).ok().and_then(read).ok_or(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fluent_uri::Uri;
+
+    /// Reads the query of a URL with a `[::]` host if it says so.
+    fn read_url(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<(), String> {
+        let url = escape_brackets(url);
+        let uri = Uri::parse(&*url).expect("a URL");
+        let used = Use { scheme: uri.scheme(), listens, any_v6: url.contains("[::]") };
+        read(uri.query().expect("a query").as_str(), used, endpoint)
+    }
+
+    fn listen(query: &str) -> Result<Endpoint, String> {
+        let mut endpoint = Endpoint::default();
+        read_url(&format!("tcp://h:1?{query}"), true, &mut endpoint).map(|()| endpoint)
+    }
+
+    #[test]
+    fn framings_are_read() {
+        for (query, kind, bytes, little) in [
+            ("frame=raw", FramingKind::Raw, 4, false),
+            ("frame=u8", FramingKind::Length, 1, false),
+            ("frame=u16le", FramingKind::Length, 2, true),
+            ("frame=u24be", FramingKind::Length, 3, false),
+            ("frame=u32le", FramingKind::Length, 4, true),
+            ("frame=varint", FramingKind::Varint, 4, false),
+            ("max=16&frame=fixed", FramingKind::Fixed, 4, false),
+        ] {
+            let framing = listen(query).expect(query).framing;
+            let is = (framing.kind, framing.length_bytes, framing.little_endian);
+            assert_eq!(is, (kind, bytes, little), "{query}");
+        }
+        let line = listen("overlong=cut&append=1&max=512&frame=line").expect("lines").framing;
+        assert!(line.is_line() && line.append_delimiter && line.overlong == Overlong::Cut);
+        assert_eq!(line.frame_max_bytes, 512);
+        let two = listen("delimiter=%0D%00&frame=delimiter").expect("two bytes").framing;
+        assert_eq!((&two.delimiter[..3], two.delimiter_len), (&b"\r\0\0"[..], 2));
+        assert_eq!(listen("frame=delimiter&delimiter=;").expect("one").framing.delimiter[0], b';');
+    }
+
+    #[test]
+    fn a_framing_replaces_the_endpoints_own() {
+        let mut endpoint = Endpoint::default();
+        endpoint.framing.kind = FramingKind::Delimiter;
+        endpoint.framing.append_delimiter = true;
+        (endpoint.framing.delimiter[0], endpoint.framing.delimiter_len) = (b';', 1);
+        let mut other = endpoint.clone();
+        read_url("tcp://h:1?frame=line", true, &mut other).expect("lines");
+        assert!(other.framing.is_line() && other.framing.append_delimiter);
+        read_url("tcp://h:1?frame=delimiter", true, &mut endpoint).expect("its own delimiter");
+        assert_eq!(endpoint.framing.delimiter_len, 1);
+        read_url("tcp://h:1?frame=u8&max=9", true, &mut endpoint).expect("a length");
+        assert_eq!(endpoint.framing.check(), Ok(()), "nothing of the delimiter is left");
+    }
+
+    #[test]
+    fn values_have_units() {
+        let tuned = listen(
+            "frame=u16be&outbox=4M&outbox_low=64K&outbox_messages=9&overflow=drop_oldest&\
+             gate_reads=1&half_open=1&step=1&queue=2&idle=30s&first_byte=500ms&frame_timeout=2m&\
+             send_timeout=0&linger=0s&backlog=7&nodelay=0&keepalive=1m&user_timeout=9s&\
+             recv_buffer=65536&send_buffer=1K",
+        )
+        .expect("all of them");
+        let limits = &tuned.limits;
+        assert_eq!((limits.outbox_max_bytes, limits.outbox_low_bytes), (4 << 20, 64 << 10));
+        assert_eq!((limits.outbox_max_messages, limits.overflow), (9, Overflow::DropOldest));
+        assert!(limits.gate_reads && limits.half_open && tuned.step);
+        assert_eq!((tuned.queue, limits.idle_timeout_ms), (Some(2), 30_000));
+        assert_eq!((limits.first_byte_timeout_ms, limits.frame_timeout_ms), (500, 120_000));
+        assert_eq!((limits.send_timeout_ms, limits.linger_ms), (0, 0));
+        let socket = &tuned.socket;
+        assert_eq!((socket.backlog, socket.nodelay, socket.keepalive_s), (7, false, 60));
+        assert_eq!(socket.user_timeout_ms, 9_000);
+        assert_eq!((socket.recv_buffer_bytes, socket.send_buffer_bytes), (65_536, 1024));
+        assert_eq!(listen("queue=spread").expect("any queue").queue, None);
+    }
+
+    #[test]
+    fn local_addresses_are_read() {
+        for (value, address) in [
+            ("10.0.0.5", "10.0.0.5:0"),
+            ("10.0.0.5:7", "10.0.0.5:7"),
+            ("::1", "[::1]:0"),
+            ("[::1]", "[::1]:0"),
+            ("%5B::1%5D:7", "[::1]:7"),
+            ("[::1]:7", "[::1]:7"),
+        ] {
+            let mut endpoint = Endpoint::default();
+            let url = format!("udp://h:1?connect_timeout=1s&bind={value}");
+            read_url(&url, false, &mut endpoint).expect(value);
+            assert_eq!(endpoint.socket.bind, Some(address.parse().expect("one")), "{value}");
+        }
+    }
+
+    /// Each is refused in words that name the key.
+    #[test]
+    fn wrong_values_are_refused() {
+        for pair in [
+            "idle=30",
+            "idle=s",
+            "idle=-1s",
+            "idle=1h",
+            "idle=1.5s",
+            "idle=+1s",
+            "idle=",
+            "idle=4294967295ms",
+            "idle=4294968s",
+            "keepalive=1500ms",
+            "keepalive=30",
+            "outbox=4k",
+            "outbox=4G",
+            "outbox=M",
+            "outbox=4096M",
+            "backlog=4K",
+            "backlog=",
+            "nodelay=true",
+            "queue=x",
+            "queue=-1",
+            "overflow=drop",
+            "overlong=keep",
+            "delimiter=",
+            "delimiter=123456789",
+            "bind=localhost",
+            "bind=1.2.3.4:x",
+            "bind=%FF",
+            "frame=lines",
+            "frame=LINE",
+            "share=2",
+            "max=0",
+            "v6only=",
+            "step=2",
+        ] {
+            let words = listen(pair).expect_err(pair);
+            assert!(words.contains(&format!("{pair} in the URL is not")), "{words}");
+        }
+        for (query, word) in [
+            ("idle=1s&idle=1s", "idle= is in the URL twice"),
+            ("frame=u8&nodelay=1&frame=u8", "frame= is in the URL twice"),
+            ("colour=red", "colour="),
+            ("Idle=1s", "Idle="),
+            ("idle", "\"idle\""),
+            ("frame=u8&", "\"\""),
+            ("frame=delimiter", "needs delimiter="),
+            ("frame=line&delimiter=x", "delimiter="),
+        ] {
+            let words = listen(query).expect_err(query);
+            assert!(words.contains(word), "{query}: {words}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_used_is_refused() {
+        let (listening, connecting) = (true, false);
+        for (url, listens, key) in [
+            ("tcp://h:1?max=9", listening, "max="),
+            ("unix:/x?frame=raw&max=9", listening, "max="),
+            ("tcp://h:1?frame_timeout=9s", connecting, "frame_timeout="),
+            ("tcp://h:1?delimiter=x", listening, "delimiter="),
+            ("tcp://h:1?frame=u8&append=1", listening, "append="),
+            ("tcp://h:1?frame=fixed&max=9&overlong=cut", listening, "overlong="),
+            ("udp://h:1?frame=raw", listening, "frame="),
+            ("udp://h:1?half_open=1", connecting, "half_open="),
+            ("udp://h:1?step=1", listening, "step="),
+            ("udp://h:1?idle=1s", listening, "idle="),
+            ("udp://h:1?send_timeout=1s", listening, "send_timeout="),
+            ("udp://h:1?first_byte=1s", listening, "first_byte="),
+            ("tcp://h:1?first_byte=1s", connecting, "first_byte="),
+            ("tcp://h:1?connect_timeout=1s", listening, "connect_timeout="),
+            ("tcp://h:1?backlog=9", connecting, "backlog="),
+            ("udp://h:1?backlog=9", listening, "backlog="),
+            ("unix:/x?nodelay=1", listening, "nodelay="),
+            ("udp://h:1?keepalive=1s", connecting, "keepalive="),
+            ("unix:/x?user_timeout=1s", connecting, "user_timeout="),
+            ("tcp://h:1?share=1", listening, "share="),
+            ("udp://h:1?share=1", connecting, "share="),
+            ("tcp://h:1?v6only=1", listening, "v6only="),
+            ("tcp://[::]:1?v6only=1", connecting, "v6only="),
+            ("tcp://h:1?bind=::1", listening, "bind="),
+            ("unix:/x?bind=::1", connecting, "bind="),
+        ] {
+            let words = read_url(url, listens, &mut Endpoint::default()).expect_err(url);
+            assert!(words.contains(key) && words.contains("it is for "), "{url}: {words}");
+        }
+        for (url, listens) in [
+            ("udp://h:1?max=9&share=1&gate_reads=1", listening),
+            ("udp://h:1?idle=1s&connect_timeout=1s&linger=1s", connecting),
+            ("unix:/x?frame=line&backlog=9&first_byte=1s", listening),
+            ("udp://[::]:1?v6only=0", listening),
+        ] {
+            assert_eq!(read_url(url, listens, &mut Endpoint::default()), Ok(()), "{url}");
+        }
+    }
+
+    /// The page for readers has a row for each key, in this order.
+    #[test]
+    fn the_page_lists_every_key() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/urls.md");
+        let page = std::fs::read_to_string(page).expect("docs/urls.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("=`"));
+        let listed: Vec<&str> = rows.map(|(name, _)| name).collect();
+        let keys: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        assert_eq!(listed, keys);
+    }
+}
