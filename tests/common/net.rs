@@ -262,14 +262,6 @@ impl Net {
         unsafe { conn_calls::sockeye_conn_resume(self.0, conn) }
     }
 
-    pub fn configure(&self, conn: sockeye_conn, endpoint: &sockeye_endpoint, unread: &[u8]) -> i32 {
-        // SAFETY: a live net, an endpoint, and `unread.len()` bytes.
-        unsafe {
-            let (first, len) = (unread.as_ptr().cast(), unread.len());
-            conn_calls::sockeye_conn_configure(self.0, conn, endpoint, first, len)
-        }
-    }
-
     pub fn is_open(&self, conn: sockeye_conn) -> i32 {
         // SAFETY: a live net.
         unsafe { conn_calls::sockeye_conn_is_open(self.0, conn) }
