@@ -91,6 +91,7 @@ BEGIN {
     place["sockeye_overlong"] = "endpoint"
     place["sockeye_poll_events"] = "event"
     place["sockeye_post"] = "queue"
+    place["sockeye_post_message"] = "queue"
     place["sockeye_queue_flush"] = "queue"
     place["sockeye_queue_poll_events"] = "event"
     place["sockeye_send"] = "conn"

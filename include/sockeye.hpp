@@ -121,6 +121,11 @@ public:
     status flush(uint32_t queue) const noexcept { return sockeye_queue_flush(net_, queue); }
     status post(uint32_t queue, uint64_t detail, uint64_t user_data = 0) const noexcept
     { return sockeye_post(net_, queue, detail, user_data); }
+    // An event of a kind of the host's own, SOCKEYE_EVENT_HOST or above, with a copy of the bytes.
+    [[nodiscard]] status post_message(uint32_t queue, uint32_t kind, uint64_t detail,
+                                      uint64_t user_data, const void* data, size_t len)
+        const noexcept
+    { return sockeye_post_message(net_, queue, kind, detail, user_data, data, len); }
     /// `due` tells of it: after so long, and then every `every` where that is not 0.
     status start_timer(uint32_t queue, timeout after, timeout every, uint64_t user_data,
                        sockeye_timer &out) const noexcept

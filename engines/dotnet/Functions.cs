@@ -308,6 +308,15 @@ namespace Sockeye
             SockeyeNetHandle net, uint queue, ulong detail, ulong userData);
 
         /// <summary>
+        /// Puts an event of a kind of the host's own into a queue, with two numbers and a copy of a
+        /// payload: how one thread of the host hands another something through the same loop.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_post_message(
+            SockeyeNetHandle net, uint queue, uint kind, ulong detail, ulong userData, byte* data,
+            UIntPtr dataLen);
+
+        /// <summary>
         /// Gives a system object that is readable, or signalled, as long as the queue has events: a
         /// descriptor for epoll, poll or select; on Windows a HANDLE.
         /// </summary>

@@ -86,8 +86,8 @@ pub struct sockeye_event {
     pub data_len: u32,
     /// The system's error behind `cause`, or 0.
     pub os_error: i32,
-    /// Its meaning depends on the kind. With a payload: the library's own number, for
-    /// `sockeye_event_hold`.
+    /// Its meaning depends on the kind. With a payload of a connection or a `udp://` listener: the
+    /// library's own number, for `sockeye_event_hold`.
     pub detail: u64,
     /// Its meaning depends on the kind.
     pub flags: u32,
@@ -256,8 +256,8 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_ENDED as u32;
             out.conn = conn();
         }
-        Notice::Posted { .. } | Notice::Timer { .. } => translate_own(net, &event.notice, &mut out),
         Notice::Gone => {}
+        notice => translate_own(net, notice, &mut out),
     }
     out
 }
@@ -274,6 +274,13 @@ fn translate_own(net: &Net, notice: &Notice, out: &mut sockeye_event) {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_TIMER as u32;
             out.detail = net.timer_id(*timer);
             out.code = *missed;
+        }
+        Notice::Mail(mail) => {
+            out.kind = mail.kind;
+            (out.cause, out.os_error) = (mail.cause, mail.os_error);
+            (out.detail, out.user_data) = (mail.detail, mail.user_data);
+            out.data = if mail.data.is_empty() { std::ptr::null() } else { mail.data.as_ptr() };
+            out.data_len = mail.data.len() as u32;
         }
         _ => {}
     }

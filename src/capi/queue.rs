@@ -1,9 +1,11 @@
 //! Queues: flushes, posts, and waiting in a loop of the host's own.
 
-use super::boundary::{fail, guard, in_words};
+use super::boundary::{bytes_arg, fail, guard, in_words};
+use super::event::SOCKEYE_EVENT_HOST;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::Error;
+use crate::engine::{Error, Mail};
+use std::ffi::c_void;
 
 /// Starts the sending of everything that is pending, in all queues. Does not wait, and does not
 /// fail for a connection.
@@ -47,6 +49,42 @@ pub unsafe extern "C" fn sockeye_post(
 ) -> sockeye_status {
     // SAFETY: the caller gives NULL or a live net.
     guard(|| unsafe { enter(net) }?.post(queue, detail, user_data))
+}
+
+/// Puts an event of a kind of the host's own into a queue, with two numbers and a copy of a
+/// payload: how one thread of the host hands another something through the same loop. Posts of one
+/// thread are delivered in order. The payload is valid until the next poll of the queue;
+/// `sockeye_event_hold` does not take it.
+///
+/// Ownership: `data` is copied.
+/// NULL:      `data` may be NULL when `data_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, a kind below SOCKEYE_EVENT_HOST); ERR_AGAIN
+///            (half of `queue_max_bytes` is pending: nothing was taken); ERR_TOO_BIG (over half of
+///            `queue_max_bytes`); ERR_NO_MEMORY (`memory_max_bytes`); ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn sockeye_post_message(
+    net: *mut sockeye_net,
+    queue: u32,
+    kind: u32,
+    detail: u64,
+    user_data: u64,
+    data: *const c_void,
+    data_len: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = unsafe { enter(net) }?;
+        // SAFETY: the caller gives `data_len` readable bytes.
+        let data = unsafe { bytes_arg(data, data_len) }?;
+        if kind < SOCKEYE_EVENT_HOST {
+            return Err(Error::Invalid);
+        }
+        let mail = Mail { kind, detail, user_data, ..Mail::default() };
+        net.post_message(queue, mail, data)
+    })
 }
 
 /// Gives a system object that is readable, or signalled, as long as the queue has events: a

@@ -29,7 +29,7 @@ pub use shared::config::{CloseHow, Config, Drive, Endpoint, FRAME_TIMEOUT_AUTO, 
 pub use shared::counters::{ConnStats, NetStats};
 pub use shared::datagrams::Target;
 pub use shared::error::{Error, Refusal};
-pub use shared::event::{Event, Form, Handed, Notice};
+pub use shared::event::{Event, Form, Handed, Mail, Notice};
 pub use shared::kept;
 pub use shared::log::{Level, Sink};
 pub use shared::options::SocketOptions;

@@ -6,7 +6,7 @@ use sockeye::capi::address::sockeye_address;
 use sockeye::capi::buffer::{sockeye_buffer, sockeye_buffer_release};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::datagram::sockeye_event_address;
-use sockeye::capi::event::{sockeye_event, sockeye_event_kind};
+use sockeye::capi::event::{SOCKEYE_EVENT_HOST, sockeye_event, sockeye_event_kind};
 use sockeye::capi::listener::sockeye_listener;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -23,6 +23,8 @@ pub enum Kind {
     Posted,
     Ended,
     Timer,
+    /// Of a kind of the host's own.
+    Host,
 }
 
 impl Kind {
@@ -41,6 +43,9 @@ impl Kind {
             (kind::SOCKEYE_EVENT_ENDED, Kind::Ended),
             (kind::SOCKEYE_EVENT_TIMER, Kind::Timer),
         ];
+        if number >= SOCKEYE_EVENT_HOST {
+            return Kind::Host;
+        }
         TABLE
             .into_iter()
             .find_map(|(known, kind)| (known as u32 == number).then_some(kind))

@@ -326,6 +326,15 @@ impl Net {
         unsafe { queue_calls::sockeye_post(self.0, queue, detail, user_data) }
     }
 
+    pub fn post_message(&self, queue: u32, kind: u32, numbers: (u64, u64), data: &[u8]) -> i32 {
+        let (detail, user_data) = numbers;
+        // SAFETY: a live net, and the bytes of the message.
+        unsafe {
+            let (data, len) = (data.as_ptr().cast(), data.len());
+            queue_calls::sockeye_post_message(self.0, queue, kind, detail, user_data, data, len)
+        }
+    }
+
     pub fn start_timer(
         &self,
         queue: u32,

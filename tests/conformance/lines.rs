@@ -39,10 +39,22 @@ fn door(host: &mut Host, framing: sockeye_framing, step: bool) -> Door {
     host.door_with("", |endpoint| (endpoint.framing, endpoint.step) = (framing, step.into()))
 }
 
+fn endpoint(framing: sockeye_framing, step: bool) -> sockeye_endpoint {
+    sockeye_endpoint { framing, step: step.into(), ..sockeye_endpoint::default() }
+}
+
+/// A change that is refused, or none.
 fn configure(host: &Host, conn: sockeye_conn, to: sockeye_framing, step: bool, back: &[u8]) -> i32 {
-    let endpoint =
-        sockeye_endpoint { framing: to, step: step.into(), ..sockeye_endpoint::default() };
-    host.net.configure(conn, &endpoint, back)
+    host.net.configure(conn, &endpoint(to, step), back)
+}
+
+/// The host goes on behind message `done` of the login below.
+fn go_on(host: &mut Host, conn: sockeye_conn, done: usize) {
+    match done {
+        2 => host.reframe(conn, &endpoint(frames(), true), b""),
+        5 => host.reframe(conn, &endpoint(sockeye_endpoint::default().framing, false), b""),
+        _ => assert_eq!(host.net.resume(conn), OK, "after message {done}"),
+    }
 }
 
 /// Sends it a byte at a time, each when the one before was taken.
@@ -175,24 +187,14 @@ pub fn lines_then_frames_then_bytes(setup: Setup) {
             host.step(0);
             while host.messages(conn).len() > done && done < 5 {
                 done += 1;
-                let status = match done {
-                    2 => configure(&host, conn, frames(), true, b""),
-                    5 => configure(&host, conn, sockeye_endpoint::default().framing, false, b""),
-                    _ => host.net.resume(conn),
-                };
-                assert_eq!(status, OK, "after message {done}");
+                go_on(&mut host, conn, done);
                 host.step(0);
             }
         }
         while done < 5 {
             host.await_messages(conn, done + 1);
             done += 1;
-            let status = match done {
-                2 => configure(&host, conn, frames(), true, b""),
-                5 => configure(&host, conn, sockeye_endpoint::default().framing, false, b""),
-                _ => host.net.resume(conn),
-            };
-            assert_eq!(status, OK, "after message {done}");
+            go_on(&mut host, conn, done);
         }
         host.until("the rest", |host| host.messages(conn)[5..].concat() == b"rest\n");
         let expected: [&[u8]; 5] = [b"name", b"pass", b"abc", b"", b"\nx"];
@@ -274,7 +276,7 @@ pub fn bytes_are_put_back(setup: Setup) {
         host.until("bytes", |host| !host.bytes(conn).is_empty());
         let came = host.bytes(conn);
         peer.put(rest);
-        assert_eq!(configure(&host, conn, framing, false, &came), OK);
+        host.reframe(conn, &endpoint(framing, false), &came);
         let before = host.messages(conn).len();
         host.await_messages(conn, before + 2);
         assert_eq!(host.messages(conn)[before..], expected);

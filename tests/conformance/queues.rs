@@ -12,7 +12,7 @@ use std::time::Instant;
 
 suite! {
     each: user_data_set_at_opened, user_data_of_the_endpoint, posts_in_order,
-        post_wakes_a_poller, one_poller_at_a_time, timeouts_of_poll;
+        posts_with_a_payload, post_wakes_a_poller, one_poller_at_a_time, timeouts_of_poll;
     pool2: spread_evenly, one_queue_for_one_connection, listener_events_of_a_spread,
         pollers_side_by_side, unknown_queues, posts_to_each;
 }
@@ -235,5 +235,34 @@ pub fn posts_to_each(setup: Setup) {
     }
     host.until("all posts", |host| host.count(Kind::Posted) == 10);
     assert!(host.log.iter().all(|event| event.detail % 2 == u64::from(event.queue)));
+    host.finish();
+}
+
+/// In order with others, with a copy of the payload, up to half of the queue.
+pub fn posts_with_a_payload(setup: Setup) {
+    const KIND: u32 = 0x1234;
+    let mut host = setup.host_with(|config| config.queue_max_bytes = 64 << 10);
+    for number in 0..10_u8 {
+        let payload = vec![number; usize::from(number) * 100];
+        let numbers = (number.into(), 7);
+        assert_eq!(host.net.post_message(0, KIND, numbers, &payload), OK);
+        assert_eq!(host.net.post(0, number.into(), 8), OK);
+    }
+    host.until("all of them", |host| host.count(Kind::Host) == 10);
+    for (at, event) in host.log.iter().enumerate() {
+        let (number, mail) = (at as u64 / 2, at % 2 == 0);
+        assert_eq!(event.kind, if mail { Kind::Host } else { Kind::Posted });
+        assert_eq!((event.detail, event.user_data), (number, if mail { 7 } else { 8 }));
+        let len = if mail { number as usize * 100 } else { 0 };
+        assert_eq!(event.data, vec![number as u8; len]);
+    }
+    assert_eq!(host.net.post_message(0, KIND, (0, 0), &[0; 32 << 10]), OK);
+    assert_eq!(host.net.post_message(0, KIND, (0, 0), b"x"), ERR_AGAIN);
+    assert_eq!(host.net.post_message(0, KIND, (0, 0), &[0; (32 << 10) + 1]), ERR_TOO_BIG);
+    assert_eq!(host.net.post_message(0, 0xFFF, (0, 0), b"x"), ERR_INVALID);
+    assert_eq!(host.net.post_message(9, KIND, (0, 0), b"x"), ERR_INVALID);
+    host.until("the long one", |host| host.count(Kind::Host) == 11);
+    assert_eq!(host.net.post_message(0, KIND, (0, 0), b"x"), OK);
+    host.until("room again", |host| host.count(Kind::Host) == 12);
     host.finish();
 }

@@ -1,11 +1,11 @@
 //! A net: made, polled, flushed. `calls.rs` has what is asked of one connection, `stop.rs` the end.
 
-use crate::buf::{Mutex, MutexGuard, RwLock, rank};
+use crate::buf::{Mutex, MutexGuard, RwLock, Slice, rank};
 use crate::engine::shared::config::{Config, Drive};
 use crate::engine::shared::core::{Core, RUNNING};
 use crate::engine::shared::crew::{Baton, Crew, Lead, Led};
 use crate::engine::shared::error::{Error, Refusal};
-use crate::engine::shared::event::{Event, Handed, Notice};
+use crate::engine::shared::event::{Event, Handed, Mail, Notice};
 use crate::engine::shared::hook::Hook;
 use crate::engine::shared::queue::{Poller, Queue};
 use crate::engine::shared::quiet;
@@ -339,6 +339,29 @@ impl Net {
             return Err(Error::Again);
         }
         let event = Event { token: Token(0), notice: Notice::Posted { detail, user_data } };
+        let bytes = event.cost();
+        self.core.publish(queue, &mut vec![event], bytes, None);
+        Ok(())
+    }
+
+    /// Puts an event of the host's with a payload in a queue.
+    pub fn post_message(&self, queue: u32, mail: Mail, data: &[u8]) -> Result<(), Error> {
+        let _opening = self.opening.read();
+        self.check_running()?;
+        let queue = self.queue(queue)?;
+        let most = self.core.config.queue_max_bytes / 2;
+        if data.len() as u64 > most {
+            return Err(Error::TooBig);
+        }
+        if queue.is_full(most) {
+            return Err(Error::Again);
+        }
+        let copy = match data {
+            [] => Slice::default(),
+            _ => self.core.pool.take(data.len()).ok_or(Error::NoMemory)?.write(data),
+        };
+        let mail = Box::new(Mail { data: copy, ..mail });
+        let event = Event { token: Token(0), notice: Notice::Mail(mail) };
         let bytes = event.cost();
         self.core.publish(queue, &mut vec![event], bytes, None);
         Ok(())

@@ -39,6 +39,7 @@ impl Core {
         for event in &mut poller.events[poller.from..poller.next] {
             match std::mem::replace(&mut event.notice, Notice::Gone) {
                 Notice::Message { data, .. } | Notice::Datagram { data, .. } => release.add(data),
+                Notice::Mail(mail) => release.add(mail.data),
                 Notice::Opened(_) => {
                     if let Some(slot) = self.table.slot(event.token) {
                         slot.opened.store(false, Relaxed);

@@ -75,8 +75,24 @@ pub enum Notice {
         timer: Token,
         missed: u32,
     },
+    /// A payload that is of no connection.
+    Mail(Box<Mail>),
     /// Handed out, and its batch is over.
     Gone,
+}
+
+/// What a host posted, or asked to be found.
+#[derive(Default)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_event` documents each")]
+pub struct Mail {
+    /// The number that the C ABI has for its kind.
+    pub kind: u32,
+    /// Why there is nothing, with the system's error; 0.
+    pub cause: i32,
+    pub os_error: i32,
+    pub detail: u64,
+    pub user_data: u64,
+    pub data: Slice,
 }
 
 impl Event {
@@ -89,6 +105,7 @@ impl Event {
                 EVENT_BYTES + data.len().max(SLOT_BYTES) as u64
             }
             Notice::Message { data, .. } => EVENT_BYTES + data.len() as u64,
+            Notice::Mail(mail) => EVENT_BYTES + mail.data.len() as u64,
             _ => EVENT_BYTES,
         }
     }

@@ -44,6 +44,7 @@ impl Told {
             Notice::Timer { timer, missed } => What::Timer(*timer, *missed),
             Notice::Ended => panic!("nobody stays half open here"),
             Notice::Datagram { .. } => panic!("nobody has a datagram here"),
+            Notice::Mail(_) => panic!("nothing with a payload is posted here"),
             Notice::Gone => panic!("an event was handed out whose batch is over"),
         };
         let (token, number) = (handed.event.token, handed.number);

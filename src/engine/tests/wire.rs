@@ -13,12 +13,11 @@ pub const WIRES: [Wire; 3] = [Wire::Raw, Wire::U32, Wire::Varint];
 impl Wire {
     /// A URL's query.
     pub fn query(self, frame_max: usize) -> String {
-        let name = match self {
-            Wire::Raw => "raw",
-            Wire::U32 => "u32be",
-            Wire::Varint => "varint",
-        };
-        format!("frame={name}&max={frame_max}")
+        match self {
+            Wire::Raw => "frame=raw".into(),
+            Wire::U32 => format!("frame=u32be&max={frame_max}"),
+            Wire::Varint => format!("frame=varint&max={frame_max}"),
+        }
     }
 
     /// A message as it is sent.
