@@ -45,6 +45,7 @@ public:
     {
         of.OnOpened.AddDynamic(this, &UHearer::opened);
         of.OnMessage.AddDynamic(this, &UHearer::message);
+        of.OnBytes.AddDynamic(this, &UHearer::bytes);
         of.OnDatagram.AddDynamic(this, &UHearer::datagram);
         of.OnWritable.AddDynamic(this, &UHearer::writable);
         of.OnClosed.AddDynamic(this, &UHearer::closed);
@@ -52,6 +53,7 @@ public:
     }
 
     std::vector<std::string> told; // one word for each, with what belongs to it
+    std::string stream; // what came without framing
     FSockeyeConnection last;
     FString sender;
 
@@ -73,6 +75,11 @@ private:
     { tell(listener.IsValid() ? "accepted" : "connected", connection); }
     void message(FSockeyeConnection connection, const TArray<uint8> &data)
     { tell("message " + std::string(data.begin(), data.end()), connection); }
+    void bytes(FSockeyeConnection connection, const TArray<uint8> &data)
+    {
+        stream.append(data.begin(), data.end());
+        tell("bytes", connection);
+    }
     void datagram(FSockeyeListener listener, const FString &from, const TArray<uint8> &data)
     {
         REQUIRE(listener.IsValid());

@@ -234,6 +234,21 @@ void closed_by_a_handler()
     REQUIRE_OK(sockeye_free(client));
 }
 
+// Also where the peer has ended it already: what it said behind is not told.
+void closed_behind_the_peer()
+{
+    Host host;
+    sockeye_net *client = flood(host.url, 100);
+    host.wait_for_messages(100);
+    host.also = [&host](const sockeye_event &event) {
+        if (event.kind == SOCKEYE_EVENT_MESSAGE)
+            (void)host.pump.Close(event.conn, SOCKEYE_CLOSE_RESET);
+    };
+    host.tick_until([&] { return host.count(SOCKEYE_EVENT_CLOSED) == 1; });
+    REQUIRE_INT(1, host.count(SOCKEYE_EVENT_MESSAGE));
+    REQUIRE_OK(sockeye_free(client));
+}
+
 void refused()
 {
     Host host;
@@ -368,6 +383,7 @@ int main()
     sends_leave_with_the_tick();
     a_flood_starves_nobody();
     closed_by_a_handler();
+    closed_behind_the_peer();
     refused();
     shut_down_from_outside();
     shut_down_from_inside();

@@ -160,6 +160,66 @@ void full_and_writable()
     game.instance.Shutdown();
 }
 
+// A stream without framing, and lines by the options, with a limit of theirs.
+void streams_and_lines()
+{
+    Module module;
+    Game game;
+    std::string url;
+    game.listen("tcp", "", url);
+    const FSockeyeConnection raw = game.connect(url);
+    class UNative : public UObject {
+    public:
+        std::string heard;
+        void bytes(FSockeyeConnection, TConstArrayView<uint8> data)
+        { heard.append(reinterpret_cast<const char *>(data.GetData()), std::size_t(data.Num())); }
+    } hearing;
+    game.net->OnBytesNative.AddUObject(&hearing, &UNative::bytes);
+    REQUIRE(game.net->Send(raw, bytes_of("a stream")) == ESockeyeSend::Sent);
+    frames_until([&] { return game.hearer.stream == "a stream"; });
+    REQUIRE(hearing.heard == "a stream" && game.hearer.count("message a stream") == 0);
+
+    FSockeyeOptions options;
+    options.bLines = true;
+    options.MaxMessageBytes = 10;
+    FSockeyeListener door;
+    FSockeyeConnection typed;
+    FString error;
+    REQUIRE(game.net->ListenWith(TEXT("tcp://127.0.0.1:0"), options, door, error));
+    const std::string to = "tcp://127.0.0.1:" + std::to_string(game.net->GetPort(door));
+    options.MaxMessageBytes = -1;
+    REQUIRE(game.net->ConnectWith(wide(to.c_str()), options, typed, error));
+    REQUIRE(game.net->Send(typed, bytes_of("look")) == ESockeyeSend::Sent);
+    frames_until([&] { return game.hearer.count("message look") == 1; });
+    REQUIRE(game.net->Send(typed, bytes_of("a long line")) == ESockeyeSend::Sent);
+    frames_until([&] { return game.hearer.count("closed 12") == 1; }); // over the limit
+    game.instance.Shutdown();
+}
+
+// Events come where the game wants them.
+void pumped_by_the_game()
+{
+    Module module;
+    Game game;
+    game.net->bPumpEachFrame = false;
+    REQUIRE_INT(0, game.net->PumpEvents());
+    std::string url;
+    game.listen("tcp", "?frame=u16be", url);
+    const FSockeyeConnection mine = game.connect(url);
+    int told = 0;
+    for (const int64_t deadline = harness_deadline(); told < 2; harness_breathe(deadline)) {
+        frame();
+        REQUIRE_INT(told, game.hearer.told.size()); // the frame tells nothing
+        told += game.net->PumpEvents(1);
+        REQUIRE_INT(told, game.hearer.told.size());
+    }
+    REQUIRE(game.hearer.count("accepted") == 1 && game.hearer.count("connected") == 1);
+    REQUIRE(game.net->Close(mine));
+    game.instance.Shutdown();
+    frame();
+    REQUIRE_INT(0, FTSTicker::GetCoreTicker().Num());
+}
+
 // Who ends the game instance in the middle of an event gets the ends, and no frame calls it again.
 void ended_by_a_handler()
 {
@@ -253,6 +313,8 @@ int main()
     refusals();
     datagrams();
     full_and_writable();
+    streams_and_lines();
+    pumped_by_the_game();
     ended_by_a_handler();
     module_before_instance();
     log_lines();

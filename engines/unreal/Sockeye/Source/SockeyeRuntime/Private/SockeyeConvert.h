@@ -24,6 +24,34 @@ inline ESockeyeSend SockeyeSendOf(sockeye_status Status)
 	}
 }
 
+// What is left at "the library's own" stays as the library fills it.
+inline sockeye_endpoint SockeyeEndpointOf(const FSockeyeOptions& Options)
+{
+	sockeye_endpoint Made;
+	(void)sockeye_endpoint_init(&Made, sizeof Made);
+	const auto Set = [](uint32_t& Field, int32 Value)
+	{
+		if (Value >= 0)
+		{
+			Field = static_cast<uint32_t>(Value);
+		}
+	};
+	if (Options.bLines)
+	{
+		Made.framing.kind = SOCKEYE_FRAMING_DELIMITER;
+		Made.framing.append_delimiter = 1;
+	}
+	Set(Made.framing.frame_max_bytes, Options.MaxMessageBytes);
+	Set(Made.outbox_max_bytes, Options.MaxOutboxBytes);
+	Set(Made.connect_timeout_ms, Options.ConnectMilliseconds);
+	Set(Made.first_byte_timeout_ms, Options.FirstByteMilliseconds);
+	Set(Made.idle_timeout_ms, Options.IdleMilliseconds);
+	Set(Made.frame_timeout_ms, Options.FrameMilliseconds);
+	Set(Made.send_timeout_ms, Options.SendMilliseconds);
+	Set(Made.linger_ms, Options.LingerMilliseconds);
+	return Made;
+}
+
 // Blueprints have no unsigned numbers of 64 bits: the same bits, signed.
 inline sockeye_conn ToLibrary(FSockeyeConnection Connection)
 {

@@ -77,13 +77,15 @@ public:
 	/// For questions that change nothing.
 	sockeye_net* GetNet() const { return Net; }
 
-	sockeye_status Listen(const char* Url, sockeye_listener& Out)
+	/// `Endpoint` may be null for the defaults; what the URL says has precedence.
+	sockeye_status Listen(
+		const char* Url, sockeye_listener& Out, const sockeye_endpoint* Endpoint = nullptr)
 	{
 		if (!Net)
 		{
 			return SOCKEYE_ERR_SHUTDOWN;
 		}
-		const sockeye_status Done = sockeye_listen(Net, Url, nullptr, &Out);
+		const sockeye_status Done = sockeye_listen(Net, Url, Endpoint, &Out);
 		if (Done >= 0)
 		{
 			Listeners.push_back(Out.id);
@@ -91,13 +93,14 @@ public:
 		return Done;
 	}
 
-	sockeye_status Connect(const char* Url, sockeye_conn& Out)
+	sockeye_status Connect(
+		const char* Url, sockeye_conn& Out, const sockeye_endpoint* Endpoint = nullptr)
 	{
 		if (!Net)
 		{
 			return SOCKEYE_ERR_SHUTDOWN;
 		}
-		const sockeye_status Done = sockeye_connect(Net, Url, nullptr, &Out);
+		const sockeye_status Done = sockeye_connect(Net, Url, Endpoint, &Out);
 		if (Done >= 0)
 		{
 			Remember(Out);
@@ -122,7 +125,8 @@ public:
 		return Net ? sockeye_send_to(Net, Listener, &To, Data, Size) : SOCKEYE_ERR_SHUTDOWN;
 	}
 
-	/// Afterwards the handler gets its end and nothing else of it.
+	/// Afterwards the handler gets its end and nothing else of it, also where that is refused with
+	/// ERR_CLOSED because the peer had ended it.
 	sockeye_status Close(sockeye_conn Connection, uint32_t How)
 	{
 		if (!Net)
@@ -132,7 +136,7 @@ public:
 		const sockeye_status Done = sockeye_close(Net, Connection, How);
 		if (FEntry* Entry = Find(Connection))
 		{
-			Entry->bClosing = Entry->bClosing || Done >= 0;
+			Entry->bClosing = Entry->bClosing || Done >= 0 || Done == SOCKEYE_ERR_CLOSED;
 		}
 		return Done;
 	}
@@ -275,7 +279,8 @@ private:
 			return IsLive(Event.conn);
 		case SOCKEYE_EVENT_CLOSED: return Forget(Event.conn);
 		case SOCKEYE_EVENT_LISTENER_CLOSED: return ForgetListener(Event.listener);
-		case SOCKEYE_EVENT_MESSAGE: return IsLive(Event.conn);
+		case SOCKEYE_EVENT_MESSAGE:
+		case SOCKEYE_EVENT_BYTES: return IsLive(Event.conn);
 		case SOCKEYE_EVENT_DATAGRAM:
 		case SOCKEYE_EVENT_WRITABLE: return Event.conn.id == 0 || IsLive(Event.conn);
 		default: return false;

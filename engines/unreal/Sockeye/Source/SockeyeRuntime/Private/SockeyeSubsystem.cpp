@@ -19,6 +19,7 @@ struct FSockeyeDispatch
 			To.OnOpened.Broadcast(FromLibrary(Event.conn), FromLibrary(Event.listener));
 			break;
 		case SOCKEYE_EVENT_MESSAGE: Message(Event); break;
+		case SOCKEYE_EVENT_BYTES: Bytes(Event); break;
 		case SOCKEYE_EVENT_DATAGRAM: Datagram(Event); break;
 		case SOCKEYE_EVENT_WRITABLE:
 			if (Event.conn.id != 0)
@@ -46,6 +47,16 @@ private:
 		if (To.OnMessage.IsBound())
 		{
 			To.OnMessage.Broadcast(FromLibrary(Event.conn), Copy(Event));
+		}
+	}
+
+	void Bytes(const sockeye_event& Event) const
+	{
+		const TConstArrayView<uint8> View(Event.data, static_cast<int32>(Event.data_len));
+		To.OnBytesNative.Broadcast(FromLibrary(Event.conn), View);
+		if (To.OnBytes.IsBound())
+		{
+			To.OnBytes.Broadcast(FromLibrary(Event.conn), Copy(Event));
 		}
 	}
 
@@ -152,14 +163,9 @@ bool USockeyeSubsystem::EnsureOpen(FString& OutError)
 
 bool USockeyeSubsystem::HandleTicker(float)
 {
-	FSockeyeBudget Budget;
-	Budget.Events = ToLimit(MaxEventsPerTick);
-	Budget.Microseconds = ToLimit(MaxMicrosecondsPerTick);
-	const FSockeyeTicked Done = Pump->Tick(Budget, FSockeyeDispatch{*this});
-	if (Done.Status < 0)
+	if (bPumpEachFrame)
 	{
-		UE_LOG(LogSockeye, Error, TEXT("the net has ended: %s"),
-			UTF8_TO_TCHAR(sockeye_status_text(Done.Status)));
+		(void)Tell(MaxEventsPerTick, MaxMicrosecondsPerTick);
 	}
 	if (Pump->IsOpen())
 	{
@@ -167,6 +173,37 @@ bool USockeyeSubsystem::HandleTicker(float)
 	}
 	Withdraw();
 	return false;
+}
+
+int32 USockeyeSubsystem::PumpEvents(int32 MaxEvents, int32 MaxMicroseconds)
+{
+	check(IsInGameThread());
+	if (!Pump.IsValid())
+	{
+		return 0;
+	}
+	const int32 Told = Tell(MaxEvents, MaxMicroseconds);
+	if (!Pump->IsOpen() && !Pump->IsDelivering())
+	{
+		// A handler has ended the game instance: no frame may come behind that.
+		FTSTicker::RemoveTicker(Ticker);
+		Withdraw();
+	}
+	return Told;
+}
+
+int32 USockeyeSubsystem::Tell(int32 MaxEvents, int32 MaxMicroseconds)
+{
+	FSockeyeBudget Budget;
+	Budget.Events = ToLimit(MaxEvents);
+	Budget.Microseconds = ToLimit(MaxMicroseconds);
+	const FSockeyeTicked Done = Pump->Tick(Budget, FSockeyeDispatch{*this});
+	if (Done.Status < 0)
+	{
+		UE_LOG(LogSockeye, Error, TEXT("the net has ended: %s"),
+			UTF8_TO_TCHAR(sockeye_status_text(Done.Status)));
+	}
+	return static_cast<int32>(Done.Events);
 }
 
 void USockeyeSubsystem::Withdraw()
@@ -180,13 +217,20 @@ void USockeyeSubsystem::Withdraw()
 
 bool USockeyeSubsystem::Listen(const FString& Url, FSockeyeListener& OutListener, FString& OutError)
 {
+	return ListenWith(Url, FSockeyeOptions(), OutListener, OutError);
+}
+
+bool USockeyeSubsystem::ListenWith(const FString& Url, const FSockeyeOptions& Options,
+	FSockeyeListener& OutListener, FString& OutError)
+{
 	OutListener = FSockeyeListener();
 	if (!EnsureOpen(OutError))
 	{
 		return false;
 	}
 	sockeye_listener Made;
-	const sockeye_status Done = Pump->Listen(TCHAR_TO_UTF8(*Url), Made);
+	const sockeye_endpoint Endpoint = SockeyeEndpointOf(Options);
+	const sockeye_status Done = Pump->Listen(TCHAR_TO_UTF8(*Url), Made, &Endpoint);
 	if (Done < 0)
 	{
 		const std::string Why = SockeyeRefusal("listen on", TCHAR_TO_UTF8(*Url), Done);
@@ -200,13 +244,20 @@ bool USockeyeSubsystem::Listen(const FString& Url, FSockeyeListener& OutListener
 bool USockeyeSubsystem::Connect(
 	const FString& Url, FSockeyeConnection& OutConnection, FString& OutError)
 {
+	return ConnectWith(Url, FSockeyeOptions(), OutConnection, OutError);
+}
+
+bool USockeyeSubsystem::ConnectWith(const FString& Url, const FSockeyeOptions& Options,
+	FSockeyeConnection& OutConnection, FString& OutError)
+{
 	OutConnection = FSockeyeConnection();
 	if (!EnsureOpen(OutError))
 	{
 		return false;
 	}
 	sockeye_conn Made;
-	const sockeye_status Done = Pump->Connect(TCHAR_TO_UTF8(*Url), Made);
+	const sockeye_endpoint Endpoint = SockeyeEndpointOf(Options);
+	const sockeye_status Done = Pump->Connect(TCHAR_TO_UTF8(*Url), Made, &Endpoint);
 	if (Done < 0)
 	{
 		const std::string Why = SockeyeRefusal("connect to", TCHAR_TO_UTF8(*Url), Done);

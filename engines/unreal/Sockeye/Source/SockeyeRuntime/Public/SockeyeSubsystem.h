@@ -26,8 +26,9 @@ DECLARE_MULTICAST_DELEGATE_TwoParams(FSockeyeMessageNative,
 
 /**
  * The sockets of a game instance. Everything here is for the game thread, and every delegate is
- * called there: once a frame events are told until there are none or the budget is used up. What is
- * left waits for the next frame, in order; when much waits, the library stops reading the sockets.
+ * called there: once a frame, or in PumpEvents, events are told until there are none or the budget
+ * is used up. What is left waits for the next frame, in order; when much waits, the library stops
+ * reading the sockets.
  *
  * The net is made by the first Listen or Connect. It ends with the game instance: connections that
  * are open then are told as closed.
@@ -54,6 +55,24 @@ public:
 	 */
 	UFUNCTION(BlueprintCallable, Category = "Sockeye")
 	bool Connect(const FString& Url, FSockeyeConnection& OutConnection, FString& OutError);
+
+	/** As Listen, with limits and times of its connections. */
+	UFUNCTION(BlueprintCallable, Category = "Sockeye")
+	bool ListenWith(const FString& Url, const FSockeyeOptions& Options,
+		FSockeyeListener& OutListener, FString& OutError);
+
+	/** As Connect, with limits and times. */
+	UFUNCTION(BlueprintCallable, Category = "Sockeye")
+	bool ConnectWith(const FString& Url, const FSockeyeOptions& Options,
+		FSockeyeConnection& OutConnection, FString& OutError);
+
+	/**
+	 * Tells events now, at most so many and for so long; 0 is no limit. For a server that has its own
+	 * place for them in a frame, with bPumpEachFrame off; in a frame that does it, it may do it more
+	 * than once. Inside of an event it does nothing. Answers how many it told.
+	 */
+	UFUNCTION(BlueprintCallable, Category = "Sockeye")
+	int32 PumpEvents(int32 MaxEvents = 0, int32 MaxMicroseconds = 0);
 
 	/** Gives one message to a connection, whole or not at all. It leaves with the next frame. */
 	UFUNCTION(BlueprintCallable, Category = "Sockeye")
@@ -101,8 +120,13 @@ public:
 	UPROPERTY(BlueprintAssignable, Category = "Sockeye")
 	FSockeyeOpened OnOpened;
 
+	/** One whole message. The URL or the options say how a stream is cut into messages. */
 	UPROPERTY(BlueprintAssignable, Category = "Sockeye")
 	FSockeyeMessage OnMessage;
+
+	/** What arrived where nothing says so: a piece of the stream, and no message. */
+	UPROPERTY(BlueprintAssignable, Category = "Sockeye")
+	FSockeyeMessage OnBytes;
 
 	/** A datagram of a udp:// listener. Those of a connected socket come as OnMessage. */
 	UPROPERTY(BlueprintAssignable, Category = "Sockeye")
@@ -121,6 +145,12 @@ public:
 
 	/** As OnMessage, for C++, without a copy: the bytes are borrowed until the call returns. */
 	FSockeyeMessageNative OnMessageNative;
+	/** As OnBytes, in the same way. */
+	FSockeyeMessageNative OnBytesNative;
+
+	/** Whether each frame tells events by itself; else PumpEvents does it. */
+	UPROPERTY(Config, EditAnywhere, Category = "Sockeye")
+	bool bPumpEachFrame = true;
 
 	/** Events told in one frame at most; 0 is no limit. */
 	UPROPERTY(Config, EditAnywhere, Category = "Sockeye")
@@ -147,6 +177,7 @@ private:
 
 	bool EnsureOpen(FString& OutError);
 	bool HandleTicker(float DeltaTime);
+	int32 Tell(int32 MaxEvents, int32 MaxMicroseconds);
 	/** The net has ended: nobody is to tick it, or to end it. */
 	void Withdraw();
 
