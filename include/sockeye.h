@@ -272,7 +272,7 @@ typedef enum {
 
 /// How the byte stream is divided into messages.
 typedef enum {
-    /// No framing: a MESSAGE contains the bytes that arrived, a send writes its bytes unchanged.
+    /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
     SOCKEYE_FRAMING_RAW = 0,
     /// A length field of 1, 2, 3 or 4 bytes before each message.
     SOCKEYE_FRAMING_LENGTH = 1,

@@ -88,8 +88,8 @@
 /// Parts that one message may have.
 #define SOCKEYE_MESSAGE_PARTS_MAX 64
 
-/// `flags` of a message with a key: it goes behind all that is pending, in place of the older one's
-/// position.
+/// `flags` of a message with a key: it replaces the older one and is sent behind everything that is
+/// pending.
 #define SOCKEYE_MESSAGE_AT_END 1
 
 /// `flags`: a text message of a WebSocket. Not in this version.
@@ -272,7 +272,7 @@ typedef enum {
 
 /// How the byte stream is divided into messages.
 typedef enum {
-    /// No framing: a MESSAGE contains the bytes that arrived, a send writes its bytes unchanged.
+    /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
     SOCKEYE_FRAMING_RAW = 0,
     /// A length field of 1, 2, 3 or 4 bytes before each message.
     SOCKEYE_FRAMING_LENGTH = 1,
@@ -623,7 +623,7 @@ typedef struct {
 typedef struct {
     /// The size this program was built with; set by `sockeye_message_init`.
     uint32_t struct_size;
-    /// Must be 0.
+    /// `SOCKEYE_MESSAGE_AT_END` or 0.
     uint32_t flags;
     /// Names what the message is about, where only the newest one counts. A message replaces an
     /// older one with the same key to the same connection, if no byte of that was handed to the
@@ -1308,12 +1308,14 @@ sockeye_status sockeye_conn_configure(sockeye_net *net,
                                       const void *unread,
                                       size_t unread_len);
 
-/// Whether the host may still send on `conn`: 1, until the host closes it or its CLOSED is
-/// reported. A handler that closed a connection skips its remaining events of the batch by it.
+/// Whether the host has not closed `conn`. A loop over a batch skips by it what stands behind a
+/// close: 0 says that a handler closed this connection, so that only its CLOSED still counts. When
+/// it was the peer who ended it, what it sent before is not skipped: that answers 1 as long as the
+/// batch with CLOSED lives.
 ///
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   1 or 0; ERR_STALE; ERR_INVALID (NULL). Cheap.
+/// Returns:   1; 0 (a close by the host was answered with OK); ERR_STALE; ERR_INVALID (NULL).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_conn_is_open(sockeye_net *net, sockeye_conn conn);
 

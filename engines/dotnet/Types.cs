@@ -72,8 +72,7 @@ namespace Sockeye
     public enum SockeyeFramingKind : uint
     {
         /// <summary>
-        /// No framing: a MESSAGE contains the bytes that arrived, a send writes its bytes
-        /// unchanged.
+        /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
         /// </summary>
         Raw = 0,
         /// <summary>A length field of 1, 2, 3 or 4 bytes before each message.</summary>

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// How the byte stream is divided into messages.
 #[repr(C)]
 pub enum sockeye_framing_kind {
-    /// No framing: a MESSAGE contains the bytes that arrived, a send writes its bytes unchanged.
+    /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
     SOCKEYE_FRAMING_RAW = 0,
     /// A length field of 1, 2, 3 or 4 bytes before each message.
     SOCKEYE_FRAMING_LENGTH = 1,
