@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The programs that ask for nothing that only Unix has: of `tests/c` all but those that fork, send
 /// signals or load by dlopen(3), of `tests/cpp` all but the one with an epoll of its own.
-const PROGRAMS: [&str; 23] = [
+const PROGRAMS: [&str; 24] = [
     "tests/c/buffers.c",
     "tests/c/callback.c",
     "tests/c/datagram.c",
@@ -20,6 +20,7 @@ const PROGRAMS: [&str; 23] = [
     "tests/c/log.c",
     "tests/c/message.c",
     "tests/c/move.c",
+    "tests/c/one_port.c",
     "tests/c/outbox.c",
     "tests/c/send_many.c",
     "tests/c/symbols.c",
