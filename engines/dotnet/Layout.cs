@@ -73,7 +73,8 @@ namespace Sockeye
         private static void CheckDefaults()
         {
             Demand(SockeyeConfig.Default.QueueMaxBytes != 0, "SockeyeConfig");
-            Demand(SockeyeEndpoint.Default.Framing.FrameMaxBytes != 0, "SockeyeEndpoint");
+            SockeyeEndpoint endpoint = SockeyeEndpoint.Default;
+            Demand(endpoint.Framing.LengthBytes != 0 && endpoint.V6only != 0, "SockeyeEndpoint");
         }
 
         private static void CheckModel()
