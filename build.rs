@@ -7,8 +7,25 @@ use std::{env, fs};
 
 /// The rooms of the C ABI in the order in which the header shows them; others come behind these.
 const FILES: &[&str] = &[
-    "status", "words", "model", "config", "net", "endpoint", "listener", "conn", "message",
-    "event", "datagram", "queue", "timer", "callback", "buffer", "stats", "address", "log",
+    "status",
+    "words",
+    "model",
+    "config",
+    "net",
+    "endpoint",
+    "listener",
+    "conn",
+    "message",
+    "event",
+    "datagram",
+    "queue",
+    "timer",
+    "callback",
+    "buffer",
+    "descriptor",
+    "stats",
+    "address",
+    "log",
     "fault",
 ];
 

@@ -1668,6 +1668,108 @@ sockeye_status sockeye_event_hold(sockeye_net *net,
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_buffer_release(sockeye_buffer *buffer);
 
+/// Opens a listener with a socket that is there already: of TCP or of this machine, which listens,
+/// or of UDP, which is bound. `handle` is its descriptor, on Windows its SOCKET. From then on it
+/// closes on exec and does not block. A URL does the same: `fd://3`, or by the name that a service
+/// manager gave it, `fd://game` (LISTEN_FDNAMES, sd_listen_fds(3)), with the query of
+/// `sockeye_listen`. The file of a local socket is not removed with this listener.
+///
+/// Ownership: OK moves the socket to the library, which closes it; else it stays the host's.
+///            `endpoint` is copied; of its socket options none is set on a listener of streams.
+/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (not a socket, one that does not listen, one of another kind, or the
+///            endpoint, in words); ERR_LIMIT (`connections_max`, what the model can watch); ERR_OS;
+///            ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listen_adopt(sockeye_net *net,
+                                    ptrdiff_t handle,
+                                    const sockeye_endpoint *endpoint,
+                                    sockeye_listener *out_listener);
+
+/// Gives the socket of a listener of streams back, open and listening. Connections that the system
+/// has accepted by itself stay in its backlog for whoever accepts next; the file of a local socket
+/// stays. LISTENER_CLOSED (HOST) follows, behind the OPENED of those that this listener had
+/// accepted.
+///
+/// Ownership: OK moves the socket to the host. It closes on exec and does not block.
+/// NULL:      not allowed.
+/// Threads:   any thread but inside a callback. Waits until the worker lets go, at most a second.
+/// Returns:   OK; ERR_CLOSED (closing); ERR_UNSUPPORTED (BLOCKING, the overlapped models, a
+///            datagram socket, `config.taps`); ERR_BUSY (not open yet; the worker does not let go:
+///            with `workers = 0` the thread that polls is to call); ERR_STALE; ERR_INVALID;
+///            ERR_WOULD_DEADLOCK; ERR_SHUTDOWN; ERR_PANIC.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listener_release(sockeye_net *net,
+                                        sockeye_listener listener,
+                                        intptr_t *out_handle);
+
+/// Begins a connection with a stream socket that is connected already, of TCP or of this machine,
+/// and `unread_len` bytes that were received from it and stand in front of what it receives next:
+/// they are cut into messages as if they had just arrived. OPENED follows, with no listener, then
+/// what the bytes have. From then on the socket closes on exec and does not block.
+///
+/// Ownership: OK moves the socket to the library, which closes it; else it stays the host's.
+///            `endpoint` and `unread` are copied.
+/// NULL:      `endpoint` may be NULL for the defaults of `sockeye_endpoint_init`; `unread` when
+///            `unread_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (not a connected stream socket, or the endpoint, in words); ERR_LIMIT
+///            (`connections_max`); ERR_NO_MEMORY (`memory_max_bytes`); ERR_OS; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_adopt(sockeye_net *net,
+                                  ptrdiff_t handle,
+                                  const sockeye_endpoint *endpoint,
+                                  const void *unread,
+                                  size_t unread_len,
+                                  sockeye_conn *out_conn);
+
+/// Takes a connection out of the net: its socket, the bytes that were received and not cut into
+/// messages (`*out_unread`, in the form of the wire, the beginning of a frame included), and those
+/// that were taken to be sent and not handed to the system (`*out_unsent`, in the form of the wire,
+/// the rest of a message that had partly left included). Who sends the one, and gives the other to
+/// `sockeye_conn_adopt`, goes on without a byte lost or doubled. CLOSED (HOST, `detail` 0) follows
+/// as the last event. The peer notices nothing.
+///
+/// Messages that wait to be polled were cut already: pause the connection, poll until there is
+/// nothing, then release it. With events of it still to be polled the answer is ERR_BUSY, and it
+/// goes on as before.
+///
+/// Ownership: OK moves the socket to the host, and both buffers until `sockeye_buffer_release`; a
+///            buffer of no bytes has id 0. They do not count for `memory_max_bytes`. The socket
+///            closes on exec and does not block.
+/// NULL:      not allowed.
+/// Threads:   any thread but inside a callback. Waits until the worker lets go, at most a second.
+/// Returns:   OK; ERR_BUSY (not open yet, moving, events still to be polled, in the middle of a
+///            message that is being dropped; or the worker does not let go: with `workers = 0` the
+///            thread that polls is to call); ERR_CLOSED; ERR_UNSUPPORTED (BLOCKING, the overlapped
+///            models, datagrams, a connection with a layer, `config.taps`); ERR_NO_MEMORY (of the
+///            system, with which the connection ends); ERR_STALE; ERR_INVALID; ERR_WOULD_DEADLOCK;
+///            ERR_SHUTDOWN; ERR_PANIC.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_release(sockeye_net *net,
+                                    sockeye_conn conn,
+                                    intptr_t *out_handle,
+                                    sockeye_buffer *out_unread,
+                                    sockeye_buffer *out_unsent);
+
+/// The descriptor of a connection's socket, on Windows its SOCKET, to look at or to set options of
+/// the system's on. Reading, writing, shutting down and closing it are the library's.
+///
+/// Ownership: stays the library's. It is another socket's once the connection is closed.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_CLOSED (it has none any more, or none yet); ERR_STALE; ERR_INVALID.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_native(sockeye_net *net,
+                                   sockeye_conn conn,
+                                   intptr_t *out_handle);
+
 /// What a net runs with, and why.
 ///
 /// Ownership: `out_info` is written before return, up to `size` bytes.

@@ -92,6 +92,24 @@ public:
     status connect(c_text url, const sockeye_endpoint &with, conn &out) const noexcept
     { return connect(url, &with, out); }
 
+    /// The same with sockets that are there already: one that listens, and one that is connected,
+    /// of which so many bytes were read. Ownership: OK moves the socket to the net.
+    status adopt(intptr_t handle, const sockeye_endpoint &with, listener &out) const noexcept
+    {
+        sockeye_listener id;
+        const status done = sockeye_listen_adopt(net_, handle, &with, &id);
+        if (done) out = listener(listener_ref(net_, id));
+        return done;
+    }
+    status adopt(intptr_t handle, const sockeye_endpoint &with, bytes unread,
+                 conn &out) const noexcept
+    {
+        sockeye_conn id;
+        const status done = sockeye_conn_adopt(net_, handle, &with, unread.data, unread.len, &id);
+        if (done) out = conn(net_, id);
+        return done;
+    }
+
     /// One message to many. Returns: how many took it; `out_each`, if given, has room for all.
     status send_many(conn_list to, bytes data, sockeye_status *out_each = nullptr) const noexcept
     { return sockeye_send_many(net_, to.data, to.size, data.data, data.len, out_each); }

@@ -61,6 +61,21 @@ public:
     { return set_user_data(reinterpret_cast<uintptr_t>(pointer)); }
     status set_queue(uint32_t queue) const noexcept
     { return sockeye_conn_set_queue(net_, id_, queue); }
+    /// The descriptor of its socket, to look at. The library's.
+    status native(intptr_t &out) const noexcept { return sockeye_conn_native(net_, id_, &out); }
+    /// Takes its socket out of the net, with what is on its way in and out.
+    ///
+    /// Ownership: OK moves the socket to the caller.
+    status release_socket(intptr_t &handle, buffer &unread, buffer &unsent) const noexcept
+    {
+        sockeye_buffer in, out;
+        const status done = sockeye_conn_release(net_, id_, &handle, &in, &out);
+        if (done) {
+            unread = buffer(in);
+            unsent = buffer(out);
+        }
+        return done;
+    }
     status info(sockeye_conn_info &out) const noexcept
     { return sockeye_conn_get_info(net_, id_, &out, sizeof out); }
     status stats(sockeye_conn_stats &out) const noexcept
@@ -89,6 +104,9 @@ public:
     friend bool operator!=(listener_ref a, listener_ref b) noexcept { return a.id_.id != b.id_.id; }
 
     status close() const noexcept { return sockeye_listener_close(net_, id_); }
+    /// Takes its socket out of the net. Ownership: OK moves the socket to the caller.
+    status release_socket(intptr_t &handle) const noexcept
+    { return sockeye_listener_release(net_, id_, &handle); }
     status send_to(const sockeye_address &to, bytes data) const noexcept
     { return sockeye_send_to(net_, id_, &to, data.data, data.len); }
     status join(const sockeye_address &group, uint32_t interface_index = 0) const noexcept

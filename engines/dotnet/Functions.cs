@@ -371,6 +371,50 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_buffer_release(SockeyeBuffer* buffer);
 
+        /// <summary>
+        /// Opens a listener with a socket that is there already: of TCP or of this machine, which
+        /// listens, or of UDP, which is bound.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_listen_adopt(
+            SockeyeNetHandle net, IntPtr handle, SockeyeEndpoint* endpoint,
+            SockeyeListener* outListener);
+
+        /// <summary>Gives the socket of a listener of streams back, open and listening.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_listener_release(
+            SockeyeNetHandle net, SockeyeListener listener, IntPtr* outHandle);
+
+        /// <summary>
+        /// Begins a connection with a stream socket that is connected already, of TCP or of this
+        /// machine, and <c>unread_len</c> bytes that were received from it and stand in front of
+        /// what it receives next: they are cut into messages as if they had just arrived.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_adopt(
+            SockeyeNetHandle net, IntPtr handle, SockeyeEndpoint* endpoint, byte* unread,
+            UIntPtr unreadLen, SockeyeConn* outConn);
+
+        /// <summary>
+        /// Takes a connection out of the net: its socket, the bytes that were received and not cut
+        /// into messages (<c>*out_unread</c>, in the form of the wire, the beginning of a frame
+        /// included), and those that were taken to be sent and not handed to the system
+        /// (<c>*out_unsent</c>, in the form of the wire, the rest of a message that had partly left
+        /// included).
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_release(
+            SockeyeNetHandle net, SockeyeConn conn, IntPtr* outHandle, SockeyeBuffer* outUnread,
+            SockeyeBuffer* outUnsent);
+
+        /// <summary>
+        /// The descriptor of a connection's socket, on Windows its SOCKET, to look at or to set
+        /// options of the system's on.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_native(
+            SockeyeNetHandle net, SockeyeConn conn, IntPtr* outHandle);
+
         /// <summary>What a net runs with, and why.</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_net_get_info(

@@ -25,6 +25,20 @@ impl sockeye_buffer {
     const NONE: sockeye_buffer =
         sockeye_buffer { data: std::ptr::null_mut(), data_len: 0, capacity: 0, id: 0 };
 
+    /// Writes all of a slice for the host; of no bytes there is none.
+    ///
+    /// # Safety
+    /// `out` is the caller's to be written.
+    pub(super) unsafe fn give_all(slice: Slice, out: *mut sockeye_buffer) -> Result<(), Error> {
+        if slice.is_empty() {
+            // SAFETY: as this function's own.
+            unsafe { out.write(sockeye_buffer::NONE) };
+            return Ok(());
+        }
+        // SAFETY: as this function's own.
+        unsafe { sockeye_buffer::give(Ok(slice), |len| len, out) }
+    }
+
     /// Writes the host's reference to `slice`, to be found again by `release` and `send_message`.
     ///
     /// # Safety

@@ -10,6 +10,7 @@ pub mod callback;
 pub mod config;
 pub mod conn;
 pub mod datagram;
+pub mod descriptor;
 pub mod endpoint;
 pub mod event;
 pub mod fault;

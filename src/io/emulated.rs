@@ -382,6 +382,7 @@ impl<R: Readiness> Proactor for Emulated<R> {
     const AFFINITY: Affinity = Affinity::Free;
     const SOCKETS_MAX: Option<u32> = R::SOCKETS_MAX;
 
+    const LETS_GO: bool = true;
     type Shared = ();
 
     fn share(_workers: usize) -> io::Result<()> {

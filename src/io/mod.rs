@@ -23,5 +23,5 @@ pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Da
 pub use model::{Model, Probe, Visit};
 pub use op::{Accepted, Completion, LANES, Lane, Look, Op, Outcome, Role, Token};
 pub use pages::Pages;
-pub use proactor::{Affinity, Proactor, Setup};
+pub use proactor::{Affinity, LetGo, Proactor, Setup};
 pub use tap::weather::{Way, Weather};

@@ -188,6 +188,21 @@ pub fn hosted(model: Model) -> bool {
     pick(model, Ask)
 }
 
+/// Whether a worker of this model can give a socket back that goes on.
+pub fn lets_go(model: Model) -> bool {
+    struct Ask;
+    impl Visit for Ask {
+        type Out = bool;
+        fn visit<P: Proactor>(self) -> bool {
+            P::LETS_GO
+        }
+        fn absent(self, _reason: &'static str) -> bool {
+            false
+        }
+    }
+    pick(model, Ask)
+}
+
 /// Whether a model can run here, by opening it.
 pub fn probe(model: Model) -> Probe {
     struct Open(Model);

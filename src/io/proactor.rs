@@ -30,7 +30,7 @@ use super::bell::Bell;
 use super::op::{Completion, Look, Op, Role, Token};
 use super::os::sys;
 use super::tap::weather::Weather;
-use crate::buf::Pool;
+use crate::buf::{Pool, Slice};
 use socket2::Socket;
 use std::io;
 use std::sync::Arc;
@@ -69,6 +69,18 @@ pub struct Setup {
     pub summon: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// What became of `let_go`.
+pub enum LetGo {
+    /// The model has the socket no more. What was in flight, of which nothing is done, and what
+    /// was received and not yet asked for, in order.
+    Done([Option<Op>; 2], Vec<Slice>),
+    /// Something has to end first, and completes where it does more: to be asked again after the
+    /// next turn.
+    Later,
+    /// This model cannot.
+    Never,
+}
+
 /// One worker's half of a model. See the module for the contract.
 pub trait Proactor: Send + Sized + 'static {
     /// Who may turn it.
@@ -87,6 +99,9 @@ pub trait Proactor: Send + Sized + 'static {
 
     /// Whether a thread of the host may turn it. If not, its worker has one of its own.
     const HOSTED: bool = true;
+
+    /// Whether it can give a socket back that goes on: `let_go` does not answer `Never`.
+    const LETS_GO: bool = false;
 
     /// What the workers of one net have in common.
     type Shared: Clone + Send + Sync + 'static;
@@ -127,6 +142,18 @@ pub trait Proactor: Send + Sized + 'static {
         None
     }
 
+    /// Takes the socket back in the middle of its work, for the host, which goes on with it: what
+    /// is in flight ends without a trace on the wire, and nothing that was received is lost.
+    fn let_go(&mut self, token: Token) -> LetGo {
+        match self.detach(token) {
+            Some(ops) => LetGo::Done(ops, Vec::new()),
+            None => LetGo::Never,
+        }
+    }
+
+    /// The socket stays, though `let_go` was asked for it and answered `Later`.
+    fn keep_on(&mut self, _token: Token) {}
+
     /// Whether something waits to be reported: in the system, or taken from there and not yet
     /// pushed to `done`. A model that takes bytes elsewhere than in `turn` has to report those too,
     /// after it has asked the system, so that none is missed on the way.
@@ -158,4 +185,9 @@ pub trait Proactor: Send + Sized + 'static {
 /// The error of an operation that was cancelled.
 pub fn cancelled() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
+}
+
+/// Whether it is that. Those of the system have a number.
+pub fn is_cancelled(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionAborted && error.raw_os_error().is_none()
 }

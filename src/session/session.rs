@@ -458,6 +458,32 @@ impl Session {
         true
     }
 
+    /// What was received and not reported, as it came, in runs.
+    pub fn unread_runs(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let untold = self.untold.as_deref();
+        let partial = untold.and_then(|untold| untold.partial.as_ref()?.chunk.as_ref());
+        let begun = partial.map_or(&[][..], Chunk::written);
+        [begun, untold.map_or(&[][..], |untold| untold.input.rest())].into_iter()
+    }
+
+    /// Whether the rest of a message that was cut is still to be dropped: what was received is not
+    /// all that is needed to go on.
+    pub fn is_dropping(&self) -> bool {
+        self.dropped().is_some()
+    }
+
+    /// Takes what waits to be written, flushed or not, as it would have left. The model has none
+    /// of it.
+    pub fn take_unsent(&mut self) -> Vec<Slice> {
+        self.outbox.flush();
+        let (mut all, mut release) = (Vec::new(), Release::default());
+        while let Some(train) = self.outbox.transmit() {
+            all.extend(train.slices().cloned());
+            self.outbox.sent(train.len(), train, &mut release);
+        }
+        all
+    }
+
     /// Gives up memory that nothing is in.
     pub fn relax(&mut self) {
         self.outbox.relax();

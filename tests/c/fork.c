@@ -51,6 +51,11 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_conn_resume(net, world->client));
     FORKED(sockeye_conn_set_user_data(net, world->client, 1));
     FORKED(sockeye_conn_set_queue(net, world->client, 0));
+    FORKED(sockeye_listen_adopt(net, 0, NULL, &door));
+    FORKED(sockeye_listener_release(net, world->door, &handle));
+    FORKED(sockeye_conn_adopt(net, 0, NULL, NULL, 0, &conn));
+    FORKED(sockeye_conn_release(net, world->client, &handle, &buffer, &buffer));
+    FORKED(sockeye_conn_native(net, world->client, &handle));
     FORKED(sockeye_set_callback(net, 0, NULL, NULL));
     FORKED(sockeye_poll_events(net, NULL, 0, 0));
     FORKED(sockeye_poll_events(net, &event, 1, 0));

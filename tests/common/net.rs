@@ -10,6 +10,8 @@ use sockeye::capi::config::sockeye_config;
 use sockeye::capi::conn as conn_calls;
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::datagram::{self as datagram_calls, sockeye_listener_stats};
+#[cfg(unix)]
+use sockeye::capi::descriptor;
 use sockeye::capi::endpoint::sockeye_endpoint;
 use sockeye::capi::event::{sockeye_event, sockeye_queue_poll_events};
 use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set};
@@ -136,6 +138,70 @@ impl Net {
         answer(status).map(|_| out)
     }
 
+    #[cfg(unix)]
+    pub fn listen_adopt(
+        &self,
+        handle: isize,
+        endpoint: Option<&sockeye_endpoint>,
+    ) -> Result<sockeye_listener, i32> {
+        let mut out = sockeye_listener { id: 0 };
+        let endpoint = endpoint.map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: a live net, an endpoint or NULL, room for the answer.
+        let status =
+            unsafe { descriptor::sockeye_listen_adopt(self.0, handle, endpoint, &mut out) };
+        answer(status).map(|_| out)
+    }
+
+    #[cfg(unix)]
+    pub fn listener_release(&self, door: sockeye_listener) -> Result<isize, i32> {
+        let mut out = -1;
+        // SAFETY: a live net and room for the answer.
+        let status = unsafe { descriptor::sockeye_listener_release(self.0, door, &mut out) };
+        answer(status).map(|_| out)
+    }
+
+    #[cfg(unix)]
+    pub fn conn_adopt(
+        &self,
+        handle: isize,
+        endpoint: Option<&sockeye_endpoint>,
+        unread: &[u8],
+    ) -> Result<sockeye_conn, i32> {
+        let mut out = sockeye_conn { id: 0 };
+        let endpoint = endpoint.map_or(ptr::null(), ptr::from_ref);
+        let (data, len) = (unread.as_ptr().cast(), unread.len());
+        // SAFETY: a live net, an endpoint or NULL, `len` bytes, room for the answer.
+        let status = unsafe {
+            descriptor::sockeye_conn_adopt(self.0, handle, endpoint, data, len, &mut out)
+        };
+        answer(status).map(|_| out)
+    }
+
+    /// The socket, what was received and not cut, and what was not sent.
+    #[cfg(unix)]
+    pub fn conn_release(&self, conn: sockeye_conn) -> Result<(isize, Vec<u8>, Vec<u8>), i32> {
+        let none = sockeye_buffer { data: ptr::null_mut(), data_len: 0, capacity: 0, id: 0 };
+        let (mut handle, mut unread, mut unsent) = (-1, none, none);
+        // SAFETY: a live net and room for the answers.
+        let status = unsafe {
+            descriptor::sockeye_conn_release(self.0, conn, &mut handle, &mut unread, &mut unsent)
+        };
+        answer(status)?;
+        let bytes = |buffer: sockeye_buffer| {
+            let kept = Buffer(buffer);
+            if buffer.id == 0 { Vec::new() } else { kept.bytes().to_vec() }
+        };
+        Ok((handle, bytes(unread), bytes(unsent)))
+    }
+
+    #[cfg(unix)]
+    pub fn conn_native(&self, conn: sockeye_conn) -> Result<isize, i32> {
+        let mut out = -1;
+        // SAFETY: a live net and room for the answer.
+        let status = unsafe { descriptor::sockeye_conn_native(self.0, conn, &mut out) };
+        answer(status).map(|_| out)
+    }
+
     pub fn listener_close(&self, door: sockeye_listener) -> i32 {
         // SAFETY: a live net.
         unsafe { listener_calls::sockeye_listener_close(self.0, door) }
@@ -242,19 +308,6 @@ impl Net {
     pub fn pause(&self, conn: sockeye_conn) -> i32 {
         // SAFETY: a live net.
         unsafe { conn_calls::sockeye_conn_pause(self.0, conn) }
-    }
-
-    pub fn configure(&self, conn: sockeye_conn, endpoint: &sockeye_endpoint, unread: &[u8]) -> i32 {
-        // SAFETY: both live through the call.
-        unsafe {
-            conn_calls::sockeye_conn_configure(
-                self.0,
-                conn,
-                endpoint,
-                unread.as_ptr().cast(),
-                unread.len(),
-            )
-        }
     }
 
     pub fn resume(&self, conn: sockeye_conn) -> i32 {

@@ -25,6 +25,9 @@ mod datagram_source;
 #[cfg(unix)]
 mod datagram_trouble;
 mod datagrams;
+// What a descriptor is, is of Unix.
+#[cfg(unix)]
+mod descriptors;
 mod drive;
 mod ends;
 #[cfg(unix)]

@@ -14,7 +14,10 @@ use crate::engine::shared::log::Level;
 use crate::engine::shared::queue::queue_of;
 use crate::engine::shared::table::{Held, HeldConn, Resident};
 use crate::io::Token;
+use crate::io::os::local::SocketFile;
 use crate::session::{Cause, FramingKind, Outgoing, SendError, Stack};
+use socket2::Socket;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
@@ -48,7 +51,9 @@ impl Net {
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
         let opened = self.read_url(url, true, endpoint, |place, endpoint| {
-            if place.is_of_datagrams() {
+            if let Place::Descriptor(handle) = place {
+                self.take_listener(handle, url, endpoint, out)
+            } else if place.is_of_datagrams() {
                 self.listen_port(place, endpoint, out)
             } else {
                 self.listen_stream(url, place, endpoint, out)
@@ -70,7 +75,9 @@ impl Net {
         let _opening = self.opening.read();
         self.check_running()?;
         let place = url::parse(url, listens, &mut endpoint)?;
-        self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
+        if !matches!(place, Place::Descriptor(_)) {
+            self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
+        }
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         if place.is_of_datagrams()
             && let Some(carrying) = carrier_of_tests()
@@ -90,6 +97,19 @@ impl Net {
         let address = place.into_listen()?;
         let refused = |error| Refusal::system(&format!("listen on {url}"), &error);
         let (socket, file) = endpoint.socket.listener(&address).map_err(refused)?;
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        self.add_listener(url, local, endpoint, || (socket, file), out)
+    }
+
+    /// A listener that is bound to `local`. Its socket is asked for when nothing can fail any more.
+    pub fn add_listener(
+        &self,
+        url: &str,
+        local: Option<SocketAddr>,
+        endpoint: Endpoint,
+        socket: impl FnOnce() -> (Socket, Option<SocketFile>),
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
         // Its events come on its queue, so it lives with a worker of that; these take turns.
         let queue = endpoint.queue.unwrap_or(0);
         let turn = self.next_listener.fetch_add(1, Relaxed);
@@ -97,14 +117,19 @@ impl Net {
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         let doubts = self.doubts(&endpoint);
         let user_data = endpoint.user_data;
-        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
         let origin = Arc::new(Origin::bound(endpoint, local));
-        let listener = Listener::new(socket, file, origin.clone(), home);
-        let bound = listener.local.map_or_else(|| url.to_owned(), |local| local.to_string());
-        let listener = Resident::Listener(listener);
+        let bound = local.map_or_else(|| url.to_owned(), |local| local.to_string());
+        let listener = Resident::Listener(Listener::new(local, origin.clone(), home));
         let full = || Refusal::new(Error::Limit, "connections_max is reached");
         let token = self.core.insert(listener, user_data, home).ok_or_else(full)?;
         origin.set_listener(token);
+        let mut held = self.core.table.hold(token);
+        if let Some(listener) = held.as_mut().and_then(Held::listener) {
+            let (socket, file) = socket();
+            listener.link.set_socket(socket);
+            listener.file = file;
+        }
+        drop(held);
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
         self.core.log.note(Level::Info, || format!("listening on {bound}"));

@@ -15,10 +15,10 @@ use crate::engine::shared::log::Level;
 use crate::engine::shared::table::{Held, Resident};
 use crate::io::{DATAGRAM_MAX_BYTES, Datagram, Token};
 use crate::session::Cause;
-use socket2::{InterfaceIndexOrAddress, SockAddr};
+use socket2::{InterfaceIndexOrAddress, SockAddr, Socket};
 use std::io;
 use std::mem;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
@@ -49,16 +49,27 @@ impl Net {
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
         let address = place.into_listen()?.as_socket().ok_or(Error::Invalid)?;
+        let refused = |error| Refusal::system(&format!("bind to {address}"), &error);
+        let socket = endpoint.socket.bound_datagrams(address).map_err(refused)?;
+        let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+        self.add_port(local.unwrap_or(address), endpoint, || socket, out)
+    }
+
+    /// A datagram socket that is bound to `local`. It is asked for when nothing can fail any more.
+    pub(in crate::engine) fn add_port(
+        &self,
+        local: SocketAddr,
+        endpoint: Endpoint,
+        socket: impl FnOnce() -> Socket,
+        out: impl FnOnce(u64),
+    ) -> Result<(), Refusal> {
         let (queue, turn) = (endpoint.queue.unwrap_or(0), self.next_listener.fetch_add(1, Relaxed));
         let (user_data, carried) = (endpoint.user_data, endpoint.carrying.is_some());
         let mut udp = DatagramSocket::new(endpoint, false, 0, queue as usize);
-        let refused = |error| Refusal::system(&format!("bind to {address}"), &error);
-        udp.set_socket(udp.endpoint.socket.bound_datagrams(address).map_err(refused)?);
         let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         udp.home = home;
-        let bound = udp.local.unwrap_or(address);
-        let origin = carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), udp.local)));
+        let origin = carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), Some(local))));
         udp.carriage = origin
             .clone()
             .map(|origin| Box::new(Carriage { origin: Some(origin), ..Carriage::default() }));
@@ -68,9 +79,14 @@ impl Net {
         if let Some(origin) = origin {
             origin.set_listener(token);
         }
+        let mut held = self.core.table.hold(token);
+        if let Some(udp) = held.as_mut().and_then(Held::datagram) {
+            udp.set_socket(socket());
+        }
+        drop(held);
         out(self.listener_id(token));
         self.core.homes[home].post(Command::Adopt(token));
-        self.core.log.note(Level::Info, || format!("receiving datagrams on {bound}"));
+        self.core.log.note(Level::Info, || format!("receiving datagrams on {local}"));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ pub mod calls;
 pub mod carried;
 pub mod configure;
 pub mod datagrams;
+pub mod descriptors;
 pub mod facts;
 pub mod layered;
 pub mod moves;

@@ -4,7 +4,7 @@ use crate::engine::host::query::{self, Use};
 use crate::engine::host::zone;
 use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::error::{Error, Refusal};
-use crate::io::os::local;
+use crate::io::os::{descriptor, local};
 use fluent_uri::{Uri, component::Host};
 use socket2::SockAddr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -16,6 +16,8 @@ pub enum Place {
     Internet(HostName, u16),
     /// `udp`: the same, for datagrams.
     Datagrams(HostName, u16),
+    /// `fd`: a socket that is there already.
+    Descriptor(isize),
     /// `unix`: a path, or a name that begins with a zero byte (abstract).
     Local(SockAddr),
 }
@@ -55,6 +57,7 @@ pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place,
         "tcp" => internet(&uri, zone, Place::Internet)?,
         "udp" => internet(&uri, zone, Place::Datagrams)?,
         "unix" => local_name(&uri)?,
+        "fd" => descriptor_of(&uri)?,
         scheme @ ("tls" | "ws" | "wss" | "quic") => {
             let words = format!("scheme {scheme} is not in this version");
             return Err(Refusal::new(Error::Unsupported, words));
@@ -100,6 +103,21 @@ fn internet(
     Ok(place(host, port))
 }
 
+/// `fd://3`, or the name that a service manager gave it: `fd://game`.
+fn descriptor_of(uri: &Uri<&str>) -> Result<Place, Refusal> {
+    let known =
+        |it: &fluent_uri::component::Authority<'_>| it.port().is_none() && !it.has_userinfo();
+    let name = uri.authority().filter(known).map_or("", |authority| authority.host());
+    if name.is_empty() || !matches!(uri.path().as_str(), "" | "/") || uri.has_fragment() {
+        return Err(invalid("the URL has no descriptor (fd://3, or fd://name of LISTEN_FDNAMES)"));
+    }
+    let handle = match name.parse::<u32>() {
+        Ok(number) => number as isize,
+        Err(_) => descriptor::named(name).map_err(invalid)?,
+    };
+    Ok(Place::Descriptor(handle))
+}
+
 /// `unix:///path` and `unix:/path`, or `unix:@name` for a name without a file: unix(7).
 fn local_name(uri: &Uri<&str>) -> Result<Place, Refusal> {
     if uri.authority().is_some_and(|authority| !authority.as_str().is_empty()) {
@@ -142,6 +160,7 @@ impl Place {
     pub fn into_listen(self) -> Result<SockAddr, Refusal> {
         let (host, port) = match self {
             Place::Local(address) => return Ok(address),
+            Place::Descriptor(_) => return Err(Error::Invalid.into()),
             Place::Internet(host, port) | Place::Datagrams(host, port) => (host, port),
         };
         let ip = match host {
@@ -163,6 +182,9 @@ impl Place {
     pub fn into_connect(self) -> Result<Dial, Refusal> {
         let (host, port) = match self {
             Place::Local(address) => return Ok(Dial::Addresses(vec![address])),
+            Place::Descriptor(_) => {
+                return Err(invalid("fd:// is to listen; sockeye_conn_adopt takes a connection"));
+            }
             Place::Internet(_, 0) | Place::Datagrams(_, 0) => {
                 return Err(invalid("port 0 cannot be connected to"));
             }

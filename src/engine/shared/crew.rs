@@ -36,6 +36,8 @@ pub trait Baton: Send + Sync {
     fn lead(&self, queue: &Queue, how: Lead) -> Led;
     /// Has what was sent leave now, if the baton is free.
     fn flush(&self) -> bool;
+    /// Turns it once on this thread, if the baton is free: no other thread would soon.
+    fn hasten(&self);
     /// Sends what is pending, if the host holds the lease: no other thread would before its end.
     fn flush_lease(&self);
     /// Ends a lease, so that the worker's own thread takes over permanently.

@@ -125,6 +125,7 @@ impl Core {
             count += 1;
             poller.next += 1;
         }
+        queue.note_taken(poller);
         if queue.drained(poller, bytes) {
             self.read_again(queue);
         }

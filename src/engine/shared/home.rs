@@ -27,6 +27,8 @@ pub enum Command {
     Flush(Token),
     /// Look at a connection that moves.
     Move(Token),
+    /// The host takes the socket of a connection or a listener back.
+    Part(Token),
     /// Its name was looked up.
     Resolved(Token, Result<Vec<SocketAddr>, i32>),
     /// Begin the next attempt of a connection that connects.

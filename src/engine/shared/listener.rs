@@ -2,12 +2,12 @@
 
 use crate::engine::shared::conn::{Link, Origin};
 use crate::engine::shared::event::{Event, Notice};
+use crate::engine::shared::parting::Answer;
 use crate::engine::shared::reminder::Reminder;
 use crate::io::Token;
 use crate::io::os::local::SocketFile;
 use crate::io::os::sys;
 use crate::session::{Cause, Millis};
-use socket2::Socket;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Listener {
     pub home: u16,
     /// Why it ends, once it does.
     pub closing: Option<(Cause, i32)>,
+    /// The host waits for its socket: nothing more is accepted.
+    pub parting: Option<Answer>,
     /// LISTENER_CLOSED was emitted.
     pub told: bool,
     pub stalled: bool,
@@ -40,25 +42,20 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener whose socket listens.
-    pub fn new(
-        socket: Socket,
-        file: Option<SocketFile>,
-        endpoint: Arc<Origin>,
-        home: usize,
-    ) -> Listener {
-        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
-        Listener { local, file, ..Listener::bare(Some(socket), endpoint, home) }
+    /// A listener that is bound to `local`; its socket is still to be put there.
+    pub fn new(local: Option<SocketAddr>, endpoint: Arc<Origin>, home: usize) -> Listener {
+        Listener { local, ..Listener::bare(endpoint, home) }
     }
 
-    fn bare(socket: Option<Socket>, endpoint: Arc<Origin>, home: usize) -> Listener {
+    fn bare(endpoint: Arc<Origin>, home: usize) -> Listener {
         Listener {
-            link: Link::new(socket),
+            link: Link::new(None),
             file: None,
             endpoint,
             local: None,
             home: home as u16,
             closing: None,
+            parting: None,
             told: false,
             stalled: false,
             handed: 0,
@@ -72,6 +69,7 @@ impl Listener {
 
     /// Its worker is gone: the socket goes, and the last event, if it was not emitted.
     pub fn fault(&mut self, token: Token, cause: Cause) -> Option<Event> {
+        self.parting = None;
         if std::mem::replace(&mut self.told, true) {
             return None;
         }
@@ -86,6 +84,6 @@ impl Listener {
     /// A listener without a socket.
     #[cfg(test)]
     pub fn for_tests() -> Listener {
-        Listener::bare(None, Arc::default(), 0)
+        Listener::bare(Arc::default(), 0)
     }
 }

@@ -20,6 +20,7 @@ pub mod kept;
 pub mod listener;
 pub mod log;
 pub mod options;
+pub mod parting;
 pub mod placing;
 pub mod pressure;
 pub mod queue;

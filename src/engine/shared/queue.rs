@@ -42,6 +42,8 @@ pub struct Queue {
     inside: Mutex<rank::Events, Inside>,
     /// Events published and not delivered, to be read without the lock.
     count: AtomicUsize,
+    /// Events that the poller took and has not handed out.
+    taken: AtomicUsize,
     /// Bytes of them.
     bytes: AtomicU64,
     /// Some connections are not read because the queue is full.
@@ -95,6 +97,7 @@ impl Queue {
             own_max: bytes_max.min(memory / 4) / 8,
             inside: Mutex::default(),
             count: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
@@ -222,6 +225,18 @@ impl Queue {
         of(&inside.here) + of(&inside.taken) >= self.own_max * eighths
     }
 
+    /// Whether an event of a connection may be still to be handed out: one is here, or a poll is
+    /// in the middle of a batch, which is the poller's to look at.
+    pub fn holds(&self, token: Token) -> bool {
+        let inside = self.inside.lock();
+        self.taken.load(SeqCst) > 0 || inside.events.iter().any(|event| event.token == token)
+    }
+
+    /// Notes what the poller has left.
+    pub fn note_taken(&self, poller: &Poller) {
+        self.taken.store(poller.pending(), Release);
+    }
+
     /// Whether there is so much here that one may have too much of it.
     #[inline]
     pub fn is_crowded(&self, more: u64) -> bool {
@@ -270,6 +285,7 @@ impl Queue {
         let mut inside = self.inside.lock();
         std::mem::swap(&mut inside.events, &mut poller.events);
         self.count.store(0, SeqCst);
+        self.taken.store(poller.events.len(), SeqCst);
         if self.tallied.load(SeqCst) {
             inside.taken = std::mem::take(&mut inside.here);
         }
@@ -285,6 +301,7 @@ impl Queue {
         rest.append(&mut inside.events);
         inside.events = rest;
         self.count.store(inside.events.len(), SeqCst);
+        self.taken.store(0, SeqCst);
         for (token, bytes) in std::mem::take(&mut inside.taken) {
             *inside.here.entry(token).or_default() += bytes;
         }

@@ -439,6 +439,16 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         true
     }
 
+    fn hasten(&self) {
+        if !self.lends() || self.is_elsewhere() {
+            return;
+        }
+        let Some(mut held) = self.baton.try_lock() else { return };
+        let owner = self.core.homes[self.home].owner.get();
+        self.look(&mut held);
+        self.lay_down(held, owner, None);
+    }
+
     fn flush_lease(&self) {
         let home = &self.core.homes[self.home];
         if home.rung() && home.owner.get() == Owner::thread(me()) {

@@ -3,7 +3,7 @@
 
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::engine::shared::cause::breakage;
-use crate::engine::shared::conn::{End, Eof};
+use crate::engine::shared::conn::{End, Eof, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::event::{Event, Notice};
@@ -15,6 +15,7 @@ use crate::engine::worker::carriers::Carriers;
 use crate::engine::worker::rings::Rings;
 use crate::engine::worker::timers::Wheel;
 use crate::engine::worker::watch::Watch;
+use crate::io::proactor::is_cancelled;
 use crate::io::tap::unsent;
 use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
 use crate::session::Millis;
@@ -44,6 +45,8 @@ pub enum Order {
     Join(Token),
     /// To another worker, if the model can give it back.
     Move(Token),
+    /// To the host, if the model can let go.
+    Part(Token),
     /// Set its faults in the tap.
     Dial(Token),
 }
@@ -92,6 +95,8 @@ pub struct Desk {
     pub relieving: usize,
     /// Connections that are closed for what they hold, one after the other.
     pub doomed: Vec<Token>,
+    /// Connections and listeners whose socket the host waits for.
+    pub parting: Vec<Token>,
     /// The longest list of any turn since the last slimming, and when that was.
     longest: usize,
     slimmed: Millis,
@@ -125,6 +130,7 @@ impl Desk {
             reliefs: 0,
             relieving: 0,
             doomed: Vec::new(),
+            parting: Vec::new(),
             longest: 0,
             slimmed: 0,
         }
@@ -139,6 +145,7 @@ impl Desk {
             && self.handed.is_empty()
             && self.relieving == 0
             && self.carriers.at_rest()
+            && self.parting.is_empty()
     }
 
     /// Notes a warning, which is reported when no lock is held; at most one in `SAY_MS`.
@@ -179,6 +186,7 @@ impl Desk {
                 Command::Tend(token) => self.tend_summoned(core, token, false),
                 Command::Flush(token) => self.tend_summoned(core, token, true),
                 Command::Move(token) => self.tend_moving(core, token),
+                Command::Part(token) => self.begin_part(core, token),
                 Command::Resolved(token, found) => self.resolved(core, token, found),
                 Command::Attempt(token) => self.attempt(core, token),
                 Command::Attempted(token, attempt, answer) => {
@@ -210,6 +218,9 @@ impl Desk {
             self.relieve(core);
         } else {
             self.relieving = 0;
+        }
+        if !self.parting.is_empty() {
+            self.order_parts();
         }
         self.drive_carriers(core);
     }
@@ -289,6 +300,11 @@ impl Desk {
             }
             // It was cancelled, which says nothing of the peer.
             Err(_) if conn.life.end == End::Abrupt => {}
+            Err(error) if is_cancelled(&error) && conn.link.tie() == Tie::Adopted => {
+                if let Some(chunk) = chunk {
+                    conn.session.handle_returned(chunk);
+                }
+            }
             Err(error) => {
                 let (cause, os_error) = breakage(&error);
                 conn.life.eof = Eof::Received;
@@ -332,6 +348,9 @@ impl Desk {
                 {
                     return;
                 }
+            }
+            Err(error) if is_cancelled(&error) && conn.link.tie() == Tie::Adopted => {
+                conn.session.handle_sent(0, train, release);
             }
             Err(error) if conn.life.end != End::Abrupt => {
                 let (cause, os_error) = breakage(&error);

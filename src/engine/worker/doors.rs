@@ -93,6 +93,7 @@ impl Desk {
         }
         if let Some(error) = error
             && listener.closing.is_none()
+            && listener.parting.is_none()
         {
             self.not_accepted(core, token, listener, &error);
         }
@@ -170,7 +171,7 @@ impl Desk {
 
     /// What is to be done next with a listener.
     pub fn tend_listener(&mut self, core: &Core, token: Token, listener: &mut Listener) {
-        if listener.closing.is_none() {
+        if listener.closing.is_none() && listener.parting.is_none() {
             let late = listener.resume_at <= self.now;
             if listener.link.is_adopted()
                 && !listener.link.is_busy(Lane::In)
@@ -180,6 +181,8 @@ impl Desk {
                 listener.link.begin(Lane::In);
                 self.orders.push(Order::Submit(token, Op::Accept));
             }
+        } else if listener.parting.is_some() {
+            // The model is asked by `part`, also where it closes meanwhile.
         } else if listener.link.is_busy(Lane::In) {
             if listener.link.cancel() {
                 self.orders.push(Order::Cancel(token));

@@ -14,6 +14,7 @@ pub mod late;
 pub mod memory;
 pub mod moves;
 pub mod opening;
+pub mod part;
 pub mod places;
 pub mod race;
 pub mod rings;

@@ -64,6 +64,7 @@ impl Desk {
                 true
             }
             Moving::Leaving | Moving::Arriving => true,
+            Moving::Parting => self.tend_parting(conn),
         }
     }
 

@@ -7,10 +7,11 @@
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::worker::desk::{Desk, Order};
+use crate::engine::worker::part::Part;
 use crate::engine::worker::places::Places;
 use crate::io::os::sys;
 use crate::io::proactor::cancelled;
-use crate::io::{Bell, Completion, Look, Op, Proactor, Role, Token, Wait};
+use crate::io::{Bell, Completion, LetGo, Look, Op, Proactor, Role, Token, Wait};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -262,8 +263,29 @@ impl<P: Proactor> Worker<P> {
                     Some(ops)
                 });
             }
+            Order::Part(token) => self.part(token),
             Order::Dial(token) => self.dial(token),
         }
+    }
+
+    /// Has the model let go of a socket that the host takes back.
+    fn part(&mut self, token: Token) {
+        let lent = self.lent(token);
+        let Worker { proactor, desk, core, places, .. } = self;
+        desk.part(core, token, |part| match (lent, part) {
+            (None, _) => LetGo::Later,
+            (Some(lent), Part::Stay) => {
+                proactor.keep_on(lent);
+                LetGo::Later
+            }
+            (Some(lent), Part::Go) => {
+                let answer = proactor.let_go(lent);
+                if matches!(answer, LetGo::Done(..)) {
+                    Self::give_back(core, places, token, lent);
+                }
+                answer
+            }
+        });
     }
 
     #[inline]

@@ -8,6 +8,6 @@ pub mod unix;
 pub mod windows;
 
 #[cfg(unix)]
-pub use unix::{local, sys};
+pub use unix::{descriptor, local, sys};
 #[cfg(windows)]
-pub use windows::{local, sys};
+pub use windows::{descriptor, local, sys};

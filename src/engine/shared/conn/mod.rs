@@ -21,6 +21,7 @@ use peer::{Peer, Scope};
 use race::Race;
 
 use crate::engine::shared::event::Notice;
+use crate::engine::shared::parting::Answer;
 use crate::engine::shared::reminder::Reminder;
 use crate::io::os::local::{self, Credentials};
 use crate::io::os::sys;
@@ -82,6 +83,8 @@ struct More {
     weather: Option<Arc<Weather>>,
     /// Its tap was asked to be quiet, behind a cancel.
     quieted: bool,
+    /// While it is parting.
+    answer: Option<Answer>,
 }
 
 impl Conn {
@@ -351,8 +354,23 @@ impl Conn {
         }
     }
 
+    /// The host's call waits for the socket.
+    pub fn set_answer(&mut self, answer: Answer) {
+        self.more().answer = Some(answer);
+    }
+
+    /// Where the host's call waits for the socket, if one does.
+    pub fn take_answer(&mut self) -> Option<Answer> {
+        self.more.as_mut()?.answer.take()
+    }
+
     /// Ends a move whose worker is gone. What is to be reported on the new queue.
     pub fn cut_move(&mut self) -> Option<Notice> {
+        if self.moving.stage == Moving::Parting {
+            self.moving.stage = Moving::No;
+            // The host's call sees that there is no answer any more.
+            drop(self.take_answer());
+        }
         if !self.moving.stage.is_quiet() {
             return None;
         }

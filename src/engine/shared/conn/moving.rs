@@ -26,6 +26,8 @@ pub enum Moving {
     Leaving,
     /// A worker of the new queue is to report MOVED there.
     Arriving,
+    /// It goes nowhere: the host takes the socket back, and its worker is to have the model let go.
+    Parting,
 }
 
 impl Moving {

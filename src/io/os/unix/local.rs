@@ -5,6 +5,7 @@ use socket2::{SockAddr, Socket, Type};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -50,6 +51,14 @@ pub struct SocketFile {
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let file = fs::symlink_metadata(path)?;
     Ok((file.dev(), file.ino()))
+}
+
+impl SocketFile {
+    /// It stays: the host has the socket from here on.
+    pub fn keep(self) {
+        let mut file = ManuallyDrop::new(self);
+        drop(mem::take(&mut file.path));
+    }
 }
 
 impl Drop for SocketFile {

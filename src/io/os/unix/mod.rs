@@ -1,6 +1,7 @@
 //! What all Unix systems share.
 
 pub mod datagrams;
+pub mod descriptor;
 pub mod doorbell;
 pub mod errors;
 pub mod host;

@@ -27,6 +27,13 @@ pub fn unnamed(_name: &[u8]) -> io::Result<SockAddr> {
 /// The file of a listening socket: there is none.
 pub enum SocketFile {}
 
+impl SocketFile {
+    /// There is none to stay.
+    pub fn keep(self) {
+        match self {}
+    }
+}
+
 /// Binds and listens.
 pub fn listen(_: &Socket, _: &SockAddr, _backlog: i32) -> io::Result<Option<SocketFile>> {
     Err(io::ErrorKind::Unsupported.into())

@@ -1,6 +1,7 @@
 //! What only Windows has.
 
 pub mod datagrams;
+pub mod descriptor;
 pub mod doorbell;
 pub mod errors;
 pub mod event_select;

@@ -79,6 +79,8 @@ pub struct Entry {
     pub stopping: bool,
     /// The engine closes it: what is received is dropped.
     pub closing: bool,
+    /// The host takes it: nothing is begun any more, and nothing that comes is dropped.
+    pub leaving: bool,
     /// Whole buffers come: it receives one at a time, so that nothing piles up here. Of datagrams:
     /// more are there, so the next are received without a poll.
     pub bulk: bool,
@@ -126,6 +128,7 @@ impl Entry {
             flying: None,
             stopping: false,
             closing: false,
+            leaving: false,
             bulk: false,
             runnable: false,
             starved: false,

@@ -22,7 +22,7 @@ impl Uring {
     pub(super) fn ask(&mut self, token: Token) {
         let (dry, recv_max) = (self.stock.is_dry(), self.stock.recv_max());
         let Some(entry) = self.entry(token) else { return };
-        if entry.inward == Inward::Nothing {
+        if entry.inward == Inward::Nothing || entry.leaving {
             return;
         }
         if entry.has_surplus() {

@@ -34,7 +34,7 @@ use crate::io::common::tried::LATER;
 use crate::io::op::{Completion, Lane, Look, Op, Role, Token};
 use crate::io::os::unix::sys;
 use crate::io::pages::Pages;
-use crate::io::proactor::{Affinity, Proactor, Setup, cancelled};
+use crate::io::proactor::{Affinity, LetGo, Proactor, Setup, cancelled};
 use entry::{Entry, Inward, Kind, cancel, name};
 use io_uring::{cqueue, squeue};
 use outgoing::Outward;
@@ -135,7 +135,7 @@ impl Uring {
     fn not_cancelled(&mut self, token: Token, target: Kind) {
         let Some(entry) = self.entry(token) else { return };
         let lives = match target {
-            Kind::Out => entry.sending && entry.closing,
+            Kind::Out => entry.sending && (entry.closing || entry.leaving),
             kind => entry.flying == Some(kind) && entry.stopping,
         };
         if lives {
@@ -249,6 +249,7 @@ impl Uring {
 
 impl Proactor for Uring {
     const AFFINITY: Affinity = Affinity::Bound;
+    const LETS_GO: bool = true;
 
     type Shared = ();
 
@@ -323,6 +324,38 @@ impl Proactor for Uring {
             }
         }
         self.ask(token);
+    }
+
+    /// What the kernel does for it ends. What comes until then is parked, or completes.
+    fn let_go(&mut self, token: Token) -> LetGo {
+        let Some(entry) = self.entry(token) else { return LetGo::Never };
+        let first = !mem::replace(&mut entry.leaving, true);
+        let (flying, sending) = (entry.flying, entry.sending);
+        if let Some(kind) = flying
+            && !mem::replace(&mut entry.stopping, true)
+        {
+            self.stop(token, kind);
+        }
+        if sending && first {
+            self.stop(token, Kind::Out);
+        }
+        if flying.is_some() || sending {
+            return LetGo::Later;
+        }
+        let Some(entry) = self.entry(token) else { return LetGo::Never };
+        let inward = entry.take_inward();
+        let surplus = entry.behind.as_mut().map(|behind| mem::take(&mut behind.surplus));
+        let outward = self.take_outward(token);
+        self.later.retain(|(it, _)| *it != token);
+        self.release(token);
+        LetGo::Done([inward, outward], surplus.unwrap_or_default().into())
+    }
+
+    fn keep_on(&mut self, token: Token) {
+        let Some(entry) = self.entry(token) else { return };
+        if mem::take(&mut entry.leaving) && entry.flying.is_none() {
+            self.ask(token);
+        }
     }
 
     /// The system first: the kernel moves bytes from there to the ring, and this thread from the
