@@ -1103,6 +1103,10 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// `tcp://*:7777`. Binds and listens before it returns, so the port and every error are final. With
 /// port 0 the system chooses one, which `sockeye_listener_get_info` reports.
 ///
+/// `*` is every address of this machine, IPv6 and IPv4 with one socket, and IPv4 alone where there
+/// is no IPv6. `0.0.0.0` is IPv4 alone and `[::]` IPv6 alone (see `v6only`), so two listeners can
+/// have one port. An IPv4 peer is shown as one, never as `::ffff:192.0.2.1`.
+///
 /// The query goes before `endpoint`, as in `tcp://*:7777?frame=u16le&max=64K&idle=2m`. docs/urls.md
 /// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
 /// `delimiter`, `fixed`), `max`, `delimiter`, `append`, `overlong`; `outbox`, `outbox_low`,
@@ -1427,7 +1431,7 @@ SOCKEYE_API const sockeye_address *sockeye_event_address(const sockeye_event *ev
 
 /// Joins a multicast group: the `udp://` listener receives what is sent to it on the interface with
 /// this index, or on one that the system chooses (0). The listener is bound to the group's port and
-/// to any address (`udp://*:7777`, `udp://[::]:7777`) or the group's.
+/// to any address of the group's family (`udp://*:7777` for both) or to the group's.
 ///
 /// Ownership: `group` is borrowed until return; its port is ignored.
 /// NULL:      not allowed.

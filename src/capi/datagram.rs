@@ -101,7 +101,7 @@ pub unsafe extern "C" fn sockeye_event_address(
 
 /// Joins a multicast group: the `udp://` listener receives what is sent to it on the interface with
 /// this index, or on one that the system chooses (0). The listener is bound to the group's port and
-/// to any address (`udp://*:7777`, `udp://[::]:7777`) or the group's.
+/// to any address of the group's family (`udp://*:7777` for both) or to the group's.
 ///
 /// Ownership: `group` is borrowed until return; its port is ignored.
 /// NULL:      not allowed.

@@ -34,10 +34,23 @@ pub struct Arrival {
     pub dropped: u32,
 }
 
+/// An IPv4 address as such, also where a socket of IPv6 has it as `::ffff:1.2.3.4` (RFC 4291).
+#[inline]
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(v4.into(), v6.port()),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
+}
+
 /// A sender and the address of this machine that it asked, in the layout of the C ABI's
-/// `sockeye_address`: family 4 or 6, port, scope, bytes, local.
+/// `sockeye_address`: family 4 or 6, port, scope, bytes, local. One of IPv4 is so on every socket.
 #[inline]
 pub fn address_bytes(sender: SocketAddr, local: Option<IpAddr>) -> [u8; ADDRESS_BYTES] {
+    let (sender, local) = (canonical(sender), local.map(|local| local.to_canonical()));
     let mut out = [0; ADDRESS_BYTES];
     out[2..4].copy_from_slice(&sender.port().to_ne_bytes());
     match sender {

@@ -19,7 +19,8 @@ pub mod tokio;
 
 pub use bell::Bell;
 pub use common::wait::Wait;
-pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Datagram, as_v6};
+pub use datagram::{ADDRESS_BYTES, Arrival, DATAGRAM_MAX_BYTES, DATAGRAMS_MAX, Datagram};
+pub use datagram::{as_v6, canonical};
 pub use model::{Model, Probe, Visit};
 pub use op::{Accepted, Completion, LANES, Lane, Look, Op, Outcome, Role, Token};
 pub use pages::Pages;

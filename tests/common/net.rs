@@ -310,6 +310,14 @@ impl Net {
         unsafe { conn_calls::sockeye_conn_pause(self.0, conn) }
     }
 
+    pub fn configure(&self, conn: sockeye_conn, endpoint: &sockeye_endpoint, unread: &[u8]) -> i32 {
+        // SAFETY: both live through the call.
+        unsafe {
+            let (unread, len) = (unread.as_ptr().cast(), unread.len());
+            conn_calls::sockeye_conn_configure(self.0, conn, endpoint, unread, len)
+        }
+    }
+
     pub fn resume(&self, conn: sockeye_conn) -> i32 {
         // SAFETY: a live net.
         unsafe { conn_calls::sockeye_conn_resume(self.0, conn) }

@@ -121,20 +121,30 @@ pub fn leave_network() -> bool {
     unsafe { libc::unshare(libc::CLONE_NEWNET) == 0 }
 }
 
-/// Has the system refuse these calls to this process with this error, seccomp(2). False, and said:
-/// it knows no such thing.
-pub fn refuse_calls(calls: &[libc::c_long], error: i32) -> bool {
-    let step =
-        |code: u32, k: u32, (jt, jf): (u8, u8)| libc::sock_filter { code: code as u16, jt, jf, k };
-    let answer = |k| step(libc::BPF_RET | libc::BPF_K, k, (0, 0));
-    // The number of the call is the first word of what the filter sees.
-    let mut filter = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, (0, 0))];
-    for &call in calls {
-        let is_it = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        filter.push(step(is_it, call as u32, (0, 1)));
-        filter.push(answer(libc::SECCOMP_RET_ERRNO | error as u32));
-    }
-    filter.push(answer(libc::SECCOMP_RET_ALLOW));
+/// A step of a filter of calls, and how far to go on when it is so and when it is not.
+fn step(code: u32, k: u32, (jt, jf): (u8, u8)) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+/// Looks at a word of what a filter sees.
+fn look_at(offset: u32) -> libc::sock_filter {
+    step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, (0, 0))
+}
+
+/// Goes on if that word is this one, else behind so many steps.
+fn is_it(word: u32, else_skip: u8) -> libc::sock_filter {
+    step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, word, (0, else_skip))
+}
+
+fn refuse(error: i32) -> libc::sock_filter {
+    let answer = libc::SECCOMP_RET_ERRNO | error as u32;
+    step(libc::BPF_RET | libc::BPF_K, answer, (0, 0))
+}
+
+/// Has the system ask this filter at each call of this process, seccomp(2). False, and said: it
+/// knows no such thing.
+fn filter_calls(mut filter: Vec<libc::sock_filter>) -> bool {
+    filter.push(step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, (0, 0)));
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     let (mode, every_thread) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
     // SAFETY: a filter of `len` steps, read before the call returns.
@@ -166,6 +176,29 @@ pub fn network(commands: &str) -> bool {
 }
 
 /// Whether a socket that is closed with no time to linger resets its connection.
+/// Has the system refuse these calls to this process with this error. False, and said: it cannot.
+pub fn refuse_calls(calls: &[libc::c_long], error: i32) -> bool {
+    // The number of the call is the first word of what the filter sees.
+    let mut filter = vec![look_at(0)];
+    for &call in calls {
+        filter.extend([is_it(call as u32, 1), refuse(error)]);
+    }
+    filter_calls(filter)
+}
+
+/// Has the system know no sockets of a family, as one that is built without it.
+pub fn refuse_family(family: i32) -> bool {
+    // The first argument of a call is the fifth word, where numbers begin with their low half.
+    let argument = if cfg!(target_endian = "little") { 16 } else { 20 };
+    filter_calls(vec![
+        look_at(0),
+        is_it(libc::SYS_socket as u32, 3),
+        look_at(argument),
+        is_it(family as u32, 1),
+        refuse(libc::EAFNOSUPPORT),
+    ])
+}
+
 pub fn resets() -> bool {
     true
 }

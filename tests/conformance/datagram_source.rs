@@ -96,7 +96,7 @@ pub fn over_ipv6_and_both(setup: Setup) {
         return;
     }
     let mut host = setup.host();
-    let door = host.door_at("udp://[::]:0", |_| {});
+    let door = host.door_at("udp://*:0", |_| {});
     let six = |last| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last);
     for last in [1, 2, 3] {
         // The system may lose what comes first to an address that it was just given.
@@ -111,7 +111,8 @@ pub fn over_ipv6_and_both(setup: Setup) {
     clients.extend([1, 2, 9].map(|last| asks("127.0.0.1:0", door, loopback(last))));
     all_are_answered(&mut host, &mut clients);
     assert_eq!(Ipv6Addr::from(host.log[2].asked), six(2));
-    assert_eq!(Ipv6Addr::from(host.log[6].asked), loopback(9).to_ipv6_mapped());
+    assert_eq!(host.log[6].asked[..4], loopback(9).octets());
+    assert!(host.log[6].sender.is_some_and(|sender| sender.is_ipv4()), "it is one of IPv4");
     assert_eq!(host.net.listener_stats(door.listener).expect("it lives").send_failures, 0);
     host.finish();
 }
@@ -126,7 +127,7 @@ pub fn an_answer_to_a_broadcast(setup: Setup) {
         return;
     }
     let mut host = setup.host();
-    for (number, url) in ["udp://0.0.0.0:0", "udp://[::]:0"].into_iter().enumerate() {
+    for (number, url) in ["udp://0.0.0.0:0", "udp://*:0"].into_iter().enumerate() {
         let door = host.door_at(url, |_| {});
         let mut raw = Raw::at("10.9.1.2:0");
         raw.socket.set_broadcast(true).expect("an option");

@@ -36,6 +36,7 @@ mod eyeballs;
 mod facts;
 mod failed_connects;
 mod fair;
+mod families;
 mod faults;
 mod framing;
 mod gather;

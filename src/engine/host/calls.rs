@@ -91,12 +91,12 @@ impl Net {
         &self,
         url: &str,
         place: Place,
-        endpoint: Endpoint,
+        mut endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let address = place.into_listen()?;
+        let addresses = place.into_listen(&mut endpoint.socket)?;
         let refused = |error| Refusal::system(&format!("listen on {url}"), &error);
-        let (socket, file) = endpoint.socket.listener(&address).map_err(refused)?;
+        let (socket, file) = endpoint.socket.listener(&addresses).map_err(refused)?;
         let local = socket.local_addr().ok().and_then(|address| address.as_socket());
         self.add_listener(url, local, endpoint, || (socket, file), out)
     }

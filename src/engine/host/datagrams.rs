@@ -45,12 +45,14 @@ impl Net {
     pub(in crate::engine) fn listen_port(
         &self,
         place: Place,
-        endpoint: Endpoint,
+        mut endpoint: Endpoint,
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
-        let address = place.into_listen()?.as_socket().ok_or(Error::Invalid)?;
+        let addresses = place.into_listen(&mut endpoint.socket)?;
+        let internet: Vec<SocketAddr> = addresses.iter().filter_map(SockAddr::as_socket).collect();
+        let address = *internet.first().ok_or(Error::Invalid)?;
         let refused = |error| Refusal::system(&format!("bind to {address}"), &error);
-        let socket = endpoint.socket.bound_datagrams(address).map_err(refused)?;
+        let socket = endpoint.socket.bound_datagrams(&internet).map_err(refused)?;
         let local = socket.local_addr().ok().and_then(|local| local.as_socket());
         self.add_port(local.unwrap_or(address), endpoint, || socket, out)
     }
@@ -291,7 +293,8 @@ impl Net {
         if udp.closing.is_some() {
             return Err(Error::Closed.into());
         }
-        if udp.local.is_some_and(|local| local.is_ipv4() != group.is_ipv4()) {
+        let other = udp.local.is_some_and(|local| local.is_ipv4() != group.is_ipv4());
+        if other && !(group.is_ipv4() && udp.is_dual()) {
             let words = format!("{group} is of another family than the listener");
             return Err(Refusal::new(Error::Invalid, words));
         }

@@ -4,6 +4,7 @@ use crate::engine::host::query::{self, Use};
 use crate::engine::host::zone;
 use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::options::SocketOptions;
 use crate::io::os::{descriptor, local};
 use fluent_uri::{Uri, component::Host};
 use socket2::SockAddr;
@@ -89,6 +90,10 @@ fn internet(
     };
     let host = match authority.host_parsed() {
         Host::Ipv4(address) => HostName::Address(IpAddr::V4(address)),
+        // One of IPv4 in the form of IPv6.
+        Host::Ipv6(address) if address.to_ipv4_mapped().is_some() && zone.is_none() => {
+            HostName::Address(IpAddr::V6(address).to_canonical())
+        }
         Host::Ipv6(address) => match zone {
             Some(zone) => HostName::Zoned(address, zone::of_url(address, zone).map_err(invalid)?),
             None => HostName::Address(IpAddr::V6(address)),
@@ -156,17 +161,27 @@ impl Place {
         }
     }
 
-    /// The address to listen on. Names are not looked up here, but for `localhost` and `*`.
-    pub fn into_listen(self) -> Result<SockAddr, Refusal> {
+    /// The address to listen on, and the one in its place where this machine has none of that
+    /// family. Names are not looked up here, but for `localhost` and `*`.
+    pub fn into_listen(self, socket: &mut SocketOptions) -> Result<Vec<SockAddr>, Refusal> {
+        let all_v6 = self.is_any_v6();
         let (host, port) = match self {
-            Place::Local(address) => return Ok(address),
+            Place::Local(address) => return Ok(vec![address]),
             Place::Descriptor(_) => return Err(Error::Invalid.into()),
             Place::Internet(host, port) | Place::Datagrams(host, port) => (host, port),
         };
+        if host == HostName::Any || all_v6 && !socket.v6only {
+            // One socket for both families, else of IPv4 alone.
+            socket.v6only = false;
+            let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
+            return Ok(any.map(|ip| SocketAddr::new(ip, port).into()).into());
+        }
         let ip = match host {
             HostName::Address(ip) => ip,
-            HostName::Zoned(ip, zone) => return Ok(SocketAddrV6::new(ip, port, 0, zone).into()),
-            HostName::Any => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            HostName::Zoned(ip, zone) => {
+                return Ok(vec![SocketAddrV6::new(ip, port, 0, zone).into()]);
+            }
+            HostName::Any => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             HostName::Name(name) if name.eq_ignore_ascii_case("localhost") => {
                 IpAddr::V4(Ipv4Addr::LOCALHOST)
             }
@@ -175,7 +190,7 @@ impl Place {
                 return Err(invalid(words));
             }
         };
-        Ok(SocketAddr::new(ip, port).into())
+        Ok(vec![SocketAddr::new(ip, port).into()])
     }
 
     /// The addresses to connect to, or the name to be looked up for them.
@@ -233,8 +248,24 @@ mod tests {
     }
 
     fn bound(place: Place) -> String {
-        let address = place.into_listen().unwrap().as_socket();
-        address.expect("of the internet").to_string()
+        let all = place.into_listen(&mut SocketOptions::default()).unwrap();
+        let all = all.iter().map(|it| it.as_socket().expect("of the internet").to_string());
+        all.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_address_is_that_of_both_families() {
+        let mut endpoint = Endpoint::default();
+        for url in ["tcp://*:7", "udp://*:7", "tcp://[::]:7?v6only=0"] {
+            let place = parse(url, true, &mut endpoint).unwrap();
+            let all = place.into_listen(&mut endpoint.socket).unwrap();
+            let all: Vec<_> = all.iter().filter_map(SockAddr::as_socket).collect();
+            assert_eq!(all, ["[::]:7".parse().unwrap(), "0.0.0.0:7".parse().unwrap()], "{url}");
+            assert!(!endpoint.socket.v6only, "{url}");
+        }
+        assert_eq!(bound(read("tcp://[::]:7").unwrap().0), "[::]:7");
+        assert_eq!(bound(read("tcp://[::]:7?v6only=1").unwrap().0), "[::]:7");
+        assert_eq!(bound(read("tcp://[::ffff:1.2.3.4]:7").unwrap().0), "1.2.3.4:7");
     }
 
     #[test]

@@ -8,11 +8,11 @@ use crate::engine::shared::conn::{Link, Origin};
 use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::error::Error;
 use crate::engine::shared::reminder::Reminder;
-use crate::io::{Arrival, Datagram, Weather, as_v6};
+use crate::io::{Arrival, Datagram, Weather, as_v6, canonical};
 use crate::session::{Cause, Limits, Millis, Overflow, Refused};
 use socket2::Socket;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
 /// Where a datagram goes, and the address of this machine that it leaves from; None: the system
@@ -237,7 +237,8 @@ impl DatagramSocket {
 
     /// Gives it its socket.
     pub fn set_socket(&mut self, socket: Socket) {
-        self.local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        self.local = local.map(canonical);
         self.link.set_socket(socket);
     }
 
@@ -277,6 +278,12 @@ impl DatagramSocket {
         self.deadline.or(late).map(|(at, cause)| (at + 1, cause))
     }
 
+    /// Whether it is bound to every address of both families.
+    pub fn is_dual(&self) -> bool {
+        let any_v6 = self.local.is_some_and(|local| local.ip() == Ipv6Addr::UNSPECIFIED);
+        any_v6 && !self.connected && !self.endpoint.socket.v6only
+    }
+
     /// Where a datagram to `to` goes, and the address of this machine that it leaves from if the
     /// socket has several, as the socket's family has them.
     pub fn target(&self, to: Target) -> Result<Target, Error> {
@@ -285,7 +292,7 @@ impl DatagramSocket {
         let local = local.filter(|_| any);
         match (address, self.local) {
             _ if address.port() == 0 => Err(Error::Invalid),
-            (SocketAddr::V4(v4), Some(SocketAddr::V6(_))) if any => {
+            (SocketAddr::V4(v4), Some(SocketAddr::V6(_))) if self.is_dual() => {
                 let address = SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into();
                 Ok(Target { address, local: local.map(|local| as_v6(local).into()) })
             }

@@ -78,8 +78,19 @@ impl SocketOptions {
         Ok(socket)
     }
 
-    /// A socket that listens, and the file of a local one.
-    pub fn listener(&self, address: &SockAddr) -> io::Result<(Socket, Option<SocketFile>)> {
+    /// Whether a socket that leaves from where it is to can be connected to an address: both are of
+    /// one family.
+    pub fn reaches(&self, address: SocketAddr) -> bool {
+        self.bind.is_none_or(|from| from.is_ipv4() == address.is_ipv4())
+    }
+
+    /// A socket that listens at the first of these addresses whose family this machine has, and
+    /// the file of a local one.
+    pub fn listener(&self, all: &[SockAddr]) -> io::Result<(Socket, Option<SocketFile>)> {
+        first(all, |address| self.listener_at(address))
+    }
+
+    fn listener_at(&self, address: &SockAddr) -> io::Result<(Socket, Option<SocketFile>)> {
         let socket = sys::socket(address.domain(), Type::STREAM)?;
         // Before listen, so that the window of its connections can be scaled to it: tcp(7).
         self.set_receive_buffer(&socket);
@@ -106,8 +117,23 @@ impl SocketOptions {
         Ok(socket)
     }
 
-    /// A socket for datagrams that is bound to `address`.
-    pub fn bound_datagrams(&self, address: SocketAddr) -> io::Result<Socket> {
+    /// A socket for datagrams that is connected to `address`, which the system only notes down.
+    pub fn connected_datagrams(&self, address: SocketAddr) -> io::Result<Socket> {
+        let socket = self.datagrams(address)?;
+        if let Some(from) = self.bind {
+            socket.bind(&from.into())?;
+        }
+        socket.connect(&address.into())?;
+        Ok(socket)
+    }
+
+    /// A socket for datagrams that is bound to the first of these addresses whose family this
+    /// machine has.
+    pub fn bound_datagrams(&self, all: &[SocketAddr]) -> io::Result<Socket> {
+        first(all, |address| self.datagrams_at(*address))
+    }
+
+    fn datagrams_at(&self, address: SocketAddr) -> io::Result<Socket> {
         let socket = self.datagrams(address)?;
         let any = address.ip().is_unspecified();
         if address.is_ipv6() {
@@ -123,5 +149,38 @@ impl SocketOptions {
         }
         socket.bind(&address.into())?;
         Ok(socket)
+    }
+}
+
+/// What is made of the first address whose family this machine has.
+fn first<A, T>(all: &[A], make: impl Fn(&A) -> io::Result<T>) -> io::Result<T> {
+    let mut made = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in all {
+        made = make(address);
+        if !made.as_ref().err().is_some_and(sys::has_no_family) {
+            break;
+        }
+    }
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_that_is_not_there_is_passed_over() {
+        let none = || io::Error::from_raw_os_error(sys::NO_FAMILY);
+        let make = |at: &u8| match at {
+            0 => Err(none()),
+            1 => Err(io::Error::from(io::ErrorKind::AddrInUse)),
+            _ => Ok(*at),
+        };
+        assert_eq!(first(&[0, 4], make).ok(), Some(4));
+        assert_eq!(first(&[5, 0], make).ok(), Some(5));
+        let words = |all: &[u8]| first(all, make).expect_err("none is made").kind();
+        assert_eq!(words(&[1, 4]), io::ErrorKind::AddrInUse);
+        assert_eq!(words(&[0]), none().kind());
+        assert_eq!(words(&[0, 1]), io::ErrorKind::AddrInUse);
     }
 }

@@ -327,7 +327,7 @@ impl Desk {
         let any = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         let mut udp = DatagramSocket::new((***origin).clone(), false, self.home, self.queue);
         udp.hidden = true;
-        let socket = udp.endpoint.socket.bound_datagrams(SocketAddr::new(any, 0));
+        let socket = udp.endpoint.socket.bound_datagrams(&[SocketAddr::new(any, 0)]);
         udp.set_socket(socket.map_err(|error| refusal(&error))?);
         udp.carriage = Some(Box::new(Carriage::default()));
         if !core.homes[self.home].move_in(core.sockets_max) {

@@ -25,7 +25,7 @@ use crate::engine::shared::parting::Answer;
 use crate::engine::shared::reminder::Reminder;
 use crate::io::os::local::{self, Credentials};
 use crate::io::os::sys;
-use crate::io::{Lane, Role, Token, Weather};
+use crate::io::{Lane, Role, Token, Weather, canonical};
 use crate::session::{Cause, Millis, Stack};
 use socket2::Socket;
 use std::io;
@@ -236,7 +236,7 @@ impl Conn {
         let Some((socket, peer)) = self.link.socket().zip(self.peer()) else {
             return Ok(());
         };
-        let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+        let local = socket.local_addr().ok().and_then(|local| local.as_socket()).map(canonical);
         if local != Some(peer) {
             return Ok(());
         }
@@ -322,7 +322,7 @@ impl Conn {
         let now = self.link.socket().and_then(|socket| socket.local_addr().ok()?.as_socket());
         // One that was reset has none any more.
         let known = now.filter(|local| !local.ip().is_unspecified());
-        known.or_else(|| self.more.as_ref()?.local).or(now)
+        known.or_else(|| self.more.as_ref()?.local).or(now).map(canonical)
     }
 
     /// The address at this end, of one without a socket of its own.

@@ -1,5 +1,6 @@
 //! The address of a peer, in what every connection has room for.
 
+use crate::io::canonical;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 
 /// Flow and scope of an address, which are 0 but for neighbours on a link.
@@ -25,9 +26,9 @@ impl Peer {
     /// No address as yet.
     pub const UNKNOWN: Peer = Peer { ip: [0; 16], port: [0; 2], family: Family::Unknown };
 
-    /// An address in its two parts.
+    /// An address in its two parts. One of IPv4 is so whatever socket it came by.
     pub fn new(address: SocketAddr) -> (Peer, Scope) {
-        let port = address.port().to_ne_bytes();
+        let (address, port) = (canonical(address), address.port().to_ne_bytes());
         match address {
             SocketAddr::V4(address) => {
                 let mut ip = [0; 16];

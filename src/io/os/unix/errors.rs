@@ -11,6 +11,15 @@ pub fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
 /// As a failed connect has it.
 pub const REFUSED: i32 = libc::ECONNREFUSED;
 
+/// As a system without IPv6 has it.
+pub const NO_FAMILY: i32 = libc::EAFNOSUPPORT;
+
+/// This machine has no such family of addresses: socket(2), and bind where it has none of them.
+pub fn has_no_family(error: &io::Error) -> bool {
+    let told = error.raw_os_error();
+    matches!(told, Some(NO_FAMILY | libc::EPROTONOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
 /// Nothing to do now: wait for a report.
 pub fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock

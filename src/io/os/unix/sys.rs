@@ -16,6 +16,7 @@ use std::time::Duration;
 pub use super::datagrams::{Received, Receiver, SLOT_BYTES};
 pub use super::datagrams::{await_datagram, send_batch, without_blocking};
 pub use super::doorbell::{WaitObject, WaitPort};
+pub use super::errors::{NO_FAMILY, has_no_family};
 pub use super::errors::{REFUSED, accept_goes_on, check, in_progress, kind, no_buffers};
 pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_block};
 pub use super::host::{is_shared_library, uncancelled};

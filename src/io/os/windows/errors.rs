@@ -48,6 +48,15 @@ pub fn no_buffers(error: &io::Error) -> bool {
 /// As a failed connect has it.
 pub const REFUSED: i32 = winsock::WSAECONNREFUSED;
 
+/// As a system without IPv6 has it.
+pub const NO_FAMILY: i32 = winsock::WSAEAFNOSUPPORT;
+
+/// This machine has no such family of addresses.
+pub fn has_no_family(error: &io::Error) -> bool {
+    let told = error.raw_os_error();
+    matches!(told, Some(NO_FAMILY | winsock::WSAEPROTONOSUPPORT | winsock::WSAEADDRNOTAVAIL))
+}
+
 /// What an error of a call that waits for many sockets means.
 pub fn wait_failure(error: &io::Error) -> Wait {
     match error.raw_os_error() {
