@@ -29,7 +29,8 @@ pub enum sockeye_close_how {
 }
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
-/// `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
+/// `sockeye_listen`. `?bind=10.0.0.5` or `?bind=[fd00::5]:7000` has it leave from that address of
+/// this machine. The name is looked up and the connection made in the background: OPENED
 /// reports success, CLOSED without OPENED failure. `*out_conn` is written before a worker learns of
 /// the connection; a thread that polls another queue may still see its OPENED before this returns.
 /// Sends made before OPENED stay in the outbox until then.

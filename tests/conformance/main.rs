@@ -69,6 +69,7 @@ mod repeats;
 mod rest;
 mod send;
 mod shutdown;
+mod sources;
 mod spin;
 mod steps;
 mod storm;

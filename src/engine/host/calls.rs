@@ -206,7 +206,7 @@ impl Net {
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
         let core = &self.core;
-        let dial = place.into_connect()?;
+        let dial = place.into_connect(&endpoint.socket)?;
         let (queue, home) = match endpoint.carrying {
             Some(_) => core.place_carried(endpoint.queue, self.next_carried.fetch_add(1, Relaxed)),
             None => {

@@ -100,7 +100,7 @@ impl Net {
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
         let core = &self.core;
-        let dial = place.into_connect()?;
+        let dial = place.into_connect(&endpoint.socket)?;
         let placed = core.place(endpoint.queue);
         let (queue, home) = placed.unwrap_or_else(|| core.squeeze(endpoint.queue));
         let (user_data, timeout) = (endpoint.user_data, endpoint.limits.connect_timeout_ms);

@@ -194,7 +194,20 @@ impl Place {
     }
 
     /// The addresses to connect to, or the name to be looked up for them.
-    pub fn into_connect(self) -> Result<Dial, Refusal> {
+    pub fn into_connect(self, socket: &SocketOptions) -> Result<Dial, Refusal> {
+        let dial = self.into_dial()?;
+        let Dial::Addresses(mut all) = dial else { return Ok(dial) };
+        all.retain(|address| address.as_socket().is_none_or(|address| socket.reaches(address)));
+        match socket.bind {
+            Some(from) if all.is_empty() => Err(invalid(format!(
+                "bind={} in the URL is of another family than the host",
+                from.ip()
+            ))),
+            _ => Ok(Dial::Addresses(all)),
+        }
+    }
+
+    fn into_dial(self) -> Result<Dial, Refusal> {
         let (host, port) = match self {
             Place::Local(address) => return Ok(Dial::Addresses(vec![address])),
             Place::Descriptor(_) => {
@@ -241,7 +254,7 @@ mod tests {
         assert_eq!(bound(place), "[::1]:0");
         assert_eq!(read("tcp://*:1").unwrap().0, Place::Internet(HostName::Any, 1));
         let (place, _) = read("tcp://play.example.net:9").unwrap();
-        assert!(matches!(place.into_connect(), Ok(Dial::Name(_, 9))));
+        assert!(matches!(place.into_connect(&SocketOptions::default()), Ok(Dial::Name(_, 9))));
         let (place, framing) = read("udp://[::]:9?max=1200").unwrap();
         assert_eq!((place.is_of_datagrams(), framing.frame_max_bytes), (true, 1200));
         assert_eq!(bound(place), "[::]:9");
@@ -266,6 +279,28 @@ mod tests {
         assert_eq!(bound(read("tcp://[::]:7").unwrap().0), "[::]:7");
         assert_eq!(bound(read("tcp://[::]:7?v6only=1").unwrap().0), "[::]:7");
         assert_eq!(bound(read("tcp://[::ffff:1.2.3.4]:7").unwrap().0), "1.2.3.4:7");
+    }
+
+    #[test]
+    fn a_local_address_chooses_the_family() {
+        let dial = |url: &str| {
+            let mut endpoint = Endpoint::default();
+            let place = parse(url, false, &mut endpoint)?;
+            place.into_connect(&endpoint.socket)
+        };
+        for (url, first) in [
+            ("tcp://localhost:7?bind=[::1]", "[::1]:7"),
+            ("tcp://localhost:7?bind=127.0.0.9:8", "127.0.0.1:7"),
+            ("udp://[::1]:7?bind=::", "[::1]:7"),
+        ] {
+            let Ok(Dial::Addresses(all)) = dial(url) else { panic!("{url}") };
+            let all: Vec<_> = all.iter().filter_map(SockAddr::as_socket).collect();
+            assert_eq!(all, [first.parse().unwrap()], "{url}");
+        }
+        for url in ["tcp://1.2.3.4:7?bind=::1", "udp://[::1]:7?bind=127.0.0.1:9"] {
+            assert_eq!(dial(url).err().map(|refusal| refusal.error), Some(Error::Invalid), "{url}");
+        }
+        assert!(matches!(dial("tcp://play.example.net:9?bind=::1"), Ok(Dial::Name(_, 9))));
     }
 
     #[test]

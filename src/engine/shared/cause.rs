@@ -6,11 +6,15 @@ use socket2::{Domain, Type};
 use std::io;
 use std::net::SocketAddr;
 
-/// Why a socket could not be made or watched.
+/// Why a socket could not be made, bound or watched.
 pub fn refusal(error: &io::Error) -> (Cause, i32) {
     let cause = match error.kind() {
         io::ErrorKind::QuotaExceeded => Cause::LimitModel,
         _ if sys::out_of_descriptors(error) => Cause::LimitDescriptors,
+        // Of an address to leave from: its port is taken, it is none of ours, or not ours to use.
+        io::ErrorKind::AddrInUse => Cause::LimitDescriptors,
+        io::ErrorKind::AddrNotAvailable => Cause::Unreachable,
+        io::ErrorKind::PermissionDenied => Cause::Refused,
         _ => Cause::Reset,
     };
     (cause, error.raw_os_error().unwrap_or(0))

@@ -74,6 +74,10 @@ impl SocketOptions {
     pub fn stream(&self, address: &SockAddr) -> io::Result<Socket> {
         let socket = sys::socket(address.domain(), Type::STREAM)?;
         self.set(&socket);
+        if let Some(from) = self.bind {
+            sys::claim_source(&socket, from.port())?;
+            socket.bind(&from.into())?;
+        }
         sys::prepare_connect(&socket, address);
         Ok(socket)
     }
@@ -109,7 +113,7 @@ impl SocketOptions {
     }
 
     /// A socket for datagrams of the family of `address`, neither bound nor connected.
-    pub fn datagrams(&self, address: SocketAddr) -> io::Result<Socket> {
+    fn datagrams(&self, address: SocketAddr) -> io::Result<Socket> {
         let socket = sys::socket(Domain::for_address(address), Type::DGRAM)?;
         sys::prepare_datagrams(&socket);
         self.set_receive_buffer(&socket);

@@ -236,9 +236,7 @@ impl Desk {
         let mut last = None;
         while let Some(address) = udp.addresses.pop_front() {
             udp.peer = Some(address);
-            let socket = udp.endpoint.socket.datagrams(address);
-            let socket = socket.and_then(|socket| socket.connect(&address.into()).map(|()| socket));
-            match socket {
+            match udp.endpoint.socket.connected_datagrams(address) {
                 Ok(socket) => {
                     udp.addresses.clear();
                     udp.set_socket(socket);
@@ -262,8 +260,14 @@ impl Desk {
         found: Result<Vec<SocketAddr>, i32>,
     ) {
         match found {
-            Ok(addresses) if !addresses.is_empty() => udp.addresses = addresses.into(),
-            Ok(_) => udp.end_abruptly(Cause::Resolve, 0),
+            Ok(addresses) => {
+                let options = udp.endpoint.socket;
+                udp.addresses =
+                    addresses.into_iter().filter(|address| options.reaches(*address)).collect();
+                if udp.addresses.is_empty() {
+                    udp.end_abruptly(Cause::Resolve, 0);
+                }
+            }
             Err(os_error) => udp.end_abruptly(Cause::Resolve, os_error),
         }
         self.tend_datagram(core, token, udp);

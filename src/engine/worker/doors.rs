@@ -304,7 +304,9 @@ impl Desk {
         }
         match found {
             Ok(addresses) => {
-                conn.set_addresses(addresses.into_iter().map(SockAddr::from));
+                let options = conn.endpoint.socket;
+                let all = addresses.into_iter().filter(|address| options.reaches(*address));
+                conn.set_addresses(all.map(SockAddr::from));
                 self.dial(core, token, conn);
             }
             Err(os_error) => conn.end_abruptly(Cause::Resolve, os_error),

@@ -27,6 +27,19 @@ pub fn claim_address(socket: &Socket) -> io::Result<()> {
 
 /// Before a connect: nothing is to be set.
 pub fn prepare_connect(_socket: &Socket, _address: &SockAddr) {}
+/// Before a stream is bound to the address that its connect leaves from. A port of the system's
+/// choice is chosen when the peer is known, so that one port serves for many peers: ip(7),
+/// IP_BIND_ADDRESS_NO_PORT. One of the host's choice may still be in TIME_WAIT, or in use towards
+/// another peer.
+pub fn claim_source(socket: &Socket, port: u16) -> io::Result<()> {
+    if port != 0 {
+        return socket.set_reuse_address(true);
+    }
+    // Without it the port is chosen at once.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = switch_on(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT);
+    Ok(())
+}
 
 /// Keep-alive after so long a silence, with probes that find a dead peer after as long again, where
 /// the system counts them: tcp(7), TCP_KEEPINTVL and TCP_KEEPCNT.

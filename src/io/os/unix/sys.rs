@@ -22,7 +22,7 @@ pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_bl
 pub use super::host::{is_shared_library, uncancelled};
 pub use super::mapper::MAPPER;
 pub use super::options::{
-    claim_address, claim_datagrams, keepalive, prepare_connect, set_user_timeout,
+    claim_address, claim_datagrams, claim_source, keepalive, prepare_connect, set_user_timeout,
 };
 pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;

@@ -45,6 +45,15 @@ pub fn claim_address(socket: &Socket) -> io::Result<()> {
 /// Before a connect. A refusal by this machine is final: the system would ask twice more, which
 /// takes two seconds. One that does not know the option asks.
 pub fn prepare_connect(socket: &Socket, address: &SockAddr) {
+    /// Before a stream is bound to the address that its connect leaves from. A port of the system's
+    /// choice is chosen when the peer is known, where the system knows that.
+    pub fn claim_source(socket: &Socket, port: u16) -> io::Result<()> {
+        if port == 0 {
+            let _ = switch_on(socket, winsock::SOL_SOCKET, winsock::SO_REUSE_UNICASTPORT);
+        }
+        Ok(())
+    }
+
     /// TCP_INITIAL_RTO_UNSPECIFIED_RTT
     const RTT_AS_EVER: u16 = u16::MAX;
     if !address.as_socket().is_some_and(|address| address.ip().to_canonical().is_loopback()) {
