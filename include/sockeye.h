@@ -555,8 +555,9 @@ typedef struct {
     uint32_t backlog;
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     uint32_t nodelay;
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval after the first
-    /// probe is the system's; on Windows one second.
+    /// TCP keep-alive: after so many idle seconds the system asks the peer, up to 4 times, so that
+    /// a connection whose peer is gone ends within 2 times as many and 3 more. 0: off. Default 0.
+    /// Linux takes at most 32,767, and more as that.
     uint32_t keepalive_s;
     /// SO_RCVBUF; 0: the system's own. Default 0.
     uint32_t recv_buffer_bytes;

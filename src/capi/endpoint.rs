@@ -152,8 +152,9 @@ pub struct sockeye_endpoint {
     pub backlog: u32,
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     pub nodelay: u32,
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval after the first
-    /// probe is the system's; on Windows one second.
+    /// TCP keep-alive: after so many idle seconds the system asks the peer, up to 4 times, so that
+    /// a connection whose peer is gone ends within 2 times as many and 3 more. 0: off. Default 0.
+    /// Linux takes at most 32,767, and more as that.
     pub keepalive_s: u32,
     /// SO_RCVBUF; 0: the system's own. Default 0.
     pub recv_buffer_bytes: u32,

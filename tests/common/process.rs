@@ -101,9 +101,27 @@ pub fn socket_of(descriptor: i32) -> Option<Socket> {
     SockRef::from(&descriptor).try_clone().ok()
 }
 
-/// The time after which an idle connection is asked whether it lives.
-pub fn keepalive_time(socket: &Socket) -> Option<Duration> {
-    Some(socket.tcp_keepalive_time().expect("an option"))
+/// When an idle connection is asked whether it lives: the silence before, the seconds between two
+/// probes, and how many there are.
+pub fn keepalive(socket: &Socket) -> Option<(u32, u32, u32)> {
+    let seconds = |time: Duration| time.as_secs() as u32;
+    let time = socket.tcp_keepalive_time().expect("an option");
+    let interval = socket.tcp_keepalive_interval().expect("an option");
+    let count = socket.tcp_keepalive_retries().expect("an option");
+    Some((seconds(time), seconds(interval), count))
+}
+
+/// How long what was sent may stay unacknowledged, if that is set.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn user_timeout(socket: &Socket) -> Option<Option<Duration>> {
+    let time = socket.tcp_user_timeout().expect("an option");
+    Some(time.filter(|time| !time.is_zero()))
+}
+
+/// As above: this system has no such time.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn user_timeout(_: &Socket) -> Option<Option<Duration>> {
+    None
 }
 
 /// Whether what a host waits on is signalled within so many milliseconds.
@@ -158,24 +176,6 @@ fn filter_calls(mut filter: Vec<libc::sock_filter>) -> bool {
     refused
 }
 
-/// Leaves this thread, and those it makes, in a network that these commands of a shell made; the
-/// loopback is up. False, and said: not allowed to, or no such tools.
-pub fn network(commands: &str) -> bool {
-    // An address can be used when the system has seen to it that nobody else has it.
-    let settled = "while ip -6 addr show tentative | grep -q nodad; do sleep 0.01; done";
-    let script = format!("ip link set lo up\n{commands}\n{settled}");
-    let made = leave_network()
-        && std::process::Command::new("sh")
-            .args(["-ec", &script])
-            .status()
-            .is_ok_and(|status| status.success());
-    if !made {
-        println!("skipped: no network of its own");
-    }
-    made
-}
-
-/// Whether a socket that is closed with no time to linger resets its connection.
 /// Has the system refuse these calls to this process with this error. False, and said: it cannot.
 pub fn refuse_calls(calls: &[libc::c_long], error: i32) -> bool {
     // The number of the call is the first word of what the filter sees.
@@ -199,6 +199,24 @@ pub fn refuse_family(family: i32) -> bool {
     ])
 }
 
+/// Leaves this thread, and those it makes, in a network that these commands of a shell made; the
+/// loopback is up. False, and said: not allowed to, or no such tools.
+pub fn network(commands: &str) -> bool {
+    // An address can be used when the system has seen to it that nobody else has it.
+    let settled = "while ip -6 addr show tentative | grep -q nodad; do sleep 0.01; done";
+    let script = format!("ip link set lo up\n{commands}\n{settled}");
+    let made = leave_network()
+        && std::process::Command::new("sh")
+            .args(["-ec", &script])
+            .status()
+            .is_ok_and(|status| status.success());
+    if !made {
+        println!("skipped: no network of its own");
+    }
+    made
+}
+
+/// Whether a socket that is closed with no time to linger resets its connection.
 pub fn resets() -> bool {
     true
 }

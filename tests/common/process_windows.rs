@@ -170,8 +170,13 @@ pub fn socket_of(handle: i32) -> Option<Socket> {
     socket.try_clone().ok()
 }
 
-/// The time after which an idle connection is asked whether it lives: the system does not tell.
-pub fn keepalive_time(_: &Socket) -> Option<Duration> {
+/// When an idle connection is asked whether it lives: the system does not tell.
+pub fn keepalive(_: &Socket) -> Option<(u32, u32, u32)> {
+    None
+}
+
+/// How long what was sent may stay unacknowledged: the system has no such time.
+pub fn user_timeout(_: &Socket) -> Option<Option<Duration>> {
     None
 }
 

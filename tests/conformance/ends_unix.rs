@@ -4,6 +4,8 @@
 use crate::common::event::Kind;
 use crate::common::host::Host;
 use crate::common::peer::End;
+#[cfg(target_os = "linux")]
+use crate::common::process::network;
 use crate::common::words::*;
 use crate::common::{Setup, child, suite, wait_for};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -12,12 +14,43 @@ use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
+#[cfg(target_os = "linux")]
+use std::process::Command;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 suite! {
     each: a_forked_child_keeps_nothing, an_end_together_with_the_connect,
         descriptors_beside_messages, a_connection_to_itself_is_refused, no_port_left_is_a_limit,
         a_dead_file_in_a_folder_that_may_not_be_read;
+    pool: a_dead_peer_is_found;
+}
+
+/// A peer that is gone without a word is found by the system's probes, within 2 times
+/// `keepalive_s` and 3 seconds.
+pub fn a_dead_peer_is_found(setup: Setup) {
+    #[cfg(target_os = "linux")]
+    child::alone(setup, || {
+        if !network("") {
+            return;
+        }
+        let mut host = setup.host();
+        let door = host.door("?keepalive=1s&linger=0");
+        let (peer, conn) = host.meet(door);
+        let cut = Command::new("ip").args(["link", "set", "lo", "down"]).status();
+        assert!(cut.expect("it was there before").success());
+        let begun = Instant::now();
+        let closed = host.closed(conn);
+        let passed = begun.elapsed();
+        assert!([RESET, UNREACHABLE].contains(&closed.cause), "{closed:?}");
+        assert!(Duration::from_millis(900) < passed, "asked after a second: {passed:?}");
+        assert!(passed < Duration::from_secs(6), "5, and the machine's own pace: {passed:?}");
+        drop(peer);
+        host.finish();
+    });
+    #[cfg(not(target_os = "linux"))]
+    let _ = setup;
 }
 
 /// A child that lives until it is dropped, with a copy of every descriptor.

@@ -2,7 +2,7 @@
 
 use crate::common::event::Kind;
 use crate::common::peer::Peer;
-use crate::common::process::{BUFFER_FACTOR, descriptors, keepalive_time, socket_of};
+use crate::common::process::{BUFFER_FACTOR, descriptors, keepalive, socket_of, user_timeout};
 use crate::common::words::*;
 use crate::common::{Setup, child, frame, suite, text_of};
 use socket2::Socket;
@@ -103,6 +103,7 @@ pub fn options_of_sockets(setup: Setup) {
             let change = |endpoint: &mut sockeye::capi::endpoint::sockeye_endpoint| {
                 endpoint.nodelay = u32::from(on);
                 endpoint.keepalive_s = if on { 77 } else { 0 };
+                endpoint.user_timeout_ms = if on { 12_345 } else { 0 };
                 endpoint.recv_buffer_bytes = if on { 40_000 } else { 0 };
                 endpoint.send_buffer_bytes = if on { 30_000 } else { 0 };
             };
@@ -118,10 +119,23 @@ pub fn options_of_sockets(setup: Setup) {
                 let (recv, send) = (socket.recv_buffer_size(), socket.send_buffer_size());
                 assert_eq!(recv.expect("an option") == BUFFER_FACTOR * 40_000, on);
                 assert_eq!(send.expect("an option") == BUFFER_FACTOR * 30_000, on);
-                if on && let Some(idle) = keepalive_time(&socket) {
-                    assert_eq!(idle, Duration::from_secs(77));
+                if on && let Some(probes) = keepalive(&socket) {
+                    assert_eq!(probes, (77, 20, 4));
+                }
+                if let Some(time) = user_timeout(&socket) {
+                    assert_eq!(time, on.then_some(Duration::from_millis(12_345)));
                 }
             }
+        }
+        // A dead peer is found within 2 times as many seconds and 3 more.
+        for seconds in [1, 2, 3, 4, 5, 6, 7, 9, 30, 60, 3600, 32_767, u32::MAX] {
+            let door = host.door_with("", |endpoint| endpoint.keepalive_s = seconds);
+            let (peer, _) = host.meet(door);
+            let Some((idle, interval, count)) = keepalive(&socket_to(peer.address().port())) else {
+                break;
+            };
+            assert_eq!(idle, seconds.min(32_767));
+            assert!(idle + interval * count <= 2 * idle + 3, "{idle}, {count} of {interval}");
         }
         host.finish();
     });

@@ -8,7 +8,9 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// Probes that stay without an answer before the peer is taken for dead.
-const KEEPALIVE_PROBES: u32 = 4;
+const KEEPALIVE_PROBES: u64 = 4;
+/// Linux refuses a longer silence.
+const KEEPALIVE_MAX_S: u64 = 32_767;
 
 /// Sets an option of a socket to 1.
 pub fn switch_on(socket: &Socket, level: c_int, option: c_int) -> io::Result<()> {
@@ -25,8 +27,6 @@ pub fn claim_address(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_address(true)
 }
 
-/// Before a connect: nothing is to be set.
-pub fn prepare_connect(_socket: &Socket, _address: &SockAddr) {}
 /// Before a stream is bound to the address that its connect leaves from. A port of the system's
 /// choice is chosen when the peer is known, so that one port serves for many peers: ip(7),
 /// IP_BIND_ADDRESS_NO_PORT. One of the host's choice may still be in TIME_WAIT, or in use towards
@@ -41,13 +41,17 @@ pub fn claim_source(socket: &Socket, port: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// Keep-alive after so long a silence, with probes that find a dead peer after as long again, where
-/// the system counts them: tcp(7), TCP_KEEPINTVL and TCP_KEEPCNT.
+/// Before a connect: nothing is to be set.
+pub fn prepare_connect(_socket: &Socket, _address: &SockAddr) {}
+
+/// Keep-alive after so long a silence, with probes that find a dead peer after as long again and up
+/// to 3 seconds: tcp(7), TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT.
 pub fn keepalive(time: Duration) -> TcpKeepalive {
-    let probes = TcpKeepalive::new().with_time(time);
-    let count = (time.as_secs() as u32).clamp(1, KEEPALIVE_PROBES);
-    let interval = Duration::from_secs(time.as_secs().div_ceil(u64::from(count)).max(1));
-    probes.with_interval(interval).with_retries(count)
+    let seconds = time.as_secs().clamp(1, KEEPALIVE_MAX_S);
+    let count = seconds.min(KEEPALIVE_PROBES);
+    let interval = Duration::from_secs(seconds.div_ceil(count));
+    let probes = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
+    probes.with_interval(interval).with_retries(count as u32)
 }
 
 /// How long the peer's system may leave what was sent unacknowledged: tcp(7), TCP_USER_TIMEOUT.

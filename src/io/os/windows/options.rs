@@ -8,6 +8,9 @@ use std::ptr;
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock as winsock;
 
+/// Probes that stay without an answer before the peer is taken for dead.
+const KEEPALIVE_PROBES: u64 = 4;
+
 /// Sets an option of a socket to 1.
 pub fn switch_on(socket: &Socket, level: i32, option: i32) -> io::Result<()> {
     let on = 1_i32;
@@ -42,18 +45,18 @@ pub fn claim_address(socket: &Socket) -> io::Result<()> {
     switch_on(socket, winsock::SOL_SOCKET, winsock::SO_EXCLUSIVEADDRUSE)
 }
 
+/// Before a stream is bound to the address that its connect leaves from. A port of the system's
+/// choice is chosen when the peer is known, where the system knows that.
+pub fn claim_source(socket: &Socket, port: u16) -> io::Result<()> {
+    if port == 0 {
+        let _ = switch_on(socket, winsock::SOL_SOCKET, winsock::SO_REUSE_UNICASTPORT);
+    }
+    Ok(())
+}
+
 /// Before a connect. A refusal by this machine is final: the system would ask twice more, which
 /// takes two seconds. One that does not know the option asks.
 pub fn prepare_connect(socket: &Socket, address: &SockAddr) {
-    /// Before a stream is bound to the address that its connect leaves from. A port of the system's
-    /// choice is chosen when the peer is known, where the system knows that.
-    pub fn claim_source(socket: &Socket, port: u16) -> io::Result<()> {
-        if port == 0 {
-            let _ = switch_on(socket, winsock::SOL_SOCKET, winsock::SO_REUSE_UNICASTPORT);
-        }
-        Ok(())
-    }
-
     /// TCP_INITIAL_RTO_UNSPECIFIED_RTT
     const RTT_AS_EVER: u16 = u16::MAX;
     if !address.as_socket().is_some_and(|address| address.ip().to_canonical().is_loopback()) {
@@ -66,10 +69,14 @@ pub fn prepare_connect(socket: &Socket, address: &SockAddr) {
     control(socket, winsock::SIO_TCP_INITIAL_RTO, &once);
 }
 
-/// Keep-alive after so long a silence, and then each second: with no interval given the system
-/// would ask without any pause.
+/// Keep-alive after so long a silence, with probes that find a dead peer after as long again and up
+/// to 3 seconds. A system that does not know TCP_KEEPCNT sends 10 of them.
 pub fn keepalive(time: Duration) -> TcpKeepalive {
-    TcpKeepalive::new().with_time(time).with_interval(Duration::from_secs(1))
+    let seconds = time.as_secs().max(1);
+    let count = seconds.min(KEEPALIVE_PROBES);
+    let interval = Duration::from_secs(seconds.div_ceil(count));
+    let probes = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
+    probes.with_interval(interval).with_retries(count as u32)
 }
 
 /// Has other sockets of this machine share the address that the socket is about to be bound to.
