@@ -6,6 +6,7 @@ BEGIN {
     place["SOCKEYE_FLAG_TRUNCATED"] = "event"
     place["SOCKEYE_FLAG_UNRELIABLE"] = "event"
     place["SOCKEYE_FRAME_TIMEOUT_AUTO"] = "endpoint"
+    place["SOCKEYE_LINGERING_AUTO"] = "config"
     place["SOCKEYE_MESSAGE_AT_END"] = "message"
     place["SOCKEYE_MESSAGE_PARTS_MAX"] = "message"
     place["SOCKEYE_MESSAGE_TEXT"] = "message"

@@ -79,6 +79,9 @@
 /// `workers`: as many as fit the machine, `max(queues, min(4, cores / 4))`.
 #define SOCKEYE_WORKERS_AUTO UINT32_C(0xFFFFFFFF)
 
+/// `lingering_max`: an eighth of `connections_max`, at least 16.
+#define SOCKEYE_LINGERING_AUTO UINT32_C(0xFFFFFFFF)
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -428,7 +431,10 @@ typedef struct {
     uint32_t lease_us;
     /// A `sockeye_flush_mode`. Default AUTO.
     uint32_t flush;
-    /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
+    /// Connections and listeners that may exist at once, 1 to 16,777,215. Past it an accepted peer
+    /// is refused and counted, and `sockeye_connect` answers ERR_LIMIT. A connection that lingers
+    /// after the host's graceful close does not count, up to `lingering_max` of them. Default
+    /// 65,536.
     uint32_t connections_max;
     /// Interrupt moderation for a host that ticks: while events are pending and no thread polls for
     /// them, a worker's own thread does not look at its sockets for up to this many microseconds,
@@ -463,8 +469,13 @@ typedef struct {
     /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
     /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
     uint32_t timers_max;
+    /// Connections that linger after the host's graceful close may exist beside `connections_max`
+    /// up to so many, so that a host that is full can still accept a peer and send it a last
+    /// message. `sockeye_conn_index` is below the sum of both. At most 16,777,215. Default
+    /// `SOCKEYE_LINGERING_AUTO`; `sockeye_net_get_info` reports the number.
+    uint32_t lingering_max;
     /// Must be 0.
-    uint32_t reserved[6];
+    uint32_t reserved[5];
 } sockeye_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
@@ -763,8 +774,8 @@ typedef struct {
     uint32_t queues;
     /// Connections and listeners that may exist at once.
     uint32_t connections_max;
-    /// Must be ignored.
-    uint32_t reserved;
+    /// Connections that may linger beside those; `sockeye_conn_index` is below the sum.
+    uint32_t lingering_max;
     /// Why this model: "asked for by name" or the reason of AUTO. NUL-terminated.
     char model_reason[96];
     /// Why this drive. NUL-terminated.
@@ -1938,8 +1949,10 @@ sockeye_status sockeye_fault_set(sockeye_net *net,
 extern "C" {
 #endif
 
-/// A small number for `conn`, below `connections_max`, for hosts that keep their own array. It is
-/// reused after the batch with the connection's CLOSED has ended.
+/// A small number for `conn`, below `connections_max` + `lingering_max` of `sockeye_net_get_info`,
+/// for hosts that keep their own array. It is reused after the batch with the connection's CLOSED
+/// has ended. One of `connections_max` or more occurs only while more connections than that exist,
+/// those that linger included.
 ///
 /// Threads:   any thread.
 /// Returns:   the number, whatever `conn` is.

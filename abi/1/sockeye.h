@@ -79,6 +79,9 @@
 /// `workers`: as many as fit the machine, `max(queues, min(4, cores / 4))`.
 #define SOCKEYE_WORKERS_AUTO UINT32_C(0xFFFFFFFF)
 
+/// `lingering_max`: an eighth of `connections_max`, at least 16.
+#define SOCKEYE_LINGERING_AUTO UINT32_C(0xFFFFFFFF)
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -428,7 +431,10 @@ typedef struct {
     uint32_t lease_us;
     /// A `sockeye_flush_mode`. Default AUTO.
     uint32_t flush;
-    /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
+    /// Connections and listeners that may exist at once, 1 to 16,777,215. Past it an accepted peer
+    /// is refused and counted, and `sockeye_connect` answers ERR_LIMIT. A connection that lingers
+    /// after the host's graceful close does not count, up to `lingering_max` of them. Default
+    /// 65,536.
     uint32_t connections_max;
     /// Interrupt moderation for a host that ticks: while events are pending and no thread polls for
     /// them, a worker's own thread does not look at its sockets for up to this many microseconds,
@@ -463,8 +469,13 @@ typedef struct {
     /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
     /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
     uint32_t timers_max;
+    /// Connections that linger after the host's graceful close may exist beside `connections_max`
+    /// up to so many, so that a host that is full can still accept a peer and send it a last
+    /// message. `sockeye_conn_index` is below the sum of both. At most 16,777,215. Default
+    /// `SOCKEYE_LINGERING_AUTO`; `sockeye_net_get_info` reports the number.
+    uint32_t lingering_max;
     /// Must be 0.
-    uint32_t reserved[6];
+    uint32_t reserved[5];
 } sockeye_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
@@ -555,8 +566,9 @@ typedef struct {
     uint32_t backlog;
     /// 1: small messages leave at once (TCP_NODELAY). Default 1.
     uint32_t nodelay;
-    /// TCP keep-alive after so many idle seconds; 0: off. Default 0. The interval after the first
-    /// probe is the system's; on Windows one second.
+    /// TCP keep-alive: after so many idle seconds the system asks the peer, up to 4 times, so that
+    /// a connection whose peer is gone ends within 2 times as many and 3 more. 0: off. Default 0.
+    /// Linux takes at most 32,767, and more as that.
     uint32_t keepalive_s;
     /// SO_RCVBUF; 0: the system's own. Default 0.
     uint32_t recv_buffer_bytes;
@@ -762,8 +774,8 @@ typedef struct {
     uint32_t queues;
     /// Connections and listeners that may exist at once.
     uint32_t connections_max;
-    /// Must be ignored.
-    uint32_t reserved;
+    /// Connections that may linger beside those; `sockeye_conn_index` is below the sum.
+    uint32_t lingering_max;
     /// Why this model: "asked for by name" or the reason of AUTO. NUL-terminated.
     char model_reason[96];
     /// Why this drive. NUL-terminated.
@@ -1103,6 +1115,10 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// `tcp://*:7777`. Binds and listens before it returns, so the port and every error are final. With
 /// port 0 the system chooses one, which `sockeye_listener_get_info` reports.
 ///
+/// `*` is every address of this machine, IPv6 and IPv4 with one socket, and IPv4 alone where there
+/// is no IPv6. `0.0.0.0` is IPv4 alone and `[::]` IPv6 alone (see `v6only`), so two listeners can
+/// have one port. An IPv4 peer is shown as one, never as `::ffff:192.0.2.1`.
+///
 /// The query goes before `endpoint`, as in `tcp://*:7777?frame=u16le&max=64K&idle=2m`. docs/urls.md
 /// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
 /// `delimiter`, `fixed`), `max`, `delimiter`, `append`, `overlong`; `outbox`, `outbox_low`,
@@ -1149,7 +1165,8 @@ sockeye_status sockeye_listen(sockeye_net *net,
 SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
-/// `sockeye_listen`. The name is looked up and the connection made in the background: OPENED
+/// `sockeye_listen`. `?bind=10.0.0.5` or `?bind=[fd00::5]:7000` has it leave from that address of
+/// this machine. The name is looked up and the connection made in the background: OPENED
 /// reports success, CLOSED without OPENED failure. `*out_conn` is written before a worker learns of
 /// the connection; a thread that polls another queue may still see its OPENED before this returns.
 /// Sends made before OPENED stay in the outbox until then.
@@ -1427,7 +1444,7 @@ SOCKEYE_API const sockeye_address *sockeye_event_address(const sockeye_event *ev
 
 /// Joins a multicast group: the `udp://` listener receives what is sent to it on the interface with
 /// this index, or on one that the system chooses (0). The listener is bound to the group's port and
-/// to any address (`udp://*:7777`, `udp://[::]:7777`) or the group's.
+/// to any address of the group's family (`udp://*:7777` for both) or to the group's.
 ///
 /// Ownership: `group` is borrowed until return; its port is ignored.
 /// NULL:      not allowed.
@@ -1910,8 +1927,10 @@ sockeye_status sockeye_fault_set(sockeye_net *net,
 extern "C" {
 #endif
 
-/// A small number for `conn`, below `connections_max`, for hosts that keep their own array. It is
-/// reused after the batch with the connection's CLOSED has ended.
+/// A small number for `conn`, below `connections_max` + `lingering_max` of `sockeye_net_get_info`,
+/// for hosts that keep their own array. It is reused after the batch with the connection's CLOSED
+/// has ended. One of `connections_max` or more occurs only while more connections than that exist,
+/// those that linger included.
 ///
 /// Threads:   any thread.
 /// Returns:   the number, whatever `conn` is.

@@ -33,6 +33,10 @@ namespace Sockeye
         /// <c>workers</c>: as many as fit the machine, <c>max(queues, min(4, cores / 4))</c>.
         /// </summary>
         public const uint WorkersAuto = 0xFFFFFFFF;
+        /// <summary>
+        /// <c>lingering_max</c>: an eighth of <c>connections_max</c>, at least 16.
+        /// </summary>
+        public const uint LingeringAuto = 0xFFFFFFFF;
         /// <summary><c>frame_timeout_ms</c>: 10,000, and none with DELIMITER.</summary>
         public const uint FrameTimeoutAuto = 0xFFFFFFFF;
         /// <summary>

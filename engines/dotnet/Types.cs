@@ -423,8 +423,14 @@ namespace Sockeye
         /// Timers that may exist at once, <c>sockeye_timer_start</c>, at most 16,777,215.
         /// </summary>
         [FieldOffset(68)] public uint TimersMax;
+        /// <summary>
+        /// Connections that linger after the host's graceful close may exist beside
+        /// <c>connections_max</c> up to so many, so that a host that is full can still accept a
+        /// peer and send it a last message.
+        /// </summary>
+        [FieldOffset(72)] public uint LingeringMax;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(72)] public fixed uint Reserved[6];
+        [FieldOffset(76)] public fixed uint Reserved[5];
     }
 
     /// <summary>Framing.</summary>
@@ -527,7 +533,10 @@ namespace Sockeye
         [FieldOffset(124)] public uint Backlog;
         /// <summary>1: small messages leave at once (TCP_NODELAY).</summary>
         [FieldOffset(128)] public uint Nodelay;
-        /// <summary>TCP keep-alive after so many idle seconds; 0: off.</summary>
+        /// <summary>
+        /// TCP keep-alive: after so many idle seconds the system asks the peer, up to 4 times, so
+        /// that a connection whose peer is gone ends within 2 times as many and 3 more.
+        /// </summary>
         [FieldOffset(132)] public uint KeepaliveS;
         /// <summary>SO_RCVBUF; 0: the system's own.</summary>
         [FieldOffset(136)] public uint RecvBufferBytes;
@@ -744,8 +753,10 @@ namespace Sockeye
         [FieldOffset(20)] public uint Queues;
         /// <summary>Connections and listeners that may exist at once.</summary>
         [FieldOffset(24)] public uint ConnectionsMax;
-        /// <summary>Must be ignored.</summary>
-        [FieldOffset(28)] public uint Reserved;
+        /// <summary>
+        /// Connections that may linger beside those; <c>sockeye_conn_index</c> is below the sum.
+        /// </summary>
+        [FieldOffset(28)] public uint LingeringMax;
         /// <summary>Why this model: "asked for by name" or the reason of AUTO.</summary>
         [FieldOffset(32)] public fixed byte ModelReason[96];
         /// <summary>Why this drive.</summary>

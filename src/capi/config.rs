@@ -31,6 +31,9 @@ pub enum sockeye_flush_mode {
 /// `workers`: as many as fit the machine, `max(queues, min(4, cores / 4))`.
 pub const SOCKEYE_WORKERS_AUTO: u32 = 0xFFFF_FFFF;
 
+/// `lingering_max`: an eighth of `connections_max`, at least 16.
+pub const SOCKEYE_LINGERING_AUTO: u32 = 0xFFFF_FFFF;
+
 /// What a net is made with. Fill it with `sockeye_config_init`, then change what you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -54,7 +57,10 @@ pub struct sockeye_config {
     pub lease_us: u32,
     /// A `sockeye_flush_mode`. Default AUTO.
     pub flush: u32,
-    /// Connections and listeners that may exist at once, 1 to 16,777,215. Default 65,536.
+    /// Connections and listeners that may exist at once, 1 to 16,777,215. Past it an accepted peer
+    /// is refused and counted, and `sockeye_connect` answers ERR_LIMIT. A connection that lingers
+    /// after the host's graceful close does not count, up to `lingering_max` of them. Default
+    /// 65,536.
     pub connections_max: u32,
     /// Interrupt moderation for a host that ticks: while events are pending and no thread polls for
     /// them, a worker's own thread does not look at its sockets for up to this many microseconds,
@@ -89,8 +95,13 @@ pub struct sockeye_config {
     /// Timers that may exist at once, `sockeye_timer_start`, at most 16,777,215. Each may have one
     /// event in its queue, on top of `queue_max_bytes`. Default 131,072.
     pub timers_max: u32,
+    /// Connections that linger after the host's graceful close may exist beside `connections_max`
+    /// up to so many, so that a host that is full can still accept a peer and send it a last
+    /// message. `sockeye_conn_index` is below the sum of both. At most 16,777,215. Default
+    /// `SOCKEYE_LINGERING_AUTO`; `sockeye_net_get_info` reports the number.
+    pub lingering_max: u32,
     /// Must be 0.
-    pub reserved: [u32; 6],
+    pub reserved: [u32; 5],
 }
 
 const _: () = assert!(size_of::<sockeye_config>() == 96);
@@ -115,6 +126,7 @@ impl Default for sockeye_config {
             queue_max_bytes: config.queue_max_bytes,
             taps: config.taps.into(),
             timers_max: config.timers_max,
+            lingering_max: SOCKEYE_LINGERING_AUTO,
             reserved: Default::default(),
         }
     }
@@ -124,6 +136,8 @@ impl sockeye_config {
     /// Checks every number; the message names the field.
     pub(super) fn parse(&self) -> Result<engine::Config, String> {
         let workers = (self.workers != SOCKEYE_WORKERS_AUTO).then_some(self.workers);
+        let lingering_max =
+            (self.lingering_max != SOCKEYE_LINGERING_AUTO).then_some(self.lingering_max);
         let unknown = |field: &str, value: u32| format!("config.{field}: {value} is unknown");
         if self.reserved.iter().any(|&it| it != 0) {
             return Err("config.reserved must be 0".into());
@@ -150,6 +164,7 @@ impl sockeye_config {
             queue_max_bytes: self.queue_max_bytes,
             taps: self.taps == 1,
             timers_max: self.timers_max,
+            lingering_max,
         };
         config.check()?;
         Ok(config)

@@ -28,8 +28,8 @@ pub struct sockeye_net_info {
     pub queues: u32,
     /// Connections and listeners that may exist at once.
     pub connections_max: u32,
-    /// Must be ignored.
-    pub reserved: u32,
+    /// Connections that may linger beside those; `sockeye_conn_index` is below the sum.
+    pub lingering_max: u32,
     /// Why this model: "asked for by name" or the reason of AUTO. NUL-terminated.
     pub model_reason: [c_char; 96],
     /// Why this drive. NUL-terminated.
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn sockeye_net_get_info(
             threads: facts.threads,
             queues: facts.queues,
             connections_max: facts.connections_max,
-            reserved: 0,
+            lingering_max: facts.lingering_max,
             model_reason: [0; 96],
             drive_reason: [0; 96],
         };

@@ -49,6 +49,7 @@ fn of_a_config() {
         ("lease_us", |config| config.lease_us = 10_000_001),
         ("connections_max", |config| config.connections_max = 0),
         ("connections_max", |config| config.connections_max = 1 << 24),
+        ("lingering_max", |config| config.lingering_max = 1 << 24),
         ("timers_max", |config| config.timers_max = 1 << 24),
         ("gather_us", |config| config.gather_us = 60_000_001),
         ("spin_us", |config| config.spin_us = 60_000_001),

@@ -40,6 +40,7 @@ mod families;
 mod faults;
 mod framing;
 mod gather;
+mod goodbyes;
 mod half_open;
 mod handles;
 mod hosts;

@@ -350,7 +350,8 @@ void Caller::ask_net()
     begin("sockeye_net_get_stats");
     allow("sockeye_net_get_stats", sockeye_net_get_stats(world_.net, &stats, sizeof stats),
           {SOCKEYE_OK});
-    if (stats.connections > info.connections_max) fail("too many connections", stats.connections);
+    const uint32_t most = info.connections_max + info.lingering_max;
+    if (stats.connections > most) fail("too many connections", stats.connections);
     sockeye_event event;
     allow("poll of no queue", sockeye_queue_poll_events(world_.net, 77, &event, 1, 0),
           {SOCKEYE_ERR_INVALID});

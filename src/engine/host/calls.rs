@@ -276,6 +276,7 @@ impl Net {
                 if conn.life.phase == Phase::Open || waits {
                     conn.life.end = End::Graceful;
                     conn.life.cause = Cause::Host;
+                    self.core.table.linger(conn);
                     conn.set_deadline(Some(linger(conn, self.core.now())));
                 } else {
                     conn.end_abruptly(Cause::Host, 0);

@@ -21,6 +21,7 @@ pub struct NetInfo {
     pub threads: u32,
     pub queues: u32,
     pub connections_max: u32,
+    pub lingering_max: u32,
 }
 
 /// Facts of a listener.
@@ -55,6 +56,7 @@ impl Net {
             threads: self.threads.load(Relaxed),
             queues: self.core.queues.len() as u32,
             connections_max: self.core.config.connections_max,
+            lingering_max: self.core.config.lingering_max(),
         }
     }
 

@@ -77,6 +77,8 @@ impl Kind {
 }
 
 const QUEUES_MAX: u32 = 64;
+/// Connections that may linger beside the others, of a small net.
+const LINGERING_LEAST: u32 = 16;
 /// A frame's deadline is that of its framing.
 pub const FRAME_TIMEOUT_AUTO: u32 = u32::MAX;
 /// Workers of a net, those that come and go included.
@@ -104,6 +106,8 @@ pub struct Config {
     pub queue_max_bytes: u64,
     pub taps: bool,
     pub timers_max: u32,
+    /// None: as `Config::lingering_max` has it.
+    pub lingering_max: Option<u32>,
 }
 
 impl Default for Config {
@@ -124,6 +128,7 @@ impl Default for Config {
             queue_max_bytes: 64 << 20,
             taps: false,
             timers_max: 1 << 17,
+            lingering_max: None,
         }
     }
 }
@@ -141,6 +146,8 @@ impl Config {
         within("lease_us", self.lease_us, 100, 10_000_000)?;
         within("gather_us", self.gather_us, 0, PAUSE_MAX_US)?;
         within("spin_us", self.spin_us, 0, PAUSE_MAX_US)?;
+        let lingering = self.lingering_max.unwrap_or(0);
+        within("lingering_max", lingering, 0, (1 << Token::INDEX_BITS) - 1)?;
         within("timers_max", self.timers_max, 0, (1 << Token::INDEX_BITS) - 1)?;
         within("turn_messages", self.turn_messages, 1, u32::MAX)?;
         within("turn_bytes", self.turn_bytes, 1024, CHUNK_BYTES as u32)?;
@@ -158,6 +165,12 @@ impl Config {
             Some(0) | None => Ok(()),
             Some(workers) => within("workers", workers, self.queues, WORKERS_MAX),
         }
+    }
+
+    /// Connections that linger beside `connections_max`.
+    pub fn lingering_max(&self) -> u32 {
+        let most = (1 << Token::INDEX_BITS) - 1 - self.connections_max;
+        self.lingering_max.unwrap_or((self.connections_max / 8).max(LINGERING_LEAST)).min(most)
     }
 
     /// Workers that run; one without a thread for 0.

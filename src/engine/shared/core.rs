@@ -78,7 +78,7 @@ impl Core {
         let pool = Pool::mapping(config.memory_max_bytes, sys::MAPPER);
         let host_timers = HostTimers::new(config.timers_max, config.queues as usize, tag.first);
         Core {
-            table: Table::new(config.connections_max, tag),
+            table: Table::new(config.connections_max, config.lingering_max(), tag),
             queues: (0..config.queues as usize).map(queue).collect(),
             homes: home::homes(&pool, base, homes),
             base,

@@ -7,6 +7,7 @@ use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::tags::Tag;
 use crate::io::Token;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, OnceLock};
@@ -109,14 +110,21 @@ pub struct Table {
     /// Of the last connection that was made by connect: the next one is mostly made alike.
     origin: Mutex<rank::Origin, Arc<Origin>>,
     slots_max: u32,
+    /// Slots beside those, for as many connections as linger.
+    lingering_max: u32,
+    /// Connections that linger, those past the maximum included.
+    lingering: AtomicU32,
     conns: AtomicU64,
 }
 
 struct Free {
-    /// Slots used before. Last in, first out: their memory is warm.
-    again: Vec<u32>,
+    /// Slots used before, of the first `slots_max` and of those beside. Last in, first out: their
+    /// memory is warm.
+    again: [Vec<u32>; 2],
     /// The first slot never used.
     fresh: u32,
+    /// Slots in use.
+    used: u32,
     /// The highest generation of any slot.
     highest: u32,
 }
@@ -133,6 +141,13 @@ impl Slot {
             thirsty: AtomicBool::new(false),
             entry: Lock::new(Resident::Free),
         }
+    }
+}
+
+impl Free {
+    fn take_fresh(&mut self) -> u32 {
+        self.fresh += 1;
+        self.fresh - 1
     }
 }
 
@@ -184,14 +199,24 @@ impl<'a> Held<'a> {
 }
 
 impl Table {
-    /// A table of at most `slots_max` slots.
-    pub fn new(slots_max: u32, tag: Tag) -> Table {
-        let pages = (slots_max as usize).div_ceil(PAGE_SLOTS);
+    /// A table of at most `slots_max` slots, and as many more as connections linger, up to
+    /// `lingering_max`.
+    pub fn new(slots_max: u32, lingering_max: u32, tag: Tag) -> Table {
+        let all = (slots_max + lingering_max).min((1 << Token::INDEX_BITS) - 1);
+        let lingering_max = all - slots_max;
+        let pages = (all as usize).div_ceil(PAGE_SLOTS);
         Table {
             pages: (0..pages).map(|_| OnceLock::new()).collect(),
-            free: Mutex::new(Free { again: Vec::new(), fresh: 0, highest: tag.first }),
+            free: Mutex::new(Free {
+                again: Default::default(),
+                fresh: 0,
+                used: 0,
+                highest: tag.first,
+            }),
             origin: Mutex::default(),
             slots_max,
+            lingering_max,
+            lingering: AtomicU32::new(0),
             conns: AtomicU64::new(0),
             tag,
         }
@@ -218,19 +243,39 @@ impl Table {
         last.clone()
     }
 
+    /// A slot that is free. Those of the first `slots_max` go first: the others are for a time of
+    /// many goodbyes.
+    fn take_index(&self) -> Option<u32> {
+        let mut free = self.free.lock();
+        let beside = self.lingering.load(Relaxed).min(self.lingering_max);
+        if free.used >= self.slots_max + beside {
+            return None;
+        }
+        let all = self.slots_max + self.lingering_max;
+        let index = match free.again[0].pop() {
+            Some(index) => index,
+            None if free.fresh < self.slots_max => free.take_fresh(),
+            None => match free.again[1].pop() {
+                Some(index) => index,
+                None if free.fresh < all => free.take_fresh(),
+                None => return None,
+            },
+        };
+        free.used += 1;
+        Some(index)
+    }
+
+    /// The host closed a connection in order: until it is gone it takes the place of no other, as
+    /// long as not too many do so.
+    pub fn linger(&self, conn: &mut Conn) {
+        if !mem::replace(&mut conn.marks.lingers, true) {
+            self.lingering.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Puts `entry` in a free slot. None: all are in use.
     pub fn insert(&self, entry: Resident, user_data: u64) -> Option<Token> {
-        let index = {
-            let mut free = self.free.lock();
-            match free.again.pop() {
-                Some(index) => index,
-                None if free.fresh < self.slots_max => {
-                    free.fresh += 1;
-                    free.fresh - 1
-                }
-                None => return None,
-            }
-        };
+        let index = self.take_index()?;
         let page = self.pages[index as usize / PAGE_SLOTS]
             .get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::new(self.tag.first)).collect());
         let slot = &page[index as usize % PAGE_SLOTS];
@@ -291,16 +336,21 @@ impl Table {
 
     /// Empties a slot for the next generation. A slot whose generations are used up is retired.
     pub fn free(&self, token: Token, mut held: Held<'_>) {
-        let entry = std::mem::replace(&mut *held.entry, Resident::Free);
+        let entry = mem::replace(&mut *held.entry, Resident::Free);
         let next = token.generation() + 1;
         held.slot.generation.store(next.min(GENERATION_MAX), Release);
         drop(held);
         self.conns.fetch_sub(entry.is_conn(), Relaxed);
+        let lingered = matches!(&entry, Resident::Conn(conn) if conn.marks.lingers);
         drop(entry);
         let mut free = self.free.lock();
+        // With the lock: who counts sees both or neither.
+        free.used -= 1;
+        self.lingering.fetch_sub(u32::from(lingered), Relaxed);
         free.highest = free.highest.max(next);
         if next < GENERATION_MAX {
-            free.again.push(token.index() as u32);
+            let index = token.index() as u32;
+            free.again[usize::from(index >= self.slots_max)].push(index);
         }
     }
 
@@ -345,9 +395,10 @@ impl Drop for Table {
 mod tests {
     use super::*;
     use crate::engine::shared::listener::Listener;
+    use crate::session::Stack;
 
     fn table() -> Table {
-        Table::new(1, Tag::take().expect("few nets live"))
+        Table::new(1, 0, Tag::take().expect("few nets live"))
     }
 
     fn entry() -> Resident {
@@ -365,6 +416,43 @@ mod tests {
         let second = table.insert(entry(), 0).expect("free again");
         assert_eq!((second.index(), second.generation()), (first.index(), first.generation() + 1));
         assert_eq!(table.tokens(), [second]);
+    }
+
+    /// Two slots, and two beside for those that linger.
+    #[test]
+    fn who_lingers_takes_the_place_of_no_other() {
+        let table = Table::new(2, 2, Tag::take().expect("few nets live"));
+        let insert = || {
+            let conn = Conn::new(Arc::default(), Stack::new(0, false), 0, 0);
+            table.insert(Resident::Conn(conn), 0)
+        };
+        let linger = |token| {
+            let mut held = table.hold(token).expect("live");
+            table.linger(held.conn().expect("it is one"));
+        };
+        let free = |token| table.free(token, table.hold(token).expect("live"));
+        let first = insert().expect("one");
+        let second = insert().expect("two");
+        assert!(insert().is_none(), "no third");
+        linger(first);
+        linger(first);
+        let third = insert().expect("the first one lingers");
+        assert_eq!((third.index(), insert()), (2, None), "once");
+        linger(third);
+        let fourth = insert().expect("the third one, too");
+        linger(fourth);
+        assert!(insert().is_none(), "two linger beside, no three");
+        free(second);
+        free(first);
+        let low = insert().expect("one of four is free, and two linger");
+        assert!(low.index() < 2, "the first ones go first");
+        assert!(insert().is_some_and(|token| token.index() < 2) && insert().is_none());
+        free(fourth);
+        assert!(insert().is_none(), "that one only lingered");
+        free(third);
+        assert!(insert().is_none(), "as did that one");
+        free(low);
+        assert!(insert().is_some());
     }
 
     #[test]

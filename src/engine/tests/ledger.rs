@@ -294,7 +294,7 @@ impl Ledger {
         let stats = net.stats();
         assert!(stats.memory_bytes <= config.memory_max_bytes, "{} bytes out", stats.memory_bytes);
         assert_eq!(population(net), net.core.homes[0].population(), "sockets counted");
-        let most = u64::from(config.connections_max);
+        let most = u64::from(config.connections_max + config.lingering_max());
         let slots = net.core.table.tokens().len();
         assert!(slots as u64 <= most, "{slots} slots");
         // One receive of each connection was in flight when the queue became full; and what is no
