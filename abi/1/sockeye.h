@@ -673,8 +673,8 @@ typedef struct {
     uint32_t data_len;
     /// The system's error behind `cause`, or 0.
     int32_t os_error;
-    /// Its meaning depends on the kind. With a payload: the library's own number, for
-    /// `sockeye_event_hold`.
+    /// Its meaning depends on the kind. With a payload of a connection or a `udp://` listener: the
+    /// library's own number, for `sockeye_event_hold`.
     uint64_t detail;
     /// Its meaning depends on the kind.
     uint32_t flags;
@@ -1516,6 +1516,28 @@ sockeye_status sockeye_post(sockeye_net *net,
                             uint32_t queue,
                             uint64_t detail,
                             uint64_t user_data);
+
+/// Puts an event of a kind of the host's own into a queue, with two numbers and a copy of a
+/// payload: how one thread of the host hands another something through the same loop. Posts of one
+/// thread are delivered in order. The payload is valid until the next poll of the queue;
+/// `sockeye_event_hold` does not take it.
+///
+/// Ownership: `data` is copied.
+/// NULL:      `data` may be NULL when `data_len` is 0.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, a kind below SOCKEYE_EVENT_HOST); ERR_AGAIN
+///            (half of `queue_max_bytes` is pending: nothing was taken); ERR_TOO_BIG (over half of
+///            `queue_max_bytes`); ERR_NO_MEMORY (`memory_max_bytes`); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_MUST_USE
+SOCKEYE_API
+sockeye_status sockeye_post_message(sockeye_net *net,
+                                    uint32_t queue,
+                                    uint32_t kind,
+                                    uint64_t detail,
+                                    uint64_t user_data,
+                                    const void *data,
+                                    size_t data_len);
 
 /// Gives a system object that is readable, or signalled, as long as the queue has events: a
 /// descriptor for epoll, poll or select; on Windows a HANDLE. The first call creates it; from then

@@ -268,7 +268,7 @@ impl Table {
     /// The host closed a connection in order: until it is gone it takes the place of no other, as
     /// long as not too many do so.
     pub fn linger(&self, conn: &mut Conn) {
-        if !mem::replace(&mut conn.marks.lingers, true) {
+        if !conn.begin_linger() {
             self.lingering.fetch_add(1, Relaxed);
         }
     }
@@ -341,7 +341,7 @@ impl Table {
         held.slot.generation.store(next.min(GENERATION_MAX), Release);
         drop(held);
         self.conns.fetch_sub(entry.is_conn(), Relaxed);
-        let lingered = matches!(&entry, Resident::Conn(conn) if conn.marks.lingers);
+        let lingered = matches!(&entry, Resident::Conn(conn) if conn.lingers());
         drop(entry);
         let mut free = self.free.lock();
         // With the lock: who counts sees both or neither.

@@ -17,6 +17,4 @@ pub struct Marks {
     pub handed: bool,
     /// The next address is tried when the model has given this one's socket back.
     pub redial: bool,
-    /// The host closed it in order, and the table counts it among those that linger.
-    pub lingers: bool,
 }

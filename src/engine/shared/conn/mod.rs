@@ -83,6 +83,8 @@ struct More {
     weather: Option<Arc<Weather>>,
     /// Its tap was asked to be quiet, behind a cancel.
     quieted: bool,
+    /// The host closed it in order, and the table counts it among those that linger.
+    lingers: bool,
     /// While it is parting.
     answer: Option<Answer>,
 }
@@ -391,6 +393,16 @@ impl Conn {
             assert!(!arrives || self.link.is_idle(), "nothing is in flight between two workers");
             assert!(!self.link.is_joined() || self.life.end == End::Abrupt, "only the end joins");
         }
+    }
+
+    /// Notes that it lingers. Whether it did before.
+    pub fn begin_linger(&mut self) -> bool {
+        std::mem::replace(&mut self.more().lingers, true)
+    }
+
+    /// Whether the table counts it among those that linger.
+    pub fn lingers(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.lingers)
     }
 
     fn more(&mut self) -> &mut More {
