@@ -50,9 +50,23 @@ fn link() {
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libsockeye.so.0");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        name_library();
     }
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("windows") {
         version_resource();
+    }
+}
+
+/// A program that was linked with the library asks for it by its soname. The link to it is there
+/// before the library is, which cargo writes behind this.
+fn name_library() {
+    #[cfg(unix)]
+    if let Some(out) = env::var_os("OUT_DIR") {
+        // target/release/build/sockeye-0123/out
+        let Some(folder) = Path::new(&out).ancestors().nth(3) else { return };
+        let link = folder.join("libsockeye.so.0");
+        // It fails where it is there, or the folder may not be written: as before, a hand makes it.
+        let _ = std::os::unix::fs::symlink("libsockeye.so", link);
     }
 }
 

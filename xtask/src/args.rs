@@ -18,7 +18,7 @@ Usage: cargo xtask <task> [options]
   test      every check: format, tidy, header, lints, build, Rust, C and C++ tests, demo
               STEP...         only these, by the names that it shows
   matrix    every behaviour on every model, as the last run of the tests had it
-              --write         write the table of models to README.md
+              --write         write the table of models to docs/models.md
   sim       hosts and peers in a simulated network, each run from a seed
               --seeds N       how many (default 10000)
               --seed N        only this one, or from it on with --seeds
@@ -46,7 +46,7 @@ Usage: cargo xtask <task> [options]
   windows   build the DLL, the samples and the tests for Windows, run all under Wine,
             show every behaviour on every model
               --only TEXT     tests whose name has TEXT in it, and nothing else
-              --write         write the table of models to README.md
+              --write         write the table of models to docs/models.md
               --demo          instead: the arena, with the options of `demo`
               --rates         instead: how fast each model echoes, as ratios
   unreal    the plugin for the Unreal Engine with this machine's library in it

@@ -27,7 +27,7 @@ pub struct Book {
     pub behaviours: Vec<Behaviour>,
 }
 
-/// A model as README.md shows it.
+/// A model as the page shows it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
@@ -50,24 +50,24 @@ pub struct Behaviour {
 }
 
 /// The task `matrix`: every behaviour on every model, from the last run; `write` puts the table of
-/// models in README.md.
+/// models in docs/models.md.
 pub fn run(workspace: &Workspace, write: bool) -> Result<()> {
     let page = Page::read(workspace, &table::HERE, Spared::default())?;
     page.show();
     if write { page.write(workspace) } else { Ok(()) }
 }
 
-/// After a run of all tests: the sum, which fails unless README.md says the same.
+/// After a run of all tests: the sum, which fails unless docs/models.md says the same.
 pub fn check(workspace: &Workspace) -> Result<String> {
     let page = Page::read(workspace, &table::HERE, Spared::default())?;
-    let text = fs::read_to_string(readme(workspace)).context("cannot read README.md")?;
+    let text = fs::read_to_string(page(workspace)).context("cannot read docs/models.md")?;
     if page.put(&text)? != text {
-        bail!("README.md shows another table than this run: `cargo xtask matrix --write`");
+        bail!("docs/models.md shows another table than this run: `cargo xtask matrix --write`");
     }
     Ok(page.sum())
 }
 
-/// A run of the tests, and the table of README.md that shows it.
+/// A run of the tests, and the table of docs/models.md that shows it.
 pub struct Page {
     book: Book,
     results: Results,
@@ -107,15 +107,15 @@ impl Page {
         table::sum(&self.book, &self.results)
     }
 
-    /// Puts the table of models in README.md.
+    /// Puts the table of models in docs/models.md.
     pub fn write(&self, workspace: &Workspace) -> Result<()> {
-        let path = readme(workspace);
-        let text = fs::read_to_string(&path).context("cannot read README.md")?;
-        fs::write(&path, self.put(&text)?).context("cannot write README.md")
+        let path = page(workspace);
+        let text = fs::read_to_string(&path).context("cannot read docs/models.md")?;
+        fs::write(&path, self.put(&text)?).context("cannot write docs/models.md")
     }
 
-    fn put(&self, readme: &str) -> Result<String> {
-        table::put(readme, &self.book, &self.results, self.table)
+    fn put(&self, page: &str) -> Result<String> {
+        table::put(page, &self.book, &self.results, self.table)
     }
 }
 
@@ -130,8 +130,11 @@ pub fn forget(workspace: &Workspace, table: &Table) -> Result<()> {
     }
 }
 
-fn readme(workspace: &Workspace) -> std::path::PathBuf {
-    workspace.root.join("README.md")
+/// Where the tables of models are.
+const PAGE: &str = "docs/models.md";
+
+fn page(workspace: &Workspace) -> std::path::PathBuf {
+    workspace.root.join(PAGE)
 }
 
 /// Reads the behaviours, and demands that each test they name is there.
@@ -187,7 +190,7 @@ mod tests {
         let book = read(&workspace).unwrap();
         let numbers: Vec<&str> = book.behaviours.iter().map(|one| &*one.number).collect();
         let libuv = (1..=56).map(|number| number.to_string());
-        let rules = (1..=13).map(|number| format!("R{number}"));
+        let rules = (1..=16).map(|number| format!("R{number}"));
         assert_eq!(numbers, libuv.chain(rules).collect::<Vec<_>>());
         assert!(book.models.iter().any(|model| model.name == "EPOLL"));
     }

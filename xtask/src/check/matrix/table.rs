@@ -1,10 +1,10 @@
-//! The tables of models in README.md, each between two markers.
+//! The tables of models in docs/models.md, each between two markers.
 
 use super::results::{Results, Verdict};
 use super::{Book, Model};
 use anyhow::{Context, Result};
 
-/// A table of README.md.
+/// A table of docs/models.md.
 pub struct Table {
     /// Where nextest leaves its report: the store and the profile's `junit` in
     /// .config/nextest.toml.
@@ -58,10 +58,10 @@ fn asked(book: &Book, results: &Results) -> usize {
     book.behaviours.len() - numbers(book, results, "", Verdict::Elsewhere).len()
 }
 
-/// The README with the table of this run.
-pub fn put(readme: &str, book: &Book, results: &Results, table: &Table) -> Result<String> {
-    let (head, rest) = readme.split_once(table.begin).context("README.md has no begin of it")?;
-    let (before, tail) = rest.split_once(END).context("README.md has no end of its matrix")?;
+/// The page with the table of this run.
+pub fn put(page: &str, book: &Book, results: &Results, table: &Table) -> Result<String> {
+    let (head, rest) = page.split_once(table.begin).context("docs/models.md has no begin of it")?;
+    let (before, tail) = rest.split_once(END).context("docs/models.md has no end of its matrix")?;
     let rows = book.models.iter().filter(|model| (table.shows)(model)).map(|model| {
         let begin = format!("| `{}` |", model.name);
         let old = before.lines().find(|line| line.starts_with(&begin));
