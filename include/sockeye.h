@@ -695,7 +695,7 @@ typedef struct {
     /// Set by `sockeye_event_address` for a `udp://` listener on all addresses: the address of this
     /// machine that the datagram was sent to, in the form of `bytes`. A datagram that is sent to
     /// this `sockeye_address` leaves from there. Zeros: the system chooses. It does not identify
-    /// the peer: do not compare it.
+    /// the peer, and `sockeye_address_equal` does not compare it.
     uint8_t local[16];
 } sockeye_address;
 
@@ -1867,13 +1867,14 @@ sockeye_status sockeye_conns_get_stats(sockeye_net *net,
 
 /// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local address is
 /// an interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also
-/// with "%25" in place of "%" before a name.
+/// with "%25" in place of "%" before a name. Without a port, "127.0.0.1", "::1", "[::1]",
+/// "fe80::1%2", the port is 0.
 ///
 /// Ownership: `text` is borrowed until return.
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, not an address with a port, no such interface: in words;
-///            names of hosts are not looked up).
+/// Returns:   OK; ERR_INVALID (NULL, not an address, no such interface: in words; names of hosts
+///            are not looked up: `sockeye_resolve`).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_address_parse(const char *text, sockeye_address *out_address);
 
@@ -1890,6 +1891,70 @@ SOCKEYE_API
 sockeye_status sockeye_address_format(const sockeye_address *address,
                                       char *buffer,
                                       size_t cap);
+
+/// Writes an address as text to `buffer`, without its port: "127.0.0.1", "::1", "fe80::1%2" (a zone
+/// as its number). 64 bytes are always enough.
+///
+/// Ownership: `address` and `buffer` are borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   the text's length in bytes without the NUL; ERR_INVALID (NULL, family unknown, or
+///            `cap` too small).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_address_format_ip(const sockeye_address *address,
+                                         char *buffer,
+                                         size_t cap);
+
+/// Writes an address in the system's form: a `struct sockaddr_in`, or a `sockaddr_in6` with the
+/// scope. A `sockaddr_storage` always has room. `local` is not part of it.
+///
+/// Ownership: `address` and `out_sockaddr` are borrowed until return.
+/// NULL:      `out_len` may be NULL; the others not.
+/// Threads:   any thread.
+/// Returns:   OK, with the bytes written in `out_len`; ERR_INVALID (NULL, family unknown, or `cap`
+///            too small).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_address_to_sockaddr(const sockeye_address *address,
+                                           void *out_sockaddr,
+                                           size_t cap,
+                                           size_t *out_len);
+
+/// Reads an address in the system's form: `len` bytes of a `struct sockaddr_in` or `sockaddr_in6`,
+/// or of a `sockaddr_storage` with one in it. It need not be aligned.
+///
+/// Ownership: `sockaddr` is borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, neither AF_INET nor AF_INET6, or `len` below the size of such
+///            a struct: in words).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_address_from_sockaddr(const void *sockaddr,
+                                             size_t len,
+                                             sockeye_address *out_address);
+
+/// Whether two addresses are those of the same peer: the same IP address, port and scope. A
+/// v4-mapped IPv6 address ("::ffff:1.2.3.4") equals its IPv4 address; `local` does not count. Two
+/// of family 0 are equal.
+///
+/// Ownership: both are borrowed until return.
+/// NULL:      equals nothing.
+/// Threads:   any thread.
+/// Returns:   1, or 0.
+/// Since:     0.1
+SOCKEYE_API int32_t sockeye_address_equal(const sockeye_address *a, const sockeye_address *b);
+
+/// Whether an address is a v4-mapped IPv6 address, "::ffff:1.2.3.4": that of an IPv4 peer on a
+/// socket for both families.
+///
+/// Ownership: `address` is borrowed until return.
+/// NULL:      is none.
+/// Threads:   any thread.
+/// Returns:   1, or 0.
+/// Since:     0.1
+SOCKEYE_API int32_t sockeye_address_is_v4mapped(const sockeye_address *address);
 
 /// Passes lines of up to `level` to `log`, on workers and on threads that call the library, one
 /// line or several at a time, with no lock of the library held. When this returns, the previous

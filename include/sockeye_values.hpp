@@ -314,6 +314,12 @@ struct address : sockeye_address {
     address(const sockeye_address &other) noexcept : sockeye_address(other) {}
     static sockeye::status parse(c_text words, address &out) noexcept
     { return sockeye_address_parse(words.data, &out); }
+    /// From `len` bytes of a sockaddr_in, a sockaddr_in6, or a sockaddr_storage with one in it.
+    static sockeye::status from(const void *sockaddr, std::size_t len, address &out) noexcept
+    { return sockeye_address_from_sockaddr(sockaddr, len, &out); }
+    /// To the system's form; a sockaddr_storage always has room.
+    sockeye::status to(void *sockaddr, std::size_t cap, std::size_t &out_len) const noexcept
+    { return sockeye_address_to_sockaddr(this, sockaddr, cap, &out_len); }
     /// "127.0.0.1:7777"; empty for none.
     sockeye::text<64> text() const noexcept
     {
@@ -321,13 +327,19 @@ struct address : sockeye_address {
         (void)sockeye_address_format(this, words.data, sizeof words.data);
         return words;
     }
-    /// The same peer, whatever address of ours it asked: `local` does not count.
-    friend bool operator==(const address &one, const address &other) noexcept
+    /// "127.0.0.1"; empty for none.
+    sockeye::text<64> ip_text() const noexcept
     {
-        return one.family == other.family && one.port == other.port
-            && one.scope_id == other.scope_id
-            && std::memcmp(one.bytes, other.bytes, sizeof one.bytes) == 0;
+        sockeye::text<64> words;
+        (void)sockeye_address_format_ip(this, words.data, sizeof words.data);
+        return words;
     }
+    /// "::ffff:1.2.3.4": an IPv4 peer of a socket for both families.
+    bool is_v4mapped() const noexcept { return sockeye_address_is_v4mapped(this) != 0; }
+    /// The same peer, whatever address of ours it asked (`local` does not count), and whether its
+    /// IPv4 address is v4-mapped or not.
+    friend bool operator==(const address &one, const address &other) noexcept
+    { return sockeye_address_equal(&one, &other) != 0; }
     friend bool operator!=(const address &one, const address &other) noexcept
     { return !(one == other); }
 #if defined(SOCKEYE_HPP_THROWS)

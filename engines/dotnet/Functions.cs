@@ -464,6 +464,43 @@ namespace Sockeye
             SockeyeAddress* address, byte* buffer, UIntPtr cap);
 
         /// <summary>
+        /// Writes an address as text to <c>buffer</c>, without its port: "127.0.0.1", "::1",
+        /// "fe80::1%2" (a zone as its number).
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_address_format_ip(
+            SockeyeAddress* address, byte* buffer, UIntPtr cap);
+
+        /// <summary>
+        /// Writes an address in the system's form: a <c>struct sockaddr_in</c>, or a
+        /// <c>sockaddr_in6</c> with the scope.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_address_to_sockaddr(
+            SockeyeAddress* address, IntPtr outSockaddr, UIntPtr cap, UIntPtr* outLen);
+
+        /// <summary>
+        /// Reads an address in the system's form: <c>len</c> bytes of a <c>struct sockaddr_in</c>
+        /// or <c>sockaddr_in6</c>, or of a <c>sockaddr_storage</c> with one in it.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_address_from_sockaddr(
+            byte* sockaddr, UIntPtr len, SockeyeAddress* outAddress);
+
+        /// <summary>
+        /// Whether two addresses are those of the same peer: the same IP address, port and scope.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_address_equal(SockeyeAddress* a, SockeyeAddress* b);
+
+        /// <summary>
+        /// Whether an address is a v4-mapped IPv6 address, "::ffff:1.2.3.4": that of an IPv4 peer
+        /// on a socket for both families.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_address_is_v4mapped(SockeyeAddress* address);
+
+        /// <summary>
         /// Passes lines of up to <c>level</c> to <c>log</c>, on workers and on threads that call
         /// the library, one line or several at a time, with no lock of the library held.
         /// </summary>

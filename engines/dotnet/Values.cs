@@ -73,7 +73,7 @@ namespace Sockeye
             }
             return hash;
         }
-        /// <summary>Reads "127.0.0.1:7777" or "[::1]:7777". False: it is neither.</summary>
+        /// <summary>Reads "127.0.0.1:7777", "[::1]:7777", or without a port. False: none.</summary>
         public static bool TryParse(string text, out SockeyeAddress address)
         {
             address = default(SockeyeAddress);

@@ -24,6 +24,7 @@ pub use host::facts::{ConnInfo, ListenerInfo, NetInfo};
 pub use host::layered::{layer_for_tests, layer_of_tests};
 pub use host::net::Net;
 pub use host::sends::Message;
+pub use host::sockaddr;
 pub use host::zone::parse_address;
 pub use shared::callback::Receiver;
 pub use shared::config::{CloseHow, Config, Drive, Endpoint, FRAME_TIMEOUT_AUTO, Flush, Kind};

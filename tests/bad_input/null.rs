@@ -141,6 +141,9 @@ fn no_room_for_the_answer() {
         sockeye_os_error_text(1, null_mut(), 10),
         sockeye_address_parse(c"127.0.0.1:1".as_ptr(), null_mut()),
         sockeye_address_format(&zero(), null_mut(), 64),
+        sockeye_address_format_ip(&zero(), null_mut(), 64),
+        sockeye_address_to_sockaddr(&LOCAL, null_mut(), 128, &mut 0),
+        sockeye_address_from_sockaddr([0_u8; 16].as_ptr().cast(), 16, null_mut()),
     }
 }
 
@@ -211,6 +214,13 @@ fn no_text_and_no_input() {
         sockeye_buffer_release(null_mut()),
         sockeye_address_parse(null(), &mut zero()),
         sockeye_address_format(null(), text.as_mut_ptr(), 64),
+        sockeye_address_format_ip(null(), text.as_mut_ptr(), 64),
+        sockeye_address_format_ip(&zero(), text.as_mut_ptr(), 64),
+        sockeye_address_to_sockaddr(null(), text.as_mut_ptr().cast(), 64, &mut 0),
+        sockeye_address_to_sockaddr(&zero(), text.as_mut_ptr().cast(), 64, &mut 0),
+        sockeye_address_from_sockaddr(null(), 16, &mut zero()),
+        sockeye_address_from_sockaddr(text.as_ptr().cast(), 0, &mut zero()),
+        sockeye_address_from_sockaddr(text.as_ptr().cast(), 64, &mut zero()),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod moves;
 pub mod net;
 pub mod query;
 pub mod sends;
+pub mod sockaddr;
 pub mod stop;
 pub mod timers;
 pub mod url;

@@ -7,7 +7,7 @@ use crate::session::{DELIMITER_MAX, Framing, FramingKind, Overflow, Overlong};
 use fluent_uri::component::Scheme;
 use fluent_uri::pct_enc::{EStr, encoder};
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// What a URL is for, as far as its keys depend on it.
 #[derive(Clone, Copy)]
@@ -325,13 +325,8 @@ fn queue(value: &[u8]) -> Result<Option<u32>, Wrong> {
 }
 
 fn address(value: &[u8]) -> Result<SocketAddr, Wrong> {
-    let read = |text: &str| {
-        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        let ip = bare.map_or_else(|| text.parse::<IpAddr>().ok(), |v6| v6.parse().ok());
-        ip.map(|ip| SocketAddr::new(ip, 0)).or_else(|| zone::parse_address(text).ok())
-    };
     let right = "an address of this machine (10.0.0.5, 10.0.0.5:7000, [fd00::5]:7000)";
-    std::str::from_utf8(value).ok().and_then(read).ok_or(right)
+    std::str::from_utf8(value).ok().and_then(|text| zone::parse_address(text).ok()).ok_or(right)
 }
 
 #[cfg(test)]

@@ -2,25 +2,39 @@
 //! sign may be written as RFC 6874 has it, `fe80::1%25eth0`.
 
 use crate::io::os::sys;
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// Reads "127.0.0.1:7777", "[::1]:7777", "[fe80::1%eth0]:7777". The words say what is wrong.
+/// Reads "127.0.0.1:7777", "[::1]:7777", "[fe80::1%eth0]:7777"; without a port, "127.0.0.1", "::1",
+/// "[::1]", "fe80::1%eth0", with port 0. The words say what is wrong.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let not_one = || format!("\"{text}\" is no address with a port (127.0.0.1:7777, [::1]:7777)");
-    let inside = text.strip_prefix('[').and_then(|text| text.split_once("]:"));
-    let Some((Some((ip, zone)), port)) = inside.map(|(at, port)| (at.split_once('%'), port)) else {
-        return Err(not_one());
+    let not_one = || format!("\"{text}\" is no address (127.0.0.1:7777, [::1]:7777, ::1)");
+    let (ip, port) = match text.strip_prefix('[') {
+        None => (text, 0),
+        Some(text) => {
+            let (ip, rest) = text.split_once(']').ok_or_else(not_one)?;
+            (ip, if rest.is_empty() { 0 } else { port(rest).ok_or_else(not_one)? })
+        }
     };
-    let ip: Ipv6Addr = ip.parse().map_err(|_| not_one())?;
-    // As the standard library reads it: digits alone, no sign.
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    let port = port.parse().ok().filter(|_| digits).ok_or_else(not_one)?;
-    let number = number(zone).or_else(|| number(zone.strip_prefix("25")?));
-    let number = number.ok_or_else(|| unknown(ip, zone))?;
-    Ok(SocketAddrV6::new(ip, port, 0, number).into())
+    if let Some((ip, zone)) = ip.split_once('%') {
+        let ip: Ipv6Addr = ip.parse().map_err(|_| not_one())?;
+        let number = number(zone).or_else(|| number(zone.strip_prefix("25")?));
+        let number = number.ok_or_else(|| unknown(ip, zone))?;
+        return Ok(SocketAddrV6::new(ip, port, 0, number).into());
+    }
+    match ip.parse() {
+        Ok(IpAddr::V4(_)) if text.starts_with('[') => Err(not_one()),
+        Ok(ip) => Ok(SocketAddr::new(ip, port)),
+        Err(_) => Err(not_one()),
+    }
+}
+
+/// Reads ":7777" as the standard library does: digits alone, no sign.
+fn port(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix(':')?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 /// Cuts the zone out of a URL's host, whose grammar has none: the URL without it, and the zone.
@@ -75,11 +89,25 @@ mod tests {
         assert_eq!(parse_address("[fe80::1%4294967295]:65535"), address(65535, u32::MAX));
         assert_eq!(parse_address("[fe80::1]:7"), address(7, 0));
         assert_eq!(parse_address("1.2.3.4:5"), Ok(([1, 2, 3, 4], 5).into()));
+        // Without a port.
+        assert_eq!(parse_address(&format!("fe80::1%{name}")), address(0, index));
+        assert_eq!(parse_address(&format!("[fe80::1%25{name}]")), address(0, index));
+        assert_eq!(parse_address("[fe80::1]"), address(0, 0));
+        assert_eq!(parse_address("fe80::1"), address(0, 0));
+        assert_eq!(parse_address("1.2.3.4"), Ok(([1, 2, 3, 4], 0).into()));
         for wrong in [
             "",
-            "fe80::1%lo",
+            "[",
+            "[]",
+            "fe80::1]",
+            "[fe80::1",
+            "[fe80::1]7",
+            "[1.2.3.4]",
+            "[1.2.3.4]:7",
+            "1.2.3.4:",
+            "1.2.3.4%lo",
+            "localhost",
             "[fe80::1%]:7",
-            "[fe80::1%lo]",
             "[fe80::1%lo]:",
             "[fe80::1%lo]:x",
             "[fe80::1%lo]:+7",

@@ -17,6 +17,17 @@ void check_addresses()
     REQUIRE(none.family == 0 && std::string_view(none.text()).empty());
     REQUIRE_ANSWER(SOCKEYE_ERR_INVALID, sockeye::address::parse("localhost:1", four));
     REQUIRE(four.port == 7777); // written only when it is done
+    REQUIRE(std::string_view(four.ip_text()) == "127.0.0.1" && !four.is_v4mapped());
+
+    sockeye::address mapped, back;
+    REQUIRE_DONE(sockeye::address::parse("[::ffff:127.0.0.1]:7777", mapped));
+    REQUIRE(mapped.is_v4mapped() && mapped == four && mapped != six && none == back);
+    unsigned char raw[128];
+    std::size_t len = 0;
+    REQUIRE_DONE(six.to(raw, sizeof raw, len));
+    REQUIRE_DONE(sockeye::address::from(raw, len, back));
+    REQUIRE(back == six);
+    REQUIRE_ANSWER(SOCKEYE_ERR_INVALID, six.to(raw, 4, len));
 }
 
 void check_talk()
