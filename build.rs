@@ -25,6 +25,7 @@ const FILES: &[&str] = &[
     "descriptor",
     "stats",
     "address",
+    "resolve",
     "log",
     "fault",
 ];

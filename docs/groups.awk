@@ -105,6 +105,8 @@ BEGIN {
     place["sockeye_post_message"] = "queue"
     place["sockeye_queue_flush"] = "queue"
     place["sockeye_queue_poll_events"] = "event"
+    place["sockeye_resolve"] = "resolve"
+    place["sockeye_resolve_address"] = "resolve"
     place["sockeye_send"] = "conn"
     place["sockeye_send_many"] = "conn"
     place["sockeye_send_message"] = "message"

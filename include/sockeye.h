@@ -1956,6 +1956,49 @@ SOCKEYE_API int32_t sockeye_address_equal(const sockeye_address *a, const sockey
 /// Since:     0.1
 SOCKEYE_API int32_t sockeye_address_is_v4mapped(const sockeye_address *address);
 
+/// Looks up the addresses of a host by the system's resolver (getaddrinfo(3): hosts file, DNS and
+/// what else the system is set to), on a thread of the library. An event RESOLVED of this queue has
+/// the answer: in `data` at least one `sockeye_address`, in the resolver's order, each with the
+/// port of `service`: none (0), a number, or a name as in /etc/services. An address as `name`
+/// answers itself.
+///
+/// Each question has exactly one answer, in no order, unless a shutdown comes first: that ends
+/// questions without one. At most 16 look-ups run at a time; the same question asked meanwhile
+/// shares its look-up. At most 512 questions are pending. An answer for which there is no memory
+/// (`memory_max_bytes`) is RESOLVE with the resolver's code for that, EAI_MEMORY.
+///
+/// Ownership: `name` and `service` are copied.
+/// NULL:      `service` may be NULL: port 0.
+/// Threads:   any thread, callbacks included.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, an empty or overlong text, a port above 65535);
+///            ERR_LIMIT (512 questions, or 1024 names with those of connects, are pending);
+///            ERR_AGAIN (half of `queue_max_bytes` is pending in the queue); ERR_OS (no thread can
+///            be started); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_resolve(sockeye_net *net,
+                               uint32_t queue,
+                               const char *name,
+                               const char *service,
+                               uint64_t user_data);
+
+/// Looks up the name of an address and of its port's service by the system's resolver
+/// (getnameinfo(3)). An event RESOLVED of this queue has the answer, as that of `sockeye_resolve`:
+/// in `data` two texts, each with its NUL, the host's name and behind it the service's. What has no
+/// name is answered as its number: "10.1.2.3", "7777".
+///
+/// Ownership: `address` is copied.
+/// NULL:      not allowed.
+/// Threads:   any thread, callbacks included.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, family unknown); ERR_LIMIT, ERR_AGAIN, ERR_OS,
+///            ERR_SHUTDOWN as of `sockeye_resolve`.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_resolve_address(sockeye_net *net,
+                                       uint32_t queue,
+                                       const sockeye_address *address,
+                                       uint64_t user_data);
+
 /// Passes lines of up to `level` to `log`, on workers and on threads that call the library, one
 /// line or several at a time, with no lock of the library held. When this returns, the previous
 /// function does not run and is never called again; if it makes this call itself, that is so when

@@ -501,6 +501,22 @@ namespace Sockeye
         public static extern int sockeye_address_is_v4mapped(SockeyeAddress* address);
 
         /// <summary>
+        /// Looks up the addresses of a host by the system's resolver (getaddrinfo(3): hosts file,
+        /// DNS and what else the system is set to), on a thread of the library.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_resolve(
+            SockeyeNetHandle net, uint queue, byte* name, byte* service, ulong userData);
+
+        /// <summary>
+        /// Looks up the name of an address and of its port's service by the system's resolver
+        /// (getnameinfo(3)).
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_resolve_address(
+            SockeyeNetHandle net, uint queue, SockeyeAddress* address, ulong userData);
+
+        /// <summary>
         /// Passes lines of up to <c>level</c> to <c>log</c>, on workers and on threads that call
         /// the library, one line or several at a time, with no lock of the library held.
         /// </summary>

@@ -20,6 +20,7 @@ pub mod message;
 pub mod model;
 pub mod net;
 pub mod queue;
+pub mod resolve;
 pub mod stats;
 pub mod status;
 pub mod timer;

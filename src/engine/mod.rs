@@ -36,4 +36,6 @@ pub use shared::kept;
 pub use shared::log::{Level, Sink};
 pub use shared::options::SocketOptions;
 pub use shared::parting::Parted;
+pub use shared::resolve::{Question, Service};
+pub use shared::resolved::RESOLVED;
 pub use worker::timers;

@@ -17,6 +17,7 @@ use sockeye::capi::message::*;
 use sockeye::capi::model::*;
 use sockeye::capi::net::*;
 use sockeye::capi::queue::*;
+use sockeye::capi::resolve::*;
 use sockeye::capi::stats::*;
 use sockeye::capi::status::*;
 use sockeye::capi::timer::*;
@@ -90,6 +91,8 @@ fn no_net_for_the_daily_calls() {
         sockeye_flush(net),
         sockeye_queue_flush(net, 0),
         sockeye_post(net, 0, 1, 1),
+        sockeye_resolve(net, 0, c"localhost".as_ptr(), null(), 1),
+        sockeye_resolve_address(net, 0, &LOCAL, 1),
         sockeye_timer_start(net, 0, 1, 1, 1, &mut timer),
         sockeye_timer_stop(net, NO_TIMER),
         sockeye_set_log(net, None, null_mut(), 0),
@@ -210,6 +213,14 @@ fn no_text_and_no_input() {
         sockeye_listen(net.0, null(), null(), &mut door),
         sockeye_connect(net.0, null(), null(), &mut conn),
         sockeye_model_from_name(null(), &mut 0),
+        sockeye_resolve(net.0, 0, null(), null(), 1),
+        sockeye_resolve(net.0, 0, c"".as_ptr(), null(), 1),
+        sockeye_resolve(net.0, 0, c"localhost".as_ptr(), c"".as_ptr(), 1),
+        sockeye_resolve(net.0, 0, c"localhost".as_ptr(), c"65536".as_ptr(), 1),
+        sockeye_resolve(net.0, 1, c"localhost".as_ptr(), null(), 1),
+        sockeye_resolve_address(net.0, 0, null(), 1),
+        sockeye_resolve_address(net.0, 0, &zero(), 1),
+        sockeye_resolve_address(net.0, u32::MAX, &LOCAL, 1),
         sockeye_event_hold(net.0, null(), &mut zero()),
         sockeye_buffer_release(null_mut()),
         sockeye_address_parse(null(), &mut zero()),

@@ -23,6 +23,7 @@ pub enum Kind {
     Posted,
     Ended,
     Timer,
+    Resolved,
     /// Of a kind of the host's own.
     Host,
 }
@@ -30,7 +31,7 @@ pub enum Kind {
 impl Kind {
     fn from_number(number: u32) -> Kind {
         use sockeye_event_kind as kind;
-        const TABLE: [(sockeye_event_kind, Kind); 11] = [
+        const TABLE: [(sockeye_event_kind, Kind); 12] = [
             (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
             (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
             (kind::SOCKEYE_EVENT_BYTES, Kind::Message),
@@ -42,6 +43,7 @@ impl Kind {
             (kind::SOCKEYE_EVENT_POSTED, Kind::Posted),
             (kind::SOCKEYE_EVENT_ENDED, Kind::Ended),
             (kind::SOCKEYE_EVENT_TIMER, Kind::Timer),
+            (kind::SOCKEYE_EVENT_RESOLVED, Kind::Resolved),
         ];
         if number >= SOCKEYE_EVENT_HOST {
             return Kind::Host;

@@ -22,6 +22,7 @@ use sockeye::capi::net::{
     sockeye_discard, sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown,
 };
 use sockeye::capi::queue as queue_calls;
+use sockeye::capi::resolve as resolve_calls;
 use sockeye::capi::stats::{self as stats_calls, sockeye_conn_info, sockeye_conn_stats};
 use sockeye::capi::stats::{sockeye_listener_info, sockeye_net_info, sockeye_net_stats};
 use sockeye::capi::timer::{sockeye_timer, sockeye_timer_start, sockeye_timer_stop};
@@ -394,6 +395,19 @@ impl Net {
             let (data, len) = (data.as_ptr().cast(), data.len());
             queue_calls::sockeye_post_message(self.0, queue, kind, detail, user_data, data, len)
         }
+    }
+
+    pub fn resolve(&self, queue: u32, name: &str, service: Option<&str>, user_data: u64) -> i32 {
+        let c_text = |text: &str| CString::new(text).expect("no NUL");
+        let (name, service) = (c_text(name), service.map(c_text));
+        let service = service.as_ref().map_or(ptr::null(), |service| service.as_ptr());
+        // SAFETY: a live net and texts.
+        unsafe { resolve_calls::sockeye_resolve(self.0, queue, name.as_ptr(), service, user_data) }
+    }
+
+    pub fn resolve_address(&self, queue: u32, address: &sockeye_address, user_data: u64) -> i32 {
+        // SAFETY: a live net and an address.
+        unsafe { resolve_calls::sockeye_resolve_address(self.0, queue, address, user_data) }
     }
 
     pub fn start_timer(

@@ -90,7 +90,9 @@ impl Rules {
                     assert_eq!(before, Some(None), "a listener closes once: {event:?}");
                 }
                 Kind::Posted | Kind::Host => {}
-                Kind::Timer => assert_eq!((event.conn.id, event.listener.id), (0, 0), "{event:?}"),
+                Kind::Timer | Kind::Resolved => {
+                    assert_eq!((event.conn.id, event.listener.id), (0, 0), "{event:?}");
+                }
             }
         }
     }

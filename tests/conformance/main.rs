@@ -61,6 +61,7 @@ mod log;
 mod memory;
 mod message;
 mod moves;
+mod names;
 mod overflow;
 mod parity;
 mod pause;

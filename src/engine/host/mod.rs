@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod facts;
 pub mod layered;
 pub mod moves;
+pub mod names;
 pub mod net;
 pub mod query;
 pub mod sends;

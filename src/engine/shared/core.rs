@@ -291,9 +291,3 @@ impl Drop for Core {
         self.table.used_up_to(self.host_timers.highest());
     }
 }
-
-impl resolve::Answers for Core {
-    fn answer(&self, token: Token, home: usize, found: resolve::Found) {
-        self.homes[home].post(Command::Resolved(token, found));
-    }
-}

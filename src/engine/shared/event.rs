@@ -75,23 +75,26 @@ pub enum Notice {
         timer: Token,
         missed: u32,
     },
-    /// A payload that is of no connection.
+    /// An event of no connection and no listener, with a payload.
     Mail(Box<Mail>),
     /// Handed out, and its batch is over.
     Gone,
 }
 
-/// What a host posted, or asked to be found.
+/// An event of the host's own, as it is handed out.
 #[derive(Default)]
-#[allow(missing_docs, reason = "the C ABI's `sockeye_event` documents each")]
 pub struct Mail {
-    /// The number that the C ABI has for its kind.
+    /// The C ABI's number of its kind.
     pub kind: u32,
-    /// Why there is nothing, with the system's error; 0.
+    /// A `Cause`, or 0.
     pub cause: i32,
+    /// The error behind it, or 0.
     pub os_error: i32,
+    /// Its meaning depends on the kind.
     pub detail: u64,
+    /// The host's.
     pub user_data: u64,
+    /// The payload.
     pub data: Slice,
 }
 

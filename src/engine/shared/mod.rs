@@ -27,6 +27,7 @@ pub mod queue;
 pub mod quiet;
 pub mod reminder;
 pub mod resolve;
+pub mod resolved;
 pub mod table;
 pub mod tags;
 pub mod timing;

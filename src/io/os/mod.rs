@@ -1,7 +1,9 @@
-//! One folder a system. Names mirror each other: other code uses `os::sys`.
+//! One folder a system. Names mirror each other: other code uses `os::sys`. What is alike on all is
+//! beside them.
 
 #[cfg(target_os = "linux")]
 pub mod linux;
+pub mod names;
 #[cfg(unix)]
 pub mod unix;
 #[cfg(windows)]

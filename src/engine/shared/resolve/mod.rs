@@ -1,39 +1,80 @@
 //! Names, looked up on threads of their own: getaddrinfo(3) blocks, and cannot be interrupted.
 //!
-//! One look-up serves all who ask for the same name at a time. A connection that ends meanwhile
-//! forgets its name: a look-up that no connection waits for leaves the queue, or, where it runs
-//! already, gives its place to another thread, so that names which do not answer do not block those
-//! that do.
+//! Connections ask for the addresses of a name, and the host asks for those or for the name of an
+//! address. One look-up serves all who ask the same question at a time. A connection that ends
+//! meanwhile forgets its question: a look-up that is not waited for leaves the queue, or, where it
+//! runs already, gives its place to another thread, so that names which do not answer do not block
+//! those that do.
 
 use crate::buf::{Condvar, Mutex, rank};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::quiet::caught;
 use crate::io::Token;
-use crate::io::os::sys;
+use crate::io::os::{names, sys};
 use std::collections::{HashMap, VecDeque};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, mem};
 
-/// Look-ups that run at a time and that a connection waits for.
+/// Look-ups that run at a time and that are waited for.
 const WANTED_MAX: usize = 16;
-/// Threads, including those whose look-up no connection waits for any more.
+/// Threads, including those whose look-up is not waited for any more.
 const THREADS_MAX: usize = 32;
 /// Names that wait for a thread.
 const QUEUE_MAX: usize = 1024;
+/// Questions of the host that have no answer yet. Fewer, so that connects have room beside them.
+const HOST_MAX: usize = QUEUE_MAX / 2;
+/// In the tokens of the host's questions, and in none of a connection.
+const OF_HOST: u64 = 1 << 63;
 /// A thread without work ends after this time.
 const IDLE: Duration = Duration::from_secs(1);
 /// Modules of the name service are known to need more than a small stack.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// A host and a port.
-type Name = Arc<(String, u16)>;
-/// What getaddrinfo(3) answered, or an error of the system; 0 where it has its own.
-pub type Found = Result<Vec<SocketAddr>, i32>;
+/// What is looked up.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Question {
+    /// The addresses of a host, with the port of a service.
+    Host(String, Service),
+    /// The names of a host and a service.
+    Address(SocketAddr),
+}
+
+/// A service.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Service {
+    /// By its number.
+    Port(u16),
+    /// As in /etc/services.
+    Named(String),
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Addresses(Vec<SocketAddr>),
+    /// The host's name, and the service's.
+    Names(String, String),
+}
+
+/// What became of a look-up.
+pub type Found = Result<Answer, names::Unfound>;
+
+/// Who waits for an answer.
+#[derive(Clone, Copy)]
+pub enum Asker {
+    /// A connection of the worker `home`.
+    Conn { home: usize },
+    /// The host, for an event of this queue.
+    Host { queue: u32, user_data: u64 },
+}
+
+/// As it is shared by who waits for it.
+type Name = Arc<Question>;
 /// Looks one up.
-type Find = Box<dyn Fn(&(String, u16)) -> Found + Send + Sync>;
+type Find = Box<dyn Fn(&Question) -> Found + Send + Sync>;
 
 /// The names of one net. Its threads start with the first name; most servers never have one.
 pub struct Resolver(Arc<Office>);
@@ -48,10 +89,14 @@ struct Office {
 
 #[derive(Default)]
 struct Book {
-    /// Who waits for each name that is queued or runs: connections, with their workers.
-    waiting: HashMap<Name, HashMap<Token, usize>>,
+    /// Who waits for each name that is queued or runs.
+    waiting: HashMap<Name, HashMap<Token, Asker>>,
     /// What each of them waits for.
     names: HashMap<Token, Name>,
+    /// Of those, questions of the host.
+    of_host: usize,
+    /// Questions that the host ever asked.
+    asked: u64,
     /// Names that no thread has taken as yet, in order.
     queue: VecDeque<Name>,
     /// Names that a thread looks up.
@@ -84,15 +129,27 @@ impl Default for Resolver {
 }
 
 /// Asks the system.
-fn find(name: &(String, u16)) -> Found {
-    let found = (name.0.as_str(), name.1).to_socket_addrs();
-    found.map(Iterator::collect).map_err(|error| error.raw_os_error().unwrap_or(0))
+fn find(question: &Question) -> Found {
+    match question {
+        Question::Host(host, Service::Port(port)) => {
+            let mut found = names::addresses(host, None)?;
+            found.iter_mut().for_each(|address| address.set_port(*port));
+            Ok(Answer::Addresses(found))
+        }
+        Question::Host(host, Service::Named(service)) => {
+            names::addresses(host, Some(service)).map(Answer::Addresses)
+        }
+        Question::Address(address) => {
+            names::name(address).map(|(host, service)| Answer::Names(host, service))
+        }
+    }
 }
 
 /// Where the answers go.
 pub trait Answers: Send + Sync + 'static {
-    /// What was found for a connection of the worker `home`.
-    fn answer(&self, token: Token, home: usize, found: Found);
+    /// What was found. `token` is the connection's, if one has asked. Called under the lock of the
+    /// names.
+    fn answer(&self, token: Token, asker: Asker, found: &Found);
 }
 
 impl Resolver {
@@ -100,32 +157,60 @@ impl Resolver {
         Resolver(Arc::new(Office { book: Mutex::default(), called: Condvar::new(), find }))
     }
 
-    /// Looks a name up and has the answer given to the worker `home`.
+    /// Looks a name up for a connection, and has the answer given to its worker `home`.
     pub fn start(
         &self,
         to: &Arc<impl Answers>,
         token: Token,
         home: usize,
-        name: (String, u16),
+        (host, port): (String, u16),
+    ) -> Result<(), Refusal> {
+        let question = Question::Host(host, Service::Port(port));
+        self.enter(to, &mut self.0.book.lock(), (token, Asker::Conn { home }), question)
+    }
+
+    /// Looks something up for the host, and has the answer put in a queue as an event.
+    pub fn ask(
+        &self,
+        to: &Arc<impl Answers>,
+        (queue, user_data): (u32, u64),
+        question: Question,
     ) -> Result<(), Refusal> {
         let mut book = self.0.book.lock();
-        // A look-up that no connection waits for any more serves too.
+        if book.of_host >= HOST_MAX {
+            let words = format!("{HOST_MAX} questions of the host have no answer yet");
+            return Err(Refusal::new(Error::Limit, words));
+        }
+        book.asked += 1;
+        let token = Token(OF_HOST | book.asked);
+        self.enter(to, &mut book, (token, Asker::Host { queue, user_data }), question)
+    }
+
+    fn enter(
+        &self,
+        to: &Arc<impl Answers>,
+        book: &mut Book,
+        (token, asker): (Token, Asker),
+        question: Question,
+    ) -> Result<(), Refusal> {
+        // A look-up that is not waited for any more serves too.
         let mut asked = book.running.iter().chain(&book.queue);
-        let name = match asked.find(|asked| ***asked == name) {
+        let name = match asked.find(|asked| ***asked == question) {
             Some(asked) => asked.clone(),
             None => {
                 if book.queue.len() >= QUEUE_MAX {
                     let words = format!("{QUEUE_MAX} names wait to be looked up");
                     return Err(Refusal::new(Error::Limit, words));
                 }
-                let name = Arc::new(name);
+                let name = Arc::new(question);
                 book.queue.push_back(name.clone());
                 name
             }
         };
-        book.waiting.entry(name.clone()).or_default().insert(token, home);
+        book.waiting.entry(name.clone()).or_default().insert(token, asker);
         book.names.insert(token, name);
-        self.hire(to, &mut book).map_err(|error| {
+        book.of_host += usize::from(is_of_host(token));
+        self.hire(to, book).map_err(|error| {
             book.forget(token);
             Refusal::system("a thread for names cannot be started", &error)
         })
@@ -184,11 +269,14 @@ impl Office {
     /// The body of a thread.
     fn work(&self, number: u64, to: &Weak<impl Answers>) {
         while let Some(name) = self.next(number) {
-            let found = caught(|| (self.find)(&name)).unwrap_or(Err(0));
-            let waiting = self.book.lock().finish(number, &name);
-            let Some(to) = to.upgrade() else { continue };
-            for (token, home) in waiting {
-                to.answer(token, home, found.clone());
+            let found = caught(|| (self.find)(&name)).unwrap_or(Err(names::Unfound::default()));
+            // The net may end with it, which is not to be under the lock.
+            let to = to.upgrade();
+            let mut book = self.book.lock();
+            let waiting = book.finish(number, &name);
+            // Under the lock: whoever was not answered when `stop` takes it never is.
+            if let Some(to) = &to {
+                waiting.into_iter().for_each(|(token, asker)| to.answer(token, asker, &found));
             }
         }
     }
@@ -216,7 +304,7 @@ impl Office {
 }
 
 impl Book {
-    /// Look-ups that run and that a connection waits for.
+    /// Look-ups that run and that are waited for.
     fn wanted(&self) -> usize {
         self.running.iter().filter(|name| self.waiting.contains_key(*name)).count()
     }
@@ -229,17 +317,24 @@ impl Book {
     }
 
     /// A thread has looked a name up. Who waits for it.
-    fn finish(&mut self, number: u64, name: &Name) -> HashMap<Token, usize> {
+    fn finish(&mut self, number: u64, name: &Name) -> HashMap<Token, Asker> {
         self.set(number, Does::Nothing);
         self.running.retain(|it| it != name);
         let waiting = self.waiting.remove(name).unwrap_or_default();
-        waiting.keys().for_each(|token| drop(self.names.remove(token)));
+        waiting.keys().for_each(|&token| drop(self.strike(token)));
         waiting
     }
 
-    /// Takes back what a connection asked for. True: no other connection waits for that name.
+    /// What it waited for.
+    fn strike(&mut self, token: Token) -> Option<Name> {
+        let name = self.names.remove(&token)?;
+        self.of_host -= usize::from(is_of_host(token));
+        Some(name)
+    }
+
+    /// Takes a question back. True: no other waits for that name.
     fn forget(&mut self, token: Token) -> bool {
-        let Some(name) = self.names.remove(&token) else { return false };
+        let Some(name) = self.strike(token) else { return false };
         let Some(waiting) = self.waiting.get_mut(&name) else { return false };
         waiting.remove(&token);
         let unwanted = waiting.is_empty();
@@ -249,6 +344,10 @@ impl Book {
         }
         unwanted
     }
+}
+
+fn is_of_host(token: Token) -> bool {
+    token.0 & OF_HOST != 0
 }
 
 #[cfg(test)]
