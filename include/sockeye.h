@@ -159,7 +159,7 @@ typedef enum {
     SOCKEYE_CAUSE_REFUSED = 3,
     /// Connect: no route to that host or network.
     SOCKEYE_CAUSE_UNREACHABLE = 4,
-    /// Connect: the name was not found.
+    /// Connect: the name was not found. RESOLVED: nothing was found.
     SOCKEYE_CAUSE_RESOLVE = 5,
     /// Connect took longer than `connect_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_CONNECT = 6,

@@ -153,6 +153,15 @@ public:
     }
     status stop_timer(sockeye_timer timer) const noexcept
     { return sockeye_timer_stop(net_, timer); }
+    /// `resolved` has the addresses of a host, each with the port of `service`, a number or a name.
+    status resolve(uint32_t queue, c_text name, c_text service, uint64_t user_data) const noexcept
+    { return sockeye_resolve(net_, queue, name.data, service.data, user_data); }
+    status resolve(uint32_t queue, c_text name, uint64_t user_data) const noexcept
+    { return sockeye_resolve(net_, queue, name.data, nullptr, user_data); }
+    /// `resolved` has the names of a host and of its port's service.
+    status resolve_address(uint32_t queue, const sockeye_address &of,
+                           uint64_t user_data) const noexcept
+    { return sockeye_resolve_address(net_, queue, &of, user_data); }
     /// What is readable while the queue has events, for the host's own epoll. The library's.
     status wait_handle(uint32_t queue, intptr_t &out) const noexcept
     { return sockeye_wait_handle(net_, queue, &out); }

@@ -172,9 +172,9 @@ public:
     sockeye_net *net() const noexcept { return net_; }
 
     /// Calls the first of these that takes a view of this event's kind: `opened`, `message`,
-    /// `received`, `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted`, `ended`
-    /// or `due`. One that takes an `event` takes every kind, new ones too. A kind that none takes
-    /// is passed over.
+    /// `received`, `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted`, `ended`,
+    /// `due` or `resolved`. One that takes an `event` takes every kind, new ones too. A kind that
+    /// none takes is passed over.
     template <class... F> void visit(F &&...functions) const;
 
     /// Whether the host has closed its connection, so that only its CLOSED still counts.
@@ -303,10 +303,36 @@ struct due : event {
     uint32_t missed() const noexcept { return raw_->code; }
 };
 
+/// The answer to `net_ref::resolve` or `net_ref::resolve_address`.
+struct resolved : event {
+    explicit resolved(event of) noexcept : event(of) {}
+    /// Whether something was found. If not, `cause` is RESOLVE and `os_error` the resolver's code.
+    bool found() const noexcept { return raw_->cause == 0; }
+    int32_t cause() const noexcept { return raw_->cause; }
+    int32_t os_error() const noexcept { return raw_->os_error; }
+    /// How many addresses there are: of an answer to `resolve`.
+    std::size_t size() const noexcept { return raw_->data_len / sizeof(sockeye_address); }
+    address operator[](std::size_t at) const noexcept
+    {
+        sockeye_address one;
+        std::memcpy(&one, raw_->data + at * sizeof one, sizeof one);
+        return one;
+    }
+    /// Of an answer to `resolve_address`; empty where nothing was found.
+    std::string_view name() const noexcept
+    { return raw_->data_len == 0 ? std::string_view() : std::string_view(text()); }
+    std::string_view service() const noexcept
+    { return raw_->data_len == 0 ? std::string_view() : text() + name().size() + 1; }
+
+private:
+    const char *text() const noexcept { return reinterpret_cast<const char *>(raw_->data); }
+};
+
 template <class... F> void event::visit(F &&...functions) const
 {
     static_assert((detail::takes_any<F, opened, message, received, datagram, writable, moved,
-                                     closed, listener_closed, posted, ended, due, event> && ...),
+                                     closed, listener_closed, posted, ended, due, resolved, event>
+                   && ...),
                   "one of the functions takes no kind of event");
     switch (kind()) {
     case SOCKEYE_EVENT_OPENED: return detail::call_first(opened(*this), functions...);
@@ -321,6 +347,7 @@ template <class... F> void event::visit(F &&...functions) const
     case SOCKEYE_EVENT_POSTED: return detail::call_first(posted(*this), functions...);
     case SOCKEYE_EVENT_ENDED: return detail::call_first(ended(*this), functions...);
     case SOCKEYE_EVENT_TIMER: return detail::call_first(due(*this), functions...);
+    case SOCKEYE_EVENT_RESOLVED: return detail::call_first(resolved(*this), functions...);
     default: return detail::call_first(*this, functions...);
     }
 }

@@ -30,6 +30,33 @@ void check_addresses()
     REQUIRE_ANSWER(SOCKEYE_ERR_INVALID, six.to(raw, 4, len));
 }
 
+void check_names()
+{
+    sockeye::net net;
+    REQUIRE_DONE(sockeye::net::open(net));
+    sockeye::address home;
+    REQUIRE_DONE(sockeye::address::parse("127.0.0.1:7777", home));
+    REQUIRE_DONE(net.resolve(0, "127.0.0.1", "7777", 1));
+    const std::string unknown = std::string(64, 'x') + ".invalid"; // no name server is asked
+    REQUIRE_DONE(net.resolve(0, unknown, 2));
+    REQUIRE_DONE(net.resolve_address(0, home, 3));
+    REQUIRE_ANSWER(SOCKEYE_ERR_INVALID, net.resolve(0, "", 4));
+    int told = 0;
+    const auto on_resolved = [&](sockeye::resolved got) {
+        told++;
+        if (got.user_data() == 1) {
+            REQUIRE(got.found() && got.size() == 1 && got[0] == home);
+        } else if (got.user_data() == 2) {
+            REQUIRE(!got.found() && got.cause() == SOCKEYE_CAUSE_RESOLVE && got.os_error() != 0);
+            REQUIRE(got.size() == 0 && got.name().empty() && got.service().empty());
+        } else {
+            REQUIRE(got.user_data() == 3 && got.found());
+            REQUIRE(!got.name().empty() && !got.service().empty());
+        }
+    };
+    run_until(net, [&] { return told == 3; }, on_resolved);
+}
+
 void check_talk()
 {
     sockeye::net net;
@@ -85,6 +112,7 @@ int main()
 {
     harness_watchdog();
     check_addresses();
+    check_names();
     check_talk();
     return 0;
 }
