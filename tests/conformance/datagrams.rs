@@ -201,24 +201,31 @@ pub fn over_ipv6(setup: Setup) {
     host.finish();
 }
 
-/// A listener on `[::]` has both families; an IPv4 sender is reported as IPv6 has it, and an IPv4
-/// address can be sent to in either form.
+/// A listener on `*` has both families; an IPv4 sender is reported as such, and an IPv4 address can
+/// be sent to in either form, also from a listener that has IPv4 alone.
 pub fn both_families_on_one(setup: Setup) {
     if !has_ipv6() {
         return;
     }
     let mut host = setup.host();
-    let door = host.door_at("udp://[::]:0", |_| {});
-    let mut raw = Raw::new();
-    raw.send(at(door), b"four");
-    await_datagrams(&mut host, 1);
     let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
-    let sender = SocketAddr::new(mapped.into(), raw.address().port());
-    assert_eq!(host.log[0].sender, Some(sender));
-    assert_eq!(host.net.send_to(door.listener, sender, b"1"), OK);
-    assert_eq!(host.net.send_to(door.listener, raw.address(), b"2"), OK);
-    host.until("both", |_| raw.has(2));
-    assert_eq!(raw.payloads(), [b"1", b"2"]);
+    for (round, url) in ["udp://*:0", "udp://0.0.0.0:0"].into_iter().enumerate() {
+        let door = host.door_at(url, |_| {});
+        let mut raw = Raw::new();
+        raw.send(at(door), b"four");
+        await_datagrams(&mut host, round + 1);
+        assert_eq!(host.log.last().expect("just told").sender, Some(raw.address()));
+        let other_form = SocketAddr::new(mapped.into(), raw.address().port());
+        assert_eq!(host.net.send_to(door.listener, other_form, b"1"), OK);
+        assert_eq!(host.net.send_to(door.listener, raw.address(), b"2"), OK);
+        host.until("both", |_| raw.has(2));
+        assert_eq!(raw.payloads(), [b"1", b"2"]);
+    }
+    let alone = host.door_at("udp://[::]:0", |_| {});
+    assert_eq!(
+        host.net.send_to(alone.listener, SocketAddr::new(mapped.into(), 9), b"3"),
+        ERR_INVALID
+    );
     host.finish();
 }
 

@@ -288,8 +288,9 @@ impl DatagramSocket {
     /// socket has several, as the socket's family has them.
     pub fn target(&self, to: Target) -> Result<Target, Error> {
         let any = self.local.is_some_and(|local| local.ip().is_unspecified());
-        let Target { address, local } = to;
-        let local = local.filter(|_| any);
+        // One of IPv4 may be given in the form of IPv6.
+        let address = canonical(to.address);
+        let local = to.local.map(|local| local.to_canonical()).filter(|_| any);
         match (address, self.local) {
             _ if address.port() == 0 => Err(Error::Invalid),
             (SocketAddr::V4(v4), Some(SocketAddr::V6(_))) if self.is_dual() => {
