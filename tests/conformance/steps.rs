@@ -101,11 +101,9 @@ pub fn a_login_by_lines_then_frames(setup: Setup) {
 pub fn one_port_for_two(setup: Setup) {
     let mut host = setup.host();
     let door = host.door_with("", |endpoint| endpoint.step = 1);
-    let streams: [(&[u8], sockeye_endpoint, [&[u8]; 2]); 2] = [
-        (b"look\r\nquit\r\n", lines(0), [b"look", b"quit"]),
-        (b"\x02\0hi\x01\0!", frames(0), [b"hi", b"!"]),
-    ];
-    for (stream, chosen, expected) in streams {
+    let of_lines = (&b"look\r\nquit\r\n"[..], lines(0), [&b"look"[..], b"quit"]);
+    let of_frames = (&b"\x02\0hi\x01\0!"[..], frames(0), [&b"hi"[..], b"!"]);
+    for (stream, chosen, expected) in [of_lines, of_frames] {
         let (mut peer, conn) = host.meet(door);
         assert_eq!(host.net.resume(conn), OK);
         peer.put(stream);

@@ -32,7 +32,7 @@ impl Net {
         let takes = unread.is_empty() || !conn.link.is_busy(Lane::In);
         let stands = now.step && between && takes && conn.is_held_back();
         let same = (now.framing, now.step) == (endpoint.framing, endpoint.step);
-        if !stands && !(same && unread.is_empty()) {
+        if !(stands || same && unread.is_empty()) {
             let words = "the framing changes only between two messages of a connection that steps";
             return Err(Refusal::new(Error::Busy, words));
         }
