@@ -60,7 +60,7 @@ pub fn run(workspace: &Workspace, write: bool) -> Result<()> {
 /// After a run of all tests: the sum, which fails unless docs/models.md says the same.
 pub fn check(workspace: &Workspace) -> Result<String> {
     let page = Page::read(workspace, &table::HERE, Spared::default())?;
-    let text = fs::read_to_string(page(workspace)).context("cannot read docs/models.md")?;
+    let text = fs::read_to_string(page_path(workspace)).context("cannot read docs/models.md")?;
     if page.put(&text)? != text {
         bail!("docs/models.md shows another table than this run: `cargo xtask matrix --write`");
     }
@@ -109,7 +109,7 @@ impl Page {
 
     /// Puts the table of models in docs/models.md.
     pub fn write(&self, workspace: &Workspace) -> Result<()> {
-        let path = page(workspace);
+        let path = page_path(workspace);
         let text = fs::read_to_string(&path).context("cannot read docs/models.md")?;
         fs::write(&path, self.put(&text)?).context("cannot write docs/models.md")
     }
@@ -133,7 +133,7 @@ pub fn forget(workspace: &Workspace, table: &Table) -> Result<()> {
 /// Where the tables of models are.
 const PAGE: &str = "docs/models.md";
 
-fn page(workspace: &Workspace) -> std::path::PathBuf {
+fn page_path(workspace: &Workspace) -> std::path::PathBuf {
     workspace.root.join(PAGE)
 }
 
