@@ -85,7 +85,12 @@ fn connects(used: &Use<'_>, _: &Framing) -> bool {
 
 /// Every key. They are applied in this order: what a value means depends on those before it.
 const KEYS: &[Key] = &[
-    key("frame", STREAMS, streams, |e, v| preset(&mut e.framing, v)),
+    key(
+        "frame",
+        "streams (tcp://, unix:); a datagram is a message as it is",
+        |used, framing| used.is_stream() || framing.kind == FramingKind::Raw,
+        |e, v| preset(&mut e.framing, v),
+    ),
     key(
         "max",
         "udp:// and for streams with a frame= that is not raw",
@@ -491,7 +496,7 @@ mod tests {
             ("tcp://h:1?delimiter=x", listening, "delimiter="),
             ("tcp://h:1?frame=u8&append=1", listening, "append="),
             ("tcp://h:1?frame=fixed&max=9&overlong=cut", listening, "overlong="),
-            ("udp://h:1?frame=raw", listening, "frame="),
+            ("udp://h:1?frame=u8", listening, "frame="),
             ("udp://h:1?half_open=1", connecting, "half_open="),
             ("udp://h:1?step=1", listening, "step="),
             ("udp://h:1?idle=1s", listening, "idle="),
@@ -515,7 +520,7 @@ mod tests {
             assert!(words.contains(key) && words.contains("it is for "), "{url}: {words}");
         }
         for (url, listens) in [
-            ("udp://h:1?max=9&share=1&gate_reads=1", listening),
+            ("udp://h:1?frame=raw&max=9&share=1&gate_reads=1", listening),
             ("udp://h:1?idle=1s&connect_timeout=1s&linger=1s", connecting),
             ("unix:/x?frame=line&backlog=9&first_byte=1s", listening),
             ("udp://[::]:1?v6only=0", listening),

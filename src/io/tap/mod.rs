@@ -77,10 +77,11 @@ impl Tapped {
             Course::Flow(flow) => flow.lets_through(&op),
             Course::Scatter(scatter) => scatter.lets_through(&op),
         };
-        if through {
+        let lane = op.lane();
+        // The tap may be empty, and its last operation not over.
+        if through && self.lanes.flying[lane as usize] == Flying::Nothing {
             return self.lanes.forward(turn, op);
         }
-        let lane = op.lane();
         self.lanes.asked[lane as usize] = Some(op);
         match &mut self.course {
             Course::Through => {}
