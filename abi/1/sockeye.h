@@ -1117,7 +1117,7 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 ///
 /// `*` is every address of this machine, IPv6 and IPv4 with one socket, and IPv4 alone where there
 /// is no IPv6. `0.0.0.0` is IPv4 alone and `[::]` IPv6 alone (see `v6only`), so two listeners can
-/// have one port. An IPv4 peer is shown as one, never as `::ffff:192.0.2.1`.
+/// have one port. An IPv4 peer is shown as one, never as v4-mapped.
 ///
 /// The query goes before `endpoint`, as in `tcp://*:7777?frame=u16le&max=64K&idle=2m`. docs/urls.md
 /// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
@@ -1936,7 +1936,7 @@ sockeye_status sockeye_address_from_sockaddr(const void *sockaddr,
                                              sockeye_address *out_address);
 
 /// Whether two addresses are those of the same peer: the same IP address, port and scope. A
-/// v4-mapped IPv6 address ("::ffff:1.2.3.4") equals its IPv4 address; `local` does not count. Two
+/// v4-mapped IPv6 address (RFC 4291) equals its IPv4 address; `local` does not count. Two
 /// of family 0 are equal.
 ///
 /// Ownership: both are borrowed until return.
@@ -1946,7 +1946,7 @@ sockeye_status sockeye_address_from_sockaddr(const void *sockaddr,
 /// Since:     0.1
 SOCKEYE_API int32_t sockeye_address_equal(const sockeye_address *a, const sockeye_address *b);
 
-/// Whether an address is a v4-mapped IPv6 address, "::ffff:1.2.3.4": that of an IPv4 peer on a
+/// Whether an address is a v4-mapped IPv6 address (RFC 4291, 2.5.5.2): that of an IPv4 peer on a
 /// socket for both families.
 ///
 /// Ownership: `address` is borrowed until return.

@@ -494,7 +494,7 @@ namespace Sockeye
         public static extern int sockeye_address_equal(SockeyeAddress* a, SockeyeAddress* b);
 
         /// <summary>
-        /// Whether an address is a v4-mapped IPv6 address, "::ffff:1.2.3.4": that of an IPv4 peer
+        /// Whether an address is a v4-mapped IPv6 address (RFC 4291, 2.5.5.2): that of an IPv4 peer
         /// on a socket for both families.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]

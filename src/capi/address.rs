@@ -260,7 +260,7 @@ pub unsafe extern "C" fn sockeye_address_from_sockaddr(
 }
 
 /// Whether two addresses are those of the same peer: the same IP address, port and scope. A
-/// v4-mapped IPv6 address ("::ffff:1.2.3.4") equals its IPv4 address; `local` does not count. Two
+/// v4-mapped IPv6 address (RFC 4291) equals its IPv4 address; `local` does not count. Two
 /// of family 0 are equal.
 ///
 /// Ownership: both are borrowed until return.
@@ -283,7 +283,7 @@ pub unsafe extern "C" fn sockeye_address_equal(
     i32::from(both_none || same)
 }
 
-/// Whether an address is a v4-mapped IPv6 address, "::ffff:1.2.3.4": that of an IPv4 peer on a
+/// Whether an address is a v4-mapped IPv6 address (RFC 4291, 2.5.5.2): that of an IPv4 peer on a
 /// socket for both families.
 ///
 /// Ownership: `address` is borrowed until return.

@@ -21,7 +21,7 @@ pub struct sockeye_listener {
 ///
 /// `*` is every address of this machine, IPv6 and IPv4 with one socket, and IPv4 alone where there
 /// is no IPv6. `0.0.0.0` is IPv4 alone and `[::]` IPv6 alone (see `v6only`), so two listeners can
-/// have one port. An IPv4 peer is shown as one, never as `::ffff:192.0.2.1`.
+/// have one port. An IPv4 peer is shown as one, never as v4-mapped.
 ///
 /// The query goes before `endpoint`, as in `tcp://*:7777?frame=u16le&max=64K&idle=2m`. docs/urls.md
 /// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
