@@ -30,9 +30,21 @@ pub fn give(socket: Socket) -> isize {
     socket.into_raw_fd() as isize
 }
 
-/// Whether it is a stream socket that listens.
+/// Whether it is a stream socket that listens: socket(7), SO_ACCEPTCONN.
 pub fn listens(socket: &Socket) -> io::Result<bool> {
-    socket.is_listener()
+    let mut answer: libc::c_int = 0;
+    let mut len = size_of_val(&answer) as libc::socklen_t;
+    // SAFETY: a writable number and its size.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ACCEPTCONN,
+            (&raw mut answer).cast(),
+            &mut len,
+        )
+    })?;
+    Ok(answer != 0)
 }
 
 /// Sets what every socket of ours has: it closes on exec, and its calls do not block.
