@@ -204,7 +204,7 @@ typedef enum {
     SOCKEYE_CAUSE_TLS_CERTIFICATE_EXPIRED = 25,
     /// TLS: a certificate is for another name.
     SOCKEYE_CAUSE_TLS_CERTIFICATE_NAME = 26,
-    /// TLS: a certificate is signed by nobody that this end trusts.
+    /// TLS: no authority that this end trusts has signed a certificate.
     SOCKEYE_CAUSE_TLS_CERTIFICATE_UNTRUSTED = 27,
     /// TLS: the peer sent an alert, which is the event's `code`.
     SOCKEYE_CAUSE_TLS_ALERT = 28,
@@ -398,7 +398,7 @@ typedef int32_t sockeye_status;
 typedef struct {
     /// `sizeof(sockeye_model_info)` of the library, at most that of the caller.
     uint32_t struct_size;
-    /// The `sockeye_model` asked for; AUTO is answered with the model it stands for.
+    /// The `sockeye_model` that was asked for; for AUTO, the model that it selects.
     uint32_t model;
     /// 1: a net with this model can be made now. 0: not, `reason` says why.
     uint32_t available;
@@ -1706,15 +1706,15 @@ sockeye_status sockeye_listen_adopt(sockeye_net *net,
                                     sockeye_listener *out_listener);
 
 /// Gives the socket of a listener of streams back, open and listening. Connections that the system
-/// has accepted by itself stay in its backlog for whoever accepts next; the file of a local socket
+/// has accepted by itself stay in its backlog for the next accept; the file of a local socket
 /// stays. LISTENER_CLOSED (HOST) follows, behind the OPENED of those that this listener had
 /// accepted.
 ///
 /// Ownership: OK moves the socket to the host. It closes on exec and does not block.
 /// NULL:      not allowed.
-/// Threads:   any thread but inside a callback. Waits until the worker lets go, at most a second.
+/// Threads:   any thread but inside a callback. Waits for the worker, at most a second.
 /// Returns:   OK; ERR_CLOSED (closing); ERR_UNSUPPORTED (BLOCKING, the overlapped models, a
-///            datagram socket, `config.taps`); ERR_BUSY (not open yet; the worker does not let go:
+///            datagram socket, `config.taps`); ERR_BUSY (not open yet; the worker did not answer:
 ///            with `workers = 0` the thread that polls is to call); ERR_STALE; ERR_INVALID;
 ///            ERR_WOULD_DEADLOCK; ERR_SHUTDOWN; ERR_PANIC.
 /// Since:     0.1
@@ -1759,9 +1759,9 @@ sockeye_status sockeye_conn_adopt(sockeye_net *net,
 ///            buffer of no bytes has id 0. They do not count for `memory_max_bytes`. The socket
 ///            closes on exec and does not block.
 /// NULL:      not allowed.
-/// Threads:   any thread but inside a callback. Waits until the worker lets go, at most a second.
+/// Threads:   any thread but inside a callback. Waits for the worker, at most a second.
 /// Returns:   OK; ERR_BUSY (not open yet, moving, events still to be polled, in the middle of a
-///            message that is being dropped; or the worker does not let go: with `workers = 0` the
+///            message that is being dropped; or the worker did not answer: with `workers = 0` the
 ///            thread that polls is to call); ERR_CLOSED; ERR_UNSUPPORTED (BLOCKING, the overlapped
 ///            models, datagrams, a connection with a layer, `config.taps`); ERR_NO_MEMORY (of the
 ///            system, with which the connection ends); ERR_STALE; ERR_INVALID; ERR_WOULD_DEADLOCK;

@@ -32,7 +32,7 @@ pub struct Options {
     pub conns: u32,
     /// Bytes that a frame claims to have, without its length.
     pub claim: u32,
-    /// Whoever is closed comes again.
+    /// A stranger that is closed connects again.
     pub again: bool,
 }
 

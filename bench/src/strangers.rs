@@ -36,7 +36,7 @@ enum Kind {
     Closed,
     /// When the net has stopped closing any.
     Stand,
-    /// All the time: whoever is closed comes again at once.
+    /// All the time; a stranger that is closed connects again at once.
     Again,
 }
 

@@ -48,15 +48,15 @@ pub unsafe extern "C" fn sockeye_listen_adopt(
 }
 
 /// Gives the socket of a listener of streams back, open and listening. Connections that the system
-/// has accepted by itself stay in its backlog for whoever accepts next; the file of a local socket
+/// has accepted by itself stay in its backlog for the next accept; the file of a local socket
 /// stays. LISTENER_CLOSED (HOST) follows, behind the OPENED of those that this listener had
 /// accepted.
 ///
 /// Ownership: OK moves the socket to the host. It closes on exec and does not block.
 /// NULL:      not allowed.
-/// Threads:   any thread but inside a callback. Waits until the worker lets go, at most a second.
+/// Threads:   any thread but inside a callback. Waits for the worker, at most a second.
 /// Returns:   OK; ERR_CLOSED (closing); ERR_UNSUPPORTED (BLOCKING, the overlapped models, a
-///            datagram socket, `config.taps`); ERR_BUSY (not open yet; the worker does not let go:
+///            datagram socket, `config.taps`); ERR_BUSY (not open yet; the worker did not answer:
 ///            with `workers = 0` the thread that polls is to call); ERR_STALE; ERR_INVALID;
 ///            ERR_WOULD_DEADLOCK; ERR_SHUTDOWN; ERR_PANIC.
 /// Since:     0.1
@@ -136,9 +136,9 @@ pub unsafe extern "C" fn sockeye_conn_adopt(
 ///            buffer of no bytes has id 0. They do not count for `memory_max_bytes`. The socket
 ///            closes on exec and does not block.
 /// NULL:      not allowed.
-/// Threads:   any thread but inside a callback. Waits until the worker lets go, at most a second.
+/// Threads:   any thread but inside a callback. Waits for the worker, at most a second.
 /// Returns:   OK; ERR_BUSY (not open yet, moving, events still to be polled, in the middle of a
-///            message that is being dropped; or the worker does not let go: with `workers = 0` the
+///            message that is being dropped; or the worker did not answer: with `workers = 0` the
 ///            thread that polls is to call); ERR_CLOSED; ERR_UNSUPPORTED (BLOCKING, the overlapped
 ///            models, datagrams, a connection with a layer, `config.taps`); ERR_NO_MEMORY (of the
 ///            system, with which the connection ends); ERR_STALE; ERR_INVALID; ERR_WOULD_DEADLOCK;

@@ -41,7 +41,7 @@ pub enum sockeye_model {
 pub struct sockeye_model_info {
     /// `sizeof(sockeye_model_info)` of the library, at most that of the caller.
     pub struct_size: u32,
-    /// The `sockeye_model` asked for; AUTO is answered with the model it stands for.
+    /// The `sockeye_model` that was asked for; for AUTO, the model that it selects.
     pub model: u32,
     /// 1: a net with this model can be made now. 0: not, `reason` says why.
     pub available: u32,

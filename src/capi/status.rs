@@ -107,7 +107,7 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_TLS_CERTIFICATE_EXPIRED = 25,
     /// TLS: a certificate is for another name.
     SOCKEYE_CAUSE_TLS_CERTIFICATE_NAME = 26,
-    /// TLS: a certificate is signed by nobody that this end trusts.
+    /// TLS: no authority that this end trusts has signed a certificate.
     SOCKEYE_CAUSE_TLS_CERTIFICATE_UNTRUSTED = 27,
     /// TLS: the peer sent an alert, which is the event's `code`.
     SOCKEYE_CAUSE_TLS_ALERT = 28,

@@ -3,78 +3,11 @@
 //! one may have begun.
 
 use super::event::{Cause, Event};
-use super::framer::{DELIMITER_MAX, Framing, Overlong, is_behind_cr};
-use super::input::{Input, Partial};
+use super::framer::{Framing, Overlong};
+use super::input::Input;
 use super::limits::Millis;
-use super::session::Session;
-use crate::buf::{Pool, Reader, Slice};
-
-/// The end of an overlong message that is being dropped, in which its delimiter may have begun.
-#[derive(Clone, Copy, Default)]
-pub struct Tail {
-    bytes: [u8; DELIMITER_MAX],
-    len: u8,
-}
-
-/// What may be left of a line's end whose CR came, and is no part of what follows.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub enum LineEnd {
-    /// Nothing.
-    #[default]
-    Whole,
-    /// LF or NUL.
-    Open,
-    /// LF alone: no lines follow, so that a NUL is of what does.
-    Feed,
-}
-
-impl LineEnd {
-    fn after(open: bool) -> LineEnd {
-        if open { LineEnd::Open } else { LineEnd::Whole }
-    }
-
-    /// What follows is cut another way.
-    pub(super) fn reframe(&mut self, lines: bool) {
-        *self = match *self {
-            LineEnd::Whole => LineEnd::Whole,
-            _ if lines => LineEnd::Open,
-            _ => LineEnd::Feed,
-        };
-    }
-}
-
-impl Session {
-    /// What arrived, without the byte that belongs to the line before.
-    #[inline]
-    pub(super) fn end_line(&mut self, mut input: Reader) -> Reader {
-        if self.line_end != LineEnd::Whole
-            && let Some(&first) = input.rest().first()
-        {
-            let end = std::mem::take(&mut self.line_end);
-            if is_behind_cr(first) && (end == LineEnd::Open || first != 0) {
-                input.skip(1);
-            }
-        }
-        input
-    }
-}
-
-impl Tail {
-    /// What is left of `before` and `more` in a row, of which at most `most` bytes are kept.
-    fn of(before: &[u8], more: &[u8], most: usize) -> Tail {
-        let mut tail = Tail::default();
-        let skipped = (before.len() + more.len()).saturating_sub(most);
-        for &byte in before.iter().chain(more).skip(skipped) {
-            tail.bytes[usize::from(tail.len)] = byte;
-            tail.len += 1;
-        }
-        tail
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
+use super::untold::{LineEnd, Partial, Tail};
+use crate::buf::{Pool, Slice};
 
 impl Input<'_> {
     /// The next message, or the end of what can be parsed.

@@ -1,51 +1,57 @@
 //! Received bytes on their way to become messages.
 
 use super::event::{Cause, Event};
-use super::framer::{Framing, FramingKind, Step};
+use super::framer::{Framing, FramingKind, Step, is_behind_cr};
 use super::limits::Millis;
 use super::session::Session;
+use super::untold::{LineEnd, Partial};
 use crate::buf::{Chunk, Pool, Reader, Slice};
 use std::mem;
-
-/// A frame that did not come whole in one receive.
-pub(super) struct Partial {
-    /// None exactly while the model receives into it.
-    pub(super) chunk: Option<Chunk>,
-    pub(super) header: u32,
-    /// Bytes of the whole frame; 0 while the header is not complete.
-    pub(super) total: u32,
-    /// Bytes of its memory, also while the model has that.
-    pub(super) held: u32,
-    /// Since when it is incomplete.
-    pub(super) since: Millis,
-}
-
-impl Partial {
-    /// A frame of unknown size, of which `chunk` came.
-    pub(super) fn begun(chunk: Chunk, now: Millis) -> Partial {
-        let held = chunk.capacity() as u32;
-        Partial { chunk: Some(chunk), header: 0, total: 0, held, since: now }
-    }
-
-    /// Adds bytes to a frame that has `need` at most. False: there is no memory for them.
-    pub(super) fn extend(&mut self, pool: &Pool, bytes: &[u8], need: usize) -> bool {
-        let Some(chunk) = self.chunk.as_mut() else { return false };
-        if chunk.room() < bytes.len() {
-            if !pool.grow(chunk, chunk.len() + bytes.len(), need) {
-                return false;
-            }
-            chunk.limit_to(need);
-            self.held = chunk.capacity() as u32;
-        }
-        chunk.put(bytes);
-        true
-    }
-}
 
 /// Received bytes, to be parsed now. What is left of them is kept for the next time.
 pub struct Input<'a> {
     pub(super) session: &'a mut Session,
     pub(super) rest: Reader,
+}
+
+impl Session {
+    /// Bytes arrived, with the chunk of `Want::Into` if that was asked for.
+    #[inline]
+    pub fn handle_received(&mut self, slice: Slice, into: Option<Chunk>, now: Millis) -> Input<'_> {
+        debug_assert!(!self.has_input(), "nothing was asked for");
+        self.hear(now);
+        self.received = true;
+        let rest = match into {
+            Some(chunk) => {
+                self.handle_returned(chunk);
+                Reader::default()
+            }
+            None if self.broken => Reader::default(),
+            None => self.end_line(slice.into()),
+        };
+        Input { session: self, rest }
+    }
+
+    /// What was received before and is still to be parsed.
+    pub fn input(&mut self) -> Input<'_> {
+        let rest = self.untold.as_mut().map(|untold| mem::take(&mut untold.input));
+        self.tidy();
+        Input { session: self, rest: rest.unwrap_or_default() }
+    }
+
+    /// What arrived, without the byte that belongs to the line before.
+    #[inline]
+    fn end_line(&mut self, mut input: Reader) -> Reader {
+        if self.line_end != LineEnd::Whole
+            && let Some(&first) = input.rest().first()
+        {
+            let end = std::mem::take(&mut self.line_end);
+            if is_behind_cr(first) && (end == LineEnd::Open || first != 0) {
+                input.skip(1);
+            }
+        }
+        input
+    }
 }
 
 impl Input<'_> {

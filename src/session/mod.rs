@@ -17,6 +17,7 @@ mod session;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod untold;
 
 pub use event::{Cause, Event, SendError};
 pub use framer::{DELIMITER_MAX, Framing, FramingKind, Overlong};

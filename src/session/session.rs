@@ -1,13 +1,12 @@
 //! One connection's state between bytes and messages.
 
-use super::delimited::{LineEnd, Tail};
 use super::event::{Cause, SendError};
 use super::framer::{Framing, HEADER_MAX};
-use super::input::{Input, Partial};
 use super::limits::{Limits, Millis, Moment, Overflow};
 use super::message::{Framed, Parts};
 use super::outbox::{GATHER_MAX, Key, Memory, Outbox};
-use crate::buf::{Chunk, Pool, Purpose, Reader, Release, Slice, Train};
+use super::untold::{LineEnd, Partial, Tail, Untold};
+use crate::buf::{Chunk, Pool, Purpose, Release, Slice, Train};
 use std::mem;
 
 /// Missing bytes of a frame from which on they are received into its own memory.
@@ -41,17 +40,6 @@ impl Outgoing<'_> {
             Outgoing::Framed(slice) => slice.len(),
         }
     }
-}
-
-/// What was received and is not reported. Invariant: one of the three is here.
-#[derive(Default)]
-pub(super) struct Untold {
-    /// Received and not parsed: the host paused, or the budget of a turn was used up. Empty
-    /// whenever a receive is asked for.
-    pub(super) input: Reader,
-    partial: Option<Partial>,
-    /// The rest of a message that was cut is dropped.
-    dropped: Option<Tail>,
 }
 
 /// The deterministic half of a connection. Four kinds of methods: getters; `handle_*`, what
@@ -148,7 +136,7 @@ impl Session {
     }
 
     /// Keeps no memory for nothing.
-    fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self) {
         self.untold.take_if(|untold| {
             let none = untold.partial.is_none() && untold.dropped.is_none();
             none && untold.input.rest().is_empty()
@@ -173,23 +161,6 @@ impl Session {
         self.send_since.into()
     }
 
-    /// Bytes arrived, with the chunk of `Want::Into` if that was asked for.
-    #[inline]
-    pub fn handle_received(&mut self, slice: Slice, into: Option<Chunk>, now: Millis) -> Input<'_> {
-        debug_assert!(!self.has_input(), "nothing was asked for");
-        self.quiet_since = now.into();
-        self.received = true;
-        let rest = match into {
-            Some(chunk) => {
-                self.handle_returned(chunk);
-                Reader::default()
-            }
-            None if self.broken => Reader::default(),
-            None => self.end_line(slice.into()),
-        };
-        Input { session: self, rest }
-    }
-
     /// Bytes of the peer arrived, whatever they will turn out to be.
     pub fn hear(&mut self, now: Millis) {
         self.quiet_since = now.into();
@@ -206,13 +177,6 @@ impl Session {
         if let Some(partial) = self.partial() {
             partial.chunk = Some(chunk);
         }
-    }
-
-    /// What was received before and is still to be parsed.
-    pub fn input(&mut self) -> Input<'_> {
-        let rest = self.untold.as_mut().map(|untold| mem::take(&mut untold.input));
-        self.tidy();
-        Input { session: self, rest: rest.unwrap_or_default() }
     }
 
     /// Whether and where to receive next. Asking starts the clocks that wait for the peer.

@@ -1,5 +1,5 @@
-//! Streams whose framing the host decides as they come: lines, records, one message at a time, and
-//! what is skipped behind a close in a batch.
+//! Streams whose framing the host decides as they come, one message at a time, and what is skipped
+//! behind a close in a batch.
 
 use crate::common::event::Kind;
 use crate::common::host::Host;
@@ -9,9 +9,8 @@ use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::endpoint::sockeye_endpoint;
 
 layered_suite! {
-    each: lines_both_ways, records_both_ways, a_login_by_lines_then_frames, one_port_for_two,
-        one_message_at_a_time, framing_only_between_two_messages, limits_at_any_time,
-        closed_inside_a_batch;
+    each: lines_then_frames_then_bytes, one_port_for_two, one_message_at_a_time,
+        framing_changes_between_messages_alone, limits_at_any_time, closed_inside_a_batch;
 }
 
 /// Lines, and what comes in front of the next message only when the host says so.
@@ -33,67 +32,47 @@ fn frames(step: u32) -> sockeye_endpoint {
     })
 }
 
-/// Every end of a line, in one write and byte by byte.
-pub fn lines_both_ways(setup: Setup) {
-    let mut host = setup.host();
-    let door = host.door_with("", |endpoint| *endpoint = lines(0));
-    let stream = b"look\r\nnorth\n\rsay hi\r\0quit\n";
-    let expected = [&b"look"[..], b"north", b"", b"say hi", b"quit"];
-    for size in [stream.len(), 1] {
-        let (mut peer, conn) = host.meet(door);
-        for piece in stream.chunks(size) {
-            peer.put(piece);
-            host.until("a piece", |host| {
-                let stats = host.net.conn_stats(conn).expect("it lives");
-                stats.received_bytes == peer.written()
-            });
-        }
-        host.await_messages(conn, expected.len());
-        assert_eq!(host.messages(conn), expected, "pieces of {size}");
-        assert_eq!(host.net.send(conn, b"You see a door."), OK);
-        assert_eq!(host.read(&mut peer, 17), b"You see a door.\r\n");
+/// The host goes on behind message `done` of the login below.
+fn go_on(host: &mut Host, conn: sockeye_conn, done: usize) {
+    match done {
+        2 => host.reframe(conn, &frames(1), b""),
+        5 => host.reframe(conn, &endpoint(|_| {}), b""),
+        _ => assert_eq!(host.net.resume(conn), OK, "after message {done}"),
     }
-    host.finish();
 }
 
-/// Records have one size; a send of another is refused.
-pub fn records_both_ways(setup: Setup) {
-    let mut host = setup.host();
-    let door = host.door_with("", |endpoint| {
-        endpoint.framing.kind = FRAMING_FIXED;
-        endpoint.framing.frame_max_bytes = 5;
-    });
-    let (mut peer, conn) = host.meet(door);
-    peer.put(b"12345abc");
-    host.await_messages(conn, 1);
-    peer.put(b"de");
-    host.await_messages(conn, 2);
-    assert_eq!(host.messages(conn), [b"12345", b"abcde"]);
-    assert_eq!(host.net.send(conn, b"1234"), ERR_INVALID);
-    assert_eq!(host.net.send(conn, b"123456"), ERR_TOO_BIG);
-    assert_eq!(host.net.send(conn, b"54321"), OK);
-    assert_eq!(host.read(&mut peer, 5), b"54321");
-    host.finish();
-}
-
-/// The peer sends its login and its first frames at once: the lines are taken one by one, and what
-/// stands behind the last is frames.
-pub fn a_login_by_lines_then_frames(setup: Setup) {
+/// A login by lines, then frames, then what is no message at all: however it is cut, no byte is
+/// lost or comes twice.
+pub fn lines_then_frames_then_bytes(setup: Setup) {
     let mut host = setup.host();
     let door = host.door_with("", |endpoint| *endpoint = lines(1));
-    let (mut peer, conn) = host.meet(door);
-    assert_eq!(host.net.resume(conn), OK);
-    peer.put(b"anna\r\nsecret\r\n\x02\0hi\x03\0\r\n!");
-    host.await_messages(conn, 1);
-    assert_eq!(host.messages(conn), [b"anna"]);
-    assert_eq!(host.net.resume(conn), OK);
-    host.await_messages(conn, 2);
-    assert_eq!(host.messages(conn)[1], b"secret");
-    host.reframe(conn, &frames(0), b"");
-    host.await_messages(conn, 4);
-    assert_eq!(host.messages(conn)[2..], [&b"hi"[..], b"\r\n!"]);
-    assert_eq!(host.net.send(conn, b"on"), OK);
-    assert_eq!(host.read(&mut peer, 4), b"\x02\0on");
+    let text = [&b"name\r\npass\n"[..], b"\x03\0abc", b"\0\0", b"\x02\0\nx", b"rest\n"].concat();
+    for size in [1, 2, 3, 5, text.len()] {
+        let (mut peer, conn) = host.meet(door);
+        let mut done = 0;
+        assert_eq!(host.net.resume(conn), OK);
+        for piece in text.chunks(size) {
+            host.write(&mut peer, piece);
+            host.step(0);
+            while host.messages(conn).len() > done && done < 5 {
+                done += 1;
+                go_on(&mut host, conn, done);
+                host.step(0);
+            }
+        }
+        while done < 5 {
+            host.await_messages(conn, done + 1);
+            done += 1;
+            go_on(&mut host, conn, done);
+        }
+        host.until("the rest", |host| host.messages(conn)[5..].concat() == b"rest\n");
+        let expected: [&[u8]; 5] = [b"name", b"pass", b"abc", b"", b"\nx"];
+        assert_eq!(host.messages(conn)[..5], expected, "pieces of {size}");
+        assert_eq!(host.net.send(conn, b"raw"), OK);
+        assert_eq!(host.read(&mut peer, 3), b"raw");
+        peer.fin();
+        assert_eq!(host.closed(conn).cause, PEER);
+    }
     host.finish();
 }
 
@@ -148,20 +127,34 @@ fn one_there_and_back(host: &mut Host, peer: &mut crate::common::peer::Peer, con
     assert_eq!(host.read(peer, 3), b"\x01\0y");
 }
 
-/// Elsewhere another framing is refused, in words, and nothing changes.
-pub fn framing_only_between_two_messages(setup: Setup) {
+pub fn framing_changes_between_messages_alone(setup: Setup) {
     let mut host = setup.host();
-    let door = host.door_with("", |endpoint| *endpoint = frames(0));
-    let (mut peer, conn) = host.meet(door);
-    assert_eq!(host.net.configure(conn, &lines(0), b""), ERR_BUSY);
-    assert_eq!(host.net.configure(conn, &frames(1), b""), ERR_BUSY);
-    assert_eq!(host.net.configure(conn, &frames(0), b"x"), ERR_BUSY);
-    peer.put(b"\x01\0a");
+    let plain = host.door_with("", |endpoint| *endpoint = lines(0));
+    let (mut peer, conn) = host.meet(plain);
+    assert_eq!(host.net.configure(conn, &frames(0), b""), ERR_BUSY, "it does not step");
+    assert_eq!(host.net.configure(conn, &lines(1), b""), ERR_BUSY);
+    assert_eq!(host.net.configure(conn, &lines(0), b"x"), ERR_BUSY);
+    assert_eq!(host.net.configure(conn, &lines(0), b""), OK, "the same framing");
+    let wrong = endpoint(|endpoint| endpoint.framing.kind = 99);
+    assert_eq!(host.net.configure(conn, &wrong, b""), ERR_INVALID);
+    let stepping = host.door_with("", |endpoint| *endpoint = lines(1));
+    let (mut other, half) = host.meet(stepping);
+    assert_eq!(host.net.resume(half), OK);
+    assert_eq!(host.net.configure(half, &frames(1), b""), ERR_BUSY, "it goes on");
+    host.write(&mut other, b"begun");
+    host.write(&mut peer, b"line\n");
     host.await_messages(conn, 1);
-    assert_eq!(host.messages(conn), [b"a"]);
-    assert_eq!(host.net.close(conn, AT_ONCE), OK);
-    assert_eq!(host.net.configure(conn, &frames(0), b""), ERR_CLOSED);
-    host.closed(conn);
+    assert_eq!(host.net.pause(half), OK);
+    let status = host.net.configure(half, &frames(1), b"");
+    // The bytes may not have been read as yet.
+    let begun = host.net.conn_stats(half).expect("it lives").received_bytes > 0;
+    assert!(status == ERR_BUSY || !begun, "within a message: {status}");
+    assert_eq!(host.net.close(half, GRACEFUL), OK);
+    assert_eq!(host.net.configure(half, &lines(1), b""), ERR_CLOSED);
+    other.fin();
+    assert_eq!(host.closed(half).cause, HOST);
+    host.step(0);
+    assert_eq!(host.net.configure(half, &lines(1), b""), ERR_STALE);
     host.finish();
 }
 

@@ -2,8 +2,8 @@
 
 use crate::shell;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use anyhow::Result;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,24 +14,7 @@ pub fn library(workspace: &Workspace) -> Result<()> {
     let log = workspace.scratch("logs")?.join("build.log");
     let mut command = workspace.cargo(["rustc", "--locked", "--package", "sockeye", "--lib"]);
     command.args(["--release", "--crate-type", "cdylib"]);
-    shell::demand(&mut command, &log, LIMIT)?;
-    name_library(&workspace.release())
-}
-
-/// Programs look for the library by its soname; cargo names the file without the number.
-#[cfg(unix)]
-pub fn name_library(folder: &Path) -> Result<()> {
-    let link = folder.join("libsockeye.so.0");
-    if std::fs::read_link(&link).is_ok_and(|target| target.as_os_str() == "libsockeye.so") {
-        return Ok(());
-    }
-    std::os::unix::fs::symlink("libsockeye.so", &link)
-        .with_context(|| format!("cannot make {}", link.display()))
-}
-
-#[cfg(not(unix))]
-pub fn name_library(_: &Path) -> Result<()> {
-    Ok(())
+    shell::demand(&mut command, &log, LIMIT).map(drop)
 }
 
 /// Builds `cpp-sample` as a user would, with CMake; gives the folder of its programs.

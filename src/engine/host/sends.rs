@@ -237,25 +237,31 @@ impl Net {
     /// Gives a message in parts to one connection; `left`: to how many, from this one on.
     fn send_one(&self, token: Token, sending: &mut Sending, left: usize) -> Result<(), Error> {
         let Sending { parts, key, gathers, framed } = sending;
-        let mut held = self.hold_conn(token)?;
-        let endpoint = &held.endpoint;
-        let (framing, limits) = (&endpoint.framing, &endpoint.limits);
-        let wire = parts.wire_bytes(framing)?;
-        if key.key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
-            return Err(Error::Invalid);
-        }
-        if wire > limits.outbox_max_bytes as usize {
-            return Err(Error::TooBig);
-        }
-        if *gathers && limits.overflow != Overflow::DropOldest {
-            return self.take_by(token, held, wire, |session, endpoint, memory| {
-                session.send_parts(&endpoint.framing, &endpoint.limits, memory, parts)
-            });
-        }
-        let same = |(known, _): &(Arc<Origin>, Framed)| {
-            Arc::ptr_eq(known, endpoint) || known.framing == *framing
-        };
-        if !framed.as_ref().is_some_and(same) {
+        loop {
+            let held = self.hold_conn(token)?;
+            let endpoint = &held.endpoint;
+            let (framing, limits) = (&endpoint.framing, &endpoint.limits);
+            let wire = parts.wire_bytes(framing)?;
+            if key.key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
+                return Err(Error::Invalid);
+            }
+            if wire > limits.outbox_max_bytes as usize {
+                return Err(Error::TooBig);
+            }
+            if *gathers && limits.overflow != Overflow::DropOldest {
+                return self.take_by(token, held, wire, |session, endpoint, memory| {
+                    session.send_parts(&endpoint.framing, &endpoint.limits, memory, parts)
+                });
+            }
+            let same = |(known, _): &&mut (Arc<Origin>, Framed)| {
+                Arc::ptr_eq(known, endpoint) || known.framing == *framing
+            };
+            if let Some((_, framed)) = framed.as_mut().filter(same) {
+                return self.take_by(token, held, wire, |session, endpoint, memory| {
+                    session.send_framed(&endpoint.framing, &endpoint.limits, memory, framed, *key)
+                });
+            }
+            // Copied without the lock: the connection may have another framing afterwards.
             let endpoint = endpoint.clone();
             drop(held);
             let fresh = parts.frame(&endpoint.framing, &self.core.pool, left, Purpose::Send);
@@ -264,11 +270,6 @@ impl Net {
                 error => error.into(),
             })?;
             *framed = Some((endpoint, fresh));
-            held = self.hold_conn(token)?;
         }
-        let (_, framed) = framed.as_mut().ok_or(Error::Invalid)?;
-        self.take_by(token, held, wire, |session, endpoint, memory| {
-            session.send_framed(&endpoint.framing, &endpoint.limits, memory, framed, *key)
-        })
     }
 }

@@ -87,6 +87,10 @@ pub fn run(workspace: &Workspace, options: &Bench) -> Result<()> {
         let root = root.canonicalize().with_context(|| root.display().to_string())?;
         let before = Workspace { target: root.join("target"), root };
         builds::library(&before)?;
+        // Programs look for the soname; the builds of older checkouts make no link to it.
+        #[cfg(unix)]
+        let _ =
+            std::os::unix::fs::symlink("libsockeye.so", before.release().join("libsockeye.so.0"));
         harness.arg("--before").arg(servers(&before, &MEASURED)?);
     }
     if options.write {

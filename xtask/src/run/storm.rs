@@ -143,9 +143,7 @@ fn sanitized_library(workspace: &Workspace, sanitizer: Sanitizer) -> Result<Path
     build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", sanitizer.rust_flags());
     build.env("CARGO_TARGET_DIR", &target);
     shell::demand(&mut build, &log, BUILD_LIMIT)?;
-    let folder = target.join(host).join("debug");
-    builds::name_library(&folder)?;
-    Ok(folder)
+    Ok(target.join(host).join("debug"))
 }
 
 fn compile(

@@ -13,27 +13,43 @@ const NET: &str = "sockeye_net";
 const USING: &str =
     "using System;\nusing System.Runtime.InteropServices;\n\nnamespace Sockeye\n{\n";
 
-/// `Types.cs`: numbers and structs.
-pub fn types(interface: &Interface) -> Result<String> {
-    let mut text = format!(
-        "// {MARK}\n// The numbers and structs of sockeye.h, each under its own name: \
-         sockeye_conn_info is\n// SockeyeConnInfo, data_len is DataLen, SOCKEYE_CAUSE_TIMEOUT_IDLE \
-         is SockeyeCause.TimeoutIdle.\n// What each one means is said there at length. All structs \
-         are blittable: numbers and pointers at\n// fixed places, the same on every platform, and \
-         nothing that would have to be marshalled.\n\n{USING}"
+/// `Numbers.cs`: what has a name and a number.
+pub fn numbers(interface: &Interface) -> String {
+    let text = format!(
+        "// {MARK}\n// The numbers of sockeye.h, each under its own name: \
+         SOCKEYE_CAUSE_TIMEOUT_IDLE is\n// SockeyeCause.TimeoutIdle. What each one means is said \
+         there at length.\n\n{USING}"
     );
-    let mut parts = Vec::new();
-    for (item, values) in interface.enums() {
-        parts.push(numbers(interface, item, values));
-    }
-    for (item, fields) in interface.structs() {
-        parts.push(structure(interface, item, fields).with_context(|| item.name.clone())?);
-    }
-    text += &parts.join("\n");
-    Ok(text + "}\n")
+    let all = interface.enums().map(|(item, values)| enumeration(interface, item, values));
+    text + &all.collect::<Vec<_>>().join("\n") + "}\n"
 }
 
-fn numbers(interface: &Interface, item: &Item, values: &[Value]) -> String {
+/// `Types.cs`: the structs that a host fills or is handed.
+pub fn types(interface: &Interface) -> Result<String> {
+    structs(interface, "The structs of sockeye.h", false)
+}
+
+/// `Facts.cs`: the structs that the library fills when it is asked.
+pub fn facts(interface: &Interface) -> Result<String> {
+    structs(interface, "The infos and stats of sockeye.h", true)
+}
+
+fn structs(interface: &Interface, which: &str, facts: bool) -> Result<String> {
+    let text = format!(
+        "// {MARK}\n// {which}, each under its own name: sockeye_conn_info is SockeyeConnInfo,\n\
+         // data_len is DataLen. What each one means is said there at length. All are blittable:\n\
+         // numbers and pointers at fixed places, the same on every platform, and nothing that\n\
+         // would have to be marshalled.\n\n{USING}"
+    );
+    let is_fact = |name: &str| name.ends_with("_info") || name.ends_with("_stats");
+    let wanted = interface.structs().filter(|(item, _)| is_fact(&item.name) == facts);
+    let all = wanted.map(|(item, fields)| {
+        structure(interface, item, fields).with_context(|| item.name.clone())
+    });
+    Ok(text + &all.collect::<Result<Vec<_>>>()?.join("\n") + "}\n")
+}
+
+fn enumeration(interface: &Interface, item: &Item, values: &[Value]) -> String {
     let mut text = summary(&item.words, 4);
     let base = if is_signed(interface, item, values) { "int" } else { "uint" };
     let _ = writeln!(text, "    public enum {} : {base}\n    {{", names::of_type(&item.name));

@@ -73,7 +73,9 @@ fn outputs(workspace: &Workspace) -> Result<Vec<Output>> {
     let public = "engines/unreal/Sockeye/Source/SockeyeRuntime/Public/SockeyeCause.h";
     let output = |path, text| Output { path, text };
     Ok(vec![
+        output("engines/dotnet/Numbers.cs", csharp::numbers(&interface)),
         output("engines/dotnet/Types.cs", csharp::types(&interface)?),
+        output("engines/dotnet/Facts.cs", csharp::facts(&interface)?),
         output("engines/dotnet/Functions.cs", csharp::functions(&interface)?),
         output("engines/dotnet/Defaults.cs", csharp::defaults(&interface)),
         output(public, unreal::header(&interface)?),

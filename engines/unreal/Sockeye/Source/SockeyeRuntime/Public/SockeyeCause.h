@@ -71,7 +71,7 @@ enum class ESockeyeCause : uint8
 	TlsCertificateExpired = 25,
 	/** TLS: a certificate is for another name. */
 	TlsCertificateName = 26,
-	/** TLS: a certificate is signed by nobody that this end trusts. */
+	/** TLS: no authority that this end trusts has signed a certificate. */
 	TlsCertificateUntrusted = 27,
 	/** TLS: the peer sent an alert, which is the event's code. */
 	TlsAlert = 28,
