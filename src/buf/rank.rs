@@ -20,10 +20,11 @@ pub trait Rank {
 macro_rules! ranks {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         #[allow(non_camel_case_types, reason = "numbers for the types below")]
-        enum At { $($name,)* All }
-        const ALL: usize = At::All as usize;
+        enum At { $($name,)* }
         #[cfg(debug_assertions)]
-        const NAMES: [&str; ALL] = [$(stringify!($name)),*];
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        #[cfg(debug_assertions)]
+        const ALL: usize = NAMES.len();
         $(
             $(#[$doc])*
             pub enum $name {}
