@@ -238,6 +238,14 @@ impl Host {
         self.events_of(conn).last().expect("at least CLOSED").clone()
     }
 
+    /// Waits until nothing of a connection is pending: its model has reported what the system took,
+    /// which can be after the peer has it.
+    pub fn sent(&mut self, conn: sockeye_conn) {
+        self.until("an empty outbox", |host| {
+            host.net.conn_stats(conn).is_ok_and(|stats| stats.outbox_bytes == 0)
+        });
+    }
+
     /// Waits until a connection has given so many messages.
     pub fn await_messages(&mut self, conn: sockeye_conn, count: usize) {
         self.until("messages", |host| host.messages(conn).len() >= count);

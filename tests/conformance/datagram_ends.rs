@@ -114,6 +114,7 @@ pub fn closed_once(setup: Setup) {
         let (mut raw, conn) = pair(&mut host);
         assert_eq!(host.net.send(conn, b"last"), OK);
         host.until("it", |_| raw.has(1));
+        host.sent(conn);
         raw.send(local(&host, conn), b"unheard");
         assert_eq!(host.net.close(conn, how), OK);
         assert_eq!(host.net.close(conn, GRACEFUL), ERR_CLOSED);

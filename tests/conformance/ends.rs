@@ -176,9 +176,7 @@ pub fn without_linger_what_the_system_took_arrives(setup: Setup) {
         host.step(0);
         let message: Vec<u8> = (0..200_000u32).map(|at| (at % 251) as u8).collect();
         assert_eq!(host.net.send(conn, &message), OK);
-        host.until("the system has it", |host| {
-            host.net.conn_stats(conn).is_ok_and(|stats| stats.outbox_bytes == 0)
-        });
+        host.sent(conn);
         peer.put(&vec![1; unread]);
         assert_eq!(host.net.close(conn, GRACEFUL), OK);
         let closed = host.closed(conn);
@@ -382,9 +380,7 @@ pub fn shutdown_waits_for_what_is_acknowledged(setup: Setup) {
     let door = host.door_with("", |endpoint| endpoint.send_buffer_bytes = 1 << 20);
     let (mut peer, conn) = narrow(&mut host, door);
     assert_eq!(host.net.send(conn, &[3; 300_000]), OK);
-    host.until("the system has it", |host| {
-        host.net.conn_stats(conn).is_ok_and(|stats| stats.outbox_bytes == 0)
-    });
+    host.sent(conn);
     let (mut got, mut ended) = (0, None);
     std::thread::scope(|scope| {
         let net = &host.net;

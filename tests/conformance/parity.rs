@@ -198,7 +198,10 @@ fn end(host: &mut Host, script: &Script, mut peer: Peer, conn: sockeye_conn) -> 
                 HostGraceful | NobodyLingers => {
                     assert_eq!(net.close_with(conn, GRACEFUL, b"bye"), OK);
                 }
-                HostReset | HostResetWhilePaused => assert_eq!(net.close(conn, AT_ONCE), OK),
+                HostReset | HostResetWhilePaused => {
+                    host.sent(conn);
+                    assert_eq!(net.close(conn, AT_ONCE), OK);
+                }
                 HalfAFrame => peer.put(&[0, 0, 0, 9, 1]),
                 _ => {}
             }

@@ -306,8 +306,10 @@ mod tests {
 
     #[test]
     fn a_field_is_of_the_enum_that_its_comment_names() {
-        let text = types(&of_text(TYPES)).unwrap();
-        assert!(text.contains("public enum SockeyeK : int\n"), "as the field: {text}");
+        let interface = of_text(TYPES);
+        let enums = numbers(&interface);
+        assert!(enums.contains("public enum SockeyeK : int\n"), "as the field: {enums}");
+        let text = types(&interface).unwrap();
         assert!(text.contains("[FieldOffset(4)] public SockeyeK Kind;"));
         assert!(text.contains("[FieldOffset(8)] public fixed byte Text[8];"));
         assert!(text.contains("LayoutKind.Explicit, Size = 16)"));
