@@ -28,6 +28,8 @@ const FILES: &[&str] = &[
     "resolve",
     "log",
     "fault",
+    "allocator",
+    "thread",
 ];
 
 /// VFT_DLL.

@@ -375,6 +375,14 @@ typedef enum {
     SOCKEYE_LOG_INFO = 3,
 } sockeye_log_level;
 
+/// What a thread of the library is about to do.
+typedef enum {
+    /// It begins, and has done nothing as yet.
+    SOCKEYE_THREAD_STARTS = 1,
+    /// It ends, and calls nothing of the host's any more.
+    SOCKEYE_THREAD_ENDS = 2,
+} sockeye_thread_moment;
+
 /// Who may come in through an endpoint. Not in this version.
 typedef struct sockeye_guard sockeye_guard;
 
@@ -947,6 +955,50 @@ typedef struct {
     /// Applied to what is sent.
     sockeye_fault_way outward;
 } sockeye_fault;
+
+/// Gives `bytes` bytes, at least 1, at a multiple of `alignment`, a power of two up to 4,096 bytes;
+/// or NULL if there are none. It must not throw, and must not call the library.
+///
+/// Ownership: the block is the library's until `sockeye_release_fn`.
+/// NULL:      `user` is as it was given.
+/// Threads:   called on any thread, several at a time.
+/// Returns:   the block, or NULL.
+/// Since:     0.1
+typedef void *(*sockeye_allocate_fn)(void *user, size_t bytes, size_t alignment);
+
+/// Makes a block of `old_bytes` one of `new_bytes`, perhaps at another place, with what was in it
+/// and the same alignment; or answers NULL if there is no memory, and the block stays as it was. It
+/// must not throw, and must not call the library.
+///
+/// Ownership: as of `sockeye_allocate_fn`.
+/// NULL:      `user` is as it was given; `block` is never NULL.
+/// Threads:   called on any thread, several at a time.
+/// Returns:   the block, or NULL.
+/// Since:     0.1
+typedef void *(*sockeye_reallocate_fn)(void *user,
+                                       void *block,
+                                       size_t old_bytes,
+                                       size_t new_bytes,
+                                       size_t alignment);
+
+/// Takes back a block, with the size that it has and the alignment that it was asked for with. It
+/// must not throw, and must not call the library.
+///
+/// Ownership: moves to the host.
+/// NULL:      `user` is as it was given; `block` is never NULL.
+/// Threads:   called on any thread, several at a time.
+/// Since:     0.1
+typedef void (*sockeye_release_fn)(void *user, void *block, size_t bytes, size_t alignment);
+
+/// The host's function for threads: it receives `user` as given, a `sockeye_thread_moment`, and the
+/// thread's name. It must not throw. To ask which thread it is, or to change its priority, name or
+/// processors, it uses the system's calls for the calling thread.
+///
+/// Ownership: `name` is borrowed until return.
+/// NULL:      `user` is as it was given; `name` is never NULL.
+/// Threads:   called on the thread that starts or ends, several at a time.
+/// Since:     0.1
+typedef void (*sockeye_thread_fn)(void *user, uint32_t moment, const char *name);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1658,10 +1710,10 @@ sockeye_status sockeye_buffer_acquire(sockeye_net *net,
                                       size_t len,
                                       sockeye_buffer *out_buffer);
 
-/// Keeps the payload of an event beyond its batch. Shares the memory, or copies a message that is
-/// under a quarter of its chunk and would pin the rest. The event may be a copy, and its connection
-/// may have moved or closed; only its batch must not have ended. It may be of any queue, also
-/// inside a callback, and while other queues are polled.
+/// Keeps the payload of an event beyond its batch, of any kind that has one. Shares the memory, or
+/// copies a message that is under a quarter of its chunk and would pin the rest. The event may be a
+/// copy, and its connection may have moved or closed; only its batch must not have ended. It may be
+/// of any queue, also inside a callback, and while other queues are polled.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`; read only.
 /// NULL:      not allowed.
@@ -2048,6 +2100,40 @@ SOCKEYE_API
 sockeye_status sockeye_fault_set(sockeye_net *net,
                                  uint64_t id,
                                  const sockeye_fault *fault);
+
+/// Has the library take all of its memory from the host, chunks and tables included, in place of
+/// the system's allocator and of mmap(2). To be called before every other call, once in a process:
+/// blocks go back to where they came from, so the choice stays. What the system takes by itself for
+/// a thread's stack, a socket or a ring is not of it.
+///
+/// A chunk, an outbox or a table that gets no memory makes its operation fail as `memory_max_bytes`
+/// does. Some small blocks cannot fail in this way: where one of them gets NULL, Rust's standard
+/// library ends the process. Functions that are meant to refuse leave a reserve for blocks under
+/// 4 KiB.
+///
+/// Ownership: `user` is borrowed for ever: blocks may come back when all nets are freed.
+/// NULL:      `reallocate` may be NULL: it is done with the other two. `user` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL); ERR_BUSY (the library has memory already, of the system or
+///            by an earlier call).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_set_allocator(sockeye_allocate_fn allocate,
+                                     sockeye_reallocate_fn reallocate,
+                                     sockeye_release_fn release,
+                                     void *user);
+
+/// Calls `hook` on each thread that the library starts, when it starts and when it ends: workers,
+/// the threads of the BLOCKING model, and those that look names up. For hosts that register threads
+/// with an engine, a profiler or a collector. A look-up that outlives its net, and the thread that
+/// frees a net after `sockeye_discard`, do not report their end or are not reported.
+///
+/// Ownership: `user` is borrowed until another function, or NULL, is set.
+/// NULL:      `hook` may be NULL: no thread is reported any more. `user` may be NULL.
+/// Threads:   any thread, while no net lives; once for the process.
+/// Returns:   OK; ERR_BUSY (a net lives).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_set_thread_hook(sockeye_thread_fn hook, void *user);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -258,6 +258,14 @@ inline constexpr timeout forever = timeout::none();
 
 inline status model_probe(uint32_t model, sockeye_model_info &out) noexcept
 { return sockeye_model_probe(model, &out, sizeof out); }
+
+/// Where all of the library's memory comes from: before every other call, once in a process.
+inline status set_allocator(sockeye_allocate_fn allocate, sockeye_reallocate_fn reallocate,
+                            sockeye_release_fn release, void *user) noexcept
+{ return sockeye_set_allocator(allocate, reallocate, release, user); }
+/// Who hears of each thread of the library, when it starts and when it ends: while no net lives.
+inline status set_thread_hook(sockeye_thread_fn hook, void *user) noexcept
+{ return sockeye_set_thread_hook(hook, user); }
 inline const char *model_name(uint32_t model) noexcept { return sockeye_model_name(model); }
 inline status model_from_name(c_text name, uint32_t &out) noexcept
 { return sockeye_model_from_name(name.data, &out); }

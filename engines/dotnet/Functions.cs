@@ -24,6 +24,39 @@ namespace Sockeye
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     public unsafe delegate void SockeyeLogCallback(IntPtr user, uint level, byte* text);
 
+    /// <summary>
+    /// sockeye_allocate_fn: Gives <c>bytes</c> bytes, at least 1, at a multiple of
+    /// <c>alignment</c>, a power of two up to 4,096 bytes; or NULL if there are none. It must not
+    /// throw.
+    /// </summary>
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    public unsafe delegate IntPtr SockeyeAllocateCallback(
+        IntPtr user, UIntPtr bytes, UIntPtr alignment);
+
+    /// <summary>
+    /// sockeye_reallocate_fn: Makes a block of <c>old_bytes</c> one of <c>new_bytes</c>, perhaps at
+    /// another place, with what was in it and the same alignment; or answers NULL if there is no
+    /// memory, and the block stays as it was. It must not throw.
+    /// </summary>
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    public unsafe delegate IntPtr SockeyeReallocateCallback(
+        IntPtr user, IntPtr block, UIntPtr oldBytes, UIntPtr newBytes, UIntPtr alignment);
+
+    /// <summary>
+    /// sockeye_release_fn: Takes back a block, with the size that it has and the alignment that it
+    /// was asked for with. It must not throw.
+    /// </summary>
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    public unsafe delegate void SockeyeReleaseCallback(
+        IntPtr user, IntPtr block, UIntPtr bytes, UIntPtr alignment);
+
+    /// <summary>
+    /// sockeye_thread_fn: The host's function for threads: it receives <c>user</c> as given, a
+    /// <c>sockeye_thread_moment</c>, and the thread's name. It must not throw.
+    /// </summary>
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    public unsafe delegate void SockeyeThreadCallback(IntPtr user, uint moment, byte* name);
+
     public static unsafe partial class Native
     {
         public const uint VersionMajor = 0;
@@ -366,7 +399,9 @@ namespace Sockeye
         public static extern int sockeye_buffer_acquire(
             SockeyeNetHandle net, UIntPtr len, SockeyeBuffer* outBuffer);
 
-        /// <summary>Keeps the payload of an event beyond its batch.</summary>
+        /// <summary>
+        /// Keeps the payload of an event beyond its batch, of any kind that has one.
+        /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_event_hold(
             SockeyeNetHandle net, SockeyeEvent* @event, SockeyeBuffer* outBuffer);
@@ -538,5 +573,20 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_fault_set(
             SockeyeNetHandle net, ulong id, SockeyeFault* fault);
+
+        /// <summary>
+        /// Has the library take all of its memory from the host, chunks and tables included, in
+        /// place of the system's allocator and of mmap(2).
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_set_allocator(
+            IntPtr allocate, IntPtr reallocate, IntPtr release, IntPtr user);
+
+        /// <summary>
+        /// Calls <c>hook</c> on each thread that the library starts, when it starts and when it
+        /// ends: workers, the threads of the BLOCKING model, and those that look names up.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_set_thread_hook(IntPtr hook, IntPtr user);
     }
 }

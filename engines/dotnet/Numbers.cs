@@ -199,6 +199,15 @@ namespace Sockeye
         Info = 3,
     }
 
+    /// <summary>What a thread of the library is about to do.</summary>
+    public enum SockeyeThreadMoment : uint
+    {
+        /// <summary>It begins, and has done nothing as yet.</summary>
+        Starts = 1,
+        /// <summary>It ends, and calls nothing of the host's any more.</summary>
+        Ends = 2,
+    }
+
     /// <summary>The values of a <c>sockeye_status</c> that are not a count.</summary>
     public enum SockeyeStatus : int
     {

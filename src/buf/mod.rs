@@ -5,6 +5,7 @@
 mod arena;
 mod block;
 mod chunk;
+pub mod heap;
 mod lock;
 mod mapper;
 mod part;

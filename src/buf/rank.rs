@@ -124,6 +124,8 @@ ranks! {
     Shelf,
     /// Tags of nets.
     Tags,
+    /// The function that threads are announced to. Under the lock of the tags.
+    ThreadHook,
     /// Places of nets that were freed.
     Freed,
     /// Where a thread sleeps for a moment.

@@ -3,6 +3,7 @@
 
 use super::status::sockeye_status;
 use crate::engine::{Error, Refusal, uncancelled};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,7 @@ const STRUCT_MAX: usize = 4096;
 const OUT_MIN: usize = 16;
 
 thread_local! {
-    static LAST_ERROR: RefCell<CString> = RefCell::default();
+    static LAST_ERROR: RefCell<Cow<'static, CStr>> = const { RefCell::new(Cow::Borrowed(c"")) };
 }
 
 /// What a call has done, as C sees it: nothing to count, or a count.
@@ -62,7 +63,15 @@ pub fn in_words(refusal: impl Into<Refusal>) -> Error {
     let Refusal { error, words } = refusal.into();
     let mut bytes = words.into_bytes();
     bytes.retain(|&byte| byte != 0);
-    let words = CString::new(bytes).unwrap_or_default();
+    leave(error, Cow::Owned(CString::new(bytes).unwrap_or_default()))
+}
+
+/// As `in_words`, without memory of its own.
+pub fn fail_plainly(error: Error, words: &'static CStr) -> Error {
+    leave(error, Cow::Borrowed(words))
+}
+
+fn leave(error: Error, words: Cow<'static, CStr>) -> Error {
     // A thread that is ending has lost its words; the status says enough.
     let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = words);
     error

@@ -82,10 +82,10 @@ pub unsafe extern "C" fn sockeye_buffer_acquire(
     })
 }
 
-/// Keeps the payload of an event beyond its batch. Shares the memory, or copies a message that is
-/// under a quarter of its chunk and would pin the rest. The event may be a copy, and its connection
-/// may have moved or closed; only its batch must not have ended. It may be of any queue, also
-/// inside a callback, and while other queues are polled.
+/// Keeps the payload of an event beyond its batch, of any kind that has one. Shares the memory, or
+/// copies a message that is under a quarter of its chunk and would pin the rest. The event may be a
+/// copy, and its connection may have moved or closed; only its batch must not have ended. It may be
+/// of any queue, also inside a callback, and while other queues are polled.
 ///
 /// Ownership: the host's until `sockeye_buffer_release`, also beyond `sockeye_free`; read only.
 /// NULL:      not allowed.
@@ -110,11 +110,12 @@ pub unsafe extern "C" fn sockeye_event_hold(
         if event.data.is_null() {
             return Err(Error::Invalid);
         }
-        let token = match event.conn.id {
-            0 => net.token(event.listener.id, Kind::Listener),
-            id => net.token(id, Kind::Conn),
+        let hold = |token| net.hold(token, event.detail, event.data);
+        let held = match (event.conn.id, event.listener.id) {
+            (0, 0) => net.hold_mail(event.data),
+            (0, id) => net.token(id, Kind::Listener).and_then(hold),
+            (id, _) => net.token(id, Kind::Conn).and_then(hold),
         };
-        let held = token.and_then(|token| net.hold(token, event.detail, event.data));
         // SAFETY: not NULL, and the caller's to be written.
         unsafe { sockeye_buffer::give(held, |len| len, out_buffer) }
     })

@@ -4,6 +4,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the NULL and Ownership lines of the header are it")]
 
 pub mod address;
+pub mod allocator;
 pub mod boundary;
 pub mod buffer;
 pub mod callback;
@@ -23,5 +24,6 @@ pub mod queue;
 pub mod resolve;
 pub mod stats;
 pub mod status;
+pub mod thread;
 pub mod timer;
 pub mod words;

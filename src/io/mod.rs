@@ -15,6 +15,7 @@ pub mod readiness;
 #[cfg(test)]
 pub mod sim;
 pub mod tap;
+pub mod threads;
 pub mod tokio;
 
 pub use bell::Bell;

@@ -9,7 +9,7 @@ use crate::common::{Setup, frame, suite};
 
 suite! {
     each: held_small_and_large, holding_little_pins_little, held_too_late, nothing_to_hold,
-        acquired_outlives_the_net, acquired_is_bounded, released_memory_comes_back;
+        a_post_is_held, acquired_outlives_the_net, acquired_is_bounded, released_memory_comes_back;
 }
 
 /// Holds every message until there are `count`.
@@ -96,6 +96,21 @@ pub fn held_too_late(setup: Setup) {
     host.closed(conn);
     host.step(0);
     assert_eq!(host.net.hold(&event).err(), Some(ERR_STALE));
+    host.finish();
+}
+
+/// The payload of a post, large or small, of its batch and of no later one.
+pub fn a_post_is_held(setup: Setup) {
+    let mut host = setup.host();
+    for payload in [vec![1; 10], vec![2; 50_000]] {
+        assert_eq!(host.net.post_message(0, 0x1000, (1, 2), &payload), OK);
+        let batch = host.batch(0);
+        assert_eq!((batch.raw.len(), batch.kind(0)), (1, Kind::Host));
+        let (held, event) = (batch.hold(0).expect("its batch lives"), batch.raw[0]);
+        host.step(0);
+        assert_eq!(host.net.hold(&event).err(), Some(ERR_STALE));
+        assert_eq!(held.bytes(), payload);
+    }
     host.finish();
 }
 

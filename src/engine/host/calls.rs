@@ -11,7 +11,7 @@ use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::log::Level;
-use crate::engine::shared::queue::queue_of;
+use crate::engine::shared::queue::{Queue, queue_of};
 use crate::engine::shared::table::{Held, HeldConn, Resident};
 use crate::io::Token;
 use crate::io::os::local::SocketFile;
@@ -351,7 +351,19 @@ impl Net {
         let found = queue.visit(|poller| {
             poller.payload(token, number, data).map(|(payload, front)| (payload.clone(), front))
         });
-        let (mut payload, front) = found.flatten().ok_or(Error::Stale)?;
+        let (payload, front) = found.flatten().ok_or(Error::Stale)?;
+        self.keep(payload, front)
+    }
+
+    /// As `hold`, for the payload of an event of no connection and no listener.
+    pub fn hold_mail(&self, data: *const u8) -> Result<Slice, Error> {
+        let of = |queue: &Queue| queue.visit(|poller| poller.mail(data).cloned()).flatten();
+        let payload = self.core.queues.iter().find_map(of).ok_or(Error::Stale)?;
+        self.keep(payload, 0)
+    }
+
+    /// The payload behind `front` bytes.
+    fn keep(&self, mut payload: Slice, front: usize) -> Result<Slice, Error> {
         if payload.len() * 4 >= payload.pinned() {
             payload.advance(front);
             return Ok(payload);

@@ -11,6 +11,7 @@ pub mod layered;
 pub mod moves;
 pub mod names;
 pub mod net;
+pub mod process;
 pub mod query;
 pub mod sends;
 pub mod sockaddr;

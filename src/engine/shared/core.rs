@@ -1,6 +1,6 @@
 //! What the host's calls and the workers share.
 
-use crate::buf::{Condvar, Mutex, Pool, Purpose, rank};
+use crate::buf::{Condvar, HEAP, Mutex, Pool, Purpose, heap, rank};
 use crate::engine::shared::config::{Config, Flush};
 use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
@@ -75,7 +75,8 @@ impl Core {
         roams: bool,
     ) -> Core {
         let queue = |home| Queue::new(home, config.queue_max_bytes, config.memory_max_bytes);
-        let pool = Pool::mapping(config.memory_max_bytes, sys::MAPPER);
+        let mapper = if heap::is_of_host() { HEAP } else { sys::MAPPER };
+        let pool = Pool::mapping(config.memory_max_bytes, mapper);
         let host_timers = HostTimers::new(config.timers_max, config.queues as usize, tag.first);
         Core {
             table: Table::new(config.connections_max, config.lingering_max(), tag),

@@ -387,6 +387,15 @@ impl Poller {
         self.events.len() - self.next
     }
 
+    /// The payload at this address of an event of the current batch that is of no connection.
+    pub fn mail(&self, data: *const u8) -> Option<&Slice> {
+        let payloads = self.events[..self.next].iter().filter_map(|event| match &event.notice {
+            Notice::Mail(mail) => Some(&mail.data),
+            _ => None,
+        });
+        payloads.into_iter().find(|payload| payload.as_ptr() == data)
+    }
+
     /// The payload of the event of this number, if it is of the current batch, that connection's,
     /// and at that address; and the bytes in front of it.
     pub fn payload(&self, token: Token, number: u64, data: *const u8) -> Option<(&Slice, usize)> {

@@ -30,12 +30,20 @@ struct Tags {
     again: BinaryHeap<Reverse<(u32, u16)>>,
     /// The highest tag that any net has had.
     used: u16,
+    /// Nets that have one.
+    living: u16,
 }
 
 impl Tag {
     /// None: as many nets live as there are tags.
     pub fn take() -> Option<Tag> {
         TAGS.lock().take()
+    }
+
+    /// Does what may be done while no net lives. None: one does.
+    pub fn while_none_lives<T>(what: impl FnOnce() -> T) -> Option<T> {
+        let tags = TAGS.lock();
+        (tags.living == 0).then(what)
     }
 
     /// The net is gone, and no slot of it had a generation above `highest`.
@@ -46,19 +54,23 @@ impl Tag {
 
 impl Tags {
     const fn new() -> Tags {
-        Tags { again: BinaryHeap::new(), used: 0 }
+        Tags { again: BinaryHeap::new(), used: 0, living: 0 }
     }
 
     fn take(&mut self) -> Option<Tag> {
-        if self.used < NETS_MAX {
+        let tag = if self.used < NETS_MAX {
             self.used += 1;
-            return Some(Tag { number: self.used, first: 1 });
-        }
-        let Reverse((highest, number)) = self.again.pop()?;
-        Some(Tag { number, first: highest + 1 })
+            Tag { number: self.used, first: 1 }
+        } else {
+            let Reverse((highest, number)) = self.again.pop()?;
+            Tag { number, first: highest + 1 }
+        };
+        self.living += 1;
+        Some(tag)
     }
 
     fn give_back(&mut self, number: u16, highest: u32) {
+        self.living -= 1;
         if highest + LEFT_MIN < Token::GENERATION_MAX {
             self.again.push(Reverse((highest, number)));
         }
@@ -84,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_tag_comes_back_above_its_generations_and_the_least_used_first() {
-        let mut tags = Tags { again: BinaryHeap::new(), used: NETS_MAX };
+        let mut tags = Tags { again: BinaryHeap::new(), used: NETS_MAX, living: 3 };
         tags.give_back(3, 900);
         tags.give_back(4, 20);
         assert_eq!(tags.take(), Some(Tag { number: 4, first: 21 }));
@@ -93,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_tag_that_is_nearly_used_up_is_retired() {
-        let mut tags = Tags { again: BinaryHeap::new(), used: NETS_MAX };
+        let mut tags = Tags { again: BinaryHeap::new(), used: NETS_MAX, living: 3 };
         let last = Token::GENERATION_MAX - LEFT_MIN;
         tags.give_back(1, Token::GENERATION_MAX);
         tags.give_back(2, last);

@@ -14,13 +14,13 @@ use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::log::Level;
 use crate::engine::shared::tags::{NETS_MAX, Tag};
 use crate::engine::worker::baton::WorkerBaton;
-use crate::io::os::sys;
+use crate::io::threads;
 use crate::io::{Affinity, Proactor, Setup, Visit};
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 /// See the module.
 pub struct Workers {
@@ -104,14 +104,13 @@ fn cannot_open(error: &io::Error) -> Refusal {
 impl Workers {
     fn start_one(&self, home: usize, handles: &mut Vec<JoinHandle<()>>) -> io::Result<()> {
         let (baton, threads) = (self.batons[home].clone(), self.threads.clone());
-        let name = thread::Builder::new().name(format!("sockeye-{home}"));
         // Before it runs: it counts itself off.
         threads.fetch_add(1, Relaxed);
-        let body = move || {
+        let body = move |_: &mut threads::Announced| {
             baton.run();
             threads.fetch_sub(1, Relaxed);
         };
-        let started = sys::without_signals(|| name.spawn(body));
+        let started = threads::start(format!("sockeye-{home}"), None, body);
         let handle = started.inspect_err(|_| {
             self.threads.fetch_sub(1, Relaxed);
         })?;

@@ -9,6 +9,7 @@ use crate::io::datagram::Datagram;
 use crate::io::op::{Accepted, Completion, Lane, Op, Outcome, Token};
 use crate::io::os::sys;
 use crate::io::proactor::{Setup, cancelled};
+use crate::io::threads;
 use socket2::{SockAddr, Socket};
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +17,7 @@ use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Chunks that wait for the next receive. Few threads receive at the same moment: the data is
@@ -271,9 +272,8 @@ impl Half {
     /// Starts its thread.
     pub fn start(self: &Arc<Half>) -> io::Result<JoinHandle<()>> {
         let name = if self.lane == Lane::In { "sockeye-recv" } else { "sockeye-send" };
-        let thread = thread::Builder::new().name(name.into()).stack_size(sys::STACK_BYTES);
         let half = self.clone();
-        let handle = sys::without_signals(|| thread.spawn(move || half.run()))?;
+        let handle = threads::start(name.into(), Some(sys::STACK_BYTES), move |_| half.run())?;
         self.shared.setup.threads.fetch_add(1, Relaxed);
         Ok(handle)
     }

@@ -10,11 +10,12 @@ use crate::buf::{Condvar, Mutex, rank};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::quiet::caught;
 use crate::io::Token;
-use crate::io::os::{names, sys};
+use crate::io::os::names;
+use crate::io::threads::{self, Announced};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, mem};
 
@@ -239,9 +240,8 @@ impl Resolver {
         }
         let number = book.clerks.iter().map(|clerk| clerk.number).max().unwrap_or(0) + 1;
         let (office, to) = (self.0.clone(), Arc::downgrade(to));
-        let thread = thread::Builder::new().name("sockeye-names".into()).stack_size(STACK_BYTES);
-        let started = sys::without_signals(|| thread.spawn(move || office.work(number, &to)));
-        match started {
+        let work = move |thread: &mut Announced| office.work(number, &to, thread);
+        match threads::start("sockeye-names".into(), Some(STACK_BYTES), work) {
             Ok(handle) => book.clerks.push(Clerk { number, does: Does::Nothing, handle }),
             // Those that there are take it later.
             Err(_) if book.clerks.iter().any(|clerk| clerk.does != Does::Leaves) => {}
@@ -267,12 +267,16 @@ impl Resolver {
 
 impl Office {
     /// The body of a thread.
-    fn work(&self, number: u64, to: &Weak<impl Answers>) {
+    fn work(&self, number: u64, to: &Weak<impl Answers>, thread: &mut Announced) {
         while let Some(name) = self.next(number) {
             let found = caught(|| (self.find)(&name)).unwrap_or(Err(names::Unfound::default()));
             // The net may end with it, which is not to be under the lock.
             let to = to.upgrade();
             let mut book = self.book.lock();
+            if book.closed {
+                // It was left behind.
+                thread.forget();
+            }
             let waiting = book.finish(number, &name);
             // Under the lock: whoever was not answered when `stop` takes it never is.
             if let Some(to) = &to {

@@ -9,6 +9,7 @@ use crate::io::datagram::ADDRESS_BYTES;
 use crate::io::sim::{Faults, World};
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
 use std::time::Instant;
 
 const DEADLINE: Duration = Duration::from_secs(20);
