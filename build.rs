@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     "listener",
     "conn",
     "message",
+    "group",
     "event",
     "datagram",
     "queue",

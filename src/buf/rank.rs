@@ -66,6 +66,10 @@ ranks! {
     Weather,
     /// Timers of the host.
     HostTimers,
+    /// Groups and their members. Under the lock of the slot of a connection.
+    Groups,
+    /// What was sent to groups.
+    GroupLog,
     /// Slots of the table that are free.
     FreeSlots,
     /// Connections of a worker that wait for a flush.

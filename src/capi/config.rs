@@ -100,8 +100,12 @@ pub struct sockeye_config {
     /// message. `sockeye_conn_index` is below the sum of both. At most 16,777,215. Default
     /// `SOCKEYE_LINGERING_AUTO`; `sockeye_net_get_info` reports the number.
     pub lingering_max: u32,
+    /// Groups that may exist at once, `sockeye_group_create`, at most 16,777,215. Default 16,384.
+    pub groups_max: u32,
+    /// Groups that one connection may be in, at most 65,536. Default 128.
+    pub conn_groups_max: u32,
     /// Must be 0.
-    pub reserved: [u32; 5],
+    pub reserved: [u32; 3],
 }
 
 const _: () = assert!(size_of::<sockeye_config>() == 96);
@@ -127,6 +131,8 @@ impl Default for sockeye_config {
             taps: config.taps.into(),
             timers_max: config.timers_max,
             lingering_max: SOCKEYE_LINGERING_AUTO,
+            groups_max: config.groups_max,
+            conn_groups_max: config.conn_groups_max,
             reserved: Default::default(),
         }
     }
@@ -165,6 +171,8 @@ impl sockeye_config {
             taps: self.taps == 1,
             timers_max: self.timers_max,
             lingering_max,
+            groups_max: self.groups_max,
+            conn_groups_max: self.conn_groups_max,
         };
         config.check()?;
         Ok(config)

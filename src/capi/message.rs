@@ -74,7 +74,7 @@ impl sockeye_message {
     ///
     /// # Safety
     /// There are `parts_count` parts, each with as many bytes as it says.
-    unsafe fn with<T>(
+    pub(super) unsafe fn with<T>(
         &self,
         send: impl FnOnce(&Message<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {

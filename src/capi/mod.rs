@@ -15,6 +15,7 @@ pub mod descriptor;
 pub mod endpoint;
 pub mod event;
 pub mod fault;
+pub mod group;
 pub mod listener;
 pub mod log;
 pub mod message;

@@ -75,6 +75,13 @@ impl Outbox {
         self.pieces.counts().dropped
     }
 
+    /// Whether there is room for a message of `wire` bytes, where that of its key goes.
+    pub fn has_room(&self, limits: &Limits, wire: usize, Key { key, .. }: Key) -> bool {
+        let (bytes, messages) =
+            if key == NO_KEY { (self.bytes(), self.messages()) } else { self.without(key) };
+        fits(limits, bytes, messages, wire)
+    }
+
     /// Makes room for a message of `wire` bytes, or says why not.
     #[inline]
     pub fn admit(&mut self, limits: &Limits, wire: usize) -> Result<(), SendError> {

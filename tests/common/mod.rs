@@ -5,6 +5,7 @@
 pub mod child;
 pub mod event;
 pub mod freight;
+pub mod groups;
 pub mod host;
 pub mod message;
 pub mod net;

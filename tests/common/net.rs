@@ -466,6 +466,10 @@ impl Net {
         unsafe { sockeye_discard(self.0) }
     }
 
+    pub fn raw(&self) -> *mut sockeye_net {
+        self.0
+    }
+
     pub fn acquire(&self, len: usize) -> Result<Buffer, i32> {
         let mut out = sockeye_buffer { data: ptr::null_mut(), data_len: 0, capacity: 0, id: 0 };
         // SAFETY: a live net and room for the answer.

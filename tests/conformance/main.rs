@@ -41,6 +41,7 @@ mod faults;
 mod framing;
 mod gather;
 mod goodbyes;
+mod groups;
 mod half_open;
 mod handles;
 mod hosts;

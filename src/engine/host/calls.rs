@@ -8,6 +8,7 @@ use crate::engine::host::url::{self, Dial, Place};
 use crate::engine::shared::config::{CloseHow, Endpoint, Kind};
 use crate::engine::shared::conn::{Conn, End, Origin, Phase, Report, linger};
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::groups::deliver::settle;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::log::Level;
@@ -259,6 +260,7 @@ impl Net {
         };
         let slot = held.slot();
         let conn = &mut *held;
+        settle(&self.core, token, conn);
         match (conn.life.end, how) {
             (End::Not, CloseHow::Graceful) => {
                 if let Some(last) = last {

@@ -4,6 +4,7 @@ use crate::engine::host::net::Net;
 use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::conn::{End, Origin};
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::groups::deliver::settle;
 use crate::io::{Lane, Token};
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ impl Net {
         if conn.life.end != End::Not {
             return Err(Error::Closed.into());
         }
+        settle(&self.core, token, conn);
         let now = &conn.endpoint;
         // A transport has messages of its own.
         if now.carrying.is_some() {

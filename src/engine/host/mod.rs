@@ -7,6 +7,7 @@ pub mod configure;
 pub mod datagrams;
 pub mod descriptors;
 pub mod facts;
+pub mod groups;
 pub mod layered;
 pub mod moves;
 pub mod names;

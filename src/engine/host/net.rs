@@ -6,6 +6,7 @@ use crate::engine::shared::core::{Core, RUNNING};
 use crate::engine::shared::crew::{Baton, Crew, Lead, Led};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::event::{Event, Handed, Mail, Notice};
+use crate::engine::shared::home::Command;
 use crate::engine::shared::hook::Hook;
 use crate::engine::shared::queue::{Poller, Queue};
 use crate::engine::shared::quiet;
@@ -296,11 +297,26 @@ impl Net {
         if !self.core.is_manual() {
             return;
         }
-        for home in self.core.workers_of(queue).map(|home| &self.core.homes[home]) {
-            if home.flush() {
-                home.wake();
+        for home in self.core.workers_of(queue) {
+            if self.flush_home(home) {
+                self.core.homes[home].wake();
             }
         }
+    }
+
+    /// Lets a worker's connections have what waits for a flush, of their own and of their groups.
+    /// True: there is something, and the worker is to be woken.
+    fn flush_home(&self, home: usize) -> bool {
+        let core = &*self.core;
+        let staged = core.homes[home].flush();
+        let groups = home < core.base && core.groups.log.count() > 0;
+        if !groups || !core.groups.log.flush(home) {
+            return staged;
+        }
+        if core.groups.log.call(home) {
+            core.homes[home].put(Command::FanOut);
+        }
+        true
     }
 
     /// Lets what was sent leave. None: on all queues.
@@ -315,9 +331,9 @@ impl Net {
             None => 0..core.queues.len(),
         };
         let homes = queues.flat_map(|queue| core.workers_of(queue));
-        for home in homes {
-            let (baton, home) = (&self.batons[home], &core.homes[home]);
-            let staged = core.is_manual() && home.flush();
+        for number in homes {
+            let (baton, home) = (&self.batons[number], &core.homes[number]);
+            let staged = core.is_manual() && self.flush_home(number);
             if staged {
                 home.ring();
             }

@@ -5,6 +5,7 @@ use crate::engine::host::net::Net;
 use crate::engine::shared::config::{Endpoint, Kind};
 use crate::engine::shared::conn::{End, Origin};
 use crate::engine::shared::error::Error;
+use crate::engine::shared::groups::deliver::settle;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::table::HeldConn;
 use crate::io::Token;
@@ -103,6 +104,7 @@ impl Net {
         send: impl FnOnce(&mut Session, &Endpoint, Memory<'_>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         let conn = &mut *held;
+        settle(&self.core, token, conn);
         if !conn.takes_sends() {
             if let (Some((cause, os_error)), End::Not) = (conn.broken(), conn.life.end) {
                 // A paused connection broke: the send that fails lets it be reported.

@@ -66,6 +66,8 @@ pub enum Kind {
     Listener = 2,
     /// A timer of the host.
     Timer = 3,
+    /// A group of connections.
+    Group = 4,
 }
 
 impl Kind {
@@ -106,6 +108,10 @@ pub struct Config {
     pub queue_max_bytes: u64,
     pub taps: bool,
     pub timers_max: u32,
+    /// Groups at the same time.
+    pub groups_max: u32,
+    /// Groups that one connection may be in.
+    pub conn_groups_max: u32,
     /// None: as `Config::lingering_max` has it.
     pub lingering_max: Option<u32>,
 }
@@ -128,6 +134,8 @@ impl Default for Config {
             queue_max_bytes: 64 << 20,
             taps: false,
             timers_max: 1 << 17,
+            groups_max: 1 << 14,
+            conn_groups_max: 128,
             lingering_max: None,
         }
     }
@@ -149,6 +157,8 @@ impl Config {
         let lingering = self.lingering_max.unwrap_or(0);
         within("lingering_max", lingering, 0, (1 << Token::INDEX_BITS) - 1)?;
         within("timers_max", self.timers_max, 0, (1 << Token::INDEX_BITS) - 1)?;
+        within("groups_max", self.groups_max, 0, (1 << Token::INDEX_BITS) - 1)?;
+        within("conn_groups_max", self.conn_groups_max, 0, 1 << 16)?;
         within("turn_messages", self.turn_messages, 1, u32::MAX)?;
         within("turn_bytes", self.turn_bytes, 1024, CHUNK_BYTES as u32)?;
         if self.memory_max_bytes < 1 << 20 {

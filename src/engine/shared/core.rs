@@ -4,6 +4,7 @@ use crate::buf::{Condvar, HEAP, Mutex, Pool, Purpose, heap, rank};
 use crate::engine::shared::config::{Config, Flush};
 use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
+use crate::engine::shared::groups::Groups;
 use crate::engine::shared::home::{self, Command, Home};
 use crate::engine::shared::host_timers::HostTimers;
 use crate::engine::shared::log;
@@ -61,6 +62,7 @@ pub struct Core {
     pub names: resolve::Resolver,
     pub pressure: Pressure,
     pub host_timers: HostTimers,
+    pub groups: Groups,
     /// Notified when a socket is gone while the net stops.
     pub emptied: (Mutex<rank::Gone, ()>, Condvar),
 }
@@ -78,6 +80,8 @@ impl Core {
         let mapper = if heap::is_of_host() { HEAP } else { sys::MAPPER };
         let pool = Pool::mapping(config.memory_max_bytes, mapper);
         let host_timers = HostTimers::new(config.timers_max, config.queues as usize, tag.first);
+        let slots = config.connections_max + config.lingering_max();
+        let groups = Groups::new(config.groups_max, config.conn_groups_max, slots, base, tag.first);
         Core {
             table: Table::new(config.connections_max, config.lingering_max(), tag),
             queues: (0..config.queues as usize).map(queue).collect(),
@@ -97,6 +101,7 @@ impl Core {
             pressure: Pressure::default(),
             emptied: (Mutex::new(()), Condvar::new()),
             host_timers,
+            groups,
             config,
         }
     }
@@ -288,7 +293,8 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        // Timers have their generations beside those of the table, under the same tag.
+        // Timers and groups have their generations beside those of the table, under the same tag.
         self.table.used_up_to(self.host_timers.highest());
+        self.table.used_up_to(self.groups.highest());
     }
 }

@@ -69,6 +69,7 @@ impl Core {
                         }
                     }
                     handed.extend(conn.listener().filter(|_| mem::take(&mut conn.marks.handed)));
+                    self.groups.leave(token.index());
                     if conn.life.report == Report::Known {
                         conn.life.report = Report::Closed;
                         let (cause, os_error, unsent) =

@@ -45,6 +45,8 @@ pub enum Command {
     Forget(Token, Timer),
     /// Look at the timers of the host that changed. At most one is on its way.
     Timers,
+    /// Give members what was sent to groups. At most one is on its way.
+    FanOut,
     /// The queue was drained to its low mark.
     Drained,
     /// Close everything: in order, or now.
@@ -236,8 +238,13 @@ impl Home {
 
     /// Asks something of the worker and wakes it.
     pub fn post(&self, command: Command) {
-        self.inbox.lock().push(command);
+        self.put(command);
         self.wake();
+    }
+
+    /// Asks something of the worker, whom the caller wakes.
+    pub fn put(&self, command: Command) {
+        self.inbox.lock().push(command);
     }
 
     /// Wakes the worker for what is in its inbox.

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod ending;
 pub mod error;
 pub mod event;
+pub mod groups;
 pub mod home;
 pub mod hook;
 pub mod host_timers;

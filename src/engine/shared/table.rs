@@ -321,6 +321,15 @@ impl Table {
         (same && !matches!(*entry, Resident::Free)).then_some(Held { entry, slot })
     }
 
+    /// Locks the slot of an index, if there is something in it.
+    pub fn hold_at(&self, index: u32) -> Option<(Token, Held<'_>)> {
+        let page = self.pages.get(index as usize / PAGE_SLOTS)?.get()?;
+        let slot = &page[index as usize % PAGE_SLOTS];
+        let entry = slot.entry.lock();
+        let token = Token::new(index, slot.generation.load(Relaxed));
+        (!matches!(*entry, Resident::Free)).then_some((token, Held { entry, slot }))
+    }
+
     /// Whether a slot is to be put on a list of those that wait for memory: it is on none. From
     /// then on it is.
     pub fn thirst(&self, token: Token) -> bool {

@@ -12,6 +12,7 @@ use crate::engine::shared::log::Level;
 use crate::engine::shared::reminder::Due;
 use crate::engine::worker::abroad::Abroad;
 use crate::engine::worker::carriers::Carriers;
+use crate::engine::worker::fanout::FanOut;
 use crate::engine::worker::rings::Rings;
 use crate::engine::worker::timers::Wheel;
 use crate::engine::worker::watch::Watch;
@@ -79,6 +80,8 @@ pub struct Desk {
     pub carriers: Carriers,
     commands: Vec<Command>,
     pub timers: Wheel,
+    /// What was sent to groups, on its way to members.
+    pub fan_out: FanOut,
     /// Timers of the host that are about to be due.
     pub rings: Rings,
     pub now: Millis,
@@ -121,6 +124,7 @@ impl Desk {
             carriers: Carriers::default(),
             commands: Vec::new(),
             timers: Wheel::default(),
+            fan_out: FanOut::default(),
             rings: Rings::default(),
             now: 0,
             words: None,
@@ -146,6 +150,7 @@ impl Desk {
             && self.relieving == 0
             && self.carriers.at_rest()
             && self.parting.is_empty()
+            && !self.fan_out.wanted
     }
 
     /// Notes a warning, which is reported when no lock is held; at most one in `SAY_MS`.
@@ -177,7 +182,7 @@ impl Desk {
         let mut commands = mem::take(&mut self.commands);
         home.take(&mut commands);
         self.longest = self.longest.max(commands.len());
-        if !commands.is_empty() || !self.hungry.is_empty() {
+        if !commands.is_empty() || !self.hungry.is_empty() || self.fan_out.wanted {
             self.now = core.now();
         }
         for command in commands.drain(..) {
@@ -197,6 +202,7 @@ impl Desk {
                 Command::Overdue(token) => self.overdue(core, token),
                 Command::Forget(token, timer) => self.timers.cancel(timer, Due::Conn(token)),
                 Command::Timers => self.look_at_host_timers(core),
+                Command::FanOut => self.called_by_groups(core),
                 Command::Drained => {
                     for token in mem::take(&mut self.stalled) {
                         self.tend_stalled(core, token);
@@ -221,6 +227,9 @@ impl Desk {
         }
         if !self.parting.is_empty() {
             self.order_parts();
+        }
+        if self.fan_out.wanted {
+            self.fan_out(core);
         }
         self.drive_carriers(core);
     }

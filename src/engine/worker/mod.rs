@@ -9,6 +9,7 @@ pub mod crew;
 pub mod datagrams;
 pub mod desk;
 pub mod doors;
+pub mod fanout;
 pub mod host_timers;
 pub mod late;
 pub mod memory;

@@ -12,6 +12,7 @@ use crate::buf::Release;
 use crate::engine::shared::conn::{Conn, End, Moving, Phase, Report, Tie};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::{Event, Notice};
+use crate::engine::shared::groups::deliver::{list_of, settle};
 use crate::engine::shared::home::Command;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::{Op, Token};
@@ -147,6 +148,7 @@ impl Desk {
     /// that queue's.
     fn change_queue(&mut self, core: &Core, token: Token, conn: &mut Conn, home: usize) {
         let before = core.stage_home(conn);
+        settle(core, token, conn);
         mem::swap(&mut conn.queue, &mut conn.moving.other_queue);
         if conn.moving.abroad && !conn.link.is_joined() {
             self.abroad.count -= 1;
@@ -160,6 +162,7 @@ impl Desk {
         if core.is_manual() && conn.marks.dirty && core.homes[before].unstage(token) {
             core.homes[core.stage_home(conn)].stage(token);
         }
+        core.groups.relist(token.index(), list_of(core, conn));
     }
 
     /// Whether a connection lives with another worker by now. That one is given the command.

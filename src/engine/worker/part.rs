@@ -10,6 +10,7 @@ use crate::buf::{Pool, Release, Slice};
 use crate::engine::shared::conn::{Conn, End, Moving};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::groups::deliver::settle;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::parting::Parted;
@@ -124,6 +125,7 @@ impl Desk {
                 _ => {}
             }
         }
+        settle(core, token, conn);
         let session = conn.session.session_mut();
         let unread = gathered(session.unread_runs().chain(surplus.iter().map(|it| &it[..])));
         let unsent = session.take_unsent();

@@ -2,6 +2,7 @@
 
 use crate::engine::shared::conn::{End, Moving, Phase};
 use crate::engine::shared::core::Core;
+use crate::engine::shared::groups::deliver::settle;
 use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::Desk;
 use crate::session::Cause;
@@ -26,6 +27,7 @@ impl Desk {
                 }
                 _ => continue,
             };
+            settle(core, token, conn);
             conn.session.flush();
             if matches!(conn.moving.stage, Moving::Left | Moving::Due) {
                 // The old queue may not be polled again before the end.

@@ -448,6 +448,7 @@ impl Desk {
     }
 
     fn tell_closed(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        core.groups.leave(token.index());
         if conn.life.report == Report::Known {
             conn.life.report = Report::Closed;
             let unsent = conn.unsent() + u64::from(conn.session.outbox().bytes());

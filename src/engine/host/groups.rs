@@ -1,0 +1,149 @@
+//! Groups as the host makes, fills and sends to them; `shared/groups` has how they work.
+
+use crate::buf::{Purpose, Slice};
+use crate::engine::host::net::Net;
+use crate::engine::host::sends::Message;
+use crate::engine::shared::config::Kind;
+use crate::engine::shared::conn::End;
+use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::groups::deliver::{list_of, settle};
+use crate::engine::shared::groups::log::Sent;
+use crate::engine::shared::home::Command;
+use crate::io::Token;
+use std::sync::atomic::Ordering::*;
+
+/// A part in a buffer of the library's is sent from there from this size on.
+const SHARED_MIN: usize = 4096;
+
+/// What a group has counted.
+pub struct GroupStats {
+    pub members: u32,
+    pub full: u32,
+    pub sends: u64,
+    pub delivered: u64,
+    pub skipped: u64,
+}
+
+impl Net {
+    /// Makes a group without members; `out` is given its handle.
+    pub fn create_group(&self, out: impl FnOnce(u64)) -> Result<(), Refusal> {
+        self.check_running()?;
+        let most = self.core.config.groups_max;
+        let full = || Refusal::new(Error::Limit, format!("groups_max is reached: {most}"));
+        let group = self.core.groups.insert().ok_or_else(full)?;
+        out(Kind::Group.handle(self.core.table.tag(), group));
+        Ok(())
+    }
+
+    /// Ends a group. Its members are given what was sent to it before.
+    pub fn destroy_group(&self, group: Token) -> Result<(), Error> {
+        self.check_running()?;
+        let core = &*self.core;
+        core.groups.end(group)?;
+        while let Some(conn) = core.groups.any_of(group) {
+            if let Some((token, mut held)) = core.table.hold_at(conn)
+                && let Some(conn) = held.conn()
+            {
+                settle(core, token, conn);
+                // It may have left by itself.
+                let _ = core.groups.remove(group.index() as u32, token.index());
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a connection into a group. It may be in it already.
+    pub fn add_to_group(&self, group: Token, token: Token) -> Result<(), Error> {
+        self.check_running()?;
+        let core = &*self.core;
+        let _lives = core.groups.get(group)?;
+        let mut held = self.hold_conn(token).map_err(|error| self.of_streams(token, error))?;
+        let conn = &mut *held;
+        if conn.life.end != End::Not {
+            return Err(Error::Closed);
+        }
+        settle(core, token, conn);
+        core.groups.add(group, token.index(), list_of(core, conn))
+    }
+
+    /// Takes a connection out of a group. Stale: it is not in it.
+    pub fn remove_from_group(&self, group: Token, token: Token) -> Result<(), Error> {
+        self.check_running()?;
+        let core = &*self.core;
+        let _lives = core.groups.get(group)?;
+        let mut held = self.hold_conn(token).map_err(|error| self.of_streams(token, error))?;
+        settle(core, token, &mut held);
+        core.groups.remove(group.index() as u32, token.index())
+    }
+
+    /// Why a connection cannot be in a group: one of datagrams is none of a stream.
+    fn of_streams(&self, token: Token, error: Error) -> Error {
+        let held = self.core.table.hold(token);
+        let datagrams = held.is_some_and(|mut held| held.datagram().is_some());
+        if datagrams { Error::Unsupported } else { error }
+    }
+
+    /// Sends a message to all members but one. Answers how many of them were full when they were
+    /// last given something.
+    #[inline]
+    pub fn send_to_group(
+        &self,
+        group: Token,
+        except: Option<Token>,
+        message: &Message<'_>,
+    ) -> Result<u32, Error> {
+        self.check_running()?;
+        let core = &*self.core;
+        let known = core.groups.get(group)?;
+        let homes = known.homes();
+        let payload = self.payload(message)?;
+        known.sends.fetch_add(1, Relaxed);
+        let full = known.full.load(Relaxed);
+        if homes == 0 {
+            return Ok(full);
+        }
+        let (group, key) = (group.index() as u32, message.key);
+        core.groups.log.append(Sent { number: 0, group, except, key, payload }, homes);
+        if !core.is_manual() {
+            for home in (0..core.base).filter(|home| homes >> home & 1 != 0) {
+                if core.groups.log.call(home) {
+                    core.homes[home].post(Command::FanOut);
+                }
+            }
+        }
+        Ok(full)
+    }
+
+    /// The message as one run of bytes: copied, or shared where it is a large part of a buffer.
+    fn payload(&self, message: &Message<'_>) -> Result<Slice, Error> {
+        if let ([part], Some(buffer)) = (message.parts, message.buffer)
+            && part.len() >= SHARED_MIN
+            && let Some(at) = (part.as_ptr() as usize).checked_sub(buffer.as_ptr() as usize)
+            && at + part.len() <= buffer.len()
+        {
+            let mut payload = buffer.clone();
+            payload.advance(at);
+            payload.truncate(part.len());
+            return Ok(payload);
+        }
+        let len = message.parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
+        if len == 0 {
+            return Ok(Slice::default());
+        }
+        let mut chunk = self.core.pool.take_for(len, Purpose::Send).ok_or(Error::NoMemory)?;
+        message.parts.iter().for_each(|part| chunk.put(part));
+        Ok(chunk.into_slice())
+    }
+
+    /// What a group has counted.
+    pub fn group_stats(&self, group: Token) -> Result<GroupStats, Error> {
+        let group = self.core.groups.get(group)?;
+        Ok(GroupStats {
+            members: group.count(),
+            full: group.full.load(Relaxed),
+            sends: group.sends.load(Relaxed),
+            delivered: group.delivered.load(Relaxed),
+            skipped: group.skipped.load(Relaxed),
+        })
+    }
+}
