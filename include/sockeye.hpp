@@ -153,6 +153,14 @@ public:
     }
     status stop_timer(sockeye_timer timer) const noexcept
     { return sockeye_timer_stop(net_, timer); }
+    /// A group without members.
+    status create_group(group &out) const noexcept
+    {
+        sockeye_group id;
+        const status done = sockeye_group_create(net_, &id);
+        if (done) out = group(net_, id);
+        return done;
+    }
     /// `resolved` has the addresses of a host, each with the port of `service`, a number or a name.
     status resolve(uint32_t queue, c_text name, c_text service, uint64_t user_data) const noexcept
     { return sockeye_resolve(net_, queue, name.data, service.data, user_data); }

@@ -92,6 +92,41 @@ private:
     sockeye_conn id_;
 };
 
+/// A group of connections: a handle with the calls on it. It lives until `destroy`, or as long as
+/// its net.
+class group {
+public:
+    group() noexcept : net_(nullptr), id_() {}
+    group(sockeye_net *net, sockeye_group id) noexcept : net_(net), id_(id) {}
+
+    sockeye_group id() const noexcept { return id_; }
+    explicit operator bool() const noexcept { return id_.id != 0; }
+    friend bool operator==(group a, group b) noexcept { return a.id_.id == b.id_.id; }
+    friend bool operator!=(group a, group b) noexcept { return a.id_.id != b.id_.id; }
+
+    status add(conn member) const noexcept { return sockeye_group_add(net_, id_, member.id()); }
+    status remove(conn member) const noexcept
+    { return sockeye_group_remove(net_, id_, member.id()); }
+    /// How many members there are. Returns: a count.
+    status count() const noexcept { return sockeye_group_count(net_, id_); }
+    /// One message to all members but one. Members without room are skipped.
+    status send(const message_parts &message, conn except = conn(),
+                uint32_t *skipped = nullptr) const noexcept
+    { return sockeye_group_send(net_, id_, except.id(), &message, skipped); }
+    status send(bytes data, conn except = conn()) const noexcept
+    {
+        const bytes all[] = {data};
+        return send(message_parts(all), except);
+    }
+    status stats(sockeye_group_stats &out) const noexcept
+    { return sockeye_group_get_stats(net_, id_, &out, sizeof out); }
+    status destroy() const noexcept { return sockeye_group_destroy(net_, id_); }
+
+private:
+    sockeye_net *net_;
+    sockeye_group id_;
+};
+
 /// A listener: a handle with the calls on it. Sends, groups and stats are for `udp://`.
 class listener_ref {
 public:

@@ -482,8 +482,12 @@ typedef struct {
     /// message. `sockeye_conn_index` is below the sum of both. At most 16,777,215. Default
     /// `SOCKEYE_LINGERING_AUTO`; `sockeye_net_get_info` reports the number.
     uint32_t lingering_max;
+    /// Groups that may exist at once, `sockeye_group_create`, at most 16,777,215. Default 16,384.
+    uint32_t groups_max;
+    /// Groups that one connection may be in, at most 65,536. Default 128.
+    uint32_t conn_groups_max;
     /// Must be 0.
-    uint32_t reserved[5];
+    uint32_t reserved[3];
 } sockeye_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
@@ -660,6 +664,31 @@ typedef struct {
     /// outside. Default 0: none.
     uint64_t buffer_id;
 } sockeye_message;
+
+/// A group of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
+typedef struct {
+    /// Opaque.
+    uint64_t id;
+} sockeye_group;
+
+/// What a group has counted since it was made.
+typedef struct {
+    /// `sizeof(sockeye_group_stats)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// Members now.
+    uint32_t members;
+    /// Members that had no room for the last message that they were to be given.
+    uint32_t full;
+    /// Must be ignored.
+    uint32_t reserved;
+    /// Messages sent to the group.
+    uint64_t sends;
+    /// Messages that members took.
+    uint64_t delivered;
+    /// Messages that members did not take: no room, too big for them, or closed already.
+    uint64_t skipped;
+} sockeye_group_stats;
 
 /// One event, 64 bytes.
 typedef struct {
@@ -1423,6 +1452,98 @@ sockeye_status sockeye_send_message(sockeye_net *net,
                                     size_t count,
                                     const sockeye_message *message,
                                     sockeye_status *out_each);
+
+/// Makes a group without members: a room, a zone, an audience. A connection may be in up to
+/// `conn_groups_max` groups, and leaves them all when it is closed.
+///
+/// Ownership: `out_group` is the caller's. The group lives until `sockeye_group_destroy`.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL); ERR_LIMIT (`groups_max` is reached); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_group_create(sockeye_net *net, sockeye_group *out_group);
+
+/// Ends a group. Its members stay connected, and are given what was sent to it before.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread. It takes a moment for each member.
+/// Returns:   OK; ERR_STALE (no such group); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_group_destroy(sockeye_net *net, sockeye_group group);
+
+/// Adds a connection to a group: it is given what is sent to the group from now on. One that is a
+/// member already stays one.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_STALE (no such group or connection); ERR_CLOSED (the connection is about to
+///            end); ERR_LIMIT (it is in `conn_groups_max` groups); ERR_UNSUPPORTED (a `udp://`
+///            connection); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_group_add(sockeye_net *net,
+                                 sockeye_group group,
+                                 sockeye_conn conn);
+
+/// Removes a connection from a group. It is given what was sent to the group before.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_STALE (no such group or connection, or it is not a member); ERR_UNSUPPORTED
+///            (a `udp://` connection); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_group_remove(sockeye_net *net,
+                                    sockeye_group group,
+                                    sockeye_conn conn);
+
+/// Counts the members of a group.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   how many there are; ERR_STALE (no such group).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_group_count(sockeye_net *net, sockeye_group group);
+
+/// Sends one message to all members of a group but `except`. The call takes the same time however
+/// many there are: the message is copied once, and the workers give it to the members of their
+/// connections, framed once for each framing.
+///
+/// A member that has no room is skipped, without a WRITABLE; its endpoint's `overflow` decides, as
+/// for a send of its own. What one thread sends to a group and to its members arrives at each in
+/// the order of the calls; a member that is closed, removed or moved afterwards is given the message
+/// before. With FLUSH_MANUAL the message leaves at the next flush or poll of the member's queue.
+///
+/// Ownership: `message` and its parts are copied, except one part of 4 KiB or more in a buffer of
+///            the library's, to which that takes a reference. `out_skipped` is the caller's.
+/// NULL:      `out_skipped` may be NULL; else it is given the number of members that had no room
+///            when they were last given a message, which are likely to be skipped again.
+///            `sockeye_group_get_stats` counts all skips.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or no message); ERR_STALE (no such group; the message's buffer
+///            was released); ERR_NO_MEMORY (`memory_max_bytes`: no member is given it);
+///            ERR_SHUTDOWN. `except` may be `{0}`, or stale.
+/// Since:     0.1
+SOCKEYE_MUST_USE
+SOCKEYE_API
+sockeye_status sockeye_group_send(sockeye_net *net,
+                                  sockeye_group group,
+                                  sockeye_conn except,
+                                  const sockeye_message *message,
+                                  uint32_t *out_skipped);
+
+/// Copies what a group has counted.
+///
+/// Ownership: `out_stats` is the caller's, written up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, a size that no release had); ERR_STALE (no such group).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_group_get_stats(sockeye_net *net,
+                                       sockeye_group group,
+                                       sockeye_group_stats *out_stats,
+                                       size_t size);
 
 /// Waits for events of queue 0 and fills `out_events` with up to `cap` of them. Returns as soon as
 /// there is one, at the latest after `timeout_ms`: 0 does not wait, -1 waits without limit. Ends

@@ -31,6 +31,32 @@ namespace Sockeye
         [FieldOffset(48)] public fixed byte Reason[184];
     }
 
+    /// <summary>What a group has counted since it was made.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 40)]
+    public unsafe partial struct SockeyeGroupStats
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_group_stats)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>Members now.</summary>
+        [FieldOffset(4)] public uint Members;
+        /// <summary>
+        /// Members that had no room for the last message that they were to be given.
+        /// </summary>
+        [FieldOffset(8)] public uint Full;
+        /// <summary>Must be ignored.</summary>
+        [FieldOffset(12)] public uint Reserved;
+        /// <summary>Messages sent to the group.</summary>
+        [FieldOffset(16)] public ulong Sends;
+        /// <summary>Messages that members took.</summary>
+        [FieldOffset(24)] public ulong Delivered;
+        /// <summary>
+        /// Messages that members did not take: no room, too big for them, or closed already.
+        /// </summary>
+        [FieldOffset(32)] public ulong Skipped;
+    }
+
     /// <summary>What a <c>udp://</c> listener has counted.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 72)]
     public unsafe partial struct SockeyeListenerStats

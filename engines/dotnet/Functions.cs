@@ -278,6 +278,41 @@ namespace Sockeye
             SockeyeNetHandle net, SockeyeConn* conns, UIntPtr count, SockeyeMessage* message,
             int* outEach);
 
+        /// <summary>Makes a group without members: a room, a zone, an audience.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_group_create(SockeyeNetHandle net, SockeyeGroup* outGroup);
+
+        /// <summary>Ends a group.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_group_destroy(SockeyeNetHandle net, SockeyeGroup group);
+
+        /// <summary>
+        /// Adds a connection to a group: it is given what is sent to the group from now on.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_group_add(
+            SockeyeNetHandle net, SockeyeGroup group, SockeyeConn conn);
+
+        /// <summary>Removes a connection from a group.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_group_remove(
+            SockeyeNetHandle net, SockeyeGroup group, SockeyeConn conn);
+
+        /// <summary>Counts the members of a group.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_group_count(SockeyeNetHandle net, SockeyeGroup group);
+
+        /// <summary>Sends one message to all members of a group but <c>except</c>.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_group_send(
+            SockeyeNetHandle net, SockeyeGroup group, SockeyeConn except, SockeyeMessage* message,
+            uint* outSkipped);
+
+        /// <summary>Copies what a group has counted.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_group_get_stats(
+            SockeyeNetHandle net, SockeyeGroup group, SockeyeGroupStats* outStats, UIntPtr size);
+
         /// <summary>
         /// Waits for events of queue 0 and fills <c>out_events</c> with up to <c>cap</c> of them.
         /// </summary>

@@ -72,8 +72,14 @@ namespace Sockeye
         /// peer and send it a last message.
         /// </summary>
         [FieldOffset(72)] public uint LingeringMax;
+        /// <summary>
+        /// Groups that may exist at once, <c>sockeye_group_create</c>, at most 16,777,215.
+        /// </summary>
+        [FieldOffset(76)] public uint GroupsMax;
+        /// <summary>Groups that one connection may be in, at most 65,536.</summary>
+        [FieldOffset(80)] public uint ConnGroupsMax;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(76)] public fixed uint Reserved[5];
+        [FieldOffset(84)] public fixed uint Reserved[3];
     }
 
     /// <summary>Framing.</summary>
@@ -275,6 +281,17 @@ namespace Sockeye
         /// except those under 4 KiB, for which a copy is cheaper.
         /// </summary>
         [FieldOffset(32)] public ulong BufferId;
+    }
+
+    /// <summary>
+    /// A group of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+    /// process lives.
+    /// </summary>
+    [StructLayout(LayoutKind.Explicit, Size = 8)]
+    public unsafe partial struct SockeyeGroup
+    {
+        /// <summary>Opaque.</summary>
+        [FieldOffset(0)] public ulong Id;
     }
 
     /// <summary>One event, 64 bytes.</summary>

@@ -9,6 +9,7 @@ struct world {
     sockeye_net *net;
     sockeye_listener door;
     sockeye_conn client, server;
+    sockeye_group group;
     sockeye_event event; /* a message of the batch that lives while we fork */
     char url[64];
 };
@@ -24,6 +25,8 @@ static void call_everything(const struct world *world)
     sockeye_conn conn;
     sockeye_buffer buffer;
     sockeye_timer timer = {0};
+    sockeye_group group;
+    sockeye_group_stats group_stats;
     sockeye_message message;
     sockeye_status each;
     sockeye_net_info net_info;
@@ -65,6 +68,13 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_post(net, 0, 1, 1));
     FORKED(sockeye_timer_start(net, 0, 1, 1, 1, &timer));
     FORKED(sockeye_timer_stop(net, timer));
+    FORKED(sockeye_group_create(net, &group));
+    FORKED(sockeye_group_add(net, world->group, world->client));
+    FORKED(sockeye_group_remove(net, world->group, world->client));
+    FORKED(sockeye_group_count(net, world->group));
+    FORKED(sockeye_group_send(net, world->group, world->client, &message, NULL));
+    FORKED(sockeye_group_get_stats(net, world->group, &group_stats, sizeof group_stats));
+    FORKED(sockeye_group_destroy(net, world->group));
     FORKED(sockeye_wait_handle(net, 0, &handle));
     FORKED(sockeye_wait_port(net, 0, 1, 1));
     FORKED(sockeye_buffer_acquire(net, 100, &buffer));
@@ -104,6 +114,8 @@ static void run(uint32_t model, uint32_t drive, uint32_t workers)
     world.net = harness_open(model, drive, workers);
     world.door = harness_listen(world.net, "?frame=u32be", NULL, world.url);
     harness_pair(world.net, world.url, NULL, &world.client, &world.server);
+    REQUIRE_OK(sockeye_group_create(world.net, &world.group));
+    REQUIRE_OK(sockeye_group_add(world.net, world.group, world.client));
     REQUIRE_OK(harness_send_text(world.net, world.client, "before"));
     world.event = harness_expect(world.net, SOCKEYE_EVENT_MESSAGE);
 

@@ -297,11 +297,18 @@ impl Host {
     pub fn rests(&mut self) {
         // What was on its way comes first.
         while self.step(30) > 0 {}
-        let (turns, begun) = (self.net.stats().turns, Instant::now());
-        assert_eq!(self.step(300), 0, "nothing comes: {:?}", self.log.last());
-        assert!(begun.elapsed() >= Duration::from_millis(299), "{:?}", begun.elapsed());
-        let turns = self.net.stats().turns - turns;
-        assert!(turns <= 10, "{turns} turns in 300 ms without an event");
+        let mut turns = u64::MAX;
+        // A busy machine may be late with the end of what began before; who spins never rests.
+        for _ in 0..5 {
+            let (before, begun) = (self.net.stats().turns, Instant::now());
+            assert_eq!(self.step(300), 0, "nothing comes: {:?}", self.log.last());
+            assert!(begun.elapsed() >= Duration::from_millis(299), "{:?}", begun.elapsed());
+            turns = self.net.stats().turns - before;
+            if turns <= 10 {
+                return;
+            }
+        }
+        panic!("{turns} turns in 300 ms without an event");
     }
 
     /// Polls until every queue has answered ERR_SHUTDOWN.

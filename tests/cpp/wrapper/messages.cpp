@@ -351,6 +351,39 @@ void check_times()
     REQUIRE(door.send_timeout(4ms).send_timeout_ms == 4);
 }
 
+// A room of two, one of whom says something to the other.
+void check_group()
+{
+    sockeye::net net;
+    REQUIRE_DONE(sockeye::net::open(net));
+    Pair pair(net, "?frame=u16be");
+    sockeye::group room;
+    REQUIRE(!room);
+    REQUIRE_DONE(net.create_group(room));
+    REQUIRE_DONE(room.add(pair.server));
+    REQUIRE_DONE(room.add(pair.client));
+    REQUIRE_INT(2, room.count().count());
+    uint32_t skipped = 7;
+    const sockeye::bytes parts[] = {"to ", "one"};
+    REQUIRE_DONE(room.send(parts, pair.server, &skipped));
+    REQUIRE_INT(0, skipped);
+    REQUIRE_DONE(room.send("to both"));
+    int one = 0, both = 0;
+    run_until(
+        net, [&] { return one + both == 3; },
+        [&](sockeye::message got) {
+            one += got.text() == "to one" && got.conn() == pair.server;
+            both += got.text() == "to both";
+        });
+    REQUIRE(one == 1 && both == 2);
+    sockeye_group_stats stats;
+    REQUIRE_DONE(room.stats(stats));
+    REQUIRE(stats.sends == 2 && stats.delivered == 3 && stats.members == 2);
+    REQUIRE_DONE(room.remove(pair.client));
+    REQUIRE_DONE(room.destroy());
+    REQUIRE_ANSWER(SOCKEYE_ERR_STALE, room.send("late"));
+}
+
 } // namespace
 
 int main()
@@ -365,5 +398,6 @@ int main()
     check_kinds();
     check_wait_handle();
     check_times();
+    check_group();
     return 0;
 }
