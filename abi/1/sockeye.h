@@ -1511,8 +1511,8 @@ SOCKEYE_API sockeye_status sockeye_group_count(sockeye_net *net, sockeye_group g
 ///
 /// A member that has no room is skipped, without a WRITABLE; its endpoint's `overflow` decides, as
 /// for a send of its own. What one thread sends to a group and to its members arrives at each in
-/// the order of the calls; a member that is closed, removed or moved afterwards is given the message
-/// before. With FLUSH_MANUAL the message leaves at the next flush or poll of the member's queue.
+/// the order of the calls; a member that is closed, removed or moved afterwards is given it before.
+/// With FLUSH_MANUAL the message leaves at the next flush or poll of the member's queue.
 ///
 /// Ownership: `message` and its parts are copied, except one part of 4 KiB or more in a buffer of
 ///            the library's, to which that takes a reference. `out_skipped` is the caller's.

@@ -150,8 +150,8 @@ pub unsafe extern "C" fn sockeye_group_count(
 ///
 /// A member that has no room is skipped, without a WRITABLE; its endpoint's `overflow` decides, as
 /// for a send of its own. What one thread sends to a group and to its members arrives at each in
-/// the order of the calls; a member that is closed, removed or moved afterwards is given the message
-/// before. With FLUSH_MANUAL the message leaves at the next flush or poll of the member's queue.
+/// the order of the calls; a member that is closed, removed or moved afterwards is given it before.
+/// With FLUSH_MANUAL the message leaves at the next flush or poll of the member's queue.
 ///
 /// Ownership: `message` and its parts are copied, except one part of 4 KiB or more in a buffer of
 ///            the library's, to which that takes a reference. `out_skipped` is the caller's.

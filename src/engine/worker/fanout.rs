@@ -14,17 +14,6 @@ const VISITS: usize = 1024;
 /// Members that are looked up at a time.
 const STRIDE: usize = 64;
 
-/// How far this worker is with what was sent to groups.
-#[derive(Default)]
-pub struct FanOut {
-    /// There may be more for this worker.
-    pub wanted: bool,
-    /// In the middle of the members of one.
-    now: Option<Delivery>,
-    /// The number of the last one that it has given.
-    last: u64,
-}
-
 impl Desk {
     /// A send to a group has something for this worker.
     pub fn called_by_groups(&mut self, core: &Core) {

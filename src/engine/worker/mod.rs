@@ -24,5 +24,6 @@ pub mod stop;
 pub mod tend;
 pub mod timers;
 pub mod turn;
+pub mod walk;
 pub mod watch;
 pub mod weather;

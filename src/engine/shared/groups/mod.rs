@@ -3,8 +3,8 @@
 //!
 //! A send to a group is one entry of a log (`log.rs`), however many members there are. Each worker
 //! gives it to the members on its list. Whoever does something to a member whose order with that
-//! matters (a send of its own, a close, a move, another group) *settles* it before: gives it what is
-//! still to come of the log, on the spot (`deliver.rs`). A number with each connection, the last
+//! matters (a send of its own, a close, a move, another group) *settles* it before: gives it what
+//! is still to come of the log, on the spot (`deliver.rs`). A number with each connection, the last
 //! entry that it was given, keeps an entry from being given twice.
 //!
 //! Everything of one connection here is changed with its slot locked. All of its memberships are on
