@@ -21,7 +21,9 @@
 #undef min
 #undef max
 
+#ifndef _WIN32 /* where there may be no other header at all */
 #include <unistd.h>
+#endif
 
 /* The example at the head of the header, as far as it goes without a network. */
 int main(void)

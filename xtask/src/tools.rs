@@ -24,8 +24,6 @@ pub enum Need {
     Nextest,
     MingwCc,
     MingwCxx,
-    DllTool,
-    LldLink,
     Wine,
     /// libabigail's abidw and abidiff.
     Abidiff,
@@ -89,8 +87,8 @@ pub const DOCS: &[Need] = &[
 /// For `windows`.
 pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
-/// For what MSVC links with.
-pub const MSVC: &[Need] = &[Need::DllTool, Need::LldLink];
+/// For what clang compiles for Windows, and what MSVC links with.
+pub const CLANG: &[Need] = &[Need::Pip, Need::Zig];
 /// For `abi`.
 pub const ABI: &[Need] = &[Need::Cc, Need::Abidiff];
 /// For `unreal` of the tests.
@@ -157,8 +155,6 @@ impl Need {
                 &["x86_64-w64-mingw32-g++-posix", "--version"],
                 Source::Apt(&["g++-mingw-w64-x86-64-posix"]),
             ),
-            Self::DllTool => (&["llvm-ar", "--version"], Source::Apt(&["llvm"])),
-            Self::LldLink => (&["lld-link", "--version"], Source::Apt(&["lld"])),
             Self::Wine => (&["wine", "--version"], Source::Apt(&["wine", "wine64"])),
             Self::Abidiff => (&["abidiff", "--version"], Source::Apt(&["abigail-tools"])),
             Self::Mono => (&["mcs", "--version"], Source::Apt(&["mono-mcs", "mono-runtime"])),
@@ -196,7 +192,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ensure(workspace, BENCH)?;
     ensure(workspace, UNIX)?;
     ensure(workspace, WINDOWS)?;
-    ensure(workspace, MSVC)?;
+    ensure(workspace, CLANG)?;
     ensure(workspace, ABI)?;
     ensure(workspace, UNREAL)?;
     ensure(workspace, HOSTS)?;
@@ -273,7 +269,9 @@ fn wheels(workspace: &Workspace, folder: &str, names: &[&str]) -> Result<()> {
     let mut command = Command::new("python3");
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]);
     command.arg("--target").arg(workspace.wheels(folder)).args(names);
-    shell::demand(&mut command, &log, APT_LIMIT)?;
+    let typed = shell::told(&command);
+    shell::demand(&mut command, &log, APT_LIMIT)
+        .with_context(|| format!("type `{typed}` and try again"))?;
     Ok(())
 }
 

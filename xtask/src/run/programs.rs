@@ -134,11 +134,17 @@ impl Language {
     }
 }
 
-/// Writes the wrapper's example to where the programs find it, and shows it to other compilers.
-fn example(workspace: &Workspace, logs: &Path) -> Result<()> {
+/// Writes the wrapper's example to where the programs find it.
+pub fn write_example(workspace: &Workspace) -> Result<PathBuf> {
     let header = fs::read_to_string(workspace.root.join(WRAPPER)).context("no C++ wrapper")?;
     let path = workspace.scratch("programs")?.join(EXAMPLE);
     fs::write(&path, example_of(&header)?).context("cannot write the example")?;
+    Ok(path)
+}
+
+/// Shows it to other compilers.
+fn example(workspace: &Workspace, logs: &Path) -> Result<()> {
+    let path = write_example(workspace)?;
     for compiler in OTHERS.iter().filter(|name| shell::answers(name, &["--version"])) {
         let mut command = Command::new(compiler);
         command.args(["-std=c++17", "-fsyntax-only", "-Wconversion"]).args(WARNINGS);

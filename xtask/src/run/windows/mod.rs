@@ -4,6 +4,8 @@
 //! what Windows itself does differently is not seen.
 
 mod build;
+mod clang;
+pub mod msvc;
 mod programs;
 mod rates;
 mod samples;
@@ -12,7 +14,7 @@ mod suite;
 use crate::args::{Demo, Windows};
 use crate::workspace::Workspace;
 use anyhow::Result;
-pub use build::{Build, CC, CXX, PROGRAM_LIMIT, TARGET};
+pub use build::{Build, CC, CXX, TARGET};
 use suite::Part;
 
 /// The task: everything, or what was asked for.
@@ -33,6 +35,7 @@ pub fn run(workspace: &Workspace, options: &Windows) -> Result<()> {
         return Ok(());
     }
     println!("sockeye.dll exports {}", build.exports()?);
+    println!("{}; {}", clang::headers(&build)?, msvc::check(&build)?);
     println!("{}", programs::tests(&build)?);
     println!("{}", samples::check(&build)?);
     println!("{}", programs::storm(&build)?);
@@ -51,10 +54,11 @@ pub fn run(workspace: &Workspace, options: &Windows) -> Result<()> {
 pub fn check(workspace: &Workspace) -> Result<String> {
     let build = Build::new(workspace)?;
     build.library()?;
+    let (headers, msvc) = (clang::headers(&build)?, msvc::check(&build)?);
     let (exports, programs) = (build.exports()?, programs::tests(&build)?);
     let (samples, suite) = (samples::check(&build)?, suite::run(&build, &Part::Brief)?);
     let options = Demo { seconds: 3, bots: 20, ..Demo::under_wine() };
     let arena = samples::arena(&build, &options, false)?;
     let arena = arena.lines().next().unwrap_or_default();
-    Ok(format!("{exports}; {programs}; {samples}; {suite}; {arena}"))
+    Ok(format!("{exports}; {headers}; {msvc}; {programs}; {samples}; {suite}; {arena}"))
 }

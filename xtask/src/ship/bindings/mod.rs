@@ -65,9 +65,7 @@ fn outputs(workspace: &Workspace) -> Result<Vec<Output>> {
     let text = |path: &str| {
         fs::read_to_string(workspace.root.join(path)).with_context(|| format!("cannot read {path}"))
     };
-    let header = text(HEADER)?;
-    let interface = read::interface(&files(workspace)?, &header, version(workspace)?)?;
-    agree(&interface, &header)?;
+    let (interface, header) = interface(workspace)?;
     let (reference, errors) = ("docs/reference.md", "docs/errors.md");
     let private = "engines/unreal/Sockeye/Source/SockeyeRuntime/Private/SockeyeCauseOf.h";
     let public = "engines/unreal/Sockeye/Source/SockeyeRuntime/Public/SockeyeCause.h";
@@ -86,6 +84,23 @@ fn outputs(workspace: &Workspace) -> Result<Vec<Output>> {
         output(reference, pages::calls(&interface, &header, &text(reference)?)?),
         output(errors, pages::errors(&interface, &text(errors)?)?),
     ])
+}
+
+/// The interface, and the header, which agrees with it.
+fn interface(workspace: &Workspace) -> Result<(Interface, String)> {
+    let header = fs::read_to_string(workspace.root.join(HEADER));
+    let header = header.with_context(|| format!("cannot read {HEADER}"))?;
+    let interface = read::interface(&files(workspace)?, &header, version(workspace)?)?;
+    agree(&interface, &header)?;
+    Ok((interface, header))
+}
+
+/// The functions that the library exports, by name.
+pub fn functions(workspace: &Workspace) -> Result<Vec<String>> {
+    let (interface, _) = interface(workspace)?;
+    let mut names: Vec<String> = interface.functions().map(|(item, _)| item.name.clone()).collect();
+    names.sort();
+    Ok(names)
 }
 
 fn files(workspace: &Workspace) -> Result<Vec<File>> {

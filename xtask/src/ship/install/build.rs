@@ -1,10 +1,10 @@
 //! The two libraries that are installed, as they are for each purpose.
 
-use super::msvc::{self, Msvc};
 use super::seal;
 use crate::builds;
 use crate::check::symbols;
 use crate::run::windows;
+use crate::run::windows::msvc::{self, Msvc};
 use crate::shell;
 use crate::tools;
 use crate::workspace::Workspace;

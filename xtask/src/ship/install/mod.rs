@@ -4,7 +4,6 @@
 pub mod build;
 pub mod consumers;
 pub mod layout;
-pub mod msvc;
 mod notices;
 mod seal;
 
