@@ -46,7 +46,7 @@ pub fn check(workspace: &Workspace) -> Result<String> {
     ground.complete(&first)?;
     let mut hosts = ground.found(&first, "found", &[], Shared)?;
     hosts += ground.asked(&first, "sockeye", Shared)?;
-    ground.versions(&first)?;
+    ground.looks("versions", &first, &[])?;
     fs::create_dir_all(ground.folder.join("then"))?;
     fs::rename(&first, &moved).context("cannot move the tree")?;
     hosts += ground.found(&moved, "moved", &["-DBUILD_SHARED_LIBS=OFF"], Static)?;
@@ -176,11 +176,12 @@ impl<'a> Ground<'a> {
         Ok(programs.len())
     }
 
-    /// Which versions the tree serves is asked by a project of its own.
-    fn versions(&self, prefix: &Path) -> Result<()> {
-        let mut configure = self.configure("versions", "versions");
-        configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
-        shell::demand(&mut configure, &self.logs.join("install-versions.log"), LIMIT)?;
+    /// A project that looks at what it finds, and builds nothing.
+    pub fn looks(&self, project: &str, prefix: &Path, options: &[&str]) -> Result<()> {
+        let mut configure = self.configure(project, project);
+        configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())).args(options);
+        let log = self.logs.join(format!("install-{project}.log"));
+        shell::demand(&mut configure, &log, LIMIT)?;
         Ok(())
     }
 

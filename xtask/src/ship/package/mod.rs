@@ -109,6 +109,7 @@ fn used(ground: &Ground<'_>, packed: &Packed) -> Result<()> {
 /// Hosts for Windows, built with mingw and run under Wine.
 fn under_wine(ground: &Ground<'_>, packed: &Packed) -> Result<()> {
     let prefix = unpacked(ground, packed)?;
+    ground.looks("msvc", &prefix, &["-DCMAKE_SYSTEM_NAME=Windows"])?;
     let options = [
         format!("-DCMAKE_PREFIX_PATH={}", prefix.display()),
         "-DCMAKE_SYSTEM_NAME=Windows".into(),
