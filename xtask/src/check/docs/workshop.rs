@@ -132,4 +132,16 @@ mod tests {
         assert!(understood("cd a && cargo xtask dance\n").is_err());
         assert!(understood("cargo xtask demo --quick\n").is_err());
     }
+
+    #[test]
+    fn workflows_ask_for_tasks_that_there_are() {
+        let folder = Workspace::find().unwrap().root.join(".github/workflows");
+        let mut asked = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let script = fs::read_to_string(entry.unwrap().path()).unwrap().replace("run: ", "\n");
+            asked += script.matches("\ncargo xtask ").count();
+            understood(&script).unwrap();
+        }
+        assert!(asked > 0);
+    }
 }
