@@ -7,6 +7,9 @@
    broadcast is one call for all connections. Reads are gated, so that a peer that does not read
    its echoes is not read either; one that overflows its outbox all the same is reset.
 
+   --room N: a broadcast goes to rooms of so many, in the order of arrival, each by a call of its
+   own; --groups: that is a send to a group, and counted as one target.
+
    --plain: the endpoint is as the library makes it; --idle-timeout-ms: with that deadline.
 
    --clocks: the game thread measures its own CPU in the library; `report` on stdin prints the
@@ -40,12 +43,14 @@ static sockeye_config config;
 static sockeye_net *net;
 /* raw: no framing. plain: nothing of the endpoint is set. polls_sockets: the drive that runs does
    its I/O in polls. */
-static bool raw, plain, polls_sockets;
-static uint32_t idle_timeout_ms;
+static bool raw, plain, polls_sockets, groups;
+static uint32_t idle_timeout_ms, room_size;
 
 /* The connections, in no order; by sockeye_conn_index: their place, and the tick, counted from 1,
    in which they were last heard. */
 static sockeye_conn *conns;
+static sockeye_group *rooms;
+static uint32_t arrived;
 static sockeye_status *answers;
 static uint32_t count, room;
 static uint32_t *places;
@@ -65,7 +70,7 @@ static void explain(const char *why)
             "sockeye_peer: %s\n"
             "sockeye_peer [--drive pool|lend|host] [--workers N] [--model NAME]\n"
             "    [--flush auto|manual] [--framing u32be|raw] [--gather-us N] [--spin-us N]\n"
-            "    [--clocks] [--plain] [--idle-timeout-ms N]\n"
+            "    [--clocks] [--plain] [--idle-timeout-ms N] [--room N] [--groups]\n"
             "    [--job echo|tick|broadcast|udp]\n"
             "    [--period-ms N] [--size N] [--burst N]\n",
             why);
@@ -115,6 +120,8 @@ static void own_option(const char *name, const char *value)
         config.spin_us = number(value);
     } else if (!strcmp(name, "--idle-timeout-ms")) {
         idle_timeout_ms = number(value);
+    } else if (!strcmp(name, "--room")) {
+        room_size = number(value);
     } else {
         explain(name);
     }
@@ -132,6 +139,10 @@ static void read_options(int argc, char **argv)
         }
         if (!words && !strcmp(argv[i], "--plain")) {
             plain = true;
+            words = 1;
+        }
+        if (!words && !strcmp(argv[i], "--groups")) {
+            groups = true;
             words = 1;
         }
         if (!words) {
@@ -233,6 +244,10 @@ static void opened(sockeye_conn conn)
     }
     places[sockeye_conn_index(conn)] = count;
     conns[count++] = conn;
+    if (!groups) return;
+    uint32_t at = arrived++ / room_size;
+    if (!rooms[at].id) demand("room", sockeye_group_create(net, &rooms[at]));
+    demand("enter", sockeye_group_add(net, rooms[at], conn));
 }
 
 static void closed(sockeye_conn conn)
@@ -312,19 +327,41 @@ static void drain(uint64_t tick, void (*take)(int32_t told))
     } while (goes_on(told, tick));
 }
 
+/* The same to so many, from one on. */
+static void tell_many(uint32_t from, uint32_t how_many, const uint8_t *data, uint32_t size)
+{
+    sockeye_status taken =
+        sockeye_send_many(net, conns + from, how_many, data, size, answers + from);
+    demand("send_many", taken);
+    for (uint32_t at = 0; (uint32_t)taken < how_many && at < how_many; at++)
+        missed += answers[from + at] == SOCKEYE_ERR_AGAIN;
+}
+
+static void tell_group(sockeye_group group, const uint8_t *data, uint32_t size)
+{
+    const sockeye_conn nobody = {0};
+    const sockeye_bytes part = {data, size};
+    sockeye_message message;
+    uint32_t skipped;
+    sockeye_message_init(&message, sizeof message);
+    message.parts = &part;
+    message.parts_count = 1;
+    demand("group_send", sockeye_group_send(net, group, nobody, &message, &skipped));
+    missed += skipped;
+}
+
 static void broadcast(const uint8_t *burst)
 {
     /* The length field is the framing's, unless there is none. */
-    uint32_t skipped = raw ? 0 : HEADER_SIZE;
+    uint32_t skipped = raw ? 0 : HEADER_SIZE, size = options.size - skipped;
     for (uint32_t i = 0; i < options.burst && count > 0; i++) {
         const uint8_t *message = burst + (size_t)i * options.size + skipped;
-        uint64_t begun = used_ns();
-        sockeye_status taken =
-            sockeye_send_many(net, conns, count, message, options.size - skipped, answers);
-        measured(begun, &sums.many_ns, &sums.targets, count);
-        demand("send_many", taken);
-        for (uint32_t at = 0; (uint32_t)taken < count && at < count; at++)
-            missed += answers[at] == SOCKEYE_ERR_AGAIN;
+        uint64_t begun = used_ns(), calls = 0;
+        for (uint32_t at = 0; at < (groups ? arrived : count); at += room_size, calls++) {
+            if (groups) tell_group(rooms[at / room_size], message, size);
+            else tell_many(at, count - at < room_size ? count - at : room_size, message, size);
+        }
+        measured(begun, &sums.many_ns, &sums.targets, groups ? calls : count);
     }
 }
 
@@ -372,6 +409,8 @@ int main(int argc, char **argv)
     thread_name("game");
     demand("start", sockeye_init(&config, &net));
     places = need(calloc(config.connections_max, sizeof *places));
+    rooms = need(calloc(config.connections_max, sizeof *rooms));
+    if (!room_size) room_size = config.connections_max;
     heard = need(calloc(config.connections_max, sizeof *heard));
     start_clocks();
     open_door();

@@ -151,6 +151,11 @@ pub fn hosts() -> Vec<Peer> {
     ]
 }
 
+/// The strongest of them.
+pub fn experts() -> Vec<Peer> {
+    hosts().into_iter().filter(|peer| EXPERTS.contains(&&*peer.name)).collect()
+}
+
 /// Whether it is one of those that a quick run is content with.
 pub fn quick(peer: &Peer) -> bool {
     let few = [EPOLL, POOL, LEND, HOST, LIBUV_TYPICAL, EXPERTS[0], LIBUV_INLINE];

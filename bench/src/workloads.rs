@@ -60,6 +60,8 @@ const TICK_MS: u32 = 33;
 /// falls behind joins what several ticks sent, and is no longer comparable.
 const TICK_LONG_MS: u32 = 66;
 const CHATTY_MS: u32 = 80;
+/// Of 10,000 members of rooms.
+const ROOMS_MS: u32 = 330;
 /// Slices of a tick job have so many ticks.
 const TICKS: u32 = 10;
 /// Microseconds that a host gathers in, half a tick.
@@ -163,6 +165,29 @@ fn broadcast(name: String, conns: u32, size: u32, burst: u32, period_ms: u32) ->
         rounds: ROUNDS_LONG,
         warm: u64::from(conns * burst) * 3,
         ..closed(conns, size, 1)
+    }
+}
+
+/// Sockeye by a call for each room's members, and by a send to a group; the others write a loop.
+fn rooms(rooms: u32, members: u32, period_ms: u32) -> Workload {
+    let conns = rooms * members;
+    let (what, each) = (grouped(rooms.into()), grouped(members.into()));
+    let name = format!("rooms, {what} of {each}");
+    let room = ["--room", &members.to_string()].map(str::to_owned);
+    let in_rooms = |peer: Peer, name: &str, more: &[&str]| {
+        let args: Vec<&str> = room.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        peer.with(name, &args)
+    };
+    let many = peers::drives().into_iter().map(|peer| in_rooms(peer, ", send_many", &[]));
+    let groups = peers::drives().into_iter().map(|peer| in_rooms(peer, ", groups", &["--groups"]));
+    let first = [peers::epoll()].into_iter();
+    Workload {
+        peers: first.chain(many).chain(groups).chain(peers::experts()).collect(),
+        about: format!(
+            "A game that sends one message of 200 B to each of {what} rooms of {each} every \
+             {period_ms} ms; latencies from the tick's time."
+        ),
+        ..broadcast(name, conns, 200, 1, period_ms)
     }
 }
 
@@ -295,6 +320,8 @@ pub fn all(models: &Models) -> Vec<Workload> {
             rounds: 8,
             ..broadcast(name("5,000"), 5000, 200, 1, TICK_LONG_MS)
         },
+        rooms(1, 1000, TICK_MS),
+        rooms(1000, 10, ROOMS_MS),
         Workload { peers: games().into_iter().chain([gathered]).collect(), ..chatty() },
         Workload { peers: games(), ..slow_readers() },
         Workload { peers: echoes(), ..churn() },
