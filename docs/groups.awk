@@ -140,4 +140,5 @@ BEGIN {
     place["sockeye_version"] = "words"
     place["sockeye_wait_handle"] = "queue"
     place["sockeye_wait_port"] = "queue"
+    place["sockeye_wake"] = "queue"
 }

@@ -1712,6 +1712,22 @@ sockeye_status sockeye_post_message(sockeye_net *net,
                                     const void *data,
                                     size_t data_len);
 
+/// Wakes a queue's poll: the one that waits, or else the next one, answers 0 events at once, also
+/// where events are pending; those stay for the poll after it. The queue's wait handle, or port, is
+/// signalled until then. Wakes that no poll has answered yet are one. Where a callback takes the
+/// queue's events nothing happens, except to the poll that calls it (`workers` 0). For a handler of
+/// SIGTERM: it sets a flag of the host's, then wakes the loop that looks at the flag.
+///
+/// It is async-signal-safe on Unix, with every model: it takes no lock and no memory, and keeps
+/// errno. It leaves no words for `sockeye_last_error`.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, signal handlers and callbacks included.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_SHUTDOWN, ERR_PANIC (the net has ended: no
+///            poll waits any more).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_wake(sockeye_net *net, uint32_t queue);
+
 /// Gives a system object that is readable, or signalled, as long as the queue has events: a
 /// descriptor for epoll, poll or select; on Windows a HANDLE. The first call creates it; from then
 /// on the queue's worker is driven as in POOL. Poll the queue with timeout 0 when it is signalled.

@@ -139,6 +139,8 @@ public:
     status flush(uint32_t queue) const noexcept { return sockeye_queue_flush(net_, queue); }
     status post(uint32_t queue, uint64_t detail, uint64_t user_data = 0) const noexcept
     { return sockeye_post(net_, queue, detail, user_data); }
+    /// The poll that waits, or else the next one, answers 0. A signal handler may call it.
+    status wake(uint32_t queue = 0) const noexcept { return sockeye_wake(net_, queue); }
     // An event of a kind of the host's own, SOCKEYE_EVENT_HOST or above, with a copy of the bytes.
     [[nodiscard]] status post_message(uint32_t queue, uint32_t kind, uint64_t detail,
                                       uint64_t user_data, const void* data, size_t len)

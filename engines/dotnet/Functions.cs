@@ -389,6 +389,13 @@ namespace Sockeye
             UIntPtr dataLen);
 
         /// <summary>
+        /// Wakes a queue's poll: the one that waits, or else the next one, answers 0 events at
+        /// once, also where events are pending; those stay for the poll after it.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_wake(SockeyeNetHandle net, uint queue);
+
+        /// <summary>
         /// Gives a system object that is readable, or signalled, as long as the queue has events: a
         /// descriptor for epoll, poll or select; on Windows a HANDLE.
         /// </summary>

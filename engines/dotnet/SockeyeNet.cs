@@ -397,6 +397,14 @@ namespace Sockeye
             return (SockeyeStatus)Native.sockeye_post(net, 0, detail, userData);
         }
 
+        /// <summary>Has the poll that waits, or else the next one, answer 0, from any thread.
+        /// </summary>
+        public SockeyeStatus Wake()
+        {
+            if (IsDisposed) return SockeyeStatus.ErrShutdown;
+            return (SockeyeStatus)Native.sockeye_wake(net, 0);
+        }
+
         /// <summary>What a bad network does, to a connection or listener by its Id, or to all (0);
         /// null takes it back. The net was made with Taps 1.</summary>
         public SockeyeStatus SetFault(ulong id, SockeyeFault? fault)

@@ -100,12 +100,8 @@ ranks! {
     ExtraBell,
     /// What a bell strikes: what ends the wait of a turner.
     News,
-    /// Who naps behind a bell.
-    Napper,
     /// The thread of a worker, to be unparked.
     Backstop,
-    /// Where a poller is parked.
-    Gate,
     /// Where a shutdown waits for the last socket.
     Gone,
     /// What a net's shutdown answered.

@@ -4,7 +4,7 @@ use super::boundary::{bytes_arg, fail, guard, in_words};
 use super::event::SOCKEYE_EVENT_HOST;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{Error, Mail};
+use crate::engine::{Error, Mail, keeping_errno};
 use std::ffi::c_void;
 
 /// Starts the sending of everything that is pending, in all queues. Does not wait, and does not
@@ -85,6 +85,26 @@ pub unsafe extern "C" fn sockeye_post_message(
         let mail = Mail { kind, detail, user_data, ..Mail::default() };
         net.post_message(queue, mail, data)
     })
+}
+
+/// Wakes a queue's poll: the one that waits, or else the next one, answers 0 events at once, also
+/// where events are pending; those stay for the poll after it. The queue's wait handle, or port, is
+/// signalled until then. Wakes that no poll has answered yet are one. Where a callback takes the
+/// queue's events nothing happens, except to the poll that calls it (`workers` 0). For a handler of
+/// SIGTERM: it sets a flag of the host's, then wakes the loop that looks at the flag.
+///
+/// It is async-signal-safe on Unix, with every model: it takes no lock and no memory, and keeps
+/// errno. It leaves no words for `sockeye_last_error`.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, signal handlers and callbacks included.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_SHUTDOWN, ERR_PANIC (the net has ended: no
+///            poll waits any more).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_wake(net: *mut sockeye_net, queue: u32) -> sockeye_status {
+    // SAFETY: the caller gives NULL or a live net.
+    keeping_errno(|| guard(|| unsafe { enter(net) }?.wake(queue)))
 }
 
 /// Gives a system object that is readable, or signalled, as long as the queue has events: a

@@ -17,7 +17,7 @@ pub use crate::io::datagram::ADDRESS_BYTES;
 pub use crate::io::model::{Model, probe};
 pub use crate::io::op::Token;
 pub use crate::io::os::descriptor;
-pub use crate::io::os::sys::{process_ends, uncancelled};
+pub use crate::io::os::sys::{keeping_errno, process_ends, uncancelled};
 pub use crate::io::threads::{Moment, ThreadHook};
 pub use crate::io::{Way, Weather};
 pub use crate::session::{Cause, Framing, FramingKind, Key, Limits, Overflow, Overlong};

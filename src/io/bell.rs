@@ -1,14 +1,15 @@
 //! The doorbell of a worker: a system call only when the worker sleeps.
 //!
+//! On Unix a signal handler may ring, so nothing here takes a lock and no strike does.
+//!
 //! The system may refuse that call for want of memory. Then the next ring strikes again, and a
 //! model whose bell that can happen to sleeps in rounds, so that its turner finds out by itself.
 
+use super::gate::Gate;
 use super::os::sys::uncancelled;
-use crate::buf::{Mutex, rank};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 const AWAKE: u8 = 0;
@@ -33,8 +34,8 @@ struct Inner {
     strike: Box<dyn Fn() -> bool + Send + Sync>,
     /// The longest kernel wait: None where no strike fails.
     round: Option<Duration>,
-    /// Who naps, or did last.
-    napper: Mutex<rank::Napper, Option<Thread>>,
+    /// Where the turner naps.
+    gate: Gate,
 }
 
 impl Bell {
@@ -51,8 +52,8 @@ impl Bell {
 
     fn with(strike: impl Fn() -> bool + Send + Sync + 'static, round: Option<Duration>) -> Bell {
         let (state, strikes) = (AtomicU8::new(AWAKE), AtomicU64::new(0));
-        let (strike, napper) = (Box::new(strike), Mutex::new(None));
-        Bell(Arc::new(Inner { state, strikes, strike, round, napper }))
+        let (strike, gate) = (Box::new(strike), Gate::default());
+        Bell(Arc::new(Inner { state, strikes, strike, round, gate }))
     }
 
     /// Any thread, after what it announces is visible.
@@ -60,11 +61,7 @@ impl Bell {
         match self.0.state.swap(RUNG, SeqCst) {
             // Sends come here without any other protection.
             ASLEEP | UNHEARD => uncancelled(|| self.strike()),
-            NAPPING => {
-                if let Some(thread) = &*self.0.napper.lock() {
-                    thread.unpark();
-                }
-            }
+            NAPPING => self.0.gate.open(),
             _ => {}
         }
     }
@@ -84,16 +81,12 @@ impl Bell {
     /// rung, at most for `most`.
     pub fn nap(&self, most: Duration) {
         let until = Instant::now() + most;
-        *self.0.napper.lock() = Some(thread::current());
         if self.0.state.compare_exchange(AWAKE, NAPPING, SeqCst, SeqCst).is_err() {
             return;
         }
-        while self.0.state.load(SeqCst) == NAPPING {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            thread::park_timeout(left);
+        // One that was opened late, for an earlier nap, is passed at once.
+        while self.0.state.load(SeqCst) == NAPPING && Instant::now() < until {
+            self.0.gate.pass(Some(until));
         }
         let _ = self.0.state.compare_exchange(NAPPING, AWAKE, SeqCst, SeqCst);
     }

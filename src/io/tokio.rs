@@ -6,7 +6,7 @@
 
 use super::bell::Bell;
 use super::op::{LANES, Lane, Token};
-use super::os::sys::{self, Watch};
+use super::os::sys::{self, Door, Watch};
 use super::pages::Pages;
 use super::readiness::{Readiness, Ready};
 use crate::buf::{Mutex, rank};
@@ -22,6 +22,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 use tokio::time;
 
+/// What the waker of the door writes down: the token of no socket.
+const STRUCK: Token = Token(u64::MAX);
+
 /// A reactor and what it watches.
 pub struct Tokio {
     /// By token index.
@@ -29,6 +32,9 @@ pub struct Tokio {
     /// Sockets to be looked at when the next wait is over.
     woken: Vec<Token>,
     news: Arc<News>,
+    door: Door,
+    /// Called at a strike.
+    struck: Waker,
     /// Its reactor failed, and is of no use any more.
     broken: bool,
     /// Last: the entries leave its reactor first.
@@ -139,6 +145,7 @@ impl Tokio {
         let fresh = runtime()?;
         {
             let _entered = fresh.enter();
+            self.door.attend(&self.struck)?;
             for entry in self.entries.values_mut() {
                 let former = mem::replace(&mut entry.watch, Watch::new(&entry.socket)?);
                 // What a reactor that failed does at its end is of no matter.
@@ -163,9 +170,15 @@ impl Readiness for Tokio {
         let runtime = runtime()?;
         let news = Arc::new(News::default());
         let rung = news.clone();
-        let entries = Pages::default();
-        let tokio = Tokio { entries, woken: Vec::new(), news, broken: false, runtime };
-        Ok((tokio, Watch::bell(move || rung.tell(None))))
+        let (mut door, bell) = Door::new(move || rung.tell(None))?;
+        let struck = Waker::from(Arc::new(Signal { token: STRUCK, news: news.clone() }));
+        {
+            let _entered = runtime.enter();
+            door.attend(&struck)?;
+        }
+        let (entries, woken) = (Pages::default(), Vec::new());
+        let tokio = Tokio { entries, woken, news, door, struck, broken: false, runtime };
+        Ok((tokio, bell))
     }
 
     fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()> {
@@ -221,6 +234,7 @@ impl Readiness for Tokio {
             self.broken = true;
             return Err(io::ErrorKind::OutOfMemory.into());
         }
+        self.door.settle(&self.struck);
         let mut woken = mem::take(&mut self.woken);
         self.news.take(&mut woken);
         for token in woken.drain(..) {

@@ -91,6 +91,7 @@ fn no_net_for_the_daily_calls() {
         sockeye_flush(net),
         sockeye_queue_flush(net, 0),
         sockeye_post(net, 0, 1, 1),
+        sockeye_wake(net, 0),
         sockeye_resolve(net, 0, c"localhost".as_ptr(), null(), 1),
         sockeye_resolve_address(net, 0, &LOCAL, 1),
         sockeye_timer_start(net, 0, 1, 1, 1, &mut timer),

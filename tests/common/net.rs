@@ -388,6 +388,11 @@ impl Net {
         unsafe { queue_calls::sockeye_post(self.0, queue, detail, user_data) }
     }
 
+    pub fn wake(&self, queue: u32) -> i32 {
+        // SAFETY: a live net.
+        unsafe { queue_calls::sockeye_wake(self.0, queue) }
+    }
+
     pub fn post_message(&self, queue: u32, kind: u32, numbers: (u64, u64), data: &[u8]) -> i32 {
         let (detail, user_data) = numbers;
         // SAFETY: a live net, and the bytes of the message.

@@ -308,6 +308,8 @@ pub fn refusals(setup: Setup) {
         assert_eq!(net.poll_callback(0, 20), 0, "nothing comes");
         assert_eq!(net.post(0, 0, 0), OK);
         assert_eq!(net.poll_callback(0, -1), 1);
+        assert_eq!(net.wake(0), OK);
+        assert_eq!(net.poll_callback(0, -1), 0);
     }
     called.finish();
     assert_eq!(called.set(), ERR_SHUTDOWN);

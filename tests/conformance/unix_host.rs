@@ -3,15 +3,18 @@
 
 use crate::common::event::Kind;
 use crate::common::host::{Door, Host};
+use crate::common::net::Net;
 #[cfg(target_os = "linux")]
 use crate::common::process::refuse_calls;
 use crate::common::words::*;
 use crate::common::{DEADLINE, Setup, child, suite};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr::{from_ref, null_mut};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::thread;
 use std::time::Instant;
 
 suite! {
-    each: no_signal, forked_child, no_thread_for_a_send;
+    each: no_signal, forked_child, no_thread_for_a_send, woken_by_a_signal;
 }
 
 /// The threads that receive take the last ones there are: those peers are answered all the same,
@@ -96,6 +99,64 @@ fn reply_to_nobody(host: &mut Host, door: Door) {
         }
     }
     host.until("a free slot", |host| host.net.stats().connections == 0);
+}
+
+static WOKEN: AtomicPtr<Net> = AtomicPtr::new(null_mut());
+
+extern "C" fn wake_net(_: libc::c_int) {
+    // SAFETY: a number of this thread's.
+    unsafe { *libc::__errno_location() = 4321 };
+    // SAFETY: of a net that lives, or NULL.
+    if let Some(net) = unsafe { WOKEN.load(Ordering::SeqCst).as_ref() } {
+        assert_eq!(net.wake(0), OK);
+    }
+    // SAFETY: as above.
+    assert_eq!(unsafe { *libc::__errno_location() }, 4321);
+    SIGNALS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// A handler of a signal wakes the poll that it interrupts, wherever that is, though its calls of
+/// the system are begun anew; and errno stays.
+pub fn woken_by_a_signal(setup: Setup) {
+    child::alone(setup, || {
+        let mut host = setup.host();
+        let door = host.door("");
+        let (mut peer, conn) = host.meet(door);
+        host.turn_over(&mut peer, conn);
+        // SAFETY: an action with a handler that does what a handler may.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = wake_net as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_RESTART;
+            assert_eq!(libc::sigaction(libc::SIGUSR1, &action, null_mut()), 0);
+        }
+        WOKEN.store(from_ref(&*host.net).cast_mut(), Ordering::SeqCst);
+        // SAFETY: no pointers.
+        let poller = unsafe { libc::pthread_self() };
+        let polls = AtomicU32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..300 {
+                    let end = Instant::now() + DEADLINE;
+                    while polls.load(Ordering::SeqCst) <= round {
+                        assert!(Instant::now() < end, "not in time: poll {round}");
+                        thread::yield_now();
+                    }
+                    // SAFETY: the scope's thread, which lives for longer.
+                    assert_eq!(unsafe { libc::pthread_kill(poller, libc::SIGUSR1) }, 0);
+                }
+            });
+            for round in 0..300 {
+                polls.store(round + 1, Ordering::SeqCst);
+                // SAFETY: no payload is read.
+                let batch = unsafe { host.net.poll(0, 8, -1) }.expect("a poll");
+                assert_eq!((batch.raw.len(), SIGNALS.load(Ordering::SeqCst)), (0, round + 1));
+            }
+        });
+        WOKEN.store(null_mut(), Ordering::SeqCst);
+        host.turn_over(&mut peer, conn);
+        host.finish();
+    });
 }
 
 /// Rule 8: in a forked child every call answers ERR_FORKED and touches nothing of the parent's.

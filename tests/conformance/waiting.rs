@@ -1,4 +1,4 @@
-//! The host's own loop: the wait handle, reads behind a gate, a long backlog, and what an idle
+//! The host's own loop: the wait handle, wakes, reads behind a gate, a long backlog, and what an idle
 //! net costs.
 
 use crate::common::event::Kind;
@@ -10,11 +10,14 @@ use crate::common::words::*;
 use crate::common::{Setup, child, stays, suite, wait_for};
 use sockeye::capi::conn::sockeye_conn;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::thread;
 use std::time::{Duration, Instant};
 
 suite! {
-    each: gated_reads, a_full_backlog, a_thousand_idle, a_port_that_is_none;
-    threaded: handle_is_a_level, handle_for_ever_the_same;
+    each: gated_reads, a_full_backlog, a_thousand_idle, a_port_that_is_none,
+        woken_from_another_thread, woken_before_a_poll, wakes_lose_nothing;
+    threaded: handle_is_a_level, handle_for_ever_the_same, woken_at_the_handle;
     pool2: a_handle_for_each_queue;
 }
 
@@ -83,6 +86,101 @@ pub fn a_handle_for_each_queue(setup: Setup) {
     assert_eq!((signalled(handles[0], 0), signalled(handles[1], 0)), (false, true));
     host.step(0);
     assert!(!signalled(handles[1], 0));
+    host.finish();
+}
+
+/// A poll without limit returns for each wake once, whether it waits already or comes to it.
+pub fn woken_from_another_thread(setup: Setup) {
+    const ROUNDS: usize = 500;
+    let host = setup.host();
+    let (asked, woken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                wait_for("the next poll", || asked.load(SeqCst) == round);
+                // Some come before it, some while it begins to wait.
+                for _ in 0..(round % 50) * 40 {
+                    std::hint::spin_loop();
+                }
+                if round % 50 == 0 {
+                    stays("waited", Duration::from_millis(5), || asked.load(SeqCst) == round);
+                }
+                woken.store(round, SeqCst);
+                assert_eq!(host.net.wake(0), OK);
+            }
+        });
+        for round in 1..=ROUNDS {
+            asked.store(round, SeqCst);
+            // SAFETY: no payload is read.
+            let batch = unsafe { host.net.poll(0, 8, -1) }.expect("a poll");
+            assert_eq!(batch.raw.len(), 0);
+            assert_eq!(woken.load(SeqCst), round, "not before it was woken");
+        }
+    });
+    host.finish();
+}
+
+/// The next poll answers 0, once, and leaves what waits where it is.
+pub fn woken_before_a_poll(setup: Setup) {
+    let mut host = setup.host();
+    assert_eq!(host.net.post(0, 1, 1), OK);
+    (0..3).for_each(|_| assert_eq!(host.net.wake(0), OK));
+    assert_eq!(host.step(-1), 0);
+    assert_eq!(host.step(-1), 1, "POSTED was left, and the wakes were one");
+    assert_eq!(host.net.wake(0), OK);
+    assert_eq!(host.step(0), 0);
+    let begun = Instant::now();
+    assert_eq!(host.step(50), 0);
+    assert!(begun.elapsed() >= Duration::from_millis(49), "nothing is left of the wake");
+    assert_eq!(host.net.wake(1), ERR_INVALID);
+    assert_eq!(host.net.shutdown(0), OK);
+    assert_eq!(host.net.wake(0), ERR_SHUTDOWN);
+    assert_eq!(host.try_step(0, 8, -1), Err(ERR_SHUTDOWN), "it changes nothing");
+}
+
+/// Wakes without end take no event away and no order.
+pub fn wakes_lose_nothing(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("?frame=u8");
+    let (mut peer, conn) = host.meet(door);
+    let over = AtomicBool::new(false);
+    let net = host.net.clone();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                assert_eq!(net.wake(0), OK);
+                thread::yield_now();
+            }
+        });
+        for round in 0..100u8 {
+            peer.put(&[1, round, 2, round, round]);
+            let before = host.messages(conn).len();
+            host.await_messages(conn, before + 2);
+        }
+        over.store(true, SeqCst);
+    });
+    let expected: Vec<_> = (0..100u8).flat_map(|it| [vec![it], vec![it; 2]]).collect();
+    assert_eq!(host.messages(conn), expected);
+    host.finish();
+}
+
+/// A wake signals the wait handle, and the poll that answers it ends that, unless events wait.
+pub fn woken_at_the_handle(setup: Setup) {
+    let mut host = setup.host();
+    assert_eq!(host.net.wake(0), OK);
+    let handle = host.net.wait_handle(0).expect("a wait handle");
+    for events in [0, 1] {
+        assert!(events > 0 || signalled(handle, 0), "woken before it was made");
+        assert_eq!(host.step(0), 0);
+        assert!(!signalled(handle, 0));
+        (0..2).for_each(|_| assert_eq!(host.net.wake(0), OK));
+        assert!(signalled(handle, 0));
+        (0..events).for_each(|_| assert_eq!(host.net.post(0, 1, 1), OK));
+        assert_eq!(host.step(0), 0);
+        assert_eq!(signalled(handle, 0), events > 0);
+        assert_eq!(host.step(0), events);
+        assert!(!signalled(handle, 0));
+    }
     host.finish();
 }
 

@@ -179,7 +179,7 @@ impl Net {
         let mut ahead = poller.pending() >= cap;
         let first = if ahead {
             Lead::Send
-        } else if now || poller.pending() > 0 || queue.is_ready() {
+        } else if now || poller.pending() > 0 || queue.stirs() {
             Lead::Look
         } else {
             Lead::Wait(until)
@@ -190,6 +190,9 @@ impl Net {
             let over = core.is_over();
             if core.log.waits() {
                 Queue::step_out(poller, || core.log.tell_later());
+            }
+            if queue.take_stir(poller) {
+                return Ok(0);
             }
             let Some(count) = give(poller) else { return Ok(0) };
             if count > 0 {
@@ -260,9 +263,9 @@ impl Net {
         // Registered; look once more before sleeping.
         let baton = &self.batons[queue.home];
         let lead = || self.drive.0 != Drive::Pool && baton.lead(queue, Lead::Look) == Led::Done;
-        if !queue.is_ready() && state == self.core.state.load(SeqCst) && !lead() {
+        if !queue.stirs() && state == self.core.state.load(SeqCst) && !lead() {
             queue.waiter.set(Waiting::Parked);
-            if !queue.is_ready() && state == self.core.state.load(SeqCst) {
+            if !queue.stirs() && state == self.core.state.load(SeqCst) {
                 self.core.nobody_rests(queue);
                 queue.park(until);
             }
@@ -270,7 +273,7 @@ impl Net {
         queue.waiter.set(Waiting::Nobody);
     }
 
-    /// Looks at the queue for up to `spin_us`, in place of sleeping. True: it has events.
+    /// Looks at the queue for up to `spin_us`, in place of sleeping. True: it has something.
     fn spin(&self, queue: &Queue, until: Option<Instant>) -> bool {
         let spin = self.core.spin();
         if spin.is_zero() {
@@ -280,11 +283,11 @@ impl Net {
         let end = until.map_or(end, |until| until.min(end));
         queue.waiter.set(Waiting::Looking);
         self.core.nobody_rests(queue);
-        while !queue.is_ready() && self.core.is_running() && Instant::now() < end {
+        while !queue.stirs() && self.core.is_running() && Instant::now() < end {
             thread::yield_now();
         }
         queue.waiter.set(Waiting::Nobody);
-        queue.is_ready()
+        queue.stirs()
     }
 
     /// Why a poll of a net that has ended gives nothing any more.
@@ -342,6 +345,24 @@ impl Net {
             }
         }
         core.log.tell_later();
+        Ok(())
+    }
+
+    /// Has the poll that waits for a queue, or else the next one, answer 0 events. A handler of a
+    /// signal may call it: it takes no lock and no memory, and asks no thread-local.
+    pub fn wake(&self, queue: u32) -> Result<(), Error> {
+        let queue = self.queue(queue)?;
+        if self.core.is_over() {
+            return Err(self.over());
+        }
+        queue.stir();
+        match queue.waiter.get() {
+            Waiting::Parked => queue.unpark(),
+            // Only the bell of a worker that comes and goes is behind a lock: none that leads.
+            Waiting::Turning(home) => self.core.homes[home].ring(),
+            // A callback takes the events, and no poll waits.
+            Waiting::Nobody | Waiting::Looking | Waiting::Called => {}
+        }
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! Worker to host: events, published once per turn, handed out in batches.
 
-use crate::buf::{Condvar, Mutex, MutexGuard, Slice, rank};
+use crate::buf::{Mutex, MutexGuard, Slice, rank};
 use crate::engine::shared::callback::Callback;
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::waiter::{Waiter, Waiting};
 use crate::io::os::sys::{WaitObject, WaitPort};
-use crate::io::{ADDRESS_BYTES, Token};
+use crate::io::{ADDRESS_BYTES, Gate, Token};
 use std::collections::HashMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
 use std::time::Instant;
 
 /// What is in a queue. While that is more than one connection may have, it is counted whose it is.
@@ -59,8 +59,12 @@ pub struct Queue {
     pub poller: Mutex<rank::Poller, Poller>,
     /// Held by a thread that looks at the poller's own for a moment, beside no poller.
     visit: Mutex<rank::Visit, ()>,
-    gate: Mutex<rank::Gate, bool>,
-    opened: Condvar,
+    /// Where a poller is parked.
+    gate: Gate,
+    /// The host asked for a poll that answers 0.
+    woken: AtomicBool,
+    /// The wait object may be signalled for a wake that a poll has taken already.
+    stirred: AtomicBool,
     signal: OnceLock<WaitObject>,
     port: OnceLock<Mutex<rank::Port, Option<WaitPort>>>,
 }
@@ -106,8 +110,9 @@ impl Queue {
             callback: Callback::default(),
             poller: Mutex::new(poller),
             visit: Mutex::default(),
-            gate: Mutex::new(false),
-            opened: Condvar::new(),
+            gate: Gate::default(),
+            woken: AtomicBool::new(false),
+            stirred: AtomicBool::new(false),
             signal: OnceLock::new(),
             port: OnceLock::new(),
         }
@@ -187,6 +192,39 @@ impl Queue {
         self.count.load(SeqCst) > 0
     }
 
+    /// Whether a poll is not to wait: it has events, or it was woken.
+    pub fn stirs(&self) -> bool {
+        self.is_ready() || self.woken.load(SeqCst)
+    }
+
+    /// Has the poll that waits, or else the next one, answer 0 events. Who waits is still to be
+    /// woken. Async-signal-safe on Unix.
+    pub fn stir(&self) {
+        self.woken.store(true, SeqCst);
+        // Who makes the object, or has it end, looks for a wake afterwards.
+        fence(SeqCst);
+        if let Some(signal) = self.signal.get() {
+            signal.set();
+            self.stirred.store(true, SeqCst);
+        }
+        self.tell_port(WaitPort::set);
+    }
+
+    /// A poll takes a wake, if there was one: it answers 0. A host that was signalled may take that
+    /// for the end of the events, so it is signalled for them once more.
+    pub fn take_stir(&self, poller: &Poller) -> bool {
+        let woken = self.woken.load(SeqCst) && self.woken.swap(false, SeqCst);
+        if woken || self.stirred.load(Relaxed) {
+            self.stirred.store(false, SeqCst);
+            self.tell_port(WaitPort::clear);
+            if let Some(signal) = self.signal.get() {
+                signal.set();
+            }
+            self.hush(poller);
+        }
+        woken
+    }
+
     /// Bytes of the events that wait.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(SeqCst)
@@ -259,13 +297,21 @@ impl Queue {
                 signal.clear();
             }
             self.tell_port(WaitPort::clear);
+            if !self.woken.load(SeqCst) {
+                return;
+            }
+            // Woken meanwhile.
+            if let Some(signal) = self.signal.get() {
+                signal.set();
+            }
+            self.tell_port(WaitPort::set);
         } else {
             // The system may have had no memory for it when the events came.
             self.tell_port(WaitPort::set);
         }
     }
 
-    /// Under the lock of the events.
+    /// Who empties the queue or fills it has the lock of the events.
     fn tell_port(&self, what: fn(&mut WaitPort)) {
         if let Some(port) = self.port.get()
             && let Some(port) = &mut *port.lock()
@@ -340,24 +386,12 @@ impl Queue {
 
     /// Wakes a parked poller.
     pub fn unpark(&self) {
-        *self.gate.lock() = true;
-        self.opened.notify_one();
+        self.gate.open();
     }
 
     /// Sleeps until `unpark` or `until`.
     pub fn park(&self, until: Option<Instant>) {
-        let mut open = self.gate.lock();
-        while !*open {
-            match until {
-                None => self.opened.wait(&mut open),
-                Some(until) => {
-                    if self.opened.wait_until(&mut open, until) {
-                        break;
-                    }
-                }
-            }
-        }
-        *open = false;
+        self.gate.pass(until);
     }
 
     /// The object that is signalled while events wait, made on first use.
@@ -365,7 +399,8 @@ impl Queue {
         let fresh = if self.signal.get().is_none() { Some(WaitObject::new()?) } else { None };
         let inside = self.inside.lock();
         let signal = self.signal.get_or_init(|| fresh.expect("made when there was none"));
-        if !inside.events.is_empty() || poller.pending() > 0 {
+        fence(SeqCst);
+        if !inside.events.is_empty() || poller.pending() > 0 || self.woken.load(SeqCst) {
             signal.set();
         }
         Ok(signal.raw())
@@ -373,6 +408,10 @@ impl Queue {
 
     /// Posts to this port when events come to the empty queue, in place of another.
     pub fn set_port(&self, poller: &Poller, port: Option<WaitPort>) {
+        // Where there are no ports, no handler of a signal finds a lock here.
+        if port.is_none() && self.port.get().is_none() {
+            return;
+        }
         let inside = self.inside.lock();
         *self.port.get_or_init(Mutex::default).lock() = port;
         if !inside.events.is_empty() || poller.pending() > 0 {

@@ -384,7 +384,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         if matches!(how, Lead::Wait(_)) {
             self.core.nobody_rests(queue);
         }
-        let hurried = || queue.is_ready() || !self.lends();
+        let hurried = || queue.stirs() || !self.lends();
         loop {
             let timeout = match how {
                 Lead::Send => {
@@ -395,15 +395,15 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
                     }
                     break;
                 }
-                Lead::Wait(None) if !queue.is_ready() => None,
-                Lead::Wait(Some(until)) if !queue.is_ready() => {
+                Lead::Wait(None) if !queue.stirs() => None,
+                Lead::Wait(Some(until)) if !queue.stirs() => {
                     Some(until.saturating_duration_since(Instant::now()))
                 }
                 _ => Some(Duration::ZERO),
             };
             let turned = self.turn(&mut held, timeout, hurried);
             let over = timeout == Some(Duration::ZERO) || turned.is_none() || !self.lends();
-            if over || queue.is_ready() || self.core.log.waits() {
+            if over || queue.stirs() || self.core.log.waits() {
                 break;
             }
         }

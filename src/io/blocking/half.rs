@@ -6,6 +6,7 @@ use crate::io::common::datagrams::Datagrams;
 use crate::io::common::receiving::{LONG_ROOM, SPARE_MIN};
 use crate::io::common::tried::{LATER, Tried};
 use crate::io::datagram::Datagram;
+use crate::io::gate::Gate;
 use crate::io::op::{Accepted, Completion, Lane, Op, Outcome, Token};
 use crate::io::os::sys;
 use crate::io::proactor::{Setup, cancelled};
@@ -31,8 +32,8 @@ pub struct Shared {
     setup: Setup,
     /// What the next turn collects.
     done: Mutex<rank::News, Vec<Completion>>,
-    /// Notified when there is something in it, and by the bell.
-    waiter: Condvar,
+    /// Opened when there is something in it, and by the bell.
+    gate: Gate,
     /// Those that wait for the pool to have room.
     starved: Mutex<rank::Starved, Vec<Arc<Half>>>,
     /// Who receives of long frames.
@@ -83,7 +84,7 @@ impl Shared {
         Shared {
             setup: setup.clone(),
             done: Mutex::default(),
-            waiter: Condvar::new(),
+            gate: Gate::default(),
             starved: Mutex::default(),
             long: Mutex::default(),
             spares: Mutex::default(),
@@ -93,9 +94,7 @@ impl Shared {
 
     /// Ends a wait of the turner, always.
     pub fn wake(&self) -> bool {
-        // Under the lock: between its look at the bell and its wait the turner holds it.
-        let _held = self.done.lock();
-        self.waiter.notify_one();
+        self.gate.open();
         true
     }
 
@@ -103,10 +102,11 @@ impl Shared {
     pub fn tell(&self, completion: Completion, urgent: bool) {
         let mut done = self.done.lock();
         done.push(completion);
-        if done.len() == 1 {
-            self.waiter.notify_one();
-        }
+        let first = done.len() == 1;
         drop(done);
+        if first {
+            self.gate.open();
+        }
         if urgent {
             (self.setup.summon)();
         }
@@ -117,12 +117,9 @@ impl Shared {
         let mut told = self.done.lock();
         if told.is_empty() && timeout != Some(Duration::ZERO) && bell.doze() {
             let until = timeout.map(|timeout| Instant::now() + timeout);
-            let mut late = false;
-            while told.is_empty() && !bell.rung() && !late {
-                match until {
-                    None => self.waiter.wait(&mut told),
-                    Some(until) => late = self.waiter.wait_until(&mut told, until),
-                }
+            let late = || until.is_some_and(|until| until <= Instant::now());
+            while told.is_empty() && !bell.rung() && !late() {
+                MutexGuard::unlocked(&mut told, || self.gate.pass(until));
             }
             bell.rouse();
         }

@@ -28,6 +28,24 @@ pub fn uncancelled<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Runs `work` in a signal handler: the code that was interrupted finds errno as it was.
+#[inline]
+pub fn keeping_errno<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: this thread's errno.
+    let before = unsafe { *errno() };
+    let answer = work();
+    // SAFETY: as above.
+    unsafe { *errno() = before };
+    answer
+}
+
+#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+use libc::__errno as errno;
+#[cfg(target_os = "linux")]
+use libc::__errno_location as errno;
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+use libc::__error as errno;
+
 /// Whether this code is in a shared library, with a Rust runtime of its own.
 #[cfg(target_os = "linux")]
 pub fn is_shared_library() -> bool {

@@ -4,6 +4,7 @@ pub mod datagrams;
 pub mod descriptor;
 pub mod doorbell;
 pub mod errors;
+mod futex;
 pub mod host;
 pub mod local;
 mod mapper;

@@ -1,11 +1,14 @@
 //! A socket in tokio's reactor, which is epoll(7) or kqueue(2), edge-triggered.
 
+use super::doorbell::EventFd;
 use crate::io::bell::Bell;
 use crate::io::op::Lane;
 use socket2::Socket;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::task::{Context, Poll};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -29,11 +32,6 @@ fn interest(lane: Lane) -> Interest {
 impl Watch {
     /// Visits to the system until it has reported everything.
     pub const LOOKS: usize = 1;
-
-    /// The reactor's bell. No strike fails: it adds to a counter, or triggers an event.
-    pub fn bell(strike: impl Fn() -> bool + Send + Sync + 'static) -> Bell {
-        Bell::new(strike)
-    }
 
     /// Registers a socket with the reactor of the runtime that is entered.
     pub fn new(socket: &Socket) -> io::Result<Watch> {
@@ -72,5 +70,45 @@ impl Watch {
     pub fn clear(&self, lane: Lane) {
         let blocked = |_: &RawFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = self.0.try_io(interest(lane), blocked);
+    }
+}
+
+/// What the reactor's bell strikes: a descriptor among its sockets, since nothing says that a waker
+/// of tokio's may be called in a signal handler.
+pub struct Door {
+    line: Arc<EventFd>,
+    /// None before it is first attended to.
+    watch: Option<Watch>,
+}
+
+impl Door {
+    /// A door and its bell. `_tell` would end a wait, too.
+    pub fn new(_tell: impl Fn() -> bool + Send + Sync + 'static) -> io::Result<(Door, Bell)> {
+        let line = Arc::new(EventFd::new()?);
+        let strike = line.clone();
+        Ok((Door { line, watch: None }, Bell::new(move || strike.set())))
+    }
+
+    /// Has the runtime that is entered call `waker` at the next strike.
+    pub fn attend(&mut self, waker: &Waker) -> io::Result<()> {
+        let former = self.watch.replace(Watch::register(self.line.fd())?);
+        // What a reactor that failed does at its end is of no matter.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(former)));
+        self.settle(waker);
+        Ok(())
+    }
+
+    /// The wait is over: takes a strike, if there was one, and is ready for the next.
+    pub fn settle(&self, waker: &Waker) {
+        let Some(watch) = &self.watch else { return };
+        for _ in 0..2 {
+            if watch.poll(Lane::In, &mut Context::from_waker(waker)).is_pending() {
+                return;
+            }
+            self.line.clear();
+            watch.clear(Lane::In);
+        }
+        // One strike after another: the next wait is a short one.
+        waker.wake_by_ref();
     }
 }

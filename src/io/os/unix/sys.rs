@@ -19,14 +19,15 @@ pub use super::doorbell::{WaitObject, WaitPort};
 pub use super::errors::{NO_FAMILY, has_no_family};
 pub use super::errors::{REFUSED, accept_goes_on, check, in_progress, kind, no_buffers};
 pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_block};
-pub use super::host::{is_shared_library, uncancelled};
+pub use super::futex::Futex;
+pub use super::host::{is_shared_library, keeping_errno, uncancelled};
 pub use super::mapper::MAPPER;
 pub use super::options::{
     claim_address, claim_datagrams, claim_source, keepalive, prepare_connect, set_user_timeout,
 };
 pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;
-pub use super::reactor::Watch;
+pub use super::reactor::{Door, Watch};
 
 /// What a net needs of the system before its sockets: nothing.
 pub struct Running;

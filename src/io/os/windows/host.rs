@@ -11,6 +11,12 @@ pub fn uncancelled<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Runs `work`. No handler of a signal interrupts a thread here.
+#[inline]
+pub fn keeping_errno<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
 /// Whether this code is in a DLL, with a Rust runtime of its own.
 pub fn is_shared_library() -> bool {
     let how = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;

@@ -5,6 +5,7 @@ pub mod descriptor;
 pub mod doorbell;
 pub mod errors;
 pub mod event_select;
+mod futex;
 pub mod host;
 pub mod iocp;
 pub mod local;

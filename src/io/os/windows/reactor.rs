@@ -5,7 +5,7 @@ use crate::io::op::Lane;
 use socket2::Socket;
 use std::io;
 use std::net;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -17,11 +17,6 @@ impl Watch {
     /// Visits to the system until it has reported everything. Under Wine what the first one asks of
     /// the driver is answered at the second.
     pub const LOOKS: usize = 2;
-
-    /// The reactor's bell. A strike posts to its port, for which the system may have no memory.
-    pub fn bell(strike: impl Fn() -> bool + Send + Sync + 'static) -> Bell {
-        Bell::fallible(strike)
-    }
 
     /// Registers a socket with the reactor of the runtime that is entered.
     pub fn new(socket: &Socket) -> io::Result<Watch> {
@@ -47,4 +42,22 @@ impl Watch {
         };
         let _ = self.0.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
+}
+
+/// What the reactor's bell strikes: the waker of the wait.
+pub struct Door;
+
+impl Door {
+    /// The bell. A strike posts to the reactor's port, for which the system may have no memory.
+    pub fn new(tell: impl Fn() -> bool + Send + Sync + 'static) -> io::Result<(Door, Bell)> {
+        Ok((Door, Bell::fallible(tell)))
+    }
+
+    /// Nothing of the runtime's to attend to.
+    pub fn attend(&mut self, _waker: &Waker) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Nothing stays of a strike.
+    pub fn settle(&self, _waker: &Waker) {}
 }

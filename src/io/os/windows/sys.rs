@@ -26,13 +26,14 @@ pub use super::errors::{NO_FAMILY, has_no_family};
 pub use super::errors::{REFUSED, accept_goes_on, accepted_and_lost, check, in_progress, kind};
 pub use super::errors::{last_error, no_buffers};
 pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_block};
-pub use super::host::{is_shared_library, uncancelled};
+pub use super::futex::Futex;
+pub use super::host::{is_shared_library, keeping_errno, uncancelled};
 pub use super::options::{
     claim_address, claim_datagrams, claim_source, keepalive, prepare_connect, set_user_timeout,
 };
 pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;
-pub use super::reactor::Watch;
+pub use super::reactor::{Door, Watch};
 
 /// The stack of a thread that is in one call at a time: address space, of which it takes what it
 /// uses. Foreign layers below Winsock run on it.
