@@ -1732,12 +1732,18 @@ SOCKEYE_API sockeye_status sockeye_wake(sockeye_net *net, uint32_t queue);
 /// descriptor for epoll, poll or select; on Windows a HANDLE. The first call creates it; from then
 /// on the queue's worker is driven as in POOL. Poll the queue with timeout 0 when it is signalled.
 ///
+/// With `workers` 0 no thread fills the queue while the host waits elsewhere. There the object is
+/// signalled as long as a poll has something to do: events, sockets that are ready, what other
+/// threads sent or asked for, a deadline that has passed. Poll with timeout 0 until the answer is
+/// 0, also where the first answer is 0. What waits for a flush (MANUAL) signals nothing. EPOLL and
+/// IO_URING have such an object.
+///
 /// Ownership: the library's: never read, reset or close it. `sockeye_free` closes it.
 /// NULL:      not allowed.
 /// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, unknown queue); ERR_UNSUPPORTED (`workers` is 0: no thread
-///            would fill the queue while the host waits elsewhere); ERR_BUSY (a thread polls this
-///            queue); ERR_OS; ERR_SHUTDOWN.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue; with IO_URING and `workers` 0 another thread
+///            than the one that polls); ERR_UNSUPPORTED (`workers` is 0 and the model has no such
+///            object); ERR_BUSY (a thread polls this queue); ERR_OS; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_wait_handle(sockeye_net *net,

@@ -412,6 +412,18 @@ impl<R: Readiness> Proactor for Emulated<R> {
         self.bell.clone()
     }
 
+    fn descriptors(&mut self) -> io::Result<Vec<isize>> {
+        self.poller.descriptor().map(|it| vec![it])
+    }
+
+    #[inline]
+    fn may_wait(&self) -> Option<Duration> {
+        if !self.runnable.is_empty() || !self.long.is_empty() || !self.cancelled.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        (!self.later.is_empty()).then_some(LATER)
+    }
+
     fn adopt(&mut self, token: Token, socket: &Socket, role: Role) -> io::Result<()> {
         if R::SOCKETS_MAX.is_some_and(|max| self.count >= max) {
             return Err(io::ErrorKind::QuotaExceeded.into());
@@ -481,17 +493,9 @@ impl<R: Readiness> Proactor for Emulated<R> {
         }
     }
 
-    fn turn(
-        &mut self,
-        done: &mut Vec<Completion>,
-        mut timeout: Option<Duration>,
-    ) -> io::Result<()> {
+    fn turn(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> io::Result<()> {
         self.revive();
-        if !self.runnable.is_empty() || !self.long.is_empty() || !self.cancelled.is_empty() {
-            timeout = Some(Duration::ZERO);
-        } else if !self.later.is_empty() {
-            timeout = Some(timeout.unwrap_or(LATER).min(LATER));
-        }
+        let timeout = timeout.into_iter().chain(self.may_wait()).min();
         let mut ready = mem::take(&mut self.ready);
         let (poller, bell) = (&mut self.poller, &self.bell);
         let waited = bell.rounds(timeout, |timeout| {

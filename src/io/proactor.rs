@@ -115,6 +115,17 @@ pub trait Proactor: Send + Sized + 'static {
     /// Ends a kernel wait of `turn`, from any thread.
     fn bell(&self) -> Bell;
 
+    /// Descriptors of which one is readable while its sockets or its bell bring something that a
+    /// turn would report, for a host that waits elsewhere. Unsupported: it has none.
+    fn descriptors(&mut self) -> io::Result<Vec<isize>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// How long its next turn may wait, whatever its sockets bring. None: without limit.
+    fn may_wait(&self) -> Option<Duration> {
+        None
+    }
+
     /// What the net calls the socket that is lent next by a dense number. For tests.
     fn name(&mut self, _lent: Token, _token: Token) {}
 

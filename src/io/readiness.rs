@@ -36,6 +36,11 @@ pub trait Readiness: Send + Sized + 'static {
     /// A poller that watches nothing but its bell.
     fn open() -> io::Result<(Self, Bell)>;
 
+    /// A descriptor that is readable while a wait would end. Unsupported: it has none.
+    fn descriptor(&self) -> io::Result<isize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Whether it could watch this socket: `QuotaExceeded` when its number is out of reach.
     fn admit(&self, _socket: &Socket) -> io::Result<()> {
         Ok(())

@@ -66,6 +66,7 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_flush(net));
     FORKED(sockeye_queue_flush(net, 0));
     FORKED(sockeye_post(net, 0, 1, 1));
+    FORKED(sockeye_wake(net, 0));
     FORKED(sockeye_timer_start(net, 0, 1, 1, 1, &timer));
     FORKED(sockeye_timer_stop(net, timer));
     FORKED(sockeye_group_create(net, &group));

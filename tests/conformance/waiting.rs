@@ -7,8 +7,9 @@ use crate::common::net::last_error;
 use crate::common::peer::Peer;
 use crate::common::process::{limit_descriptors, signalled};
 use crate::common::words::*;
-use crate::common::{Setup, child, stays, suite, wait_for};
+use crate::common::{DEADLINE, Setup, child, stays, suite, wait_for};
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::model::sockeye_model as models;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::thread;
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 
 suite! {
     each: gated_reads, a_full_backlog, a_thousand_idle, a_port_that_is_none,
-        woken_from_another_thread, woken_before_a_poll, wakes_lose_nothing;
+        woken_from_another_thread, woken_before_a_poll, wakes_lose_nothing,
+        served_at_the_handle, timed_at_the_handle;
     threaded: handle_is_a_level, handle_for_ever_the_same, woken_at_the_handle;
     pool2: a_handle_for_each_queue;
 }
@@ -181,6 +183,114 @@ pub fn woken_at_the_handle(setup: Setup) {
         assert_eq!(host.step(0), events);
         assert!(!signalled(handle, 0));
     }
+    host.finish();
+}
+
+/// The wait handle. None where no thread fills the queue and the model has no object that covers
+/// all that a host waits for: then it is refused in words.
+fn handle_of(setup: Setup, host: &Host) -> Option<i32> {
+    let models = [models::SOCKEYE_MODEL_EPOLL as u32, models::SOCKEYE_MODEL_IO_URING as u32];
+    let expected = setup.drive.has_threads() || models.contains(&setup.model);
+    match host.net.wait_handle(0) {
+        Ok(handle) => {
+            assert!(expected);
+            assert_eq!(host.net.wait_handle(0), Ok(handle), "the same each time");
+            Some(handle)
+        }
+        Err(status) => {
+            assert_eq!((status, expected), (ERR_UNSUPPORTED, false));
+            assert!(last_error().contains("workers 0"), "{}", last_error());
+            None
+        }
+    }
+}
+
+/// Polls only when the handle is signalled, and then until there is nothing. How often that was.
+fn attend(
+    host: &mut Host,
+    handle: i32,
+    what: &str,
+    mut done: impl FnMut(&mut Host) -> bool,
+) -> u32 {
+    let end = Instant::now() + DEADLINE;
+    let mut times = 0;
+    while !done(host) {
+        let left = end.saturating_duration_since(Instant::now()).as_millis() as i32;
+        assert!(left > 0 && signalled(handle, left), "not in time: {what}");
+        times += 1;
+        while host.step(0) > 0 {}
+    }
+    times
+}
+
+/// Polls until the handle is not signalled any more.
+fn calm(host: &mut Host, handle: i32) {
+    wait_for("a handle with nothing to say", || {
+        while host.step(0) > 0 {}
+        !signalled(handle, 0)
+    });
+}
+
+/// A loop that waits for the handle alone serves: accepts, messages, sends of its own and of other
+/// threads, closes.
+pub fn served_at_the_handle(setup: Setup) {
+    let mut host = setup.host();
+    let Some(handle) = handle_of(setup, &host) else { return host.finish() };
+    let door = host.door("?frame=u8");
+    let mut peer = Peer::connect(door.port);
+    attend(&mut host, handle, "OPENED", |host| host.count(Kind::Opened) == 1);
+    let conn = host.log[0].conn;
+    for round in 1..=100u8 {
+        peer.put(&[1, round]);
+        let count = usize::from(round);
+        attend(&mut host, handle, "a message", |host| host.messages(conn).len() == count);
+        assert_eq!(host.net.send(conn, &[round]), OK);
+        wait_for("the answer", || {
+            while signalled(handle, 0) && host.step(0) > 0 {}
+            peer.has(2 * count)
+        });
+    }
+    let (net, over) = (host.net.clone(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=100 {
+                assert_eq!(net.send(conn, b"?"), OK);
+                wait_for("what another thread sent", || peer.has(200 + 2 * round));
+            }
+            over.store(true, SeqCst);
+            assert_eq!(net.wake(0), OK);
+        });
+        attend(&mut host, handle, "the thread's end", |_| over.load(SeqCst));
+    });
+    drop(peer);
+    attend(&mut host, handle, "CLOSED", |host| host.is_closed(conn));
+    host.finish();
+}
+
+/// While there is nothing to do the handle says nothing, but for the deadlines of the net's own;
+/// and a timer of the host's is reported through it at its time.
+pub fn timed_at_the_handle(setup: Setup) {
+    const AFTER: u32 = 300;
+    let mut host = setup.host();
+    let Some(handle) = handle_of(setup, &host) else { return host.finish() };
+    let door = host.door("?frame=u8");
+    let peer = Peer::connect(door.port);
+    attend(&mut host, handle, "OPENED", |host| host.count(Kind::Opened) == 1);
+    host.net.start_timer(0, 3_600_000, 0, 1).expect("a timer far away");
+    calm(&mut host, handle);
+    let begun = Instant::now();
+    host.net.start_timer(0, AFTER, 0, 2).expect("a timer");
+    let times = attend(&mut host, handle, "TIMER", |host| host.count(Kind::Timer) == 1);
+    assert!(begun.elapsed() >= Duration::from_millis(u64::from(AFTER) - 1), "early");
+    assert!(times <= 6, "signalled {times} times for one timer");
+    for woken in 1..=3 {
+        assert_eq!(host.net.wake(0), OK);
+        assert!(signalled(handle, 0), "wake {woken}");
+        assert_eq!(host.step(-1), 0);
+        calm(&mut host, handle);
+    }
+    drop(peer);
+    attend(&mut host, handle, "CLOSED", |host| host.count(Kind::Closed) == 1);
     host.finish();
 }
 

@@ -406,18 +406,36 @@ impl Net {
 
     /// The object that is signalled while a queue has events.
     pub fn wait_handle(&self, queue: u32) -> Result<isize, Refusal> {
-        let queue = self.waited_for(queue)?;
-        let made = queue.visit(|poller| queue.signal(poller)).ok_or(Error::Busy)?;
-        let raw =
-            made.map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
-        self.waits_elsewhere(queue);
-        Ok(raw)
+        self.check_running()?;
+        let queue = self.queue(queue)?;
+        let hosted = self.core.config.workers == Some(0);
+        queue
+            .visit(|poller| {
+                let signal = queue.signal(poller);
+                let signal = signal
+                    .map_err(|error| Refusal::system("the wait object cannot be made", &error))?;
+                match hosted {
+                    true => self.batons[queue.home].watch(signal),
+                    false => Ok(signal),
+                }
+            })
+            .ok_or(Error::Busy)?
+            .inspect(|_| {
+                if !hosted {
+                    self.waits_elsewhere(queue);
+                }
+            })
     }
 
     /// Posts to the host's own completion port when events come to an empty queue; port 0 ends
     /// that.
     pub fn wait_port(&self, queue: u32, port: isize, key: u64) -> Result<(), Refusal> {
-        let queue = self.waited_for(queue)?;
+        self.check_running()?;
+        if self.core.config.workers == Some(0) {
+            let words = "with workers 0 nobody fills the queue while the host waits elsewhere";
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
+        let queue = self.queue(queue)?;
         let made = if port == 0 { Ok(None) } else { WaitPort::new(port, key).map(Some) };
         let port = made.map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => {
@@ -429,16 +447,6 @@ impl Net {
         queue.visit(|poller| queue.set_port(poller, port)).ok_or(Error::Busy)?;
         self.waits_elsewhere(queue);
         Ok(())
-    }
-
-    /// A queue that a thread fills while the host waits elsewhere.
-    fn waited_for(&self, queue: u32) -> Result<&Queue, Refusal> {
-        self.check_running()?;
-        if self.core.config.workers == Some(0) {
-            let words = "with workers 0 nobody fills the queue while the host waits elsewhere";
-            return Err(Refusal::new(Error::Unsupported, words));
-        }
-        Ok(self.queue(queue)?)
     }
 
     fn waits_elsewhere(&self, queue: &Queue) {

@@ -1,5 +1,6 @@
 //! The workers of a net, as those see them who call them and need not know the model.
 
+use crate::engine::shared::error::Refusal;
 use crate::engine::shared::queue::Queue;
 use std::io;
 use std::time::Instant;
@@ -42,6 +43,9 @@ pub trait Baton: Send + Sync {
     fn flush_lease(&self);
     /// Ends a lease, so that the worker's own thread takes over permanently.
     fn recall(&self);
+    /// A descriptor that is readable while the worker, or its queue by the object of that number,
+    /// has something for a poll, also a deadline. The same each time.
+    fn watch(&self, signal: isize) -> Result<isize, Refusal>;
     /// Turns the worker for a net that stops and has no thread for it, until `until`.
     fn wind_down(&self, until: Instant);
     /// The body of the worker's thread.

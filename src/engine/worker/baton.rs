@@ -18,17 +18,19 @@
 use crate::buf::{Mutex, MutexGuard, rank};
 use crate::engine::shared::core::{Core, LOOK};
 use crate::engine::shared::crew::{Baton, Lead, Led};
+use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::home::{Command, me};
 use crate::engine::shared::log::Level;
 use crate::engine::shared::queue::Queue;
 use crate::engine::shared::quiet::caught;
 use crate::engine::shared::waiter::{Owner, Waiting};
 use crate::engine::worker::turn::Worker;
+use crate::io::os::sys::WaitSet;
 use crate::io::{Affinity, Proactor, Setup};
 use crate::session::Cause;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,6 +61,8 @@ pub struct WorkerBaton<P: Proactor> {
     moved: AtomicU64,
     /// The backstop sleeps without limit: one poll of the host had lasted a whole lease.
     deep: AtomicBool,
+    /// What a host waits for that has no thread to fill its queue.
+    watched: OnceLock<WaitSet>,
     /// The thread that a worker which is bound and lent belongs to; 0 before its first poll.
     bound: AtomicU64,
 }
@@ -88,6 +92,7 @@ impl<P: Proactor> WorkerBaton<P> {
             asked: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             deep: AtomicBool::new(false),
+            watched: OnceLock::new(),
             bound: AtomicU64::new(0),
         }
     }
@@ -200,7 +205,7 @@ impl<P: Proactor> WorkerBaton<P> {
     }
 
     /// The only function that lays a baton down, with a new lease or the rest of the old one.
-    fn lay_down(&self, held: Turning<'_, P>, owner: Owner, lease: Option<i64>) {
+    fn lay_down(&self, mut held: Turning<'_, P>, owner: Owner, lease: Option<i64>) {
         let home = &self.core.homes[self.home];
         if let Some(nanos) = lease {
             self.until.store(self.core.nanos() + nanos, SeqCst);
@@ -208,6 +213,9 @@ impl<P: Proactor> WorkerBaton<P> {
         home.owner.set(owner);
         if P::TAPS {
             self.note_due(&held);
+        }
+        if let Some(set) = self.watched.get() {
+            self.leave_to(set, &mut held);
         }
         drop(held);
         if home.rung() {
@@ -223,6 +231,18 @@ impl<P: Proactor> WorkerBaton<P> {
         if self.deep.load(SeqCst) && self.deep.swap(false, SeqCst) {
             self.unpark_backstop();
         }
+    }
+
+    /// Has the set be readable when the worker is to be turned.
+    #[cold]
+    fn leave_to(&self, set: &WaitSet, held: &mut Turning<'_, P>) {
+        // At once where the worker ends here: polls report that.
+        let mut due = Some(Duration::ZERO);
+        self.guard(held, |worker| {
+            due = worker.leave();
+            Ok(())
+        });
+        set.due(due);
     }
 
     /// Notes the next deadline of a tap, for a backstop that sleeps under a lease.
@@ -476,6 +496,35 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         self.unpark_backstop();
     }
 
+    fn watch(&self, signal: isize) -> Result<isize, Refusal> {
+        if let Some(set) = self.watched.get() {
+            return Ok(set.raw());
+        }
+        if self.bound.load(SeqCst) != 0 && self.is_elsewhere() {
+            let words =
+                "without worker threads this model is bound to the thread that polled first";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        let mut held = self.baton.try_lock().ok_or(Error::Busy)?;
+        let worker = held.as_mut().ok_or(Error::Shutdown)?;
+        let set = worker.descriptors().and_then(|mut all| {
+            all.push(signal);
+            WaitSet::new(&all)
+        });
+        let set = set.map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => {
+                let name = self.core.config.model.name();
+                let words = format!(
+                    "with workers 0 the model {name} has no object that covers sockets, bell and \
+                     deadlines; EPOLL and IO_URING have one"
+                );
+                Refusal::new(Error::Unsupported, words)
+            }
+            _ => Refusal::system("the wait object cannot be made", &error),
+        })?;
+        Ok(self.watched.get_or_init(|| set).raw())
+    }
+
     fn wind_down(&self, until: Instant) {
         let home = &self.core.homes[self.home];
         let Some(mut held) = self.baton.try_lock_until(until) else { return };
@@ -541,6 +590,9 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
         let worker = held.take();
         drop(held);
         drop(worker);
+        if let Some(set) = self.watched.get() {
+            set.due(Some(Duration::ZERO));
+        }
         let home = &self.core.homes[self.home];
         home.close();
         let thirsty = home.take_thirsty(usize::MAX).into_iter();

@@ -362,6 +362,20 @@ impl<P: Proactor> Worker<P> {
         self.until_next().map_or(self.core.gather(), |next| next.min(self.core.gather()))
     }
 
+    /// The model's descriptors, for a host that waits elsewhere.
+    pub fn descriptors(&mut self) -> io::Result<Vec<isize>> {
+        self.proactor.descriptors()
+    }
+
+    /// No thread turns it until the host hears of a descriptor, or this time has passed: all that
+    /// was submitted is begun, and the bell strikes.
+    pub fn leave(&mut self) -> Option<Duration> {
+        self.proactor.begin();
+        let now = !self.at_rest() || !self.refused.bell.doze() && self.refused.bell.rung();
+        let due = if now { Some(Duration::ZERO) } else { self.proactor.may_wait() };
+        due.into_iter().chain(self.until_next()).min()
+    }
+
     /// The time to its next deadline, or to its model's.
     fn until_next(&self) -> Option<Duration> {
         let next = self.desk.next_timer().map(|at| self.until(at));

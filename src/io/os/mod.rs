@@ -4,6 +4,8 @@
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod names;
+#[cfg(not(target_os = "linux"))]
+pub mod no_wait_set;
 #[cfg(unix)]
 pub mod unix;
 #[cfg(windows)]

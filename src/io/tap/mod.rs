@@ -251,6 +251,14 @@ impl<P: Proactor> Proactor for Tap<P> {
         self.model.bell()
     }
 
+    fn descriptors(&mut self) -> io::Result<Vec<isize>> {
+        self.model.descriptors()
+    }
+
+    fn may_wait(&self) -> Option<Duration> {
+        self.model.may_wait()
+    }
+
     fn adopt(&mut self, token: Token, socket: &Socket, role: Role) -> io::Result<()> {
         self.model.adopt(token, socket, role)?;
         let course = match role {

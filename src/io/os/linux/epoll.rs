@@ -51,6 +51,10 @@ impl Readiness for Epoll {
         Ok((epoll, Bell::new(move || door.set())))
     }
 
+    fn descriptor(&self) -> io::Result<isize> {
+        Ok(self.fd.as_raw_fd() as isize)
+    }
+
     fn add(&mut self, token: Token, socket: &Socket) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, socket.as_raw_fd(), EVERYTHING, token.0)
     }

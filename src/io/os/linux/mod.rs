@@ -2,3 +2,4 @@
 
 pub mod epoll;
 pub mod io_uring;
+pub mod wait_set;

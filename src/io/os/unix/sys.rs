@@ -28,6 +28,10 @@ pub use super::options::{
 pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;
 pub use super::reactor::{Door, Watch};
+#[cfg(target_os = "linux")]
+pub use crate::io::os::linux::wait_set::WaitSet;
+#[cfg(not(target_os = "linux"))]
+pub use crate::io::os::no_wait_set::WaitSet;
 
 /// What a net needs of the system before its sockets: nothing.
 pub struct Running;

@@ -1,6 +1,6 @@
 //! A number that a thread waits for to change: WaitOnAddress.
 
-use super::overlapped::reaper::limit;
+use crate::io::readiness::millis;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use windows_sys::Win32::System::Threading::{WaitOnAddress, WakeByAddressSingle};
@@ -23,8 +23,9 @@ impl Futex {
     /// Sleeps while the number is `value`, at most for so long. It may return early.
     pub fn wait(&self, value: u32, most: Option<Duration>) {
         let (word, value) = (self.0.as_ptr().cast(), (&raw const value).cast());
+        // Without a limit it is -1, which is INFINITE.
         // SAFETY: both have the four bytes that are compared.
-        unsafe { WaitOnAddress(word, value, size_of::<u32>(), limit(most)) };
+        unsafe { WaitOnAddress(word, value, size_of::<u32>(), millis(most) as u32) };
     }
 
     /// Wakes the thread that sleeps, if one does.

@@ -34,6 +34,7 @@ pub use super::options::{
 pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;
 pub use super::reactor::{Door, Watch};
+pub use crate::io::os::no_wait_set::WaitSet;
 
 /// The stack of a thread that is in one call at a time: address space, of which it takes what it
 /// uses. Foreign layers below Winsock run on it.

@@ -281,6 +281,18 @@ impl Proactor for Uring {
         self.ring.as_ref().expect("it is open").bell().clone()
     }
 
+    fn descriptors(&mut self) -> io::Result<Vec<isize>> {
+        self.ring.as_mut().expect("it is open").descriptors()
+    }
+
+    #[inline]
+    fn may_wait(&self) -> Option<Duration> {
+        if !self.runnable.is_empty() || !self.long.is_empty() || !self.cancelled.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        (!self.later.is_empty()).then_some(LATER)
+    }
+
     fn adopt(&mut self, token: Token, socket: &Socket, _role: Role) -> io::Result<()> {
         self.entries.insert(token.index(), Entry::new(token, sys::borrow(socket)));
         Ok(())
@@ -412,18 +424,10 @@ impl Proactor for Uring {
         }
     }
 
-    fn turn(
-        &mut self,
-        done: &mut Vec<Completion>,
-        mut timeout: Option<Duration>,
-    ) -> io::Result<()> {
+    fn turn(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> io::Result<()> {
         self.provide()?;
         self.revive();
-        if !self.runnable.is_empty() || !self.long.is_empty() || !self.cancelled.is_empty() {
-            timeout = Some(Duration::ZERO);
-        } else if !self.later.is_empty() {
-            timeout = Some(timeout.unwrap_or(LATER).min(LATER));
-        }
+        let timeout = timeout.into_iter().chain(self.may_wait()).min();
         let Some(ring) = &mut self.ring else { return Ok(()) };
         let entered = ring.enter(timeout);
         done.append(&mut self.cancelled);

@@ -29,6 +29,9 @@ pub struct Ring {
     bell: Bell,
     /// It was enabled, by the thread that turns it.
     enabled: bool,
+    /// Readable while completions may have come since the last enter that asked for them; made for
+    /// a host that waits for it.
+    news: Option<EventFd>,
     /// The bell's poll is in the kernel.
     listens: bool,
     /// Submissions that found the queue full.
@@ -67,11 +70,26 @@ impl Ring {
             door,
             bell,
             enabled: false,
+            news: None,
             listens: false,
             waiting: VecDeque::new(),
             seen: VecDeque::new(),
             gone,
         })
+    }
+
+    /// Descriptors of which one is readable while there may be completions: that of
+    /// io_uring_register_eventfd(3), since the ring itself need not be before an enter has posted
+    /// them; and the bell's own, of which the other hears late or never, as one is in the middle
+    /// of an eventfd's wake-up.
+    pub fn descriptors(&mut self) -> io::Result<Vec<isize>> {
+        if self.news.is_none() {
+            let news = EventFd::new()?;
+            self.ring.submitter().register_eventfd(news.fd())?;
+            self.news = Some(news);
+        }
+        let news = self.news.iter().map(EventFd::fd);
+        Ok(news.chain([self.door.fd()]).map(|fd| fd as isize).collect())
     }
 
     /// Ends a wait of `enter`.
@@ -132,6 +150,11 @@ impl Ring {
             if self.waiting.len() == before {
                 break;
             }
+        }
+        // First: what comes from now on makes them readable again.
+        if let Some(news) = &self.news {
+            news.clear();
+            self.door.clear();
         }
         // Completions are posted by an enter that asks for them, and by no other.
         if timeout == Some(Duration::ZERO) || !self.bell.doze() {
