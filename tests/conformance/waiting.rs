@@ -1,5 +1,5 @@
-//! The host's own loop: the wait handle, wakes, reads behind a gate, a long backlog, and what an idle
-//! net costs.
+//! The host's own loop: the wait handle, wakes, reads behind a gate, a long backlog, and what an
+//! idle net costs.
 
 use crate::common::event::Kind;
 use crate::common::host::Host;

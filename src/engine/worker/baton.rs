@@ -506,22 +506,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
             return Err(Refusal::new(Error::Invalid, words));
         }
         let mut held = self.baton.try_lock().ok_or(Error::Busy)?;
-        let worker = held.as_mut().ok_or(Error::Shutdown)?;
-        let set = worker.descriptors().and_then(|mut all| {
-            all.push(signal);
-            WaitSet::new(&all)
-        });
-        let set = set.map_err(|error| match error.kind() {
-            io::ErrorKind::Unsupported => {
-                let name = self.core.config.model.name();
-                let words = format!(
-                    "with workers 0 the model {name} has no object that covers sockets, bell and \
-                     deadlines; EPOLL and IO_URING have one"
-                );
-                Refusal::new(Error::Unsupported, words)
-            }
-            _ => Refusal::system("the wait object cannot be made", &error),
-        })?;
+        let set = held.as_mut().ok_or(Error::Shutdown)?.wait_set(signal)?;
         Ok(self.watched.get_or_init(|| set).raw())
     }
 

@@ -6,10 +6,11 @@
 
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
+use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::worker::desk::{Desk, Order};
 use crate::engine::worker::part::Part;
 use crate::engine::worker::places::Places;
-use crate::io::os::sys;
+use crate::io::os::sys::{self, WaitSet};
 use crate::io::proactor::cancelled;
 use crate::io::{Bell, Completion, LetGo, Look, Op, Proactor, Role, Token, Wait};
 use std::io;
@@ -362,9 +363,21 @@ impl<P: Proactor> Worker<P> {
         self.until_next().map_or(self.core.gather(), |next| next.min(self.core.gather()))
     }
 
-    /// The model's descriptors, for a host that waits elsewhere.
-    pub fn descriptors(&mut self) -> io::Result<Vec<isize>> {
-        self.proactor.descriptors()
+    /// What a host waits for that has no thread: the model, a deadline, and the object of its
+    /// queue by that number.
+    pub fn wait_set(&mut self, signal: isize) -> Result<WaitSet, Refusal> {
+        let members = self.proactor.descriptors().map(|it| [it, vec![signal]].concat());
+        members.and_then(|members| WaitSet::new(&members)).map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => {
+                let name = self.core.config.model.name();
+                let words = format!(
+                    "with workers 0 the model {name} has no object that covers sockets, bell and \
+                     deadlines; EPOLL and IO_URING have one"
+                );
+                Refusal::new(Error::Unsupported, words)
+            }
+            _ => Refusal::system("the wait object cannot be made", &error),
+        })
     }
 
     /// No thread turns it until the host hears of a descriptor, or this time has passed: all that
