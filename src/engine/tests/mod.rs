@@ -1,7 +1,7 @@
 //! The engine over a simulated network: `seeds.rs` has hosts and peers do what a seed says while
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
 //! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues,
-//! `late.rs` deadlines, `host_timers.rs` timers of the host.
+//! `late.rs` deadlines, `host_timers.rs` timers of the host, `memory.rs` who is closed for memory.
 
 mod baton;
 mod cases;
@@ -10,6 +10,7 @@ mod elastic;
 mod host_timers;
 mod late;
 mod ledger;
+mod memory;
 mod moves;
 mod panics;
 mod peer_log;
