@@ -161,7 +161,8 @@ impl Desk {
                 return;
             }
             self.parse(core, token, conn, None);
-            if conn.session.has_input() || conn.life.end != End::Not {
+            // Where it steps it may stand behind a message now, which was all of the input.
+            if conn.session.has_input() || conn.is_held_back() || conn.life.end != End::Not {
                 return;
             }
         }
