@@ -128,6 +128,18 @@ impl Shared {
         self.next_long(done);
     }
 
+    /// Whether something is to be collected.
+    #[cfg(test)]
+    pub fn is_told(&self) -> bool {
+        !self.done.lock().is_empty()
+    }
+
+    /// How many wait to receive of long frames.
+    #[cfg(test)]
+    pub fn long_waiting(&self) -> usize {
+        self.long.lock().waiting.len()
+    }
+
     /// The next of those that wait to receive, if the one whose turn it was is done.
     fn next_long(&self, done: &[Completion]) {
         let long = self.long.lock();

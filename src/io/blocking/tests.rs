@@ -351,3 +351,45 @@ fn a_drop_joins_threads_in_the_middle_of_it() {
         assert_eq!(threads.load(SeqCst), 0);
     }
 }
+
+/// A long receive has its turn until it is collected, and those that wait come in the order in
+/// which they asked.
+#[test]
+fn long_receives_come_one_at_a_time_and_in_order() {
+    const COUNT: usize = 4;
+    let mut scene = scene(1 << 20);
+    let mut pairs: Vec<_> = (0..COUNT).map(|_| pair()).collect();
+    let token = |at: usize| Token(FIRST.0 + at as u64);
+    let end = Instant::now() + DEADLINE;
+    let until = |met: &dyn Fn() -> bool| {
+        while !met() {
+            assert!(Instant::now() < end, "it never comes to that");
+            thread::yield_now();
+        }
+    };
+    for (at, (peer, near)) in pairs.iter_mut().enumerate() {
+        scene.model.adopt(token(at), near, Role::Stream).expect("room");
+        peer.write_all(b"some").expect("open");
+        let chunk = scene.pool.take(CHUNK_BYTES).expect("memory");
+        scene.model.submit(token(at), Op::Recv(Some(chunk)), &mut scene.done);
+        match at {
+            0 => until(&|| scene.model.shared.is_told()),
+            _ => until(&|| scene.model.shared.long_waiting() == at),
+        }
+    }
+    let mut order = Vec::new();
+    for at in 0..COUNT {
+        let waiting = scene.model.shared.long_waiting();
+        assert_eq!(waiting, COUNT - 1 - at, "one at a time");
+        assert!(
+            pairs[at + 1..].iter().all(|(_, near)| sys::shows(near, Look::Unread)),
+            "nobody else received"
+        );
+        scene.turn(0);
+        order.extend(scene.done.drain(..).map(|it| it.token));
+        if at + 1 < COUNT {
+            until(&|| scene.model.shared.is_told());
+        }
+    }
+    assert_eq!(order, (0..COUNT).map(token).collect::<Vec<_>>());
+}

@@ -7,6 +7,7 @@ use crate::io::readiness::{Readiness, Ready};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -294,4 +295,32 @@ fn an_interrupt_ends_a_send_of_datagrams() {
     let answer = told.recv_timeout(DEADLINE).expect("it is interrupted");
     assert!(answer.is_ok_and(|sent| (1..32).contains(&sent)), "what was taken counts");
     thread.join().expect("no panic").expect("told");
+}
+
+/// A connection that is given up is not the system's for longer than a second.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn an_end_has_the_system_forget_soon() {
+    let door = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let _peer = TcpStream::connect(door.local_addr().expect("it is bound")).expect("it listens");
+    let near = Socket::from(door.accept().expect("a peer").0);
+    let linger = || {
+        let (mut seconds, mut len) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+        // SAFETY: a writable number and its size.
+        let answer = unsafe {
+            let at = (&raw mut seconds as *mut libc::c_int).cast();
+            libc::getsockopt(
+                near.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_LINGER2,
+                at,
+                &raw mut len,
+            )
+        };
+        assert_eq!(answer, 0, "an option of tcp(7)");
+        seconds
+    };
+    assert!(linger() > 1, "the system's own is longer");
+    sys::end(&near);
+    assert_eq!(linger(), 1);
 }
