@@ -220,11 +220,11 @@ public:
 
 #if defined(SOCKEYE_HPP_THROWS)
     [[nodiscard]] listener listen(c_text url, const sockeye_endpoint &with = endpoint()) const
-    { return detail::made<listener>([&](auto &out) { return listen(url, &with, out); }, true); }
+    { return detail::made<listener>([&](auto &out) { return listen(url, &with, out); }); }
     [[nodiscard]] conn connect(c_text url, const sockeye_endpoint &with = endpoint()) const
-    { return detail::made<conn>([&](auto &out) { return connect(url, &with, out); }, true); }
+    { return detail::made<conn>([&](auto &out) { return connect(url, &with, out); }); }
     intptr_t wait_handle(uint32_t queue) const
-    { return detail::made<intptr_t>([&](auto &out) { return wait_handle(queue, out); }, true); }
+    { return detail::made<intptr_t>([&](auto &out) { return wait_handle(queue, out); }); }
     [[nodiscard]] buffer acquire(std::size_t len) const
     { return detail::made<buffer>([&](auto &out) { return acquire(len, out); }); }
     sockeye_net_info info() const
@@ -282,7 +282,7 @@ public:
     static status open(net &out) noexcept { return open(config(), out); }
 #if defined(SOCKEYE_HPP_THROWS)
     [[nodiscard]] static net open(const sockeye_config &with = config())
-    { return detail::made<net>([&](auto &out) { return open(with, out); }, true); }
+    { return detail::made<net>([&](auto &out) { return open(with, out); }); }
 #endif
 
     /// Frees it now, when its callbacks have been given what is left, and is empty then. Returns:

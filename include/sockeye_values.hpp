@@ -67,7 +67,7 @@ template <std::size_t N> struct text {
 };
 
 #if defined(SOCKEYE_HPP_THROWS)
-/// What is thrown. Its words are a copy: `last_error` where the call sets it, else the status's.
+/// What is thrown. Its words are a copy: of `last_error`, or the status's where no call is known.
 class error : public std::exception {
 public:
     error(sockeye::status why, const char *words) noexcept : why_(why)
@@ -103,8 +103,7 @@ inline bool library_fits() noexcept
     return (major > 0 || minor == SOCKEYE_VERSION_MINOR) && abi_version() >= SOCKEYE_ABI_VERSION;
 }
 
-/// Words for this thread's last refusal by open, listen, connect, wait_handle, wait_port, the model
-/// calls and poll; never by a send, close or flush. Borrowed until its next call of these.
+/// Words for this thread's last refusal, `wake` excepted. Borrowed until its next one.
 inline const char *last_error() noexcept
 {
     if (library_fits()) return sockeye_last_error();
@@ -156,12 +155,11 @@ constexpr uint32_t to_field(int64_t count) noexcept
 }
 
 #if defined(SOCKEYE_HPP_THROWS)
-/// What a call writes to its out-parameter, or its refusal thrown; `worded`: with `last_error`.
-template <class Out, class Call> Out made(Call call, bool worded = false)
+/// What a call writes to its out-parameter, or its refusal thrown.
+template <class Out, class Call> Out made(Call call)
 {
     Out out{};
-    if (const status done = call(out); !done)
-        throw error(done, worded ? last_error() : done.text());
+    if (const status done = call(out); !done) throw error(done, last_error());
     return out;
 }
 #endif

@@ -121,7 +121,10 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_os_error_text(int code, byte* buffer, UIntPtr cap);
 
-        /// <summary>Words for the last refusal of this thread.</summary>
+        /// <summary>
+        /// Words for the last refusal of this thread: a sentence where there is more to say than
+        /// the status does, else that of <c>sockeye_status_text</c>.
+        /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern byte* sockeye_last_error();
 

@@ -1,10 +1,10 @@
 //! The words of the boundary: panic, NULL, size, fork and last error. Used inside plain
 //! `extern "C"` bodies, so that the header's generator sees every function.
 
-use super::status::sockeye_status;
+use super::status::{sockeye_status, words_of};
 use crate::engine::{Error, Refusal, uncancelled};
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,6 +17,8 @@ const OUT_MIN: usize = 16;
 
 thread_local! {
     static LAST_ERROR: RefCell<Cow<'static, CStr>> = const { RefCell::new(Cow::Borrowed(c"")) };
+    /// The call that runs has left its words there.
+    static LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What a call has done, as C sees it: nothing to count, or a count.
@@ -48,7 +50,29 @@ pub fn guard<T: Done>(body: impl FnOnce() -> Result<T, Error>) -> sockeye_status
 /// As `guard`, for the sends, whose only system call is that of a bell.
 #[inline]
 pub fn guard_send<T: Done>(body: impl FnOnce() -> Result<T, Error>) -> sockeye_status {
-    status(catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Panic)))
+    status(caught(body).map_err(refused))
+}
+
+/// As `guard_send`, for what a signal handler may call: it leaves no words.
+#[inline]
+pub fn guard_mutely<T: Done>(body: impl FnOnce() -> Result<T, Error>) -> sockeye_status {
+    status(caught(body))
+}
+
+#[inline]
+fn caught<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Panic))
+}
+
+/// A refusal that left no words of its own has those of its status: an older one's never stay.
+#[cold]
+fn refused(error: Error) -> Error {
+    if LEFT.replace(false) {
+        return error;
+    }
+    let error = fail_plainly(error, words_of(error as sockeye_status));
+    LEFT.set(false);
+    error
 }
 
 /// A result as C sees it.
@@ -57,8 +81,7 @@ pub fn status<T: Done>(result: Result<T, Error>) -> sockeye_status {
     result.map_or_else(|error| error as sockeye_status, T::status)
 }
 
-/// Leaves the words of a refusal for `sockeye_last_error`. An error alone has those of its kind;
-/// the daily verbs leave none.
+/// Leaves the words of a refusal for `sockeye_last_error`. An error alone has those of its kind.
 pub fn in_words(refusal: impl Into<Refusal>) -> Error {
     let Refusal { error, words } = refusal.into();
     let mut bytes = words.into_bytes();
@@ -74,6 +97,7 @@ pub fn fail_plainly(error: Error, words: &'static CStr) -> Error {
 fn leave(error: Error, words: Cow<'static, CStr>) -> Error {
     // A thread that is ending has lost its words; the status says enough.
     let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = words);
+    LEFT.set(true);
     error
 }
 

@@ -1,6 +1,6 @@
 //! Queues: flushes, posts, and waiting in a loop of the host's own.
 
-use super::boundary::{bytes_arg, fail, guard, in_words};
+use super::boundary::{bytes_arg, fail, guard, guard_mutely, in_words};
 use super::event::SOCKEYE_EVENT_HOST;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn sockeye_post_message(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_wake(net: *mut sockeye_net, queue: u32) -> sockeye_status {
     // SAFETY: the caller gives NULL or a live net.
-    keeping_errno(|| guard(|| unsafe { enter(net) }?.wake(queue)))
+    keeping_errno(|| guard_mutely(|| unsafe { enter(net) }?.wake(queue)))
 }
 
 /// Gives a system object that is readable, or signalled, as long as the queue has events: a

@@ -1,6 +1,7 @@
 //! Answers and causes: what calls answer and why connections end.
 
 use crate::engine::{Cause, Error};
+use std::ffi::CStr;
 
 /// The version of the binary interface that this header describes; `sockeye_abi_version` gives the
 /// library's.
@@ -133,3 +134,28 @@ const _: () = {
     assert!(sockeye_status_code::SOCKEYE_ERR_INVALID as i32 == Error::Invalid as i32);
     assert!(sockeye_status_code::SOCKEYE_ERR_DENIED as i32 == Error::Denied as i32);
 };
+
+const STATUS_TEXTS: [&CStr; 16] = [
+    c"done",
+    c"invalid argument",
+    c"stale handle",
+    c"closed",
+    c"full for now, try again after WRITABLE",
+    c"too big",
+    c"busy",
+    c"not supported here",
+    c"limit reached",
+    c"the operating system refused",
+    c"the net is shut down",
+    c"would wait for itself",
+    c"called in a forked child",
+    c"a fault inside the library was caught",
+    c"out of memory under memory_max_bytes",
+    c"permission denied",
+];
+
+/// The words for a status: those of OK for a count.
+pub(super) fn words_of(status: sockeye_status) -> &'static CStr {
+    let at = if status >= 0 { Some(0) } else { usize::try_from(-i64::from(status)).ok() };
+    at.and_then(|at| STATUS_TEXTS.get(at)).copied().unwrap_or(c"unknown")
+}

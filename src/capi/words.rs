@@ -1,28 +1,9 @@
 //! Words: the texts of statuses, causes and errors, and the version of the library.
 
 use super::boundary::{self, guard};
-use super::status::{SOCKEYE_ABI_VERSION, sockeye_status};
+use super::status::{SOCKEYE_ABI_VERSION, sockeye_status, words_of};
 use crate::engine::Error;
 use std::ffi::{CStr, c_char};
-
-const STATUS_TEXTS: [&CStr; 16] = [
-    c"done",
-    c"invalid argument",
-    c"stale handle",
-    c"closed",
-    c"full for now, try again after WRITABLE",
-    c"too big",
-    c"busy",
-    c"not supported here",
-    c"limit reached",
-    c"the operating system refused",
-    c"the net is shut down",
-    c"would wait for itself",
-    c"called in a forked child",
-    c"a fault inside the library was caught",
-    c"out of memory under memory_max_bytes",
-    c"permission denied",
-];
 
 const CAUSE_TEXTS: [&CStr; 35] = [
     c"none",
@@ -74,10 +55,7 @@ fn text(texts: &[&'static CStr], index: Option<usize>) -> *const c_char {
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn sockeye_status_text(status: sockeye_status) -> *const c_char {
-    text(
-        &STATUS_TEXTS,
-        if status >= 0 { Some(0) } else { usize::try_from(-i64::from(status)).ok() },
-    )
+    words_of(status).as_ptr()
 }
 
 /// Words for a cause that a client can show its player: "connection refused".
@@ -121,8 +99,9 @@ pub unsafe extern "C" fn sockeye_os_error_text(
     })
 }
 
-/// Words for the last refusal of this thread. Set by init, listen, connect, wait_handle,
-/// wait_port, the model calls and poll; never by send, close or flush. Empty at first.
+/// Words for the last refusal of this thread: a sentence where there is more to say than the
+/// status does, else that of `sockeye_status_text`. Each call that answers a status below 0 sets it,
+/// except `sockeye_wake`; a call that succeeds leaves it as it is. Empty at first.
 ///
 /// Ownership: borrowed until this thread's next call that sets it.
 /// Threads:   any thread; each has its own.

@@ -155,11 +155,19 @@ static void check_last_error(void)
     REQUIRE_STATUS(SOCKEYE_ERR_INVALID, sockeye_model_from_name("carrier_pigeon", &number));
     REQUIRE(strstr(sockeye_last_error(), "carrier_pigeon") != NULL);
 
-    /* The daily verbs and other threads leave the words alone. */
-    snprintf(kept, sizeof kept, "%s", sockeye_last_error());
+    /* Every refusal has words, and none has those of another. */
     REQUIRE_STATUS(SOCKEYE_ERR_STALE, sockeye_send(net, nobody, &byte, 1));
-    REQUIRE_STATUS(SOCKEYE_ERR_STALE, sockeye_close(net, nobody, SOCKEYE_CLOSE_RESET));
+    REQUIRE(strcmp(sockeye_last_error(), sockeye_status_text(SOCKEYE_ERR_STALE)) == 0);
     REQUIRE_STATUS(SOCKEYE_ERR_INVALID, sockeye_flush(NULL));
+    REQUIRE(strcmp(sockeye_last_error(), sockeye_status_text(SOCKEYE_ERR_INVALID)) == 0);
+    REQUIRE_STATUS(SOCKEYE_ERR_STALE, sockeye_close(net, nobody, SOCKEYE_CLOSE_RESET));
+    REQUIRE(strcmp(sockeye_last_error(), sockeye_status_text(SOCKEYE_ERR_STALE)) == 0);
+
+    /* Calls that succeed, signal-safe ones and other threads leave the words alone. */
+    REQUIRE_STATUS(SOCKEYE_ERR_INVALID, sockeye_model_from_name("carrier_pigeon", &number));
+    snprintf(kept, sizeof kept, "%s", sockeye_last_error());
+    REQUIRE_OK(sockeye_flush(net));
+    REQUIRE_STATUS(SOCKEYE_ERR_INVALID, sockeye_wake(net, 9));
     REQUIRE_INT(0, pthread_create(&thread, NULL, refuse_elsewhere, NULL));
     REQUIRE_INT(0, pthread_join(thread, NULL));
     REQUIRE(strcmp(kept, sockeye_last_error()) == 0);
