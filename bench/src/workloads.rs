@@ -187,6 +187,7 @@ fn rooms(rooms: u32, members: u32, period_ms: u32) -> Workload {
             "A game that sends one message of 200 B to each of {what} rooms of {each} every \
              {period_ms} ms; latencies from the tick's time."
         ),
+        rounds: 6,
         ..broadcast(name, conns, 200, 1, period_ms)
     }
 }
