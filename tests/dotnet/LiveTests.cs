@@ -249,6 +249,41 @@ public static unsafe class LiveTests
         }
     }
 
+    /// <summary>One send to all in a room but one.</summary>
+    public static void Rooms()
+    {
+        var got = new List<string>();
+        using (var server = new SockeyeServer(Any))
+        using (var net = new SockeyeNet())
+        {
+            var room = new SockeyeRoom(server);
+            var accepted = new List<SockeyeConn>();
+            server.Opened += e => accepted.Add(e.Conn);
+            for (int i = 0; i < 3; i++)
+            {
+                var link = new SockeyeLink(net);
+                string name = i.ToString();
+                link.Message += e => got.Add(name + e.Utf8);
+                Check.Done(link.Connect(UrlOf(server)), "connect");
+                Check.Until(() => accepted.Count == i + 1, "a member", server, net);
+                Check.Done(room.Add(accepted[i]), "add");
+            }
+            byte[] hello = System.Text.Encoding.UTF8.GetBytes("-hello");
+            Check.Done(room.Send(hello, 1, 5, accepted[1]), "send");
+            Check.Done(room.Remove(accepted[0]), "remove");
+            Check.Done(room.Send(hello), "send");
+            Check.Until(() => got.Count == 4, "four messages", server, net);
+            Check.Equal("0hello 1-hello 2-hello 2hello",
+                string.Join(" ", got.OrderBy(text => text, StringComparer.Ordinal)), "what came");
+            SockeyeGroupStats stats;
+            Check.Done(room.GetStats(out stats), "stats");
+            Check.Equal(2, room.Count, "members");
+            Check.Equal(4ul, stats.Delivered, "delivered");
+            Check.Done(room.Destroy(), "destroy");
+            Check.Equal(SockeyeStatus.ErrStale, room.Send(hello), "a room that is gone");
+        }
+    }
+
     /// <summary>Without framing a stream has pieces and no messages.</summary>
     public static void BytesWithoutFraming()
     {

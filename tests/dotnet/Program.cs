@@ -24,6 +24,7 @@ public static class Program
             { "live: datagrams", LiveTests.Datagrams },
             { "live: links of one net", LiveTests.LinksOfOneNet },
             { "live: keyed messages", LiveTests.KeyedMessages },
+            { "live: rooms", LiveTests.Rooms },
             { "live: bytes without framing", LiveTests.BytesWithoutFraming },
             { "live: one port for two", LiveTests.OnePortForTwo },
             { "live: a close inside a batch", LiveTests.CloseInsideABatch },
