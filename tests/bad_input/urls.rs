@@ -201,7 +201,7 @@ fn words_stay() {
     // SAFETY: a live net and a made-up handle.
     let status = unsafe { sockeye::capi::conn::sockeye_close(net.0, sockeye_conn { id: 1 }, 0) };
     assert!(status < 0);
-    assert_eq!(last_error(), words);
+    assert_eq!(last_error(), "stale handle", "each refusal has its own");
     let elsewhere = std::thread::spawn(last_error).join().expect("no panic");
     assert_eq!(elsewhere, "", "each thread has its own");
     let mut given = endpoint();

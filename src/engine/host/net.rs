@@ -93,6 +93,8 @@ impl Net {
         let drive = resolve_drive(&config)?;
         let running = sys::start();
         let running = running.map_err(|error| Refusal::system("sockets cannot be had", &error))?;
+        let forks = sys::forks();
+        let forks = forks.map_err(|error| Refusal::system("forks cannot be seen", &error))?;
         let Opened { core, batons, threads, crew } = open(config, drive.0)?;
         let net = Arc::new(Net {
             core,
@@ -105,7 +107,7 @@ impl Net {
             stopped: Mutex::new(None),
             ending: Arc::default(),
             opening: RwLock::new(()),
-            forks: sys::forks(),
+            forks,
             _running: running,
         });
         if net.core.config.workers != Some(0) {

@@ -6,6 +6,7 @@ use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::waiter::{Waiter, Waiting};
 use crate::io::os::sys::{WaitObject, WaitPort};
 use crate::io::{ADDRESS_BYTES, Gate, Token};
+use once_cell::sync::OnceCell;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
@@ -65,7 +66,7 @@ pub struct Queue {
     woken: AtomicBool,
     /// The wait object may be signalled for a wake that a poll has taken already.
     stirred: AtomicBool,
-    signal: OnceLock<WaitObject>,
+    signal: OnceCell<WaitObject>,
     port: OnceLock<Mutex<rank::Port, Option<WaitPort>>>,
 }
 
@@ -113,7 +114,7 @@ impl Queue {
             gate: Gate::default(),
             woken: AtomicBool::new(false),
             stirred: AtomicBool::new(false),
-            signal: OnceLock::new(),
+            signal: OnceCell::new(),
             port: OnceLock::new(),
         }
     }
@@ -396,9 +397,8 @@ impl Queue {
 
     /// The object that is signalled while events wait, made on first use.
     pub fn signal(&self, poller: &Poller) -> std::io::Result<isize> {
-        let fresh = if self.signal.get().is_none() { Some(WaitObject::new()?) } else { None };
+        let signal = self.signal.get_or_try_init(WaitObject::new)?;
         let inside = self.inside.lock();
-        let signal = self.signal.get_or_init(|| fresh.expect("made when there was none"));
         fence(SeqCst);
         if !inside.events.is_empty() || poller.pending() > 0 || self.woken.load(SeqCst) {
             signal.set();

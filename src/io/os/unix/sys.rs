@@ -3,6 +3,7 @@
 use super::options::forget_soon;
 use crate::buf::{TRAIN_MAX, Train};
 use crate::io::op::{Lane, Look};
+use once_cell::sync::OnceCell;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::CString;
 use std::io;
@@ -442,20 +443,23 @@ pub fn has_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
-/// A number that changes in a forked child. Watching begins with the first call.
-pub fn forks() -> u32 {
-    static WATCH: std::sync::Once = std::sync::Once::new();
+/// A number that changes in a forked child. Watching begins with the first call that succeeds.
+pub fn forks() -> io::Result<u32> {
+    static WATCH: OnceCell<()> = OnceCell::new();
     extern "C" fn child() {
         FORKS.fetch_add(1, Ordering::Relaxed);
     }
     extern "C" fn prepare() {
         FORKED.store(true, Ordering::SeqCst);
     }
-    // SAFETY: the handlers only write atomics, which a forked child may.
-    WATCH.call_once(|| unsafe {
-        libc::pthread_atfork(Some(prepare), None, Some(child));
-    });
-    forks_now()
+    WATCH.get_or_try_init(|| {
+        // SAFETY: the handlers only write atomics, which a forked child may.
+        match unsafe { libc::pthread_atfork(Some(prepare), None, Some(child)) } {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    })?;
+    Ok(forks_now())
 }
 
 /// The number again, for a process that watches already.

@@ -4,12 +4,12 @@
 use super::options::switch_on;
 use super::sys;
 use crate::io::datagram::Datagram;
+use once_cell::sync::OnceCell;
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ptr;
-use std::sync::OnceLock;
 use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 use winsock::{
@@ -31,14 +31,14 @@ type RecvMsg = unsafe extern "system" fn(
 
 /// WSARecvMsg, which is asked for by name once.
 pub fn recv_msg() -> io::Result<RecvMsg> {
-    static FUNCTION: OnceLock<RecvMsg> = OnceLock::new();
-    if let Some(function) = FUNCTION.get() {
-        return Ok(*function);
-    }
-    let socket = sys::socket(Domain::IPV4, Type::DGRAM)?;
-    let address = sys::ask(&socket, &winsock::WSAID_WSARECVMSG)?;
-    // SAFETY: the type of the function with that name.
-    Ok(*FUNCTION.get_or_init(|| unsafe { mem::transmute::<usize, RecvMsg>(address) }))
+    static FUNCTION: OnceCell<RecvMsg> = OnceCell::new();
+    let function = FUNCTION.get_or_try_init(|| {
+        let socket = sys::socket(Domain::IPV4, Type::DGRAM)?;
+        let address = sys::ask(&socket, &winsock::WSAID_WSARECVMSG)?;
+        // SAFETY: the type of the function with that name.
+        io::Result::Ok(unsafe { mem::transmute::<usize, RecvMsg>(address) })
+    });
+    function.copied()
 }
 
 /// Has the system report for each datagram which address of this machine it was sent to.

@@ -2,12 +2,12 @@
 
 use super::super::sys;
 use crate::io::os::windows::options::switch_on;
+use once_cell::sync::OnceCell;
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ptr;
-use std::sync::OnceLock;
 use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 use winsock::{LPFN_ACCEPTEX, LPFN_CONNECTEX, LPFN_GETACCEPTEXSOCKADDRS, SOCKADDR};
@@ -49,10 +49,11 @@ pub fn is_aborted(error: &io::Error) -> bool {
 impl Calls {
     /// The functions, asked for once.
     pub fn get() -> io::Result<&'static Calls> {
-        static CALLS: OnceLock<Calls> = OnceLock::new();
-        if let Some(calls) = CALLS.get() {
-            return Ok(calls);
-        }
+        static CALLS: OnceCell<Calls> = OnceCell::new();
+        CALLS.get_or_try_init(Calls::ask)
+    }
+
+    fn ask() -> io::Result<Calls> {
         let socket = sys::socket(Domain::IPV4, Type::STREAM)?;
         // SAFETY: each is the type of the function with that name.
         let calls = unsafe {
@@ -74,7 +75,7 @@ impl Calls {
                     && sys::socket(Domain::IPV6, Type::STREAM).map_or(true, |it| is_bare(&it)),
             }
         };
-        Ok(CALLS.get_or_init(|| calls))
+        Ok(calls)
     }
 
     /// AcceptEx without a receive.
