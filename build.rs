@@ -43,10 +43,35 @@ fn main() {
     println!("cargo:rerun-if-changed=cbindgen.toml");
     println!("cargo:rerun-if-changed=src/capi");
     println!("cargo:rerun-if-changed=include/sockeye.h");
+    kqueue();
     link();
     if root.join(".git").exists() {
         header(root);
     }
+}
+
+/// Sets `cfg(kqueue)` where the system has kqueue(2), or libkqueue stands in for it.
+fn kqueue() {
+    println!("cargo:rustc-check-cfg=cfg(kqueue)");
+    let system = env::var("CARGO_CFG_TARGET_OS").expect("cargo sets the system");
+    let apple = env::var("CARGO_CFG_TARGET_VENDOR").as_deref() == Ok("apple");
+    let has = apple || ["freebsd", "dragonfly", "netbsd", "openbsd"].contains(&&*system);
+    if has || (system == "linux" && shim()) {
+        println!("cargo:rustc-cfg=kqueue");
+    }
+}
+
+/// Links with libkqueue, if that is asked for.
+#[cfg(feature = "kqueue-shim")]
+fn shim() -> bool {
+    let found = pkg_config::probe_library("libkqueue");
+    found.expect("the feature kqueue-shim needs libkqueue, where pkg-config finds it");
+    true
+}
+
+#[cfg(not(feature = "kqueue-shim"))]
+fn shim() -> bool {
+    false
 }
 
 /// The library stays mapped after `dlclose`: threads of the host keep destructors in it.

@@ -224,7 +224,7 @@ typedef enum {
 
 /// The input/output models. One host program runs unchanged on each.
 typedef enum {
-    /// The platform's best: EPOLL on Linux, IOCP on Windows, TOKIO (kqueue) on macOS and BSD.
+    /// The platform's best: EPOLL on Linux, IOCP on Windows, KQUEUE on macOS and BSD.
     SOCKEYE_MODEL_AUTO = 0,
     /// A pair of threads for each socket, blocking recv and send.
     SOCKEYE_MODEL_BLOCKING = 1,
@@ -249,6 +249,8 @@ typedef enum {
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
     /// An I/O completion port (Windows).
     SOCKEYE_MODEL_IOCP = 10,
+    /// Native `kqueue` (macOS, BSD).
+    SOCKEYE_MODEL_KQUEUE = 11,
 } sockeye_model;
 
 /// Who turns the workers.

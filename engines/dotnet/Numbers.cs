@@ -11,7 +11,7 @@ namespace Sockeye
     public enum SockeyeModel : uint
     {
         /// <summary>
-        /// The platform's best: EPOLL on Linux, IOCP on Windows, TOKIO (kqueue) on macOS and BSD.
+        /// The platform's best: EPOLL on Linux, IOCP on Windows, KQUEUE on macOS and BSD.
         /// </summary>
         Auto = 0,
         /// <summary>A pair of threads for each socket, blocking recv and send.</summary>
@@ -36,6 +36,8 @@ namespace Sockeye
         OverlappedRoutine = 9,
         /// <summary>An I/O completion port (Windows).</summary>
         Iocp = 10,
+        /// <summary>Native <c>kqueue</c> (macOS, BSD).</summary>
+        Kqueue = 11,
     }
 
     /// <summary>Who turns the workers.</summary>

@@ -8,7 +8,7 @@ use std::ffi::c_char;
 /// The input/output models. One host program runs unchanged on each.
 #[repr(C)]
 pub enum sockeye_model {
-    /// The platform's best: EPOLL on Linux, IOCP on Windows, TOKIO (kqueue) on macOS and BSD.
+    /// The platform's best: EPOLL on Linux, IOCP on Windows, KQUEUE on macOS and BSD.
     SOCKEYE_MODEL_AUTO = 0,
     /// A pair of threads for each socket, blocking recv and send.
     SOCKEYE_MODEL_BLOCKING = 1,
@@ -33,6 +33,8 @@ pub enum sockeye_model {
     SOCKEYE_MODEL_OVERLAPPED_ROUTINE = 9,
     /// An I/O completion port (Windows).
     SOCKEYE_MODEL_IOCP = 10,
+    /// Native `kqueue` (macOS, BSD).
+    SOCKEYE_MODEL_KQUEUE = 11,
 }
 
 /// The result of `sockeye_model_probe`.

@@ -7,7 +7,7 @@ use super::common::tried::{LATER, Tried};
 use super::op::{Accepted, Completion, LANES, Lane, Op, Outcome, Role, Token};
 use super::os::sys;
 use super::pages::Pages;
-use super::proactor::{ACCEPT_MAX, Affinity, Proactor, Setup, cancelled};
+use super::proactor::{ACCEPT_MAX, Affinity, LetGo, Proactor, Setup, cancelled};
 use super::readiness::{Readiness, Ready};
 use crate::buf::{CHUNK_BYTES, Chunk, Slice, Train};
 use socket2::{SockAddr, Socket};
@@ -242,6 +242,24 @@ impl Entry {
     }
 }
 
+/// A try with the error that a report has taken from its socket: without that it waits for ever,
+/// finds an end in order, or reports another error.
+#[inline(always)]
+fn amended(tried: Tried, error: impl FnOnce() -> Option<io::Error>) -> Tried {
+    let bare = match &tried {
+        Tried::Blocked(_) | Tried::Done(Outcome::Sent(Err(_), _)) => true,
+        Tried::Done(Outcome::Received(Ok(slice), _)) => slice.is_empty(),
+        _ => false,
+    };
+    let Some(error) = bare.then(error).flatten() else { return tried };
+    Tried::Done(match tried {
+        Tried::Blocked(op) => op.fail(error),
+        Tried::Done(Outcome::Sent(_, train)) => Outcome::Sent(Err(error), train),
+        Tried::Done(Outcome::Received(_, chunk)) => Outcome::Received(Err(error), chunk),
+        other => return other,
+    })
+}
+
 impl<R: Readiness> Emulated<R> {
     /// Gives a socket back. `removed`: the poller needs no call.
     fn part(&mut self, token: Token, removed: bool) {
@@ -297,7 +315,7 @@ impl<R: Readiness> Emulated<R> {
             }
             Op::SendTo(all) => try_send_to(&entry.socket, all),
         };
-        match tried {
+        match amended(tried, || self.poller.error(token)) {
             Tried::Done(outcome) => {
                 if drained && entry.added && (lane == Lane::In || R::PART_BLOCKS) {
                     entry.ready[lane as usize] = false;
@@ -471,10 +489,18 @@ impl<R: Readiness> Proactor for Emulated<R> {
     }
 
     fn detach(&mut self, token: Token) -> Option<[Option<Op>; 2]> {
+        if self.poller.has_error(token) {
+            // It would not go along.
+            return None;
+        }
         let entry = self.entry(token)?;
         let ops = LANES.map(|lane| entry.take(lane));
         self.release(token);
         Some(ops)
+    }
+
+    fn let_go(&mut self, token: Token) -> LetGo {
+        self.detach(token).map_or(LetGo::Later, |ops| LetGo::Done(ops, Vec::new()))
     }
 
     fn trim(&mut self) {

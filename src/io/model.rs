@@ -23,9 +23,10 @@ pub enum Model {
     OverlappedEvent = 8,
     OverlappedRoutine = 9,
     Iocp = 10,
+    Kqueue = 11,
 }
 
-const MODELS: [(Model, &CStr); 11] = [
+const MODELS: [(Model, &CStr); 12] = [
     (Model::Auto, c"auto"),
     (Model::Blocking, c"blocking"),
     (Model::Select, c"select"),
@@ -37,6 +38,7 @@ const MODELS: [(Model, &CStr); 11] = [
     (Model::OverlappedEvent, c"overlapped_event"),
     (Model::OverlappedRoutine, c"overlapped_routine"),
     (Model::Iocp, c"iocp"),
+    (Model::Kqueue, c"kqueue"),
 ];
 
 impl Model {
@@ -70,7 +72,9 @@ impl Model {
 const AUTO: Model = Model::Epoll;
 #[cfg(windows)]
 const AUTO: Model = Model::Iocp;
-#[cfg(not(any(target_os = "linux", windows)))]
+#[cfg(all(kqueue, not(target_os = "linux")))]
+const AUTO: Model = Model::Kqueue;
+#[cfg(not(any(target_os = "linux", windows, kqueue)))]
 const AUTO: Model = Model::Tokio;
 
 /// Why AUTO means what it means, for `sockeye_net_get_info`.
@@ -95,6 +99,10 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         }
         #[cfg(target_os = "linux")]
         Model::IoUring => visitor.visit::<super::os::linux::io_uring::Uring>(),
+        #[cfg(kqueue)]
+        Model::Kqueue => {
+            visitor.visit::<super::emulated::Emulated<super::os::bsd::kqueue::Kqueue>>()
+        }
         Model::Blocking => visitor.visit::<super::blocking::Blocking>(),
         #[cfg(unix)]
         Model::Poll => visitor.visit::<super::emulated::Emulated<super::os::unix::poll::Poll>>(),
@@ -129,6 +137,8 @@ pub fn pick<V: Visit>(model: Model, visitor: V) -> V::Out {
         }
         #[cfg(not(target_os = "linux"))]
         Model::Epoll | Model::IoUring => visitor.absent("this model exists on Linux only"),
+        #[cfg(not(kqueue))]
+        Model::Kqueue => visitor.absent("this system has no kqueue"),
         _ => visitor.absent("this model is not in this version"),
     }
 }

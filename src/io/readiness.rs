@@ -58,6 +58,17 @@ pub trait Readiness: Send + Sized + 'static {
     /// An operation waits on this lane.
     fn arm(&mut self, token: Token, lane: Lane) -> io::Result<()>;
 
+    /// The error that came with a report of this socket, once: the report may have taken it from
+    /// the socket.
+    fn error(&mut self, _token: Token) -> Option<io::Error> {
+        None
+    }
+
+    /// Whether there is one.
+    fn has_error(&self, _token: Token) -> bool {
+        false
+    }
+
     /// Waits once. `timeout`: None waits without limit, zero only looks.
     fn wait(
         &mut self,

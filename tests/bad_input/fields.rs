@@ -30,7 +30,7 @@ fn init(change: ConfigChange) -> i32 {
 #[test]
 fn of_a_config() {
     let wrong: &[(&str, ConfigChange)] = &[
-        ("model", |config| config.model = 11),
+        ("model", |config| config.model = 12),
         ("model", |config| config.model = u32::MAX),
         ("drive", |config| config.drive = 3),
         ("drive", |config| config.drive = u32::MAX),

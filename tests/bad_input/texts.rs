@@ -73,18 +73,18 @@ fn of_the_system() {
 
 #[test]
 fn of_models() {
-    for model in 0..=10 {
+    for model in 0..=11 {
         let name = text(sockeye_model_name(model));
         assert_eq!(number(&name), Ok(model), "{name}");
     }
-    for model in [11, u32::MAX] {
+    for model in [12, u32::MAX] {
         assert_eq!(text(sockeye_model_name(model)), "unknown");
         let mut info = MaybeUninit::<sockeye_model_info>::zeroed();
         let size = size_of::<sockeye_model_info>();
         // SAFETY: plain numbers, writable, with their size.
         assert_eq!(unsafe { sockeye_model_probe(model, info.as_mut_ptr(), size) }, ERR_INVALID);
     }
-    for name in ["", "unknown", "EPOLL", "epoll ", "kqueue", &"e".repeat(5000)] {
+    for name in ["", "unknown", "EPOLL", "epoll ", "kqueues", &"e".repeat(5000)] {
         assert_eq!(number(name), Err(ERR_INVALID), "{name}");
     }
     let mut out = 77;
@@ -104,7 +104,7 @@ fn number(name: &str) -> Result<u32, i32> {
 /// Every model tells whether it can run; AUTO is answered with what it stands for.
 #[test]
 fn of_probes() {
-    for model in 0..=10 {
+    for model in 0..=11 {
         let mut info = MaybeUninit::<sockeye_model_info>::zeroed();
         let size = size_of::<sockeye_model_info>();
         // SAFETY: plain numbers, writable, with their size.

@@ -84,7 +84,8 @@ static void check(uint32_t model, uint32_t drive, uint32_t workers)
 int main(void)
 {
     static const uint32_t models[] = {SOCKEYE_MODEL_EPOLL, SOCKEYE_MODEL_POLL,
-        SOCKEYE_MODEL_SELECT, SOCKEYE_MODEL_TOKIO, SOCKEYE_MODEL_BLOCKING, SOCKEYE_MODEL_IO_URING};
+        SOCKEYE_MODEL_SELECT, SOCKEYE_MODEL_TOKIO, SOCKEYE_MODEL_BLOCKING, SOCKEYE_MODEL_IO_URING,
+        SOCKEYE_MODEL_KQUEUE};
     for (size_t at = 0; at < sizeof models / sizeof *models; at++) {
         check(models[at], SOCKEYE_DRIVE_POOL, 1);
         check(models[at], SOCKEYE_DRIVE_LEND, 1);

@@ -113,7 +113,7 @@ int main(void)
     int descriptors = 0, threads = 0;
     harness_watchdog();
     REQUIRE_STATUS(SOCKEYE_OK, sockeye_free(NULL));
-    for (uint32_t model = SOCKEYE_MODEL_BLOCKING; model <= SOCKEYE_MODEL_IOCP; model++) {
+    for (uint32_t model = SOCKEYE_MODEL_BLOCKING; model <= SOCKEYE_MODEL_KQUEUE; model++) {
         sockeye_model_info info;
         int lives = 0;
         REQUIRE_OK(sockeye_model_probe(model, &info, sizeof info));

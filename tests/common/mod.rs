@@ -43,6 +43,9 @@ macro_rules! for_models {
         $make! { @model select SOCKEYE_MODEL_SELECT $given }
         $make! { @model tokio SOCKEYE_MODEL_TOKIO $given }
         $make! { @model io_uring SOCKEYE_MODEL_IO_URING $given }
+        // On Linux with the feature `kqueue-shim`.
+        #[cfg(kqueue)]
+        $make! { @model kqueue SOCKEYE_MODEL_KQUEUE $given }
     };
 }
 #[cfg(windows)]
@@ -446,6 +449,12 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "not in time: {what}");
         std::thread::park_timeout(Duration::from_millis(1));
     }
+}
+
+/// Waits until nothing is left of the nets before. libkqueue closes what a kqueue had a moment
+/// later, in a thread that ends with the last.
+pub fn settle() {
+    wait_for("the end of libkqueue's thread", || !process::has_thread("libkqueue_mon"));
 }
 
 /// Watches that something stays true for a while: for what must *not* happen.

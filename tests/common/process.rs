@@ -45,6 +45,13 @@ pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").expect("/proc is there").count()
 }
 
+/// Whether a thread of this process has this name.
+pub fn has_thread(name: &str) -> bool {
+    let listing = fs::read_dir("/proc/self/task").expect("/proc is there");
+    let mut names = listing.filter_map(|entry| fs::read(entry.ok()?.path().join("comm")).ok());
+    names.any(|text| text.trim_ascii_end() == name.as_bytes())
+}
+
 /// The system's numbers of this process's threads.
 pub fn thread_numbers() -> Vec<i32> {
     let listing = fs::read_dir("/proc/self/task").expect("/proc is there");

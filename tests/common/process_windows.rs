@@ -51,6 +51,11 @@ pub fn threads() -> usize {
     thread_numbers().len()
 }
 
+/// Threads have no names here.
+pub fn has_thread(_name: &str) -> bool {
+    false
+}
+
 /// The system's numbers of this process's threads.
 pub fn thread_numbers() -> Vec<i32> {
     let mut numbers = Vec::new();

@@ -3,7 +3,7 @@
 
 use crate::common::process::{sleeps, thread_number, thread_numbers, threads};
 use crate::common::words::*;
-use crate::common::{Setup, child, suite, wait_for};
+use crate::common::{Setup, child, settle, suite, wait_for};
 use crate::drive::{SHORT_US, quiet};
 use crate::rest::get;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
@@ -47,6 +47,7 @@ pub fn all_sleep_again(setup: Setup) {
         return;
     }
     child::alone(setup, || {
+        settle();
         let before = thread_numbers();
         let mut host =
             setup.host_with(|config| (config.spin_us, config.lease_us) = (500, SHORT_US));

@@ -28,6 +28,8 @@ Usage: cargo xtask <task> [options]
               --model NAME    only this one (default each that runs here)
               --drive NAME    pool, lend or host (default any)
               --sanitize NAME library and host under the address or thread sanitizer
+  kqueue    the tests of the model KQUEUE, on Linux over libkqueue
+              --write         write its row to docs/models.md
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
               --graph         instead: the rooms, who names whom, and the circles in each
   header    write include/sockeye.h anew
@@ -71,6 +73,7 @@ pub enum Task {
     Matrix { write: bool },
     Sim(Sim),
     Storm(Storm),
+    Kqueue { write: bool },
     Tidy { graph: bool },
     Header { check: bool },
     Bindings { write: bool },
@@ -285,6 +288,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
                 install.take(name.to_owned(), &mut parser)?;
             }
             (Task::Package(package), Long("out")) => package.out = Some(parser.value()?.into()),
+            (Task::Kqueue { write }, Long("write")) => *write = true,
             (Task::Header { check }, Long("check")) => *check = true,
             (Task::Abi { write } | Task::Bindings { write }, Long("write")) => *write = true,
             (Task::Bench(bench), Long("quick")) => bench.quick = true,
@@ -315,6 +319,7 @@ fn named(name: &str) -> Result<Task> {
         "matrix" => Task::Matrix { write: false },
         "sim" => Task::Sim(Sim::default()),
         "storm" => Task::Storm(Storm::default()),
+        "kqueue" => Task::Kqueue { write: false },
         "tidy" => Task::Tidy { graph: false },
         "header" => Task::Header { check: false },
         "bindings" => Task::Bindings { write: false },

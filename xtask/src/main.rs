@@ -12,7 +12,7 @@ mod workspace;
 
 use args::Task;
 use check::{abi, docs, header, matrix, test, tidy};
-use run::{bench, demo, sim, storm, windows};
+use run::{bench, demo, kqueue, sim, storm, windows};
 use ship::{bindings, install, package, unreal};
 use std::process::ExitCode;
 use workspace::Workspace;
@@ -41,6 +41,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bindings { write } => bindings::run(&workspace, write).map(|note| println!("{note}")),
         Task::Abi { write } => abi::run(&workspace, write).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Kqueue { write } => kqueue::run(&workspace, write),
         Task::Windows(options) => windows::run(&workspace, &options),
         Task::Unreal { stage } => unreal::run(&workspace, &stage),
         Task::Install(options) => install::run(&workspace, &options),

@@ -30,6 +30,7 @@ pub enum Need {
     /// A C# compiler, and what runs its programs.
     Mono,
     PkgConfig,
+    Libkqueue,
     Pip,
     Zig,
     Zip,
@@ -84,6 +85,8 @@ pub const DOCS: &[Need] = &[
     Need::PkgConfig,
     Need::Mono,
 ];
+/// For `kqueue`.
+pub const KQUEUE: &[Need] = &[Need::PkgConfig, Need::Libkqueue, Need::Nextest];
 /// For `windows`.
 pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
@@ -163,6 +166,9 @@ impl Need {
                 Source::Apt(&["rustc-web", "rust-web-src"]),
             ),
             Self::PkgConfig => (&["pkg-config", "--version"], Source::Apt(&["pkg-config"])),
+            Self::Libkqueue => {
+                (&["pkg-config", "--exists", "libkqueue"], Source::Apt(&["libkqueue-dev"]))
+            }
             Self::Pip => (&["python3", "-m", "pip", "--version"], Source::Apt(&["python3-pip"])),
             Self::Zig => (
                 &["bin/cargo-zigbuild"],

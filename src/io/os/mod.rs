@@ -1,6 +1,8 @@
 //! One folder a system. Names mirror each other: other code uses `os::sys`. What is alike on all is
 //! beside them.
 
+#[cfg(kqueue)]
+pub mod bsd;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod names;

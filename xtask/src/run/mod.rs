@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod bench;
 pub mod demo;
+pub mod kqueue;
 pub mod programs;
 pub mod sim;
 pub mod storm;

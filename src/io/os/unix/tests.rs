@@ -50,6 +50,13 @@ contract! {
         behind_the_urgent;
 }
 
+#[cfg(kqueue)]
+contract! {
+    kqueue crate::io::os::bsd::kqueue::Kqueue:
+        an_end_is_seen, both_lanes, any_thread_waits, who_left_is_silent, high_descriptors,
+        behind_the_urgent;
+}
+
 /// A poller with one end of a pair, the other, and the poller's bell.
 struct Stage<R> {
     poller: R,

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use table::Table;
-pub use table::{HERE, WINE};
+pub use table::{HERE, KQUEUE, WINE};
 
 const BEHAVIOURS: &str = "tests/conformance/behaviours.toml";
 

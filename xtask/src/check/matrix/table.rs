@@ -26,7 +26,7 @@ pub const HERE: Table = Table {
     made_by: "cargo xtask test rust",
     begin: "<!-- matrix: written by `cargo xtask matrix --write` -->\n",
     held: "held",
-    shows: |model| model.place != "Windows",
+    shows: |model| !["Windows", BSD].contains(&&*model.place),
     keeps_rows: true,
 };
 /// Those of Windows, under Wine.
@@ -38,6 +38,16 @@ pub const WINE: Table = Table {
     shows: |model| ["Windows", "everywhere"].contains(&&*model.place),
     keeps_rows: false,
 };
+/// KQUEUE, on Linux over libkqueue.
+pub const KQUEUE: Table = Table {
+    report: "target/nextest/kqueue/junit.xml",
+    made_by: "cargo xtask kqueue",
+    begin: "<!-- matrix: written by `cargo xtask kqueue --write` -->\n",
+    held: "held over libkqueue",
+    shows: |model| model.place == BSD,
+    keeps_rows: false,
+};
+const BSD: &str = "macOS, BSD";
 const END: &str = "<!-- matrix: end -->";
 const NOT_BUILT: &str = "not yet: `sockeye_init` answers `ERR_UNSUPPORTED` and says so";
 
