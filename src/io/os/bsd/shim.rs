@@ -24,6 +24,7 @@ pub const EV_CLEAR: c_ushort = 0x0020;
 pub const EV_EOF: c_ushort = 0x8000;
 pub const NOTE_TRIGGER: c_uint = 0x0100_0000;
 
+// SAFETY: declared as the header has them.
 unsafe extern "C" {
     pub fn kqueue() -> c_int;
     pub fn kevent(
