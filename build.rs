@@ -12,6 +12,7 @@ const FILES: &[&str] = &[
     "model",
     "config",
     "net",
+    "guard",
     "endpoint",
     "listener",
     "conn",

@@ -64,6 +64,8 @@ ranks! {
     Origin,
     /// What the host has done to the bytes of a net, or of a listener's connections.
     Weather,
+    /// Rules and bans of a net's guard, or whom a listener has let in.
+    Guard,
     /// Timers of the host.
     HostTimers,
     /// Groups and their members. Under the lock of the slot of a connection.

@@ -1,6 +1,7 @@
 //! Endpoints: what the connections of a listener, and outgoing ones, are made with.
 
 use super::boundary::{fail, guard, in_words, init_sized, read_sized, text_arg};
+use super::guard::{read_guard, sockeye_guard};
 use super::net::{enter_shared, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{self, Error, Net};
@@ -99,8 +100,6 @@ pub struct sockeye_tls(());
 pub struct sockeye_http(());
 /// Lanes of an endpoint. Not in this version.
 pub struct sockeye_lanes(());
-/// Who may come in through an endpoint. Not in this version.
-pub struct sockeye_guard(());
 
 /// What the connections of a listener, or one outgoing connection, are made with.
 ///
@@ -190,7 +189,8 @@ pub struct sockeye_endpoint {
     pub http: *const sockeye_http,
     /// Lanes over datagrams. Not in this version: NULL.
     pub lanes: *const sockeye_lanes,
-    /// Who may come in. Not in this version: NULL.
+    /// Of listeners of streams: how many connections come in, and how fast. It is copied; a connect
+    /// does not look at it. Default NULL: no bounds.
     pub guard: *const sockeye_guard,
     /// Must be 0.
     pub reserved: [u32; 6],
@@ -300,7 +300,6 @@ impl sockeye_endpoint {
             (self.tls.is_null(), "tls"),
             (self.http.is_null(), "http"),
             (self.lanes.is_null(), "lanes"),
-            (self.guard.is_null(), "guard"),
         ];
         if let Some((_, field)) = later.into_iter().find(|(absent, _)| !absent) {
             return Err(format!("endpoint.{field} is not in this version"));
@@ -338,6 +337,7 @@ impl sockeye_endpoint {
             step: flag("step", self.step)?,
             layer: None,
             carrying: None,
+            guard: None,
         })
     }
 }
@@ -362,7 +362,7 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 /// Reads an endpoint.
 ///
 /// # Safety
-/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says.
+/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `guard`.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {
@@ -372,7 +372,10 @@ pub(super) unsafe fn read_endpoint(
         // SAFETY: not NULL; the caller gives as many bytes as its struct_size says.
         unsafe { read_sized(endpoint, &sockeye_endpoint::default(), "endpoint") }?
     };
-    given.parse().map_err(|words| fail(Error::Invalid, words))
+    let mut endpoint = given.parse().map_err(|words| fail(Error::Invalid, words))?;
+    // SAFETY: NULL, or the caller's guard.
+    endpoint.guard = unsafe { read_guard(given.guard) }?;
+    Ok(endpoint)
 }
 
 /// Reads the arguments that listen and connect share.

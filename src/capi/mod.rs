@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod event;
 pub mod fault;
 pub mod group;
+pub mod guard;
 pub mod listener;
 pub mod log;
 pub mod message;

@@ -9,6 +9,7 @@ use crate::engine::shared::config::{CloseHow, Endpoint, Kind};
 use crate::engine::shared::conn::{Conn, End, Origin, Phase, Report, linger};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::groups::deliver::settle;
+use crate::engine::shared::guard::Door;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::log::Level;
@@ -118,7 +119,8 @@ impl Net {
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         let doubts = self.doubts(&endpoint);
         let user_data = endpoint.user_data;
-        let origin = Arc::new(Origin::bound(endpoint, local));
+        let door = endpoint.guard.map(|limits| Door::new(limits, &self.core.guard));
+        let origin = Arc::new(Origin::bound(endpoint, local, door));
         let bound = local.map_or_else(|| url.to_owned(), |local| local.to_string());
         let listener = Resident::Listener(Listener::new(local, origin.clone(), home));
         let full = || Refusal::new(Error::Limit, "connections_max is reached");

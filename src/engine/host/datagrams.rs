@@ -71,7 +71,8 @@ impl Net {
         let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         udp.home = home;
-        let origin = carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), Some(local))));
+        let origin =
+            carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), Some(local), None)));
         udp.carriage = origin
             .clone()
             .map(|origin| Box::new(Carriage { origin: Some(origin), ..Carriage::default() }));

@@ -8,6 +8,7 @@ pub mod datagrams;
 pub mod descriptors;
 pub mod facts;
 pub mod groups;
+pub mod guard;
 pub mod layered;
 pub mod moves;
 pub mod names;

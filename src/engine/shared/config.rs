@@ -2,6 +2,7 @@
 
 use crate::buf::CHUNK_BYTES;
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::guard::table;
 use crate::engine::shared::options::SocketOptions;
 use crate::io::{Model, Token};
 use crate::session::{Framing, FramingKind, Layering, Limits, Overflow};
@@ -209,6 +210,8 @@ pub struct Endpoint {
     pub layer: Option<Layering>,
     /// What carries its connections over datagrams.
     pub carrying: Option<Carrying>,
+    /// How many a listener lets in, and how fast.
+    pub guard: Option<table::Limits>,
 }
 
 impl Endpoint {
@@ -241,7 +244,12 @@ impl Endpoint {
             let words = "endpoint.overflow DROP_OLDEST needs framing: RAW has no messages to drop";
             return Err(Refusal::new(Error::Invalid, words));
         }
-        let words = self.framing.check().and_then(|()| self.limits.check());
+        if datagrams && self.guard.is_some() {
+            let words = "endpoint.guard is for listeners of streams (tcp://, unix:)";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        let guard = || self.guard.map_or(Ok(()), |guard| guard.check());
+        let words = self.framing.check().and_then(|()| self.limits.check()).and_then(|()| guard());
         words.map_err(|words| Refusal::new(Error::Invalid, words))?;
         self.limits.cap(memory);
         Ok(())

@@ -5,6 +5,7 @@ use crate::engine::shared::config::{Config, Flush};
 use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
 use crate::engine::shared::groups::Groups;
+use crate::engine::shared::guard::Guard;
 use crate::engine::shared::home::{self, Command, Home};
 use crate::engine::shared::host_timers::HostTimers;
 use crate::engine::shared::log;
@@ -63,6 +64,8 @@ pub struct Core {
     pub pressure: Pressure,
     pub host_timers: HostTimers,
     pub groups: Groups,
+    /// Who may come in.
+    pub guard: Guard,
     /// Notified when a socket is gone while the net stops.
     pub emptied: (Mutex<rank::Gone, ()>, Condvar),
 }
@@ -102,6 +105,7 @@ impl Core {
             emptied: (Mutex::new(()), Condvar::new()),
             host_timers,
             groups,
+            guard: Guard::default(),
             config,
         }
     }

@@ -14,6 +14,7 @@ pub mod ending;
 pub mod error;
 pub mod event;
 pub mod groups;
+pub mod guard;
 pub mod home;
 pub mod hook;
 pub mod host_timers;

@@ -110,6 +110,10 @@ impl Desk {
     ) -> bool {
         let Some(carrier) = self.carriers.get(number) else { return false };
         let Some(origin) = carrier.origin.clone() else { return false };
+        if core.guard.is_on() && core.guard.decide(None, Some(peer), self.now).is_err() {
+            carrier.endpoint.forget(stream, self.now);
+            return false;
+        }
         let queues = core.queues.len();
         let queue = origin.queue.map_or_else(|| carrier.next_queue(queues), |it| it as usize);
         let port = carrier.local.map_or(0, |local| local.port());

@@ -9,6 +9,7 @@ use crate::engine::shared::counters::count;
 use crate::engine::shared::datagrams::DatagramSocket;
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::worker::desk::{Desk, Order};
+use crate::io::datagram::sender_of;
 use crate::io::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis};
 use std::io;
@@ -143,6 +144,13 @@ impl Desk {
             count(&counters.system_drops, u64::from(arrival.dropped));
         }
         let mut data = arrival.data;
+        // Whom the host connects to is the host's to decide.
+        if core.guard.is_on() && !udp.connected {
+            let sender = sender_of(&data).map(|(sender, _)| sender);
+            if core.guard.decide(None, sender, self.now).is_err() {
+                return;
+            }
+        }
         if data.is_empty() || self.is_full_for(core, token, udp) {
             udp.stats.queue_drops += 1;
             return count(&counters.queue_drops, 1);

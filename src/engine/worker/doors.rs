@@ -2,7 +2,7 @@
 
 use crate::engine::shared::cause::{connect_failure, refusal, tells};
 use crate::engine::shared::conn::race::ATTEMPT_DELAY_MS;
-use crate::engine::shared::conn::{Conn, End, Phase, Report, linger};
+use crate::engine::shared::conn::{Conn, End, Origin, Phase, Report, linger};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::event::Notice;
@@ -11,7 +11,7 @@ use crate::engine::shared::listener::Listener;
 use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::os::sys;
-use crate::io::{Accepted, Lane, Op, Role, Token};
+use crate::io::{Accepted, Lane, Op, Role, Token, canonical};
 use crate::session::{Cause, Millis, Stack};
 use socket2::SockAddr;
 use std::io;
@@ -79,25 +79,26 @@ impl Desk {
         &mut self,
         core: &Core,
         token: Token,
-        all: Vec<Accepted>,
+        mut all: Vec<Accepted>,
         error: Option<io::Error>,
     ) {
         let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(listener) = held.listener() else { return };
         listener.link.end(Lane::In);
-        listener.accepted += all.len() as u64;
-        count(&counters.accepted, all.len() as u64);
         if !all.is_empty() {
             (listener.backoff_ms, listener.lost) = (0, 0);
         }
+        let endpoint = listener.endpoint.clone();
+        self.keep_out(core, &endpoint, &mut all);
+        listener.accepted += all.len() as u64;
+        count(&counters.accepted, all.len() as u64);
         if let Some(error) = error
             && listener.closing.is_none()
             && listener.parting.is_none()
         {
             self.not_accepted(core, token, listener, &error);
         }
-        let endpoint = listener.endpoint.clone();
         // Before any of them can be found: another worker may end one as soon as it has a slot.
         let most = all.len() as u32;
         listener.handed += most;
@@ -109,6 +110,9 @@ impl Desk {
         for one in all {
             let session = Stack::new(self.now, core.is_manual());
             let Some((queue, place)) = core.place(endpoint.queue) else {
+                if let Some(door) = endpoint.door() {
+                    door.leave(one.peer.as_socket());
+                }
                 self.turned_away(core, "no worker of this model has room");
                 continue;
             };
@@ -141,6 +145,24 @@ impl Desk {
         for (home, fresh) in handed {
             core.homes[home].post(Command::Adopt(fresh));
         }
+    }
+
+    /// Resets those that may not come in, before anything is made for them.
+    fn keep_out(&mut self, core: &Core, origin: &Origin, all: &mut Vec<Accepted>) {
+        let door = origin.door();
+        if !core.guard.is_on() && door.is_none() {
+            return;
+        }
+        all.retain(|one| {
+            let peer = one.peer.as_socket();
+            let Err(reason) = core.guard.decide(door, peer, self.now) else { return true };
+            sys::reset(&one.socket);
+            if core.guard.says(self.now) {
+                let who = peer.map_or("a local socket".into(), |peer| canonical(peer).to_string());
+                self.say(|| format!("{who} was refused: {}", reason.words()));
+            }
+            false
+        });
     }
 
     /// The system refused to accept. Never a spin, never the end of the listener: wait, then ask

@@ -410,6 +410,15 @@ impl Conn {
     }
 }
 
+impl Drop for Conn {
+    fn drop(&mut self) {
+        // Where there is a door, it was made behind it.
+        if let Some(door) = self.endpoint.door() {
+            door.leave(self.peer());
+        }
+    }
+}
+
 /// The end of a graceful close that begins now.
 pub fn linger(conn: &Conn, now: Millis) -> (Millis, Cause) {
     (now + Millis::from(conn.endpoint.limits.linger_ms), Cause::TimeoutLinger)

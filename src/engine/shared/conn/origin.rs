@@ -2,6 +2,7 @@
 
 use crate::buf::{Mutex, rank};
 use crate::engine::shared::config::Endpoint;
+use crate::engine::shared::guard::Door;
 use crate::engine::shared::options::SocketOptions;
 use crate::io::{Token, Weather};
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ pub struct Origin {
     local: Option<SocketAddr>,
     /// What is done to the bytes of a listener's; nothing to those that were made by connect.
     weather: Mutex<rank::Weather, Option<Arc<Weather>>>,
+    /// Of a listener that bounds how many come in.
+    door: Option<Door>,
     /// Where it came from, if the host has changed its endpoint since; all but that is there.
     before: Option<Arc<Origin>>,
 }
@@ -30,9 +33,9 @@ impl Origin {
     }
 
     /// As `new`, of a listener that is bound to this address.
-    pub fn bound(endpoint: Endpoint, local: Option<SocketAddr>) -> Origin {
+    pub fn bound(endpoint: Endpoint, local: Option<SocketAddr>, door: Option<Door>) -> Origin {
         let local = local.filter(|local| !local.ip().is_unspecified());
-        Origin { local, ..Origin::new(endpoint) }
+        Origin { local, door, ..Origin::new(endpoint) }
     }
 
     /// What a connection goes on with whose endpoint the host has changed.
@@ -48,6 +51,11 @@ impl Origin {
     /// What is done to the bytes of all that come from here.
     pub fn weather(&self) -> &Mutex<rank::Weather, Option<Arc<Weather>>> {
         &self.first().weather
+    }
+
+    /// Where those that come in are counted, if they are.
+    pub fn door(&self) -> Option<&Door> {
+        self.first().door.as_ref()
     }
 
     /// The address at this end, if it is the same for all.
@@ -69,7 +77,8 @@ impl Origin {
 
     /// Whether a connection that is made by connect can have it just as well.
     pub fn serves(&self, endpoint: &Endpoint) -> bool {
-        let Endpoint { queue, user_data, framing, limits, socket, step, layer, carrying } =
+        // The guard is of listeners.
+        let Endpoint { queue, user_data, framing, limits, socket, step, layer, carrying, guard: _ } =
             endpoint;
         let numbers = |socket: &SocketOptions| {
             let SocketOptions {

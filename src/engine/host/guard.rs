@@ -1,0 +1,32 @@
+//! The guard as the host sets it.
+
+use crate::engine::host::net::Net;
+use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::guard::GuardStats;
+use crate::engine::shared::guard::bans::BANS_MAX;
+use crate::engine::shared::guard::rules::{Prefix, Rule, Rules};
+
+impl Net {
+    /// Replaces all rules.
+    pub fn set_guard(&self, rules: &[Rule]) -> Result<(), Refusal> {
+        self.check_running()?;
+        self.core.guard.set_rules(Rules::new(rules));
+        Ok(())
+    }
+
+    /// Bans a prefix for so long; 0 lifts its ban.
+    pub fn ban(&self, prefix: Prefix, ms: u64) -> Result<(), Refusal> {
+        self.check_running()?;
+        let now = self.core.now();
+        let until = (ms > 0).then(|| now.saturating_add(ms));
+        if self.core.guard.ban(prefix, until, now) {
+            return Ok(());
+        }
+        Err(Refusal::new(Error::Limit, format!("there are {BANS_MAX} bans already")))
+    }
+
+    /// What the guard has refused, and what it keeps.
+    pub fn guard_stats(&self) -> GuardStats {
+        self.core.guard.stats()
+    }
+}
