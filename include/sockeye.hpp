@@ -163,6 +163,19 @@ public:
         if (done) out = group(net_, id);
         return done;
     }
+    /// Replaces all rules for who may come in; none: whoever is not banned.
+    status guard_set(const sockeye_guard_rule *rules, std::size_t count) const noexcept
+    { return sockeye_guard_set(net_, rules, count); }
+    /// Bans the first `bits` bits of an address for so long; 0 lifts the ban.
+    status guard_ban(const sockeye_address &of, uint32_t bits,
+                     std::chrono::milliseconds time) const noexcept
+    {
+        const uint64_t ms = time.count() < 0 ? 0 : static_cast<uint64_t>(time.count());
+        return sockeye_guard_ban(net_, &of, bits, ms);
+    }
+    /// What was refused, by reason.
+    status guard_get_stats(sockeye_guard_stats &out) const noexcept
+    { return sockeye_guard_get_stats(net_, &out, sizeof out); }
     /// `resolved` has the addresses of a host, each with the port of `service`, a number or a name.
     status resolve(uint32_t queue, c_text name, c_text service, uint64_t user_data) const noexcept
     { return sockeye_resolve(net_, queue, name.data, service.data, user_data); }

@@ -298,6 +298,12 @@ private:
     { return field = detail::to_field(count), *this; }
 };
 
+/// What a listener lets in: all, to be changed by field. `endpoint.guard` points to it.
+struct guard : sockeye_guard {
+    guard() noexcept : sockeye_guard()
+    { (void)sockeye_guard_init(this, sizeof(sockeye_guard)); }
+};
+
 /// What a bad network does: nothing, to be changed by field. Needs `config::taps`.
 struct fault : sockeye_fault {
     fault() noexcept : sockeye_fault()

@@ -1,4 +1,4 @@
-//! The guard: who may come in.
+//! Guard: who may come in, by rules, bans, numbers and rates.
 
 use super::address::sockeye_address;
 use super::boundary::{fail, guard, in_words, init_sized, read_sized, same_fields, write_sized};

@@ -11,6 +11,7 @@ use sockeye::capi::datagram::*;
 use sockeye::capi::endpoint::*;
 use sockeye::capi::event::*;
 use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set};
+use sockeye::capi::guard::*;
 use sockeye::capi::listener::*;
 use sockeye::capi::log::*;
 use sockeye::capi::message::*;
@@ -140,6 +141,10 @@ fn no_room_for_the_answer() {
         sockeye_config_init(null_mut(), size_of::<sockeye_config>()),
         sockeye_endpoint_init(null_mut(), size_of::<sockeye_endpoint>()),
         sockeye_message_init(null_mut(), size_of::<sockeye_message>()),
+        sockeye_guard_init(null_mut(), size_of::<sockeye_guard>()),
+        sockeye_guard_set(null_mut(), std::ptr::null(), 0),
+        sockeye_guard_ban(null_mut(), &LOCAL, 32, 1),
+        sockeye_guard_get_stats(null_mut(), null_mut(), 64),
         sockeye_fault_init(null_mut(), size_of::<sockeye_fault>()),
         sockeye_fault_set(null_mut(), 0, &sockeye_fault::default()),
         sockeye_os_error_text(1, null_mut(), 10),

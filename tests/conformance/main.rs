@@ -42,6 +42,7 @@ mod framing;
 mod gather;
 mod goodbyes;
 mod groups;
+mod guard;
 mod half_open;
 mod handles;
 mod hosts;
