@@ -19,6 +19,20 @@ namespace Sockeye
         }
     }
 
+    public unsafe partial struct SockeyeGuard
+    {
+        /// <summary>What the library does unless it is told otherwise.</summary>
+        public static SockeyeGuard Default
+        {
+            get
+            {
+                SockeyeGuard made;
+                Native.sockeye_guard_init(&made, (UIntPtr)sizeof(SockeyeGuard));
+                return made;
+            }
+        }
+    }
+
     public unsafe partial struct SockeyeEndpoint
     {
         /// <summary>What the library does unless it is told otherwise.</summary>
@@ -74,6 +88,13 @@ namespace Sockeye
             Demand(Native.sockeye_config_init(&config, size) >= 0
                 && Native.sockeye_config_init(&config, less) < 0
                 && config.StructSize == sizeof(SockeyeConfig), "SockeyeConfig");
+
+            SockeyeGuard guard;
+            size = (UIntPtr)sizeof(SockeyeGuard);
+            less = (UIntPtr)(sizeof(SockeyeGuard) - 1);
+            Demand(Native.sockeye_guard_init(&guard, size) >= 0
+                && Native.sockeye_guard_init(&guard, less) < 0
+                && guard.StructSize == sizeof(SockeyeGuard), "SockeyeGuard");
 
             SockeyeEndpoint endpoint;
             size = (UIntPtr)sizeof(SockeyeEndpoint);

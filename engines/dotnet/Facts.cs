@@ -31,6 +31,39 @@ namespace Sockeye
         [FieldOffset(48)] public fixed byte Reason[184];
     }
 
+    /// <summary>
+    /// What the guard of a net has refused since <c>sockeye_init</c>, and what it keeps.
+    /// </summary>
+    [StructLayout(LayoutKind.Explicit, Size = 72)]
+    public unsafe partial struct SockeyeGuardStats
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_guard_stats)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>Must be ignored.</summary>
+        [FieldOffset(4)] public uint Reserved;
+        /// <summary>Connections, and datagrams, that a rule denied.</summary>
+        [FieldOffset(8)] public ulong Rule;
+        /// <summary>Connections, and datagrams, of a banned address.</summary>
+        [FieldOffset(16)] public ulong Ban;
+        /// <summary>Connections over <c>per_address_max</c>.</summary>
+        [FieldOffset(24)] public ulong PerAddress;
+        /// <summary>Connections over <c>accepts_per_s</c>.</summary>
+        [FieldOffset(32)] public ulong Rate;
+        /// <summary>Connections over <c>per_address_per_s</c>.</summary>
+        [FieldOffset(40)] public ulong AddressRate;
+        /// <summary>Rules now.</summary>
+        [FieldOffset(48)] public ulong Rules;
+        /// <summary>Bans now; one that is over may still count.</summary>
+        [FieldOffset(56)] public ulong Bans;
+        /// <summary>
+        /// Sources in the tables of all listeners now: those with connections, and up to 65,536 for
+        /// each listener that are remembered for their rate.
+        /// </summary>
+        [FieldOffset(64)] public ulong Addresses;
+    }
+
     /// <summary>What a group has counted since it was made.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 40)]
     public unsafe partial struct SockeyeGroupStats

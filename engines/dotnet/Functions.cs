@@ -184,6 +184,33 @@ namespace Sockeye
         public static extern int sockeye_discard(IntPtr net);
 
         /// <summary>
+        /// Fills <c>guard</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
+        /// after those that this library knows.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_guard_init(SockeyeGuard* guard, UIntPtr size);
+
+        /// <summary>
+        /// Replaces all rules of a net at once: each peer meets the old rules or the new ones.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_guard_set(
+            SockeyeNetHandle net, SockeyeGuardRule* rules, UIntPtr count);
+
+        /// <summary>
+        /// Bans all addresses that begin with the first <c>prefix_bits</c> bits of <c>address</c>
+        /// for <c>ms</c> milliseconds, in place of what was said of this prefix before.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_guard_ban(
+            SockeyeNetHandle net, SockeyeAddress* address, uint prefixBits, ulong ms);
+
+        /// <summary>What the guard of a net has refused, and what it keeps.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_guard_get_stats(
+            SockeyeNetHandle net, SockeyeGuardStats* outStats, UIntPtr size);
+
+        /// <summary>
         /// Fills <c>endpoint</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
         /// after those that this library knows.
         /// </summary>

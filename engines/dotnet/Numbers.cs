@@ -68,6 +68,15 @@ namespace Sockeye
         Manual = 1,
     }
 
+    /// <summary>What a rule does with a peer.</summary>
+    public enum SockeyeGuardAction : uint
+    {
+        /// <summary>It may come in.</summary>
+        Allow = 0,
+        /// <summary>It is refused.</summary>
+        Deny = 1,
+    }
+
     /// <summary>How the byte stream is divided into messages.</summary>
     public enum SockeyeFramingKind : uint
     {

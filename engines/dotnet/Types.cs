@@ -82,6 +82,42 @@ namespace Sockeye
         [FieldOffset(84)] public fixed uint Reserved[3];
     }
 
+    /// <summary>A rule for all addresses that begin with the same bits.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 48)]
+    public unsafe partial struct SockeyeGuardRule
+    {
+        /// <summary>The address.</summary>
+        [FieldOffset(0)] public SockeyeAddress Address;
+        /// <summary>How many bits: up to 32 for IPv4, up to 128 for IPv6.</summary>
+        [FieldOffset(40)] public uint PrefixBits;
+        /// <summary>A <c>sockeye_guard_action</c>.</summary>
+        [FieldOffset(44)] public SockeyeGuardAction Action;
+    }
+
+    /// <summary>How many connections a listener lets in.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 64)]
+    public unsafe partial struct SockeyeGuard
+    {
+        /// <summary>
+        /// The size this program was built with; set by <c>sockeye_guard_init</c>.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>
+        /// Connections of one source at the same time; one counts until the batch with its CLOSED
+        /// ends.
+        /// </summary>
+        [FieldOffset(4)] public uint PerAddressMax;
+        /// <summary>
+        /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens,
+        /// filled within a second.
+        /// </summary>
+        [FieldOffset(8)] public uint PerAddressPerS;
+        /// <summary>Connections in a second, of all sources together, in the same way.</summary>
+        [FieldOffset(12)] public uint AcceptsPerS;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(16)] public fixed uint Reserved[12];
+    }
+
     /// <summary>Framing.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeFraming
@@ -221,8 +257,8 @@ namespace Sockeye
         [FieldOffset(176)] public IntPtr Http;
         /// <summary>Lanes over datagrams.</summary>
         [FieldOffset(184)] public IntPtr Lanes;
-        /// <summary>Who may come in.</summary>
-        [FieldOffset(192)] public IntPtr Guard;
+        /// <summary>Of listeners of streams: how many connections come in, and how fast.</summary>
+        [FieldOffset(192)] public SockeyeGuard* Guard;
         /// <summary>Must be 0.</summary>
         [FieldOffset(200)] public fixed uint Reserved[6];
     }
