@@ -1,6 +1,6 @@
 //! The guard: who is refused is reset, makes no event and is counted; who may come in does.
 
-use crate::common::event::{Event, Kind};
+use crate::common::event::{Event, Kind, socket_address};
 use crate::common::host::{Door, Host};
 use crate::common::net::{Net, last_error};
 use crate::common::peer::{End, Peer};
@@ -8,6 +8,7 @@ use crate::common::udp::Raw;
 use crate::common::words::*;
 use crate::common::{DEADLINE, Setup, endpoint, suite};
 use socket2::{Domain, SockAddr, Socket, Type};
+use sockeye::capi::address::sockeye_address;
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::guard::{
     sockeye_guard, sockeye_guard_ban, sockeye_guard_get_stats, sockeye_guard_rule,
@@ -80,7 +81,10 @@ fn outcome(setup: Setup, host: &mut Host, peer: Option<Peer>) -> Option<(Peer, s
     host.until("a decision about a peer", |host| {
         let of_it = |event: &&Event| {
             event.kind == Kind::Opened
-                && host.net.conn_info(event.conn).is_ok_and(|it| it.peer.port == address.port())
+                && host
+                    .net
+                    .conn_info(event.conn)
+                    .is_ok_and(|it| socket_address(&it.peer) == address)
         };
         conn = host.log.iter().rev().find(of_it).map(|event| event.conn);
         peer.has(1);
@@ -179,21 +183,21 @@ pub fn so_many_of_an_address(setup: Setup) {
     let door = guarded(&mut host, sockeye_guard { per_address_max: 2, ..Default::default() });
     let free = host.door("");
     let (one, conn) = tries(setup, &mut host, 2, door).expect("the first");
-    let _two = tries(setup, &mut host, 2, door).expect("the second");
+    let two = tries(setup, &mut host, 2, door).expect("the second");
     for refused in 1..=3 {
         assert!(tries(setup, &mut host, 2, door).is_none());
         assert_eq!(stats(&host.net).per_address, refused);
     }
-    let _other = tries(setup, &mut host, 3, door).expect("each address for itself");
+    let other = tries(setup, &mut host, 3, door).expect("each address for itself");
     let _beside = tries(setup, &mut host, 2, free).expect("each listener for itself");
     assert_eq!(stats(&host.net).addresses, 2);
     drop(one);
     host.closed(conn);
-    let _next = enters_in_time(setup, &mut host, 2, door);
+    let next = enters_in_time(setup, &mut host, 2, door);
     assert!(tries(setup, &mut host, 2, door).is_none());
     // Those that came in live on without their listener, and are counted down as they go.
     assert_eq!(host.net.listener_close(door.listener), OK);
-    drop((_two, _other, _next));
+    drop((two, other, next));
     host.until("an empty table", |host| stats(&host.net).addresses == 0);
     host.finish();
 }
@@ -249,7 +253,7 @@ pub fn what_cannot_be(setup: Setup) {
         (rule(at(0), 8, 2), "rules[1].action"),
         (rule("[::]:0".parse().expect("an address"), 129, DENY), "rules[1].prefix_bits"),
         (
-            sockeye_guard_rule { address: None.into(), ..rule(at(0), 8, DENY) },
+            sockeye_guard_rule { address: sockeye_address::default(), ..rule(at(0), 8, DENY) },
             "rules[1].address.family",
         ),
     ] {
