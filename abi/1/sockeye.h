@@ -275,6 +275,14 @@ typedef enum {
     SOCKEYE_FLUSH_MANUAL = 1,
 } sockeye_flush_mode;
 
+/// What a rule does with a peer.
+typedef enum {
+    /// It may come in.
+    SOCKEYE_GUARD_ALLOW = 0,
+    /// It is refused.
+    SOCKEYE_GUARD_DENY = 1,
+} sockeye_guard_action;
+
 /// How the byte stream is divided into messages.
 typedef enum {
     /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
@@ -385,9 +393,6 @@ typedef enum {
     SOCKEYE_THREAD_ENDS = 2,
 } sockeye_thread_moment;
 
-/// Who may come in through an endpoint. Not in this version.
-typedef struct sockeye_guard sockeye_guard;
-
 /// HTTP and WebSocket of an endpoint. Not in this version.
 typedef struct sockeye_http sockeye_http;
 
@@ -491,6 +496,77 @@ typedef struct {
     /// Must be 0.
     uint32_t reserved[3];
 } sockeye_config;
+
+/// How many connections a listener lets in. A source is an IPv4 address, or the /64 of an IPv6
+/// one, of which a single host has all. Each listener counts for itself; local sockets count only
+/// for `accepts_per_s`. Fill it with `sockeye_guard_init`, then change what you need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_guard_init`.
+    uint32_t struct_size;
+    /// Connections of one source at the same time; one counts until the batch with its CLOSED ends.
+    /// 0: no bound. Default 0.
+    uint32_t per_address_max;
+    /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens, filled
+    /// within a second. 0: no bound. Default 0.
+    uint32_t per_address_per_s;
+    /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
+    uint32_t accepts_per_s;
+    /// Must be 0.
+    uint32_t reserved[12];
+} sockeye_guard;
+
+/// An internet address.
+typedef struct {
+    /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
+    uint16_t family;
+    /// The port.
+    uint16_t port;
+    /// The scope of a link-local IPv6 address.
+    uint32_t scope_id;
+    /// The address in network order.
+    uint8_t bytes[16];
+    /// Set by `sockeye_event_address` for a `udp://` listener on all addresses: the address of this
+    /// machine that the datagram was sent to, in the form of `bytes`. A datagram that is sent to
+    /// this `sockeye_address` leaves from there. Zeros: the system chooses. It does not identify
+    /// the peer, and `sockeye_address_equal` does not compare it.
+    uint8_t local[16];
+} sockeye_address;
+
+/// A rule for all addresses that begin with the same bits.
+typedef struct {
+    /// The address. Its port and what is behind the prefix do not count.
+    sockeye_address address;
+    /// How many bits: up to 32 for IPv4, up to 128 for IPv6. 0: all addresses of the family.
+    uint32_t prefix_bits;
+    /// A `sockeye_guard_action`.
+    uint32_t action;
+} sockeye_guard_rule;
+
+/// What the guard of a net has refused since `sockeye_init`, and what it keeps. Those that were
+/// refused are counted neither as `accepted` nor as `accept_failures`.
+typedef struct {
+    /// `sizeof(sockeye_guard_stats)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// Must be ignored.
+    uint32_t reserved;
+    /// Connections, and datagrams, that a rule denied.
+    uint64_t rule;
+    /// Connections, and datagrams, of a banned address.
+    uint64_t ban;
+    /// Connections over `per_address_max`.
+    uint64_t per_address;
+    /// Connections over `accepts_per_s`.
+    uint64_t rate;
+    /// Connections over `per_address_per_s`.
+    uint64_t address_rate;
+    /// Rules now.
+    uint64_t rules;
+    /// Bans now; one that is over may still count.
+    uint64_t bans;
+    /// Sources in the tables of all listeners now: those with connections, and up to 65,536 for
+    /// each listener that are remembered for their rate.
+    uint64_t addresses;
+} sockeye_guard_stats;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
 /// field, and the payload has `length + length_adjustment` bytes.
@@ -618,7 +694,8 @@ typedef struct {
     const sockeye_http *http;
     /// Lanes over datagrams. Not in this version: NULL.
     const sockeye_lanes *lanes;
-    /// Who may come in. Not in this version: NULL.
+    /// Of listeners of streams: how many connections come in, and how fast. It is copied; a connect
+    /// does not look at it. Default NULL: no bounds.
     const sockeye_guard *guard;
     /// Must be 0.
     uint32_t reserved[6];
@@ -720,23 +797,6 @@ typedef struct {
     /// Its meaning depends on the kind. With a payload: 0.
     uint32_t code;
 } sockeye_event;
-
-/// An internet address.
-typedef struct {
-    /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
-    uint16_t family;
-    /// The port.
-    uint16_t port;
-    /// The scope of a link-local IPv6 address.
-    uint32_t scope_id;
-    /// The address in network order.
-    uint8_t bytes[16];
-    /// Set by `sockeye_event_address` for a `udp://` listener on all addresses: the address of this
-    /// machine that the datagram was sent to, in the form of `bytes`. A datagram that is sent to
-    /// this `sockeye_address` leaves from there. Zeros: the system chooses. It does not identify
-    /// the peer, and `sockeye_address_equal` does not compare it.
-    uint8_t local[16];
-} sockeye_address;
 
 /// What a `udp://` listener has counted.
 typedef struct {
@@ -1185,6 +1245,66 @@ SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
 ///            still exists, but calls no function of the host).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_discard(sockeye_net *net);
+
+/// Fills `guard` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows. The defaults bound nothing.
+///
+/// Ownership: `guard` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_guard_init(sockeye_guard *guard, size_t size);
+
+/// Replaces all rules of a net at once: each peer meets the old rules or the new ones. The longest
+/// prefix of an address counts, and of the same prefix twice the later one. An address that no
+/// rule is about may come in; so a net that lets in a few alone has rules that deny 0.0.0.0/0 and
+/// ::/0 beside theirs. A v4-mapped IPv6 address is one of IPv4, with 96 bits more.
+///
+/// A peer that is refused is reset before anything is allocated for it, and there is no event of
+/// it. A datagram to a `udp://` listener is dropped. Connections that are there stay, and connects
+/// of the host are not looked at.
+///
+/// Ownership: `rules` are copied.
+/// NULL:      `rules` may be NULL with `count` 0: no rules.
+/// Threads:   any thread, any number of times. It sorts: 100,000 rules take some milliseconds.
+/// Returns:   OK; ERR_INVALID (NULL, a value out of its range: `sockeye_last_error` names the
+///            rule), and then the old rules stay; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_guard_set(sockeye_net *net,
+                                 const sockeye_guard_rule *rules,
+                                 size_t count);
+
+/// Bans all addresses that begin with the first `prefix_bits` bits of `address` for `ms`
+/// milliseconds, in place of what was said of this prefix before. 0 lifts the ban of this prefix,
+/// if there is one. What it means for a peer is said at `sockeye_guard_set`; a ban counts before
+/// every rule. Connections that are there stay: close them.
+///
+/// Ownership: `address` is borrowed until return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, family unknown, more bits than it has: in words); ERR_LIMIT
+///            (65,536 bans); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_guard_ban(sockeye_net *net,
+                                 const sockeye_address *address,
+                                 uint32_t prefix_bits,
+                                 uint64_t ms);
+
+/// What the guard of a net has refused, and what it keeps. Each number is exact, but they are not
+/// taken at one instant.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_guard_get_stats(sockeye_net *net,
+                                       sockeye_guard_stats *out_stats,
+                                       size_t size);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
