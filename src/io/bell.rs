@@ -9,7 +9,7 @@ use super::gate::Gate;
 use super::os::sys::uncancelled;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
 
 const AWAKE: u8 = 0;
@@ -31,6 +31,11 @@ pub struct Bell(Arc<Inner>);
 struct Inner {
     state: AtomicU8,
     strikes: AtomicU64,
+    born: Instant,
+    /// How long the turner waited, written by it alone: twice the nanoseconds while it is up. While
+    /// it waits, twice those less the time when that began, and 1. So that one load has both, and
+    /// what is read never falls.
+    waited: AtomicU64,
     strike: Box<dyn Fn() -> bool + Send + Sync>,
     /// The longest kernel wait: None where no strike fails.
     round: Option<Duration>,
@@ -51,9 +56,15 @@ impl Bell {
     }
 
     fn with(strike: impl Fn() -> bool + Send + Sync + 'static, round: Option<Duration>) -> Bell {
-        let (state, strikes) = (AtomicU8::new(AWAKE), AtomicU64::new(0));
-        let (strike, gate) = (Box::new(strike), Gate::default());
-        Bell(Arc::new(Inner { state, strikes, strike, round, gate }))
+        Bell(Arc::new(Inner {
+            state: AtomicU8::new(AWAKE),
+            strikes: AtomicU64::new(0),
+            born: Instant::now(),
+            waited: AtomicU64::new(0),
+            strike: Box::new(strike),
+            round,
+            gate: Gate::default(),
+        }))
     }
 
     /// Any thread, after what it announces is visible.
@@ -84,20 +95,27 @@ impl Bell {
         if self.0.state.compare_exchange(AWAKE, NAPPING, SeqCst, SeqCst).is_err() {
             return;
         }
+        self.begin_wait();
         // One that was opened late, for an earlier nap, is passed at once.
         while self.0.state.load(SeqCst) == NAPPING && Instant::now() < until {
             self.0.gate.pass(Some(until));
         }
         let _ = self.0.state.compare_exchange(NAPPING, AWAKE, SeqCst, SeqCst);
+        self.end_wait();
     }
 
     /// The turner, just before a kernel wait. False: rung since `hush`, do not block.
     pub fn doze(&self) -> bool {
-        self.0.state.compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst).is_ok()
+        let dozes = self.0.state.compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst).is_ok();
+        if dozes {
+            self.begin_wait();
+        }
+        dozes
     }
 
     /// The turner, just after the kernel wait. Keeps RUNG.
     pub fn rouse(&self) {
+        self.end_wait();
         if self.0.state.compare_exchange(ASLEEP, AWAKE, SeqCst, SeqCst) == Err(UNHEARD) {
             let _ = self.0.state.compare_exchange(UNHEARD, RUNG, SeqCst, SeqCst);
         }
@@ -110,7 +128,42 @@ impl Bell {
 
     /// The turner, before it takes its commands. False: it was not rung, so there are none.
     pub fn hush(&self) -> bool {
+        // It may have been left to a wait of the host's own.
+        self.end_wait();
         matches!(self.0.state.swap(AWAKE, SeqCst), RUNG | UNHEARD)
+    }
+
+    /// Twice the nanoseconds since the bell was made.
+    fn now(&self) -> u64 {
+        2 * self.0.born.elapsed().as_nanos() as u64
+    }
+
+    fn begin_wait(&self) {
+        let waited = self.0.waited.load(Relaxed);
+        self.0.waited.store(waited.wrapping_sub(self.now()) | 1, Release);
+    }
+
+    #[inline]
+    fn end_wait(&self) {
+        let waited = self.0.waited.load(Relaxed);
+        if waited & 1 != 0 {
+            self.0.waited.store((waited & !1).wrapping_add(self.now()), Release);
+        }
+    }
+
+    /// Nanoseconds that the turner waited, a wait that goes on included. Any thread.
+    pub fn waited_ns(&self) -> u64 {
+        loop {
+            let waited = self.0.waited.load(Acquire);
+            if waited & 1 == 0 {
+                return waited / 2;
+            }
+            let so_far = (waited & !1).wrapping_add(self.now()) / 2;
+            // The time is one of that wait's.
+            if self.0.waited.load(Acquire) == waited {
+                return so_far;
+            }
+        }
     }
 
     /// System calls made to wake a thread.
@@ -181,6 +234,57 @@ mod tests {
         bell.rouse();
         assert!(!bell.doze(), "it is kept for the turner");
         assert!(bell.hush() && !bell.rung());
+    }
+
+    #[test]
+    fn what_was_slept_is_counted() {
+        const SLEEP: Duration = Duration::from_millis(5);
+        let bell = Bell::new(|| true);
+        let slept = |sleeps: &dyn Fn()| {
+            let before = bell.waited_ns();
+            sleeps();
+            Duration::from_nanos(bell.waited_ns() - before)
+        };
+        let kernel_wait = || {
+            if bell.doze() {
+                std::thread::sleep(SLEEP);
+            }
+            bell.rouse();
+        };
+        assert!(slept(&kernel_wait) >= SLEEP);
+        assert!(slept(&|| bell.nap(SLEEP)) >= SLEEP);
+        let busy = || std::thread::sleep(SLEEP);
+        assert_eq!(slept(&busy), Duration::ZERO);
+        assert!(bell.doze());
+        assert!(slept(&busy) >= SLEEP, "a wait that goes on");
+        bell.ring();
+        assert!(bell.hush());
+        assert_eq!(slept(&busy), Duration::ZERO, "the next turn has begun");
+        bell.ring();
+        assert_eq!(slept(&kernel_wait), Duration::ZERO, "rung before, so it did not wait");
+    }
+
+    #[test]
+    fn what_was_slept_never_falls() {
+        const READS: usize = 100_000;
+        let bell = Bell::new(|| true);
+        let begun = Instant::now();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(SeqCst) {
+                    bell.doze();
+                    bell.rouse();
+                }
+            });
+            let mut last = 0;
+            for _ in 0..READS {
+                let waited = bell.waited_ns();
+                assert!(last <= waited && u128::from(waited) <= begun.elapsed().as_nanos());
+                last = waited;
+            }
+            done.store(true, SeqCst);
+        });
     }
 
     #[test]

@@ -187,9 +187,12 @@ impl Readiness for Poll {
         timeout: Option<Duration>,
         bell: &Bell,
     ) -> io::Result<()> {
-        let timeout = if bell.doze() { millis(timeout) } else { 0 };
+        let look = timeout == Some(Duration::ZERO);
+        let timeout = if look || !bell.doze() { 0 } else { millis(timeout) };
         let waited = self.wait_for_all(timeout);
-        bell.rouse();
+        if !look {
+            bell.rouse();
+        }
         waited?;
         match std::mem::take(&mut self.fds[0].revents) {
             0 => {}

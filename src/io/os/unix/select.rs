@@ -181,7 +181,8 @@ impl Readiness for Select {
         timeout: Option<Duration>,
         bell: &Bell,
     ) -> io::Result<()> {
-        let timeout = if bell.doze() { millis(timeout) } else { 0 };
+        let look = timeout == Some(Duration::ZERO);
+        let timeout = if look || !bell.doze() { 0 } else { millis(timeout) };
         let mut span = libc::timeval {
             tv_sec: (timeout / 1000).into(),
             tv_usec: (timeout % 1000 * 1000).into(),
@@ -195,7 +196,9 @@ impl Readiness for Select {
         // SAFETY: both sets have a bit for each descriptor below `count`, which is all it writes.
         let told = unsafe { libc::select(count, read, write, ptr::null_mut(), span) };
         let error = io::Error::last_os_error();
-        bell.rouse();
+        if !look {
+            bell.rouse();
+        }
         if told < 0 {
             return match error.raw_os_error() {
                 Some(libc::EINTR) => Ok(()),

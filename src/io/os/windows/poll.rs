@@ -170,11 +170,14 @@ impl Readiness for Poll {
         if !self.glances.is_empty() {
             timeout = Some(timeout.map_or(GLANCE, |timeout| timeout.min(GLANCE)));
         }
-        let timeout = if bell.doze() { millis(timeout) } else { 0 };
+        let look = timeout == Some(Duration::ZERO);
+        let timeout = if look || !bell.doze() { 0 } else { millis(timeout) };
         let (fds, count) = (self.fds.as_mut_ptr(), self.fds.len() as u32);
         // SAFETY: the array and its length.
         let told = sys::check(unsafe { WSAPoll(fds, count, timeout) });
-        bell.rouse();
+        if !look {
+            bell.rouse();
+        }
         if told? > 0 {
             if std::mem::take(&mut self.fds[0].revents) != 0 {
                 self.bell.clear();

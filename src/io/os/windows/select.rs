@@ -148,14 +148,17 @@ impl Readiness for Select {
         bell: &Bell,
     ) -> io::Result<()> {
         self.fill();
-        let timeout = if bell.doze() { millis(timeout) } else { 0 };
+        let look = timeout == Some(Duration::ZERO);
+        let timeout = if look || !bell.doze() { 0 } else { millis(timeout) };
         let span = TIMEVAL { tv_sec: timeout / 1000, tv_usec: timeout % 1000 * 1000 };
         let span = if timeout < 0 { ptr::null() } else { &raw const span };
         let [read, write, broken] =
             [seal(&mut self.read), seal(&mut self.write), seal(&mut self.broken)];
         // SAFETY: each list begins with its length, and only becomes shorter.
         let told = sys::check(unsafe { select(0, read, write, broken, span) });
-        bell.rouse();
+        if !look {
+            bell.rouse();
+        }
         if told? == 0 {
             return Ok(());
         }
