@@ -26,6 +26,7 @@ const FILES: &[&str] = &[
     "buffer",
     "descriptor",
     "stats",
+    "metrics",
     "address",
     "resolve",
     "log",

@@ -923,6 +923,10 @@ typedef struct {
     uint64_t send_bytes;
     /// Connections closed with LIMIT_MEMORY because others needed what they held.
     uint64_t memory_closes;
+    /// Waits that the system refused for want of something.
+    uint64_t wait_failures;
+    /// Nanoseconds that workers waited in the system, all together; `docs/metrics.md`.
+    uint64_t waited_ns;
 } sockeye_net_stats;
 
 /// Facts of a listener.
@@ -2183,6 +2187,26 @@ sockeye_status sockeye_conns_get_stats(sockeye_net *net,
                                        size_t count,
                                        sockeye_conn_stats *out_stats,
                                        size_t size);
+
+/// Writes all that a net has counted, and what is in its queues and workers now, in the text
+/// exposition format 0.0.4 of Prometheus: what an HTTP server of the host's answers a scrape with,
+/// as `text/plain; version=0.0.4`. The text has no NUL. `docs/metrics.md` has every metric.
+///
+/// It locks nothing that a worker or another thread would wait for. Numbers grow: who asks for the
+/// length first gives a few hundred bytes more.
+///
+/// Ownership: `buffer` is borrowed until return. `out_len`, the whole text's length in bytes, is
+///            written with ERR_TOO_BIG too.
+/// NULL:      `buffer` when `cap` is 0, which asks for the length alone.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_TOO_BIG (the text is longer than `cap`; not a byte is written past it, and
+///            what is in `buffer` is no text); ERR_INVALID (NULL).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_metrics_write(sockeye_net *net,
+                                     char *buffer,
+                                     size_t cap,
+                                     size_t *out_len);
 
 /// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local address is
 /// an interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also

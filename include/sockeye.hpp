@@ -222,6 +222,10 @@ public:
     status stats(conn_list of, sockeye_conn_stats *out) const noexcept
     { return sockeye_conns_get_stats(net_, of.data, of.size, out, sizeof *out); }
 
+    /// The numbers as text for Prometheus. ERR_TOO_BIG: `out_len` is how much room it needs.
+    status metrics(char *buffer, std::size_t cap, std::size_t &out_len) const noexcept
+    { return sockeye_metrics_write(net_, buffer, cap, &out_len); }
+
     /// Has lines up to this level given to `function(uint32_t level, std::string_view line)`, with
     /// the promises of `set_callback`.
     template <class F> status set_log(F &function, uint32_t level) const noexcept

@@ -20,6 +20,7 @@ pub mod guard;
 pub mod listener;
 pub mod log;
 pub mod message;
+pub mod metrics;
 pub mod model;
 pub mod net;
 pub mod queue;

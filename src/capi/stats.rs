@@ -80,6 +80,10 @@ pub struct sockeye_net_stats {
     pub send_bytes: u64,
     /// Connections closed with LIMIT_MEMORY because others needed what they held.
     pub memory_closes: u64,
+    /// Waits that the system refused for want of something.
+    pub wait_failures: u64,
+    /// Nanoseconds that workers waited in the system, all together; `docs/metrics.md`.
+    pub waited_ns: u64,
 }
 
 /// Facts of a listener.
@@ -245,6 +249,8 @@ pub unsafe extern "C" fn sockeye_net_get_stats(
             frame_bytes,
             send_bytes,
             memory_closes,
+            wait_failures,
+            waited_ns,
         } and {
             struct_size: size.min(size_of::<sockeye_net_stats>()) as u32,
             reserved: 0,

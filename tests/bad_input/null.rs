@@ -15,6 +15,7 @@ use sockeye::capi::guard::*;
 use sockeye::capi::listener::*;
 use sockeye::capi::log::*;
 use sockeye::capi::message::*;
+use sockeye::capi::metrics::sockeye_metrics_write;
 use sockeye::capi::model::*;
 use sockeye::capi::net::*;
 use sockeye::capi::queue::*;
@@ -119,6 +120,7 @@ fn no_net_for_facts_and_buffers() {
         sockeye_conn_get_info(net, NO_CONN, &mut zero(), size_of::<sockeye_conn_info>()),
         sockeye_conn_get_stats(net, NO_CONN, &mut zero(), size_of::<sockeye_conn_stats>()),
         sockeye_conns_get_stats(net, &NO_CONN, 1, &mut zero(), size_of::<sockeye_conn_stats>()),
+        sockeye_metrics_write(net, null_mut(), 0, &mut 0),
     }
 }
 
@@ -136,6 +138,8 @@ fn no_room_for_the_answer() {
         sockeye_event_hold(net.0, &zero(), null_mut()),
         sockeye_net_get_info(net.0, null_mut(), size_of::<sockeye_net_info>()),
         sockeye_net_get_stats(net.0, null_mut(), size_of::<sockeye_net_stats>()),
+        sockeye_metrics_write(net.0, null_mut(), 0, null_mut()),
+        sockeye_metrics_write(net.0, null_mut(), 1, &mut 0),
         sockeye_model_probe(0, null_mut(), size_of::<sockeye_model_info>()),
         sockeye_model_from_name(c"epoll".as_ptr(), null_mut()),
         sockeye_config_init(null_mut(), size_of::<sockeye_config>()),

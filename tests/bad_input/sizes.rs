@@ -8,10 +8,14 @@ use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_endpoint_init};
 use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init};
 use sockeye::capi::listener::{sockeye_listen, sockeye_listener};
 use sockeye::capi::message::{sockeye_message, sockeye_message_init, sockeye_send_message};
+use sockeye::capi::metrics::sockeye_metrics_write;
 use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
-use sockeye::capi::net::{sockeye_free, sockeye_init};
+use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_shutdown};
 use sockeye::capi::stats::*;
+use sockeye::capi::status::sockeye_status_code::SOCKEYE_ERR_TOO_BIG;
 use std::ptr;
+
+const ERR_TOO_BIG: i32 = SOCKEYE_ERR_TOO_BIG as i32;
 
 /// As much as a struct may have, and a little that it may not.
 #[repr(C, align(8))]
@@ -222,5 +226,33 @@ fn sizes_of_the_bulk_answer() {
         assert_eq!(told as usize, size.min(n), "{size}");
         assert!(each[1][n.min(size)..].iter().all(|&byte| byte == 0), "{size}: the tail");
         assert!(room[3 * size..].iter().all(|&byte| byte == 0x55), "{size}: not a byte more");
+    }
+}
+
+/// The text of the metrics is whole or refused, and not a byte is written past its room.
+#[test]
+fn sizes_of_the_metrics() {
+    let net = Net::new();
+    // SAFETY: a live net, whose numbers stay from now on.
+    assert_eq!(unsafe { sockeye_shutdown(net.0, 0) }, OK);
+    let ask = |room: &mut [u8], cap| {
+        let mut len = 0;
+        // SAFETY: as much room as is said, and room for the length.
+        let status =
+            unsafe { sockeye_metrics_write(net.0, room.as_mut_ptr().cast(), cap, &mut len) };
+        (status, len)
+    };
+    let (status, len) = ask(&mut [], 0);
+    assert!(status == OK && len > 1000, "{status}, {len}");
+    let mut room = vec![0x55; len + 100];
+    assert_eq!(ask(&mut room, len), (OK, len));
+    let whole = room.clone();
+    assert_eq!((&whole[..7], whole[len - 1]), (&b"# HELP "[..], b'\n'));
+    assert!(whole[len..].iter().all(|&byte| byte == 0x55), "no NUL either");
+    for cap in [1, 7, len / 2, len - 1] {
+        room.fill(0x55);
+        assert_eq!(ask(&mut room, cap), (ERR_TOO_BIG, len), "{cap}");
+        assert_eq!(room[..cap], whole[..cap], "{cap}");
+        assert!(room[cap..].iter().all(|&byte| byte == 0x55), "{cap}");
     }
 }

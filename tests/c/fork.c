@@ -37,6 +37,7 @@ static void call_everything(const struct world *world)
     sockeye_listener_stats door_stats;
     const sockeye_address to = {4, 9, 0, {127, 0, 0, 1}, {0}};
     intptr_t handle;
+    size_t length;
     REQUIRE_OK(sockeye_message_init(&message, sizeof message));
     FORKED(sockeye_listen(net, "tcp://127.0.0.1:0", NULL, &door));
     FORKED(sockeye_listener_close(net, world->door));
@@ -82,6 +83,7 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_event_hold(net, &world->event, &buffer));
     FORKED(sockeye_net_get_info(net, &net_info, sizeof net_info));
     FORKED(sockeye_net_get_stats(net, &net_stats, sizeof net_stats));
+    FORKED(sockeye_metrics_write(net, NULL, 0, &length));
     FORKED(sockeye_listener_get_info(net, world->door, &door_info, sizeof door_info));
     FORKED(sockeye_conn_get_info(net, world->client, &conn_info, sizeof conn_info));
     FORKED(sockeye_conn_get_stats(net, world->client, &conn_stats, sizeof conn_stats));

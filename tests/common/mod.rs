@@ -8,6 +8,7 @@ pub mod freight;
 pub mod groups;
 pub mod host;
 pub mod message;
+pub mod metrics;
 pub mod net;
 pub mod pad;
 pub mod peer;

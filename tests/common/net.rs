@@ -18,6 +18,7 @@ use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set}
 use sockeye::capi::listener::{self as listener_calls, sockeye_listener};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::message::sockeye_send_message;
+use sockeye::capi::metrics::sockeye_metrics_write;
 use sockeye::capi::net::{
     sockeye_discard, sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown,
 };
@@ -499,6 +500,20 @@ impl Net {
         // SAFETY: a live net and room for the answer.
         facts(|out, size| unsafe { stats_calls::sockeye_net_get_stats(self.0, out, size) })
             .expect("get_stats answers")
+    }
+
+    /// `sockeye_metrics_write`, with the length asked for first.
+    pub fn metrics(&self) -> String {
+        let mut len = 0;
+        // SAFETY: a live net, no room, and room for the length.
+        let status = unsafe { sockeye_metrics_write(self.0, ptr::null_mut(), 0, &mut len) };
+        assert_eq!(status, OK);
+        let mut text = vec![0_u8; len + 1000];
+        let (room, cap) = (text.as_mut_ptr().cast(), text.len());
+        // SAFETY: a live net, room for the text and its length.
+        assert_eq!(unsafe { sockeye_metrics_write(self.0, room, cap, &mut len) }, OK);
+        text.truncate(len);
+        String::from_utf8(text).expect("a text")
     }
 
     pub fn listener_info(&self, door: sockeye_listener) -> Result<sockeye_listener_info, i32> {

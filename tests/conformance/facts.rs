@@ -1,6 +1,7 @@
 //! Facts: what runs is reported, and what is counted is exact.
 
 use crate::common::event::Kind;
+use crate::common::metrics::{check_with_promtool, samples};
 use crate::common::peer::Peer;
 use crate::common::process::{BUFFER_FACTOR, descriptors, keepalive, socket_of, user_timeout};
 use crate::common::words::*;
@@ -8,10 +9,11 @@ use crate::common::{Setup, child, frame, suite, text_of};
 use socket2::Socket;
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::stats::sockeye_net_info;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 suite! {
-    each: what_runs, counts_are_exact, memory_of_an_idle_net,
+    each: what_runs, counts_are_exact, numbers_as_text, memory_of_an_idle_net,
         options_of_sockets;
 }
 
@@ -62,6 +64,44 @@ pub fn counts_are_exact(setup: Setup) {
     assert_eq!((all.connections, all.accepted, all.accept_failures), (3, 3, 0));
     assert_eq!((all.received_messages, all.received_bytes), (6, 6 * 104));
     assert_eq!(host.count(Kind::Message), 6);
+    host.finish();
+}
+
+/// Every number as a text that Prometheus reads, the same as the statistics have it.
+pub fn numbers_as_text(setup: Setup) {
+    let begun = Instant::now();
+    let mut host = setup.host();
+    let door = host.door("?frame=u32be");
+    let (mut peer, conn) = host.meet(door);
+    peer.put(&frame(&[1; 100]));
+    host.await_messages(conn, 1);
+    let text = host.net.metrics();
+    let found = samples(&text);
+    check_with_promtool(&text);
+    let stats = host.net.stats();
+    for (series, value) in [
+        ("accepted_total", 1.0),
+        ("accept_failures_total", 0.0),
+        ("received_messages_total", 1.0),
+        ("received_bytes_total", 104.0),
+        ("connections", 1.0),
+        ("memory_max_bytes", (1_u64 << 30) as f64),
+        ("queue_events{queue=\"0\"}", 0.0),
+        ("queue_bytes{queue=\"0\"}", 0.0),
+    ] {
+        assert_eq!(found.get(&format!("sockeye_{series}")), Some(&value), "{series}");
+    }
+    let of_workers = |found: &BTreeMap<String, f64>, name: &str| {
+        let prefix = format!("sockeye_worker_{name}{{worker=\"");
+        let all = found.iter().filter(|(series, _)| series.starts_with(&prefix));
+        all.map(|(_, value)| value).sum::<f64>()
+    };
+    assert_eq!(of_workers(&found, "sockets"), 2.0);
+    assert!(of_workers(&found, "turns_total") <= stats.turns as f64);
+    // An idle worker waits, in real time.
+    host.until("a long wait", |host| host.net.stats().waited_ns > 10_000_000);
+    let waited = of_workers(&samples(&host.net.metrics()), "waited_seconds_total");
+    assert!(waited >= 0.01 && waited <= begun.elapsed().as_secs_f64(), "{waited}");
     host.finish();
 }
 

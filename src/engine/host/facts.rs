@@ -65,6 +65,7 @@ impl Net {
         let core = &*self.core;
         NetStats {
             connections: core.table.conns(),
+            waited_ns: core.homes.iter().map(Home::waited_ns).sum(),
             wakes: core.homes.iter().map(Home::strikes).sum(),
             memory_bytes: core.pool.bytes(),
             frame_bytes: core.pool.frame_bytes(),

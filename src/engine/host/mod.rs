@@ -10,6 +10,7 @@ pub mod facts;
 pub mod groups;
 pub mod guard;
 pub mod layered;
+pub mod metrics;
 pub mod moves;
 pub mod names;
 pub mod net;

@@ -3,28 +3,24 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-/// The counters of a worker and the statistics of a net, from one table: a metric more is a line
-/// here and a field of the C ABI's `sockeye_net_stats`.
+/// The counters of a worker, the statistics of a net and its metrics, from one table: a metric more
+/// is a line here with its words, and a field of the C ABI's `sockeye_net_stats`.
 macro_rules! counters {
     (
-        counted { $($counted:ident,)* }
-        own { $($(#[$doc:meta])* $own:ident,)* }
-        found { $($found:ident,)* }
+        counted { $(#[doc = $counted_help:literal] $counted:ident,)* }
+        found { $(#[doc = $found_help:literal] $found:ident: $kind:ident,)* }
     ) => {
         /// What a worker counted, written by its turner.
         #[derive(Default)]
-        #[allow(missing_docs, reason = "the C ABI's `sockeye_net_stats` documents each")]
         pub struct Counters {
-            $(pub $counted: AtomicU64,)*
-            $($(#[$doc])* pub $own: AtomicU64,)*
+            $(#[doc = $counted_help] pub $counted: AtomicU64,)*
         }
 
         /// What a net has counted.
         #[derive(Default)]
-        #[allow(missing_docs, reason = "the C ABI's `sockeye_net_stats` documents each")]
         pub struct NetStats {
-            $(pub $counted: u64,)*
-            $(pub $found: u64,)*
+            $(#[doc = $counted_help] pub $counted: u64,)*
+            $(#[doc = $found_help] pub $found: u64,)*
         }
 
         impl NetStats {
@@ -36,36 +32,75 @@ macro_rules! counters {
                 }
                 all
             }
+
+            /// Each number, with its name, what it is and its words.
+            pub fn each(&self, mut see: impl FnMut(&str, MetricKind, &str, u64)) {
+                $(
+                    let name = stringify!($counted);
+                    see(name, MetricKind::Counter, $counted_help.trim(), self.$counted);
+                )*
+                $(
+                    let name = stringify!($found);
+                    see(name, MetricKind::$kind, $found_help.trim(), self.$found);
+                )*
+            }
         }
     };
 }
 
+/// What becomes of a number with time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// It is what there is now.
+    Gauge,
+}
+
 counters! {
     counted {
+        /// Connections accepted.
         accepted,
+        /// Connections that could not be accepted, or were refused at once.
         accept_failures,
+        /// Bytes received.
         received_bytes,
+        /// Messages published as events.
         received_messages,
+        /// Bytes handed to the system.
         sent_bytes,
+        /// Send calls to the system that took something.
         sent_batches,
+        /// Datagrams that the system dropped on arrival.
         system_drops,
+        /// Datagrams dropped on arrival because a queue was full, or memory short.
         queue_drops,
+        /// Datagrams that the system did not send, and reports that one did not arrive.
         send_failures,
+        /// Connections closed because others needed the memory that they held.
         memory_closes,
+        /// Turns of the workers.
         turns,
+        /// Turns in which a worker waited in the system.
         waits,
-    }
-    own {
         /// Waits that the system refused for want of something.
         wait_failures,
     }
     found {
-        connections,
-        wakes,
-        memory_bytes,
-        frame_bytes,
-        send_bytes,
-        queued_bytes,
+        /// Nanoseconds that workers waited in the system.
+        waited_ns: Counter,
+        /// System calls made only to wake a thread.
+        wakes: Counter,
+        /// Connections that exist now.
+        connections: Gauge,
+        /// Bytes of memory in buffers now.
+        memory_bytes: Gauge,
+        /// Of the memory, bytes of incomplete frames.
+        frame_bytes: Gauge,
+        /// Of the memory, bytes of pending sends.
+        send_bytes: Gauge,
+        /// Bytes of pending events in all queues now.
+        queued_bytes: Gauge,
     }
 }
 

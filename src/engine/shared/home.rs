@@ -75,6 +75,8 @@ pub struct Home {
     extra_bell: Arc<RwLock<rank::ExtraBell, Option<Bell>>>,
     /// Strikes of the bells of those that went.
     struck: AtomicU64,
+    /// Nanoseconds that their workers waited.
+    slept: AtomicU64,
     /// The thread that left with a live lease; 0 while a thread turns, or before any did.
     pub owner: Ownership,
     /// A command came while the owner was away: the backstop turns once.
@@ -110,6 +112,7 @@ impl Home {
             bell: OnceLock::new(),
             extra_bell: Arc::default(),
             struck: AtomicU64::new(0),
+            slept: AtomicU64::new(0),
             owner: Ownership::default(),
             wanted: AtomicBool::new(false),
             backstop: Mutex::default(),
@@ -157,6 +160,7 @@ impl Home {
         let bell = self.extra_bell.write().take();
         if let Some(bell) = bell {
             self.struck.fetch_add(bell.strikes(), SeqCst);
+            self.slept.fetch_add(bell.waited_ns(), SeqCst);
             *self.backstop.lock() = None;
             self.staged.lock().clear();
             self.inbox.lock().clear();
@@ -234,6 +238,11 @@ impl Home {
     /// System calls made to wake the worker.
     pub fn strikes(&self) -> u64 {
         self.struck.load(SeqCst) + self.with_bell(Bell::strikes)
+    }
+
+    /// Nanoseconds that the worker waited in the system.
+    pub fn waited_ns(&self) -> u64 {
+        self.slept.load(SeqCst) + self.with_bell(Bell::waited_ns)
     }
 
     /// Asks something of the worker and wakes it.

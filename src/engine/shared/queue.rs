@@ -231,6 +231,11 @@ impl Queue {
         self.bytes.load(SeqCst)
     }
 
+    /// Events that wait to be handed out, by and by.
+    pub fn depth(&self) -> usize {
+        self.count.load(SeqCst) + self.taken.load(SeqCst)
+    }
+
     /// Whether its connections are not to be read now. A worker that acts on it puts the
     /// connection on its list first, and asks `stall` afterwards.
     /// `more`: bytes that the worker is about to publish.

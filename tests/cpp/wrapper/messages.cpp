@@ -119,6 +119,12 @@ void check_forms()
     std::vector<sockeye_conn_stats> counted(2);
     REQUIRE_ANSWER(1, net.stats(to, counted.data()));
     REQUIRE(counted[0].struct_size > 0 && counted[0].sent_bytes > 0 && counted[1].struct_size == 0);
+    std::size_t len = 0;
+    REQUIRE_DONE(net.metrics(nullptr, 0, len));
+    std::string numbers(len + 1000, '\0');
+    REQUIRE_DONE(net.metrics(&numbers[0], numbers.size(), len));
+    numbers.resize(len);
+    REQUIRE(numbers.find("\nsockeye_connections 2\n") != std::string::npos);
 }
 
 void check_buffers()
