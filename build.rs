@@ -26,6 +26,7 @@ const FILES: &[&str] = &[
     "buffer",
     "descriptor",
     "stats",
+    "tcp",
     "metrics",
     "address",
     "resolve",

@@ -992,6 +992,24 @@ typedef struct {
     uint64_t send_failures;
 } sockeye_conn_stats;
 
+/// What the system has measured of a TCP connection: TCP_INFO of tcp(7) on Linux,
+/// TCP_CONNECTION_INFO on macOS, SIO_TCP_INFO on Windows. What a system does not measure is 0.
+typedef struct {
+    /// `sizeof(sockeye_tcp_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// The smoothed time from a segment to its acknowledgement, in microseconds; 0 before the
+    /// first.
+    uint32_t rtt_us;
+    /// How much that varies, in microseconds; 0 on Windows.
+    uint32_t rtt_var_us;
+    /// Segments sent again since the connection began; Windows counts bytes, here in segments.
+    uint32_t retransmits;
+    /// Segments sent and not acknowledged; on Windows as above, 0 on macOS.
+    uint32_t unacked;
+    /// Must be ignored.
+    uint32_t reserved;
+} sockeye_tcp_info;
+
 /// The host's function for the log: it receives `user` as given, a `sockeye_log_level`, and a
 /// NUL-terminated line without an end of line. It must not throw.
 ///
@@ -2187,6 +2205,20 @@ sockeye_status sockeye_conns_get_stats(sockeye_net *net,
                                        size_t count,
                                        sockeye_conn_stats *out_stats,
                                        size_t size);
+
+/// What the system has measured of a TCP connection, asked of it by this call: one system call.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (no TCP, or the system does not measure); ERR_CLOSED (it has no
+///            socket any more, or none yet); ERR_STALE; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tcp_info(sockeye_net *net,
+                                         sockeye_conn conn,
+                                         sockeye_tcp_info *out_info,
+                                         size_t size);
 
 /// Writes all that a net has counted, and what is in its queues and workers now, in the text
 /// exposition format 0.0.4 of Prometheus: what an HTTP server of the host's answers a scrape with,

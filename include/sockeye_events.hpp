@@ -78,6 +78,9 @@ public:
     }
     status info(sockeye_conn_info &out) const noexcept
     { return sockeye_conn_get_info(net_, id_, &out, sizeof out); }
+    /// What the system has measured of the way to the peer.
+    status tcp_info(sockeye_tcp_info &out) const noexcept
+    { return sockeye_conn_get_tcp_info(net_, id_, &out, sizeof out); }
     status stats(sockeye_conn_stats &out) const noexcept
     { return sockeye_conn_get_stats(net_, id_, &out, sizeof out); }
 #if defined(SOCKEYE_HPP_THROWS)

@@ -159,7 +159,7 @@ namespace Sockeye
     }
 
     /// <summary>What a net has counted since <c>sockeye_init</c>.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 152)]
+    [StructLayout(LayoutKind.Explicit, Size = 168)]
     public unsafe partial struct SockeyeNetStats
     {
         /// <summary>
@@ -222,6 +222,12 @@ namespace Sockeye
         /// Connections closed with LIMIT_MEMORY because others needed what they held.
         /// </summary>
         [FieldOffset(144)] public ulong MemoryCloses;
+        /// <summary>Waits that the system refused for want of something.</summary>
+        [FieldOffset(152)] public ulong WaitFailures;
+        /// <summary>
+        /// Nanoseconds that workers waited in the system, all together; <c>docs/metrics.md</c>.
+        /// </summary>
+        [FieldOffset(160)] public ulong WaitedNs;
     }
 
     /// <summary>Facts of a listener.</summary>
@@ -307,5 +313,33 @@ namespace Sockeye
         /// that one did not arrive (ICMP).
         /// </summary>
         [FieldOffset(64)] public ulong SendFailures;
+    }
+
+    /// <summary>
+    /// What the system has measured of a TCP connection: TCP_INFO of tcp(7) on Linux,
+    /// TCP_CONNECTION_INFO on macOS, SIO_TCP_INFO on Windows.
+    /// </summary>
+    [StructLayout(LayoutKind.Explicit, Size = 24)]
+    public unsafe partial struct SockeyeTcpInfo
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_tcp_info)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>
+        /// The smoothed time from a segment to its acknowledgement, in microseconds; 0 before the
+        /// first.
+        /// </summary>
+        [FieldOffset(4)] public uint RttUs;
+        /// <summary>How much that varies, in microseconds; 0 on Windows.</summary>
+        [FieldOffset(8)] public uint RttVarUs;
+        /// <summary>
+        /// Segments sent again since the connection began; Windows counts bytes, here in segments.
+        /// </summary>
+        [FieldOffset(12)] public uint Retransmits;
+        /// <summary>Segments sent and not acknowledged; on Windows as above, 0 on macOS.</summary>
+        [FieldOffset(16)] public uint Unacked;
+        /// <summary>Must be ignored.</summary>
+        [FieldOffset(20)] public uint Reserved;
     }
 }

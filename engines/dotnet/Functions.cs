@@ -558,6 +558,23 @@ namespace Sockeye
             SockeyeNetHandle net, SockeyeConn* conns, UIntPtr count, SockeyeConnStats* outStats,
             UIntPtr size);
 
+        /// <summary>
+        /// What the system has measured of a TCP connection, asked of it by this call: one system
+        /// call.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_get_tcp_info(
+            SockeyeNetHandle net, SockeyeConn conn, SockeyeTcpInfo* outInfo, UIntPtr size);
+
+        /// <summary>
+        /// Writes all that a net has counted, and what is in its queues and workers now, in the
+        /// text exposition format 0.0.4 of Prometheus: what an HTTP server of the host's answers a
+        /// scrape with, as <c>text/plain; version=0.0.4</c>.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_metrics_write(
+            SockeyeNetHandle net, byte* buffer, UIntPtr cap, UIntPtr* outLen);
+
         /// <summary>Reads an address from text: "127.0.0.1:7777", "[::1]:7777".</summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_address_parse(byte* text, SockeyeAddress* outAddress);

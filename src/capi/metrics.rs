@@ -1,4 +1,4 @@
-//! The numbers of a net as text for a monitoring system.
+//! Metrics: the numbers of a net as text for a monitoring system.
 
 use super::boundary::guard;
 use super::net::{enter, sockeye_net};

@@ -27,6 +27,7 @@ pub mod queue;
 pub mod resolve;
 pub mod stats;
 pub mod status;
+pub mod tcp;
 pub mod thread;
 pub mod timer;
 pub mod words;

@@ -22,6 +22,7 @@ use sockeye::capi::queue::*;
 use sockeye::capi::resolve::*;
 use sockeye::capi::stats::*;
 use sockeye::capi::status::*;
+use sockeye::capi::tcp::{sockeye_conn_get_tcp_info, sockeye_tcp_info};
 use sockeye::capi::timer::*;
 use sockeye::capi::words::*;
 use std::mem::MaybeUninit;
@@ -121,6 +122,7 @@ fn no_net_for_facts_and_buffers() {
         sockeye_conn_get_stats(net, NO_CONN, &mut zero(), size_of::<sockeye_conn_stats>()),
         sockeye_conns_get_stats(net, &NO_CONN, 1, &mut zero(), size_of::<sockeye_conn_stats>()),
         sockeye_metrics_write(net, null_mut(), 0, &mut 0),
+        sockeye_conn_get_tcp_info(net, NO_CONN, &mut zero(), size_of::<sockeye_tcp_info>()),
     }
 }
 

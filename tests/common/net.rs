@@ -26,6 +26,7 @@ use sockeye::capi::queue as queue_calls;
 use sockeye::capi::resolve as resolve_calls;
 use sockeye::capi::stats::{self as stats_calls, sockeye_conn_info, sockeye_conn_stats};
 use sockeye::capi::stats::{sockeye_listener_info, sockeye_net_info, sockeye_net_stats};
+use sockeye::capi::tcp::{sockeye_conn_get_tcp_info, sockeye_tcp_info};
 use sockeye::capi::timer::{sockeye_timer, sockeye_timer_start, sockeye_timer_stop};
 use sockeye::capi::words::sockeye_last_error;
 use std::ffi::{CStr, CString, c_void};
@@ -531,6 +532,11 @@ impl Net {
     pub fn conn_stats(&self, conn: sockeye_conn) -> Result<sockeye_conn_stats, i32> {
         // SAFETY: a live net and room for the answer.
         facts(|out, size| unsafe { stats_calls::sockeye_conn_get_stats(self.0, conn, out, size) })
+    }
+
+    pub fn tcp_info(&self, conn: sockeye_conn) -> Result<sockeye_tcp_info, i32> {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { sockeye_conn_get_tcp_info(self.0, conn, out, size) })
     }
 
     /// `sockeye_conns_get_stats`: how many were alive, and each.

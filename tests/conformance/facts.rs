@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 suite! {
     each: what_runs, counts_are_exact, numbers_as_text, memory_of_an_idle_net,
-        options_of_sockets;
+        way_to_a_peer, options_of_sockets;
 }
 
 fn reasons(info: &sockeye_net_info) -> [String; 2] {
@@ -122,6 +122,27 @@ pub fn memory_of_an_idle_net(setup: Setup) {
     // The batch with the last message ends.
     host.step(0);
     host.until("little memory", |host| host.net.stats().memory_bytes <= 1 << 20);
+    host.finish();
+}
+
+/// What the system has measured of a connection, where it measures.
+pub fn way_to_a_peer(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let (mut peer, conn) = host.meet(door);
+    host.turn_over(&mut peer, conn);
+    host.until("a time measured, and all acknowledged", |host| match host.net.tcp_info(conn) {
+        Ok(info) => info.rtt_us > 0 && info.unacked == 0,
+        Err(error) => {
+            assert_eq!((error, cfg!(target_os = "linux")), (ERR_UNSUPPORTED, false));
+            true
+        }
+    });
+    let datagrams = host.connect(&format!("udp://127.0.0.1:{}", door.port));
+    assert_eq!(host.net.tcp_info(datagrams).err(), Some(ERR_UNSUPPORTED));
+    assert_eq!(host.net.close(conn, AT_ONCE), OK);
+    host.closed(conn);
+    host.until("stale", |host| host.net.tcp_info(conn).err() == Some(ERR_STALE));
     host.finish();
 }
 

@@ -19,6 +19,7 @@ pub mod query;
 pub mod sends;
 pub mod sockaddr;
 pub mod stop;
+pub mod tcp;
 pub mod timers;
 pub mod url;
 pub mod weather;

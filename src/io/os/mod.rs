@@ -8,6 +8,7 @@ pub mod linux;
 pub mod names;
 #[cfg(not(target_os = "linux"))]
 pub mod no_wait_set;
+pub mod tcp;
 #[cfg(unix)]
 pub mod unix;
 #[cfg(windows)]

@@ -14,5 +14,6 @@ pub mod poll;
 pub mod reactor;
 pub mod select;
 pub mod sys;
+pub mod tcp;
 #[cfg(test)]
 mod tests;

@@ -18,3 +18,4 @@ pub mod poll;
 pub mod reactor;
 pub mod select;
 pub mod sys;
+pub mod tcp;
