@@ -923,6 +923,10 @@ typedef struct {
     uint64_t send_bytes;
     /// Connections closed with LIMIT_MEMORY because others needed what they held.
     uint64_t memory_closes;
+    /// Waits that the system refused for want of something.
+    uint64_t wait_failures;
+    /// Nanoseconds that workers waited in the system, all together; `docs/metrics.md`.
+    uint64_t waited_ns;
 } sockeye_net_stats;
 
 /// Facts of a listener.
@@ -987,6 +991,24 @@ typedef struct {
     /// one did not arrive (ICMP).
     uint64_t send_failures;
 } sockeye_conn_stats;
+
+/// What the system has measured of a TCP connection: TCP_INFO of tcp(7) on Linux,
+/// TCP_CONNECTION_INFO on macOS, SIO_TCP_INFO on Windows. What a system does not measure is 0.
+typedef struct {
+    /// `sizeof(sockeye_tcp_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// The smoothed time from a segment to its acknowledgement, in microseconds; 0 before the
+    /// first.
+    uint32_t rtt_us;
+    /// How much that varies, in microseconds; 0 on Windows.
+    uint32_t rtt_var_us;
+    /// Segments sent again since the connection began; Windows counts bytes, here in segments.
+    uint32_t retransmits;
+    /// Segments sent and not acknowledged; on Windows as above, 0 on macOS.
+    uint32_t unacked;
+    /// Must be ignored.
+    uint32_t reserved;
+} sockeye_tcp_info;
 
 /// The host's function for the log: it receives `user` as given, a `sockeye_log_level`, and a
 /// NUL-terminated line without an end of line. It must not throw.
@@ -2183,6 +2205,40 @@ sockeye_status sockeye_conns_get_stats(sockeye_net *net,
                                        size_t count,
                                        sockeye_conn_stats *out_stats,
                                        size_t size);
+
+/// What the system has measured of a TCP connection, asked of it by this call: one system call.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (no TCP, or the system does not measure); ERR_CLOSED (it has no
+///            socket any more, or none yet); ERR_STALE; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tcp_info(sockeye_net *net,
+                                         sockeye_conn conn,
+                                         sockeye_tcp_info *out_info,
+                                         size_t size);
+
+/// Writes all that a net has counted, and what is in its queues and workers now, in the text
+/// exposition format 0.0.4 of Prometheus: what an HTTP server of the host's answers a scrape with,
+/// as `text/plain; version=0.0.4`. The text has no NUL. `docs/metrics.md` has every metric.
+///
+/// It locks nothing that a worker or another thread would wait for. Numbers grow: who asks for the
+/// length first gives a few hundred bytes more.
+///
+/// Ownership: `buffer` is borrowed until return. `out_len`, the whole text's length in bytes, is
+///            written with ERR_TOO_BIG too.
+/// NULL:      `buffer` when `cap` is 0, which asks for the length alone.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_TOO_BIG (the text is longer than `cap`; not a byte is written past it, and
+///            what is in `buffer` is no text); ERR_INVALID (NULL).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_metrics_write(sockeye_net *net,
+                                     char *buffer,
+                                     size_t cap,
+                                     size_t *out_len);
 
 /// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local address is
 /// an interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also
