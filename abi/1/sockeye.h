@@ -1144,15 +1144,14 @@ SOCKEYE_API const char *sockeye_cause_text(int32_t cause);
 SOCKEYE_API sockeye_status sockeye_os_error_text(int32_t code, char *buffer, size_t cap);
 
 /// Words for the last refusal of this thread: a sentence where there is more to say than the
-/// status does, else that of `sockeye_status_text`. Each call that answers a status below 0 sets it,
-/// except `sockeye_wake`; a call that succeeds leaves it as it is. Empty at first.
+/// status does, else that of `sockeye_status_text`. Each call that answers a status below 0 sets
+/// it, except `sockeye_wake`; a call that succeeds leaves it as it is. Empty at first.
 ///
 /// Ownership: borrowed until this thread's next call that sets it.
 /// Threads:   any thread; each has its own.
 /// Returns:   a NUL-terminated text, never NULL.
 /// Since:     0.1
-SOCKEYE_API
-const char *sockeye_last_error(void);
+SOCKEYE_API const char *sockeye_last_error(void);
 
 /// The version of the library that runs: "0.1.0".
 ///

@@ -100,8 +100,8 @@ pub unsafe extern "C" fn sockeye_os_error_text(
 }
 
 /// Words for the last refusal of this thread: a sentence where there is more to say than the
-/// status does, else that of `sockeye_status_text`. Each call that answers a status below 0 sets it,
-/// except `sockeye_wake`; a call that succeeds leaves it as it is. Empty at first.
+/// status does, else that of `sockeye_status_text`. Each call that answers a status below 0 sets
+/// it, except `sockeye_wake`; a call that succeeds leaves it as it is. Empty at first.
 ///
 /// Ownership: borrowed until this thread's next call that sets it.
 /// Threads:   any thread; each has its own.

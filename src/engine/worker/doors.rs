@@ -110,9 +110,7 @@ impl Desk {
         for one in all {
             let session = Stack::new(self.now, core.is_manual());
             let Some((queue, place)) = core.place(endpoint.queue) else {
-                if let Some(door) = endpoint.door() {
-                    door.leave(one.peer.as_socket());
-                }
+                endpoint.left(one.peer.as_socket());
                 self.turned_away(core, "no worker of this model has room");
                 continue;
             };

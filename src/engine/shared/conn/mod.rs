@@ -412,10 +412,7 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        // Where there is a door, it was made behind it.
-        if let Some(door) = self.endpoint.door() {
-            door.leave(self.peer());
-        }
+        self.endpoint.left(self.peer());
     }
 }
 

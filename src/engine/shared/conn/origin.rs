@@ -58,6 +58,13 @@ impl Origin {
         self.first().door.as_ref()
     }
 
+    /// One that came in is gone.
+    pub fn left(&self, peer: Option<SocketAddr>) {
+        if let Some(door) = self.door() {
+            door.leave(peer);
+        }
+    }
+
     /// The address at this end, if it is the same for all.
     pub fn local(&self) -> Option<SocketAddr> {
         self.first().local
@@ -77,9 +84,18 @@ impl Origin {
 
     /// Whether a connection that is made by connect can have it just as well.
     pub fn serves(&self, endpoint: &Endpoint) -> bool {
-        // The guard is of listeners.
-        let Endpoint { queue, user_data, framing, limits, socket, step, layer, carrying, guard: _ } =
-            endpoint;
+        let Endpoint {
+            queue,
+            user_data,
+            framing,
+            limits,
+            socket,
+            step,
+            layer,
+            carrying,
+            // Of listeners.
+            guard: _,
+        } = endpoint;
         let numbers = |socket: &SocketOptions| {
             let SocketOptions {
                 backlog,

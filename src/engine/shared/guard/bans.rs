@@ -39,7 +39,7 @@ impl Bans {
             }
         }
         if self.ends.insert(prefix, until).is_none() {
-            self.lengths[usize::from(prefix.is_v6())][usize::from(prefix.len())] += 1;
+            self.lengths[usize::from(prefix.is_v6())][usize::from(prefix.length())] += 1;
         }
         self.last = self.last.max(until);
         true
@@ -48,7 +48,7 @@ impl Bans {
     /// Lifts the ban of this very prefix.
     pub fn lift(&mut self, prefix: Prefix) {
         if self.ends.remove(&prefix).is_some() {
-            self.lengths[usize::from(prefix.is_v6())][usize::from(prefix.len())] -= 1;
+            self.lengths[usize::from(prefix.is_v6())][usize::from(prefix.length())] -= 1;
         }
     }
 
@@ -73,7 +73,7 @@ impl Bans {
         let lengths = &mut self.lengths;
         self.ends.retain(|prefix, until| {
             let stays = *until > now;
-            lengths[usize::from(prefix.is_v6())][usize::from(prefix.len())] -= u32::from(!stays);
+            lengths[usize::from(prefix.is_v6())][usize::from(prefix.length())] -= u32::from(!stays);
             stays
         });
     }

@@ -48,7 +48,7 @@ impl Prefix {
     }
 
     /// Bits that are the same.
-    pub fn len(self) -> u8 {
+    pub fn length(self) -> u8 {
         self.len
     }
 

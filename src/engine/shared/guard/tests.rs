@@ -4,7 +4,6 @@ use super::rules::{Prefix, Rule, Rules};
 use super::table::{IDLE_MAX, Limits, RATE_MAX, Table};
 use super::{Door, Guard};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Instant;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -128,10 +127,10 @@ fn many(count: usize, v6: bool, numbers: &mut Numbers) -> Vec<Rule> {
 fn scan(rules: &[Rule], ip: IpAddr) -> bool {
     let about = |rule: &&Rule| {
         let same = rule.prefix.is_v6() == ip.is_ipv6();
-        same && Prefix::of(ip, rule.prefix.len()) == rule.prefix
+        same && Prefix::of(ip, rule.prefix.length()) == rule.prefix
     };
     // Of those that are equally long, the last.
-    let best = rules.iter().filter(about).max_by_key(|rule| rule.prefix.len());
+    let best = rules.iter().filter(about).max_by_key(|rule| rule.prefix.length());
     best.is_some_and(|rule| rule.deny)
 }
 
@@ -155,25 +154,6 @@ fn many_rules_answer_as_a_scan_of_them_does() {
             denied += usize::from(expected);
         }
         assert!((100..500).contains(&denied), "{denied} of 600 are denied");
-    }
-}
-
-/// How long a look-up takes: `cargo test --release -- --ignored --nocapture a_look_up`.
-#[test]
-#[ignore = "a measurement"]
-fn a_look_up() {
-    let mut numbers = Numbers(9);
-    for v6 in [false, true] {
-        let given = many(100_000, v6, &mut numbers);
-        let start = Instant::now();
-        let rules = Rules::new(&given);
-        let made = start.elapsed();
-        let asked: Vec<_> =
-            (0..1 << 20).map(|_| numbers.ip(v6, if v6 { 48 } else { 32 })).collect();
-        let start = Instant::now();
-        let denied = asked.iter().filter(|&&ip| rules.deny(ip)).count();
-        let nanos = start.elapsed().as_nanos() as usize / asked.len();
-        println!("IPv6 {v6}: {nanos} ns a look-up, made in {made:?}, {denied} denied");
     }
 }
 
