@@ -121,10 +121,10 @@ void check_forms()
     REQUIRE(counted[0].struct_size > 0 && counted[0].sent_bytes > 0 && counted[1].struct_size == 0);
     std::size_t len = 0;
     REQUIRE_DONE(net.metrics(nullptr, 0, len));
-    std::string numbers(len + 1000, '\0');
-    REQUIRE_DONE(net.metrics(&numbers[0], numbers.size(), len));
-    numbers.resize(len);
-    REQUIRE(numbers.find("\nsockeye_connections 2\n") != std::string::npos);
+    std::string metrics(len + 1000, '\0');
+    REQUIRE_DONE(net.metrics(&metrics[0], metrics.size(), len));
+    metrics.resize(len);
+    REQUIRE(metrics.find("\nsockeye_connections 2\n") != std::string::npos);
 }
 
 void check_buffers()
