@@ -19,17 +19,21 @@ const SOURCES: [&str; 5] = [
     "include/sockeye_values.hpp",
     "cpp-sample/CMakeLists.txt",
 ];
+/// Where the metrics have their names.
+const METRICS: [&str; 2] = ["src/engine/host/metrics.rs", "src/engine/shared/counters.rs"];
 /// Names of the repository that are no part of the interface.
 const OTHERS: [&str; 2] = ["sockeye_peer", "sockeye_samples"];
 /// What the page of errors has a row for, each.
 const ROWS: [&str; 2] = ["SOCKEYE_ERR_", "SOCKEYE_CAUSE_"];
 
 pub fn check(workspace: &Workspace, pages: &[&Page]) -> Result<Vec<String>> {
-    let mut known = String::new();
-    for path in SOURCES {
+    let read = |path: &&str| {
         let text = std::fs::read_to_string(workspace.root.join(path));
-        known.push_str(&text.with_context(|| path.to_owned())?);
-    }
+        text.with_context(|| (*path).to_owned())
+    };
+    let mut known = SOURCES.iter().map(read).collect::<Result<String>>()?;
+    let metrics = METRICS.iter().map(read).collect::<Result<String>>()?;
+    known.extend(c_text::words(&metrics).map(metric));
     let header = std::fs::read_to_string(workspace.root.join(HEADER)).context(HEADER)?;
     let known: BTreeSet<&str> = c_text::words(&known).chain(OTHERS).collect();
     let mut wrong: Vec<String> = pages.iter().flat_map(|page| strangers(page, &known)).collect();
@@ -37,6 +41,12 @@ pub fn check(workspace: &Workspace, pages: &[&Page]) -> Result<Vec<String>> {
     wrong.extend(missing(&header, text(ERRORS)));
     wrong.extend(unlisted(&header, text(REFERENCE)));
     Ok(wrong)
+}
+
+/// What a metric of this name is called, and its other names, apart from each other.
+fn metric(name: &str) -> String {
+    let stem = name.strip_suffix("_ns").map_or(name.to_owned(), |stem| format!("{stem}_seconds"));
+    format!(" sockeye_{stem} sockeye_{stem}_total ")
 }
 
 /// Names on a page that look like the interface's and are not.
@@ -82,6 +92,13 @@ fn unlisted(header: &str, page: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_metric_has_the_name_of_its_number() {
+        assert_eq!(metric("turns"), " sockeye_turns sockeye_turns_total ");
+        let time = metric("waited_ns");
+        assert_eq!(time, " sockeye_waited_seconds sockeye_waited_seconds_total ");
+    }
 
     #[test]
     fn names_that_are_not_there_are_told() {
