@@ -190,9 +190,11 @@ pub fn idle_is_closed(setup: Setup) {
 pub fn a_name_that_is_none(setup: Setup) {
     let mut host = setup.host();
     let conn = host.connect("udp://no-such-name.invalid:9");
-    assert_eq!(host.net.send(conn, b"waits"), OK);
+    // The look-up may be over before the send.
+    let sent = host.net.send(conn, b"waits");
+    assert!([OK, ERR_CLOSED].contains(&sent), "{sent}");
     let closed = host.closed(conn);
-    assert_eq!((closed.cause, closed.detail), (RESOLVE, 5));
+    assert_eq!((closed.cause, closed.detail), (RESOLVE, if sent == OK { 5 } else { 0 }));
     assert_eq!(host.kinds_of(conn), [Kind::Closed], "never opened");
     host.finish();
 }
