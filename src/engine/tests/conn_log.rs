@@ -284,7 +284,8 @@ impl ConnLog {
             Cause::TimeoutLinger => self.shut.is_some(),
             Cause::LimitFrame | Cause::Protocol => peer_did(&PeerLog::is_broken),
             // A net of 1 or 3 MiB is under pressure soon, and a frame may be more than its share.
-            Cause::LimitMemory => !connects || self.opened,
+            // Who connects holds what the host has sent to it.
+            Cause::LimitMemory => !connects || self.opened || self.taken_bytes > 0,
             Cause::LimitOutbox => limits.overflow == Overflow::Close,
             Cause::LimitModel => connects && !self.opened,
             Cause::Host => self.shut.is_some(),

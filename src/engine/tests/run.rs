@@ -4,7 +4,7 @@ use super::conn_log::ConnLog;
 use super::ledger::{Ledger, ListenerLog};
 use super::peer_log::{PeerLog, payload};
 use super::plan::{Act, Plan};
-use super::stage::endpoint;
+use super::stage::{endpoint, plain};
 use super::told::{Told, What};
 use super::{Under, now, open_as, set_now};
 use crate::buf::{CHUNK_BYTES, Pool, Purpose, Slice};
@@ -410,7 +410,8 @@ impl Run {
     fn meet(&mut self) {
         while let Some(peer) = self.world.incoming() {
             let token = self.world.token_of(peer.link()).expect("connected by the engine");
-            let style = self.ledger.conns[&token].style;
+            // An attempt that was called off when it was connected is not the host's.
+            let style = self.ledger.conns.get(&token).map_or_else(plain, |conn| conn.style);
             let appetite = self.dice.pick(&[0, 10, 1000, 100_000]);
             assert_eq!(peer.link(), self.ledger.peers.len(), "links are counted");
             self.ledger.peers.push(PeerLog::new(peer, style.wire, appetite));
