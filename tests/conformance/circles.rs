@@ -71,12 +71,12 @@ impl Side {
         });
     }
 
-    /// Has the log function called, on this thread.
+    /// Has the log function called: on this thread, or on a worker that is quicker with the line.
     fn log(&'static self) {
         // SAFETY: it lives for ever.
         assert_eq!(unsafe { self.net.set_log(Some(logged), self.user(), 3) }, OK);
         self.net.listen("tcp://127.0.0.1:0", None).expect("a door opens");
-        assert!(self.is_done(), "on the thread that listened");
+        wait_for("an answer", || self.is_done());
     }
 }
 
