@@ -163,7 +163,7 @@ public:
         if (done) out = group(net_, id);
         return done;
     }
-    /// Replaces all rules for who may come in; none: whoever is not banned.
+    /// Replaces all rules for who may connect. Without rules everybody may who is not banned.
     status guard_set(const sockeye_guard_rule *rules, std::size_t count) const noexcept
     { return sockeye_guard_set(net_, rules, count); }
     /// Bans the first `bits` bits of an address for so long; 0 lifts the ban.

@@ -160,8 +160,9 @@ pub unsafe extern "C" fn sockeye_group_count(
 ///            `sockeye_group_get_stats` counts all skips.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL, or no message); ERR_STALE (no such group; the message's buffer
-///            was released); ERR_NO_MEMORY (`memory_max_bytes`: no member is given it);
-///            ERR_SHUTDOWN. `except` may be `{0}`, or stale.
+///            was released); ERR_NO_MEMORY (`memory_max_bytes`, or 65,536 messages to groups are
+///            still to be given to members: no member is given it); ERR_SHUTDOWN. `except` may be
+///            `{0}`, or stale.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 #[must_use]

@@ -20,7 +20,8 @@ pub enum Moment {
 /// The host's function, and the thread's name.
 pub type ThreadHook = Arc<dyn Fn(Moment, &CStr) + Send + Sync>;
 
-/// Of the process. Written while no net lives, so whoever starts a thread does not wait.
+/// One for the process. It is written only while no net lives, so that no start of a thread waits
+/// for the lock.
 static HOOK: RwLock<rank::ThreadHook, Option<ThreadHook>> = RwLock::new(None);
 
 /// Announces its thread's end, unless that is forgotten.

@@ -80,6 +80,25 @@ impl<'a> Parts<'a> {
         (at < buffer.len()).then_some(at)
     }
 
+    /// All of it as one run of bytes: shared where it is one part that lies in the buffer and need
+    /// not be copied. None: there is no memory.
+    pub fn gather(&self, pool: &Pool) -> Option<Slice> {
+        if let &[part] = self.parts
+            && let Some((at, buffer)) = self.place(part).zip(self.buffer)
+        {
+            let mut payload = buffer.clone();
+            payload.advance(at);
+            payload.truncate(part.len());
+            return Some(payload);
+        }
+        if self.len == 0 {
+            return Some(Slice::default());
+        }
+        let mut chunk = pool.take_for(self.len, Purpose::Send)?;
+        self.parts.iter().for_each(|part| chunk.put(part));
+        Some(chunk.into_slice())
+    }
+
     /// The message on the wire of one framing, to be given to about `count` outboxes.
     pub fn frame(
         &self,

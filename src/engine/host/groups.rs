@@ -1,6 +1,5 @@
 //! Groups as the host makes, fills and sends to them; `shared/groups` has how they work.
 
-use crate::buf::{Purpose, Slice};
 use crate::engine::host::net::Net;
 use crate::engine::host::sends::Message;
 use crate::engine::shared::config::Kind;
@@ -10,10 +9,8 @@ use crate::engine::shared::groups::deliver::{list_of, settle};
 use crate::engine::shared::groups::log::Sent;
 use crate::engine::shared::home::Command;
 use crate::io::Token;
+use crate::session::Parts;
 use std::sync::atomic::Ordering::*;
-
-/// A part in a buffer of the library's is sent from there from this size on.
-const SHARED_MIN: usize = 4096;
 
 /// What a group has counted.
 pub struct GroupStats {
@@ -96,14 +93,14 @@ impl Net {
         let core = &*self.core;
         let known = core.groups.get(group)?;
         let homes = known.homes();
-        let payload = self.payload(message)?;
-        known.sends.fetch_add(1, Relaxed);
+        let parts = Parts::new(message.parts, message.buffer).ok_or(Error::Invalid)?;
+        let payload = parts.gather(&core.pool).ok_or(Error::NoMemory)?;
         let full = known.full.load(Relaxed);
-        if homes == 0 {
-            return Ok(full);
-        }
         let (group, key) = (group.index() as u32, message.key);
-        core.groups.log.append(Sent { number: 0, group, except, key, payload }, homes);
+        if !core.groups.log.append(Sent { number: 0, group, except, key, payload }, homes) {
+            return Err(Error::NoMemory);
+        }
+        known.sends.fetch_add(1, Relaxed);
         if !core.is_manual() {
             for home in (0..core.base).filter(|home| homes >> home & 1 != 0) {
                 if core.groups.log.call(home) {
@@ -112,27 +109,6 @@ impl Net {
             }
         }
         Ok(full)
-    }
-
-    /// The message as one run of bytes: copied, or shared where it is a large part of a buffer.
-    fn payload(&self, message: &Message<'_>) -> Result<Slice, Error> {
-        if let ([part], Some(buffer)) = (message.parts, message.buffer)
-            && part.len() >= SHARED_MIN
-            && let Some(at) = (part.as_ptr() as usize).checked_sub(buffer.as_ptr() as usize)
-            && at + part.len() <= buffer.len()
-        {
-            let mut payload = buffer.clone();
-            payload.advance(at);
-            payload.truncate(part.len());
-            return Ok(payload);
-        }
-        let len = message.parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
-        if len == 0 {
-            return Ok(Slice::default());
-        }
-        let mut chunk = self.core.pool.take_for(len, Purpose::Send).ok_or(Error::NoMemory)?;
-        message.parts.iter().for_each(|part| chunk.put(part));
-        Ok(chunk.into_slice())
     }
 
     /// What a group has counted.

@@ -74,8 +74,8 @@ impl Desk {
         let Some((token, mut held)) = core.table.hold_at(visit.conn) else { return };
         let Some(conn) = held.conn() else { return };
         let (groups, number) = (&core.groups, delivery.sent.number);
-        // It may have left the group, or settled, since it was looked up; and whoever is in the
-        // slot by now was never behind.
+        // Since it was looked up it may have left the group or settled. Or the slot has a new
+        // connection, to which nothing is owed that was sent before it joined a group.
         if groups.given(index) >= number || !groups.has(index) {
             return;
         }

@@ -7,6 +7,10 @@ use crate::session::Key;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
+/// Entries at the same time. Payloads are bounded by the pool, but an empty one is of no pool, nor
+/// is one that is shared with a buffer of the host's.
+pub const BACKLOG_MAX: usize = 1 << 16;
+
 /// A message to a group.
 #[derive(Clone)]
 pub struct Sent {
@@ -35,7 +39,7 @@ pub struct Log {
     head: AtomicU64,
     /// By worker: it was called and has not looked yet.
     called: Box<[AtomicBool]>,
-    /// By worker: the last one that a flush has let go (MANUAL).
+    /// By worker: the last entry that was there when a flush came (MANUAL).
     flushed: Box<[AtomicU64]>,
 }
 
@@ -61,13 +65,21 @@ impl Log {
         self.count.load(SeqCst)
     }
 
-    /// Adds an entry for some workers, a bit each.
-    pub fn append(&self, mut sent: Sent, homes: u64) {
+    /// Adds an entry for some workers, a bit each; none is needed where that is no worker. False:
+    /// there are as many as there may be.
+    pub fn append(&self, mut sent: Sent, homes: u64) -> bool {
+        if homes == 0 {
+            return true;
+        }
         let mut entries = self.entries.lock();
+        if entries.len() >= BACKLOG_MAX {
+            return false;
+        }
         sent.number = self.head() + 1;
         self.head.store(sent.number, SeqCst);
         entries.push_back(Entry { sent, left: homes });
         self.count.store(entries.len(), SeqCst);
+        true
     }
 
     /// Has a worker look. False: it was called before, and has not looked yet.
@@ -87,7 +99,7 @@ impl Log {
         entries.iter().any(|entry| entry.left >> home & 1 != 0)
     }
 
-    /// The last entry that a flush has let go from this worker.
+    /// The last entry that was there when a flush of this worker's queue came.
     pub fn flushed(&self, home: usize) -> u64 {
         self.flushed[home].load(SeqCst)
     }

@@ -92,9 +92,9 @@ fn sent(group: u32) -> Sent {
 #[test]
 fn an_entry_goes_when_all_its_workers_are_done() {
     let log = Log::new(2);
-    log.append(sent(1), 0b11);
-    log.append(sent(2), 0b10);
-    log.append(sent(3), 0b01);
+    let appended =
+        [(1, 0b11), (2, 0b10), (3, 0b01)].map(|(group, homes)| log.append(sent(group), homes));
+    assert_eq!(appended, [true; 3]);
     let next = |home, after| log.next(home, after, u64::MAX).map(|sent| sent.group);
     assert_eq!((next(0, 0), next(0, 1), next(1, 1), next(1, 2)), (Some(1), Some(3), Some(2), None));
     assert_eq!(log.next(0, 1, 2).map(|sent| sent.group), None, "not flushed");
@@ -112,4 +112,16 @@ fn an_entry_goes_when_all_its_workers_are_done() {
     assert!(log.call(0) && !log.call(0));
     log.answer(0);
     assert!(log.call(0));
+}
+
+/// Messages without bytes take no memory of the pool, and are bounded all the same.
+#[test]
+fn a_log_has_an_end() {
+    let log = Log::new(1);
+    assert!((0..log::BACKLOG_MAX).all(|_| log.append(sent(1), 1)));
+    assert!(!log.append(sent(1), 1), "it is full");
+    assert!(log.append(sent(1), 0), "nobody is to be given this one");
+    assert_eq!((log.count(), log.head()), (log::BACKLOG_MAX, log::BACKLOG_MAX as u64));
+    log.done(0, 1);
+    assert!(log.append(sent(1), 1) && !log.append(sent(1), 1));
 }

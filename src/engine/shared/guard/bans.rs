@@ -25,7 +25,7 @@ impl Default for Bans {
 }
 
 impl Bans {
-    /// So many, those that are over included as far as nobody asked for them.
+    /// How many bans are kept. One that has ended counts until a peer of it is looked up.
     pub fn count(&self) -> usize {
         self.ends.len()
     }

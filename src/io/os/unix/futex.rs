@@ -68,8 +68,8 @@ impl Futex {
         &self.0
     }
 
-    /// The thread that is about to wait, before it says so in the number: whoever wakes it then
-    /// finds the line.
+    /// Makes the line. The waiting thread calls this before it announces itself in the number, so
+    /// that a thread which wakes it finds the line there.
     pub fn prepare(&self) {
         if self.1.get().is_none()
             && let Ok(line) = EventFd::new()
