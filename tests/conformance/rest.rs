@@ -25,7 +25,7 @@ suite! {
 const LONG_US: u32 = 60_000_000;
 
 /// A host that is away while its worker rests: a byte of `peer` waits in the queue, a second one
-/// in the kernel.
+/// in the kernel. Whoever takes it apart keeps both peers: one that goes leaves an event.
 struct Scene {
     host: Host,
     door: Door,
@@ -81,7 +81,7 @@ fn is_awake(host: &Host) {
 
 /// One event that nobody has collected: nobody reads further.
 pub fn a_worker_rests(setup: Setup) {
-    let Scene { host, mut other, .. } = scene(setup, 0);
+    let Scene { host, mut other, peer: _peer, .. } = scene(setup, 0);
     put(&mut other.0, b"x");
     stays("unread", Duration::from_millis(200), || received(&host) == 1);
     host.finish();
@@ -89,7 +89,7 @@ pub fn a_worker_rests(setup: Setup) {
 
 /// A poll that waits has the worker back, also several times.
 pub fn a_waiting_poll_ends_it(setup: Setup) {
-    let Scene { mut host, mut peer, conn, .. } = scene(setup, 0);
+    let Scene { mut host, mut peer, conn, other: _other, .. } = scene(setup, 0);
     for round in 1..=5 {
         host.until("both bytes", |host| host.bytes(conn).len() == 2 * round);
         while host.step(5) > 0 {}
@@ -144,7 +144,7 @@ fn quiet_enough(round: usize) {
 
 /// MANUAL: at the flush, of which a send alone is none.
 pub fn a_flush_ends_it(setup: Setup) {
-    let Scene { host, mut peer, conn, .. } = scene(setup, FLUSH_MANUAL);
+    let Scene { host, mut peer, conn, other: _other, .. } = scene(setup, FLUSH_MANUAL);
     for round in 1..=5 {
         assert_eq!(host.net.send(conn, b"x"), OK);
         stays("not flushed", Duration::from_millis(10), || !peer.has(round));
@@ -159,7 +159,7 @@ pub fn a_close_ends_it(setup: Setup) {
         return;
     }
     for (how, end) in [(GRACEFUL, End::Fin), (AT_ONCE, End::Reset)] {
-        let Scene { host, other: (mut peer, conn), .. } = scene(setup, 0);
+        let Scene { host, other: (mut peer, conn), peer: _peer, .. } = scene(setup, 0);
         assert_eq!(host.net.close(conn, how), OK);
         wait_for("the end at the peer", || {
             peer.has(1);
@@ -187,7 +187,7 @@ pub fn a_close_that_lingers_is_timed(setup: Setup) {
 }
 
 pub fn a_resume_ends_it(setup: Setup) {
-    let Scene { host, mut other, .. } = scene(setup, 0);
+    let Scene { host, mut other, peer: _peer, .. } = scene(setup, 0);
     assert_eq!(host.net.pause(other.1), OK);
     put(&mut other.0, b"x");
     assert_eq!(host.net.resume(other.1), OK);
@@ -196,7 +196,7 @@ pub fn a_resume_ends_it(setup: Setup) {
 }
 
 pub fn a_connect_ends_it(setup: Setup) {
-    let Scene { mut host, .. } = scene(setup, 0);
+    let Scene { mut host, peer: _peer, other: _other, .. } = scene(setup, 0);
     let far = TcpListener::bind("127.0.0.1:0").expect("a port");
     far.set_nonblocking(true).expect("it need not block");
     host.connect(&format!("tcp://{}", far.local_addr().expect("an address")));
@@ -207,7 +207,7 @@ pub fn a_connect_ends_it(setup: Setup) {
 
 /// A new door, and the end of one.
 pub fn doors_end_it(setup: Setup) {
-    let Scene { mut host, mut peer, door, .. } = scene(setup, 0);
+    let Scene { mut host, mut peer, door, other: _other, .. } = scene(setup, 0);
     host.door("");
     is_awake(&host);
     quiet(&host.net);

@@ -162,10 +162,15 @@ impl<P: Proactor> WorkerBaton<P> {
         if core.config.gather_us == 0 || !core.is_running() {
             return None;
         }
-        let queue = self.queue();
-        let uncollected = queue.is_ready() && queue.waiter.get() == Waiting::Nobody;
-        let worker = held.as_ref().filter(|worker| uncollected && worker.at_rest())?;
+        let rests = |worker: &&Worker<P>| self.is_uncollected() && worker.at_rest();
+        let worker = held.as_ref().filter(rests)?;
         Some(worker.may_rest()).filter(|rest| !rest.is_zero())
+    }
+
+    /// Whether events wait that no thread polls for.
+    fn is_uncollected(&self) -> bool {
+        let queue = self.queue();
+        queue.is_ready() && queue.waiter.get() == Waiting::Nobody
     }
 
     /// The part of a turn that comes before the wait.
@@ -284,10 +289,8 @@ impl<P: Proactor> WorkerBaton<P> {
         let home = &self.core.homes[self.home];
         let until = Instant::now() + time;
         self.lay_down(held, Owner::Resting, None);
-        // A thread that began to wait just before saw no rest that it could end.
-        let queue = self.queue();
-        let waited = || queue.waiter.get() != Waiting::Nobody;
-        while self.core.is_running() && !home.wanted.swap(false, SeqCst) && !waited() {
+        // A poll just before saw no rest that it could end.
+        while self.core.is_running() && !home.wanted.swap(false, SeqCst) && self.is_uncollected() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -346,6 +349,10 @@ impl<P: Proactor> WorkerBaton<P> {
                 }
                 if let Some(rest) = rest {
                     self.lay_down(held, Owner::Resting, Some(rest.as_nanos() as i64));
+                    if !self.is_uncollected() {
+                        // A poll just before saw no rest that it could end.
+                        home.wanted.store(true, SeqCst);
+                    }
                     continue 'awake;
                 }
             }
