@@ -349,10 +349,8 @@ impl<P: Proactor> WorkerBaton<P> {
                 }
                 if let Some(rest) = rest {
                     self.lay_down(held, Owner::Resting, Some(rest.as_nanos() as i64));
-                    if !self.is_uncollected() {
-                        // A poll just before saw no rest that it could end.
-                        home.wanted.store(true, SeqCst);
-                    }
+                    // As in `rest`.
+                    home.wanted.fetch_or(!self.is_uncollected(), SeqCst);
                     continue 'awake;
                 }
             }
