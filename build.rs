@@ -13,6 +13,7 @@ const FILES: &[&str] = &[
     "config",
     "net",
     "guard",
+    "tls",
     "endpoint",
     "listener",
     "conn",

@@ -4,6 +4,7 @@ use super::boundary::{fail, guard, in_words, init_sized, read_sized, text_arg};
 use super::guard::{read_guard, sockeye_guard};
 use super::net::{enter_shared, sockeye_net};
 use super::status::sockeye_status;
+use super::tls::{read_tls, sockeye_tls};
 use crate::engine::{self, Error, Net};
 use std::ffi::c_char;
 use std::ptr;
@@ -94,8 +95,6 @@ pub struct sockeye_framing {
     pub reserved: [u32; 4],
 }
 
-/// TLS of an endpoint. Not in this version.
-pub struct sockeye_tls(());
 /// HTTP and WebSocket of an endpoint. Not in this version.
 pub struct sockeye_http(());
 /// Lanes of an endpoint. Not in this version.
@@ -181,9 +180,12 @@ pub struct sockeye_endpoint {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     pub user_timeout_ms: u32,
-    /// Must be 0.
-    pub reserved_ms: u32,
-    /// TLS. Not in this version: NULL.
+    /// `tls://`: time for the handshake, in milliseconds; 0: any. It begins when TCP is connected,
+    /// and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    pub handshake_timeout_ms: u32,
+    /// TLS of `tls://`. To listen it must have a certificate. It is copied, and files are read by
+    /// the call. Default NULL: to connect, the server's certificate is checked against what the
+    /// system trusts.
     pub tls: *const sockeye_tls,
     /// HTTP and WebSocket. Not in this version: NULL.
     pub http: *const sockeye_http,
@@ -248,7 +250,7 @@ impl Default for sockeye_endpoint {
             step: 0,
             v6only: u32::from(socket.v6only),
             user_timeout_ms: socket.user_timeout_ms,
-            reserved_ms: 0,
+            handshake_timeout_ms: 10_000,
             tls: ptr::null(),
             http: ptr::null(),
             lanes: ptr::null(),
@@ -293,14 +295,10 @@ impl sockeye_framing {
 
 impl sockeye_endpoint {
     fn parse(&self) -> Result<engine::Endpoint, String> {
-        if self.reserved_ms != 0 || self.reserved.iter().any(|&it| it != 0) {
+        if self.reserved.iter().any(|&it| it != 0) {
             return Err("endpoint.reserved must be 0".into());
         }
-        let later = [
-            (self.tls.is_null(), "tls"),
-            (self.http.is_null(), "http"),
-            (self.lanes.is_null(), "lanes"),
-        ];
+        let later = [(self.http.is_null(), "http"), (self.lanes.is_null(), "lanes")];
         if let Some((_, field)) = later.into_iter().find(|(absent, _)| !absent) {
             return Err(format!("endpoint.{field} is not in this version"));
         }
@@ -335,6 +333,9 @@ impl sockeye_endpoint {
                 bind: None,
             },
             step: flag("step", self.step)?,
+            secure: false,
+            tls: None,
+            handshake_timeout_ms: self.handshake_timeout_ms,
             layer: None,
             carrying: None,
             guard: None,
@@ -362,7 +363,8 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 /// Reads an endpoint.
 ///
 /// # Safety
-/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `guard`.
+/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `guard` and
+/// `tls`.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {
@@ -375,6 +377,8 @@ pub(super) unsafe fn read_endpoint(
     let mut endpoint = given.parse().map_err(|words| fail(Error::Invalid, words))?;
     // SAFETY: NULL, or the caller's guard.
     endpoint.guard = unsafe { read_guard(given.guard) }?;
+    // SAFETY: NULL, or the caller's TLS.
+    endpoint.tls = unsafe { read_tls(given.tls) }?;
     Ok(endpoint)
 }
 

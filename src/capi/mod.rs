@@ -30,4 +30,5 @@ pub mod status;
 pub mod tcp;
 pub mod thread;
 pub mod timer;
+pub mod tls;
 pub mod words;

@@ -99,8 +99,7 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_INTERNAL = 21,
     /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
     SOCKEYE_CAUSE_TRUNCATED = 22,
-    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`. Not in this version,
-    /// nor are those that follow.
+    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE = 23,
     /// Lanes: nothing came from the peer for `peer_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_PEER = 24,

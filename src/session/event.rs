@@ -30,6 +30,12 @@ pub enum Cause {
     Shutdown = 20,
     Internal = 21,
     Truncated = 22,
+    TimeoutHandshake = 23,
+    TlsCertificateExpired = 25,
+    TlsCertificateName = 26,
+    TlsCertificateUntrusted = 27,
+    TlsAlert = 28,
+    TlsProtocol = 29,
 }
 
 /// One thing that came out of the received bytes.

@@ -22,7 +22,9 @@ mod untold;
 pub use event::{Cause, Event, SendError};
 pub use framer::{DELIMITER_MAX, Framing, FramingKind, Overlong};
 pub use input::Input;
-pub use layer::{Layer, Layering, Plain, Side, Starved, State};
+pub use layer::{
+    Layer, Layering, Maker, Plain, Side, Starved, State, Tls, TlsEnd, TlsFacts, TlsMaker, note_name,
+};
 pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};
 pub use outbox::{GATHER_MAX, Key, Memory};

@@ -3,7 +3,7 @@
 use super::event::{Cause, Event};
 use super::framer::Framing;
 use super::input::Input;
-use super::layer::{Layer, Plain, Starved, State};
+use super::layer::{Layer, Plain, Starved, State, TlsFacts};
 use super::limits::{Limits, Millis};
 use super::outbox::Outbox;
 use super::session::{Session, Want};
@@ -261,6 +261,29 @@ impl Stack {
                 matches!(all.below.layer.state(), State::Done(_))
             }
         }
+    }
+
+    /// Why the layer failed.
+    pub fn failure(&self) -> Option<Cause> {
+        match self.below()?.layer.state() {
+            State::Done(cause) if cause != Cause::Host => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// Whether the layer has failed and still has to say why.
+    pub fn has_last_word(&self) -> bool {
+        self.below().is_some_and(|below| below.layer.has_last_word() || !below.wire.is_empty())
+    }
+
+    /// The TLS alert that the peer sent; 0 for none.
+    pub fn alert(&self) -> u8 {
+        self.below().map_or(0, |below| below.layer.alert())
+    }
+
+    /// What TLS has agreed on.
+    pub fn tls(&self) -> Option<TlsFacts> {
+        self.below().filter(|below| below.opened)?.layer.tls()
     }
 
     /// When the layer wants to be called.

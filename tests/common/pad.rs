@@ -5,7 +5,7 @@
 //! plaintext, the padding, all of it XORed with numbers that go on from record to record.
 
 use sockeye::buf::{Chunk, Pool, Slice, Train};
-use sockeye::session::{Cause, Layer, Layering, Millis, Plain, Side, Starved, State};
+use sockeye::session::{Cause, Layer, Layering, Maker, Millis, Plain, Side, Starved, State};
 
 const HEADER: usize = 3;
 /// The most plaintext of one record.
@@ -26,10 +26,12 @@ const GOODBYE: u8 = 0x63;
 
 /// The layer of a test's endpoints.
 pub const PAD: Layering =
-    Layering { make: |side| Box::new(Pad::new(side)), handshake_timeout_ms: 10_000 };
+    Layering { maker: Maker::Test(|side| Box::new(Pad::new(side))), handshake_timeout_ms: 10_000 };
 /// As `PAD`, and speaks only when it is spoken to.
-pub const QUIET_PAD: Layering =
-    Layering { make: |side| Box::new(Pad { quiet: true, ..Pad::new(side) }), ..PAD };
+pub const QUIET_PAD: Layering = Layering {
+    maker: Maker::Test(|side| Box::new(Pad { quiet: true, ..Pad::new(side) })),
+    handshake_timeout_ms: 10_000,
+};
 
 /// One direction of the stream.
 #[derive(Default)]

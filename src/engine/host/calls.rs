@@ -80,6 +80,7 @@ impl Net {
         if !matches!(place, Place::Descriptor(_)) {
             self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         }
+        self.add_tls(&place, listens, &mut endpoint)?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         if place.is_of_datagrams()
             && let Some(carrying) = carrier_of_tests()

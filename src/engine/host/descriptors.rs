@@ -2,6 +2,7 @@
 
 use crate::engine::host::layered::layer_of_tests;
 use crate::engine::host::net::Net;
+use crate::engine::host::url::Place;
 use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::conn::{Conn, End, Moving, Phase, Report};
 use crate::engine::shared::error::{Error, Refusal};
@@ -74,6 +75,7 @@ impl Net {
     ) -> Result<(), Refusal> {
         let opening = self.opening.read();
         self.check_running()?;
+        self.add_tls(&Place::Descriptor(handle), true, &mut endpoint)?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         let opened = self.take_listener(handle, &format!("handle {handle}"), endpoint, out);
         drop(opening);
@@ -145,6 +147,10 @@ impl Net {
         let _opening = self.opening.read();
         self.check_running()?;
         self.resolve_endpoint(&mut endpoint, false)?;
+        if endpoint.tls.is_some() {
+            let words = "endpoint.tls: a connection is adopted without TLS in this version";
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
         let found = Found::at(handle)?;
         if !found.is_stream() || descriptor::listens(&found.socket).unwrap_or(false) {
             return Err(invalid(handle, "is no stream socket of TCP or of this machine"));

@@ -21,6 +21,7 @@ pub mod sockaddr;
 pub mod stop;
 pub mod tcp;
 pub mod timers;
+pub mod tls;
 pub mod url;
 pub mod weather;
 pub mod zone;

@@ -1,6 +1,7 @@
 //! A net: made, polled, flushed. `calls.rs` has what is asked of one connection, `stop.rs` the end.
 
 use crate::buf::{Mutex, MutexGuard, RwLock, Slice, rank};
+use crate::engine::host::tls::TlsClients;
 use crate::engine::shared::config::{Config, Drive};
 use crate::engine::shared::core::{Core, RUNNING};
 use crate::engine::shared::crew::{Baton, Crew, Lead, Led};
@@ -37,6 +38,7 @@ pub struct Net {
     /// Shared while something is opened or posted: a shutdown waits for it, so that all of it is
     /// reported before the end.
     pub opening: RwLock<rank::Opening, ()>,
+    pub(in crate::engine) tls_clients: TlsClients,
     forks: u32,
     /// Last: nothing of the net needs it any more.
     _running: sys::Running,
@@ -107,6 +109,7 @@ impl Net {
             stopped: Mutex::new(None),
             ending: Arc::default(),
             opening: RwLock::new(()),
+            tls_clients: TlsClients::default(),
             forks,
             _running: running,
         });

@@ -55,7 +55,7 @@ const fn key(
 }
 
 const STREAMS: &str = "streams (tcp://, unix:)";
-const TCP: &str = "tcp://";
+const TCP: &str = "tcp:// and tls://";
 const FRAMED: &str = "streams with a frame= that is not raw";
 const DELIMITED: &str = "frame=line and frame=delimiter";
 
@@ -68,7 +68,7 @@ fn streams(used: &Use<'_>, _: &Framing) -> bool {
 }
 
 fn tcp(used: &Use<'_>, _: &Framing) -> bool {
-    used.is("tcp")
+    used.is("tcp") || used.is("tls")
 }
 
 fn framed(used: &Use<'_>, framing: &Framing) -> bool {

@@ -56,10 +56,14 @@ pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place,
         .map_err(|error| invalid(format!("\"{url}\" is not a URL (tcp://host:port): {error}")))?;
     let place = match uri.scheme().as_str() {
         "tcp" => internet(&uri, zone, Place::Internet)?,
+        "tls" => {
+            endpoint.secure = true;
+            internet(&uri, zone, Place::Internet)?
+        }
         "udp" => internet(&uri, zone, Place::Datagrams)?,
         "unix" => local_name(&uri)?,
         "fd" => descriptor_of(&uri)?,
-        scheme @ ("tls" | "ws" | "wss" | "quic") => {
+        scheme @ ("ws" | "wss" | "quic") => {
             let words = format!("scheme {scheme} is not in this version");
             return Err(Refusal::new(Error::Unsupported, words));
         }

@@ -4,6 +4,7 @@ use crate::buf::CHUNK_BYTES;
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::guard::table;
 use crate::engine::shared::options::SocketOptions;
+use crate::engine::shared::tls::TlsOptions;
 use crate::io::{Model, Token};
 use crate::session::{Framing, FramingKind, Layering, Limits, Overflow};
 use crate::transport::{Carrying, Cutter};
@@ -206,6 +207,12 @@ pub struct Endpoint {
     pub socket: SocketOptions,
     /// The host decides message by message how the stream goes on.
     pub step: bool,
+    /// The URL asks for TLS.
+    pub secure: bool,
+    /// How TLS is done. None: as a client does it by default.
+    pub tls: Option<Box<TlsOptions>>,
+    /// Time for a layer to open; 0: any.
+    pub handshake_timeout_ms: u32,
     /// What stands between its bytes and its messages.
     pub layer: Option<Layering>,
     /// What carries its connections over datagrams.

@@ -33,4 +33,5 @@ pub mod resolved;
 pub mod table;
 pub mod tags;
 pub mod timing;
+pub mod tls;
 pub mod waiter;

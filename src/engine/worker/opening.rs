@@ -18,16 +18,20 @@ impl Desk {
 
     #[cold]
     fn add_layer(&self, conn: &mut Conn) {
-        let Some(layer) = conn.endpoint.layer else { return };
+        let endpoint = conn.endpoint.clone();
+        let Some(layer) = &endpoint.layer else { return };
         if conn.life.phase != Phase::Open || conn.session.is_layered() {
             return;
         }
         let side = if conn.listener().is_some() { Side::Accepted } else { Side::Connected };
-        conn.session.add_layer((layer.make)(side));
         conn.life.phase = Phase::Opening;
+        match layer.maker.make(side) {
+            Ok(layer) => conn.session.add_layer(layer),
+            Err(cause) => return conn.end_abruptly(cause, 0),
+        }
         if conn.life.end == End::Not && layer.handshake_timeout_ms > 0 {
             let at = self.now + Millis::from(layer.handshake_timeout_ms);
-            conn.set_deadline(Some((at, Cause::TimeoutConnect)));
+            conn.set_deadline(Some((at, Cause::TimeoutHandshake)));
         }
     }
 

@@ -254,7 +254,7 @@ impl Desk {
                 }
                 Some(Event::Broken(cause)) => {
                     drop(input);
-                    return conn.end_abruptly(cause, 0);
+                    return conn.fail(cause);
                 }
                 Some(Event::Starved(bytes)) => {
                     conn.marks.hungry = true;
@@ -339,6 +339,10 @@ impl Desk {
                 // Memory came back meanwhile.
                 self.hungry.push(token);
             }
+        } else if conn.life.end == End::Not
+            && let Some(cause) = conn.session.failure()
+        {
+            conn.end_abruptly(cause, 0);
         }
     }
 
@@ -359,7 +363,7 @@ impl Desk {
         if conn.deadline().is_none() && conn.life.cause != Cause::Shutdown {
             conn.set_deadline(Some(linger(conn, self.now)));
         }
-        if conn.life.end == End::Graceful {
+        if conn.life.end == End::Graceful || conn.session.failure().is_some() {
             self.drain(core, token, conn);
         }
         if conn.life.phase == Phase::Opening && conn.life.eof != Eof::No {
@@ -454,7 +458,11 @@ impl Desk {
             conn.life.report = Report::Closed;
             let unsent = conn.unsent() + u64::from(conn.session.outbox().bytes());
             let (cause, os_error) = (conn.life.cause, conn.os_error());
-            let code = if cause == Cause::Truncated { conn.session.partial_bytes() } else { 0 };
+            let code = match cause {
+                Cause::Truncated => conn.session.partial_bytes(),
+                Cause::TlsAlert => conn.session.alert().into(),
+                _ => 0,
+            };
             self.emit(token, Notice::Closed { cause, os_error, unsent, code });
         } else {
             // It was never reported to the host, so no batch will end it.

@@ -13,10 +13,14 @@
 
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use super::event::Cause;
 use super::limits::Millis;
-use crate::buf::{Pool, Slice, Train};
+use crate::buf::{Mutex, Pool, Slice, Train, rank};
+use std::fmt;
+use std::sync::Arc;
+pub use tls::{Tls, TlsEnd, TlsFacts, note_name};
 
 /// Which end of the connection a layer stands at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,13 +100,28 @@ pub trait Layer: Send {
 
     /// Bytes of memory that it holds for a record that has not come whole.
     fn held_bytes(&self) -> usize;
+
+    /// Whether it has failed and still has to say why, with `poll_wire`.
+    fn has_last_word(&self) -> bool {
+        false
+    }
+
+    /// The TLS alert that the peer sent; 0 for none.
+    fn alert(&self) -> u8 {
+        0
+    }
+
+    /// What TLS has agreed on.
+    fn tls(&self) -> Option<TlsFacts> {
+        None
+    }
 }
 
 /// The layer of an endpoint's connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Layering {
     /// Makes that of one connection.
-    pub make: fn(Side) -> Box<dyn Layer>,
+    pub maker: Maker,
     /// Time for it to open; 0: any.
     pub handshake_timeout_ms: u32,
 }
@@ -115,7 +134,63 @@ impl Layering {
 impl PartialEq for Layering {
     /// Whether it is surely the same.
     fn eq(&self, other: &Layering) -> bool {
-        std::ptr::fn_addr_eq(self.make, other.make)
-            && self.handshake_timeout_ms == other.handshake_timeout_ms
+        let same = match (&self.maker, &other.maker) {
+            (Maker::Test(one), Maker::Test(other)) => std::ptr::fn_addr_eq(*one, *other),
+            (Maker::Tls(one), Maker::Tls(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        same && self.handshake_timeout_ms == other.handshake_timeout_ms
+    }
+}
+
+/// What makes layers.
+#[derive(Clone)]
+pub enum Maker {
+    /// A function of a test.
+    Test(fn(Side) -> Box<dyn Layer>),
+    /// TLS.
+    Tls(Arc<TlsMaker>),
+}
+
+impl Maker {
+    /// The layer of a connection. Fails where the system has no random numbers.
+    pub fn make(&self, side: Side) -> Result<Box<dyn Layer>, Cause> {
+        match self {
+            Maker::Test(make) => Ok(make(side)),
+            Maker::Tls(maker) => match Tls::new(&maker.end()) {
+                Ok(tls) => Ok(Box::new(tls)),
+                Err(_) => Err(Cause::Internal),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Maker::Test(_) => "Test",
+            Maker::Tls(_) => "Tls",
+        })
+    }
+}
+
+/// What the TLS of an endpoint is made with, which may be replaced while it listens.
+pub struct TlsMaker(Mutex<rank::Tls, TlsEnd>);
+
+impl TlsMaker {
+    /// One that makes all alike.
+    pub fn new(end: TlsEnd) -> TlsMaker {
+        TlsMaker(Mutex::new(end))
+    }
+
+    fn end(&self) -> TlsEnd {
+        self.0.lock().clone()
+    }
+
+    /// From here on new connections are made with this.
+    pub fn replace(&self, end: TlsEnd) {
+        let old = std::mem::replace(&mut *self.0.lock(), end);
+        // Without the lock.
+        drop(old);
     }
 }

@@ -39,7 +39,7 @@ impl End {
     fn new(side: Side) -> End {
         let pool = Pool::new(1 << 20);
         let mut stack = Stack::new(NOW, false);
-        stack.add_layer((PAD.make)(side));
+        stack.add_layer(PAD.maker.make(side).expect("it cannot fail"));
         let (arena, framing) = (Arena::new(pool.clone()), framing());
         End { pool, arena, framing, stack, events: Vec::new(), writes: usize::MAX }
     }
@@ -240,7 +240,7 @@ fn it_speaks_by_itself_and_what_is_none_of_it_breaks_it() {
     assert_eq!(far.stack.quiet_since(), at, "but a sign of life");
     far.receive(b"what?", at);
     assert_eq!(far.events[1..], [Told::Broken(Cause::Protocol)]);
-    let mut quiet = (QUIET_PAD.make)(Side::Connected);
+    let mut quiet = QUIET_PAD.maker.make(Side::Connected).expect("it cannot fail");
     assert!(quiet.poll_wire(&Train::default(), &mut Train::default(), &far.pool, NOW).is_ok());
     assert_eq!(quiet.poll_timeout(), None);
     let mut alone = Pad::new(Side::Accepted);

@@ -148,6 +148,16 @@ impl Conn {
         }
     }
 
+    /// Its layer has failed. What that has to say to the peer is still written.
+    pub fn fail(&mut self, cause: Cause) {
+        if self.life.end != End::Not || !self.session.has_last_word() {
+            return self.end_abruptly(cause, 0);
+        }
+        self.give_up();
+        self.life.end = End::Peer;
+        self.blame(cause, 0);
+    }
+
     /// Why it ends.
     pub fn blame(&mut self, cause: Cause, os_error: i32) {
         self.life.cause = cause;

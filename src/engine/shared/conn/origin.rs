@@ -93,6 +93,10 @@ impl Origin {
             step,
             layer,
             carrying,
+            // The layer has what they came to.
+            secure: _,
+            tls: _,
+            handshake_timeout_ms: _,
             // Of listeners.
             guard: _,
         } = endpoint;
@@ -116,7 +120,7 @@ impl Origin {
         self.listener().is_none()
             && (self.queue, self.user_data) == (*queue, *user_data)
             && (self.framing, self.limits) == (*framing, *limits)
-            && (self.step, self.layer) == (*step, *layer)
+            && (self.step, &self.layer) == (*step, layer)
             && self.carrying == *carrying
             && numbers(&self.socket) == numbers(socket)
     }
