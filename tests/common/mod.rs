@@ -16,6 +16,7 @@ pub mod peer;
 pub mod process;
 pub mod random;
 pub mod rules;
+pub mod tls;
 pub mod udp;
 pub mod veil;
 pub mod words;

@@ -41,6 +41,13 @@ pub const LIMIT_DESCRIPTORS: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_DESCRIPTOR
 pub const PROTOCOL: i32 = sockeye_cause::SOCKEYE_CAUSE_PROTOCOL as i32;
 pub const HOST: i32 = sockeye_cause::SOCKEYE_CAUSE_HOST as i32;
 pub const INTERNAL: i32 = sockeye_cause::SOCKEYE_CAUSE_INTERNAL as i32;
+pub const TIMEOUT_HANDSHAKE: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE as i32;
+pub const TLS_CERTIFICATE_EXPIRED: i32 =
+    sockeye_cause::SOCKEYE_CAUSE_TLS_CERTIFICATE_EXPIRED as i32;
+pub const TLS_CERTIFICATE_NAME: i32 = sockeye_cause::SOCKEYE_CAUSE_TLS_CERTIFICATE_NAME as i32;
+pub const TLS_CERTIFICATE_UNTRUSTED: i32 =
+    sockeye_cause::SOCKEYE_CAUSE_TLS_CERTIFICATE_UNTRUSTED as i32;
+pub const TLS_ALERT: i32 = sockeye_cause::SOCKEYE_CAUSE_TLS_ALERT as i32;
 pub const TRUNCATED: i32 = sockeye_cause::SOCKEYE_CAUSE_TRUNCATED as i32;
 pub const SHUTDOWN: i32 = sockeye_cause::SOCKEYE_CAUSE_SHUTDOWN as i32;
 

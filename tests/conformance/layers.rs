@@ -57,7 +57,7 @@ pub fn opening_has_an_end(setup: Setup) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let conn = host.connect(&format!("tcp://127.0.0.1:{port}"));
-    assert_eq!(host.closed(conn).cause, TIMEOUT_CONNECT);
+    assert_eq!(host.closed(conn).cause, TIMEOUT_HANDSHAKE);
     assert_eq!(host.kinds_of(conn), [Kind::Closed]);
     host.finish();
 }

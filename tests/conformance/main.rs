@@ -81,6 +81,7 @@ mod taps;
 mod taps_datagrams;
 mod timeouts;
 mod timers;
+mod tls;
 #[cfg(unix)]
 mod trouble;
 #[cfg(unix)]

@@ -37,6 +37,11 @@ const OVERHEAD_MAX: usize = 64;
 const UNREAD_MAX: usize = 18_437 + 5;
 /// What a peer may send of one handshake message before it has proven itself.
 const STRANGER_MAX: usize = 8 << 10;
+/// Types of records: RFC 8446, section 5.1.
+const CHANGE_CIPHER: u8 = 20;
+const HANDSHAKE: u8 = 22;
+/// Records in front of an alert, and it.
+const LAST_WORDS_MAX: usize = 16;
 /// A handshake message with certificates.
 const CERTIFICATES_MAX: usize = 64 << 10;
 
@@ -208,12 +213,20 @@ impl Tls {
         }
     }
 
-    /// Takes the alert for the peer, with one more call and no second: it would repeat that.
+    /// Takes what is to be said before the end, of which the alert is the last. rustls says an alert
+    /// again where it is asked once more.
     fn fail(&mut self, error: &Error, start: usize) {
         if let Error::AlertReceived(alert) = error {
             self.alert = u8::from(*alert);
         }
-        let _ = self.step(start, None, Write::Nothing);
+        for _ in 0..LAST_WORDS_MAX {
+            let before = self.own.len();
+            let _ = self.step(start, None, Write::Nothing);
+            // Of those in front of it the type can be read.
+            if !matches!(self.own.get(before), Some(&(CHANGE_CIPHER | HANDSHAKE))) {
+                break;
+            }
+        }
         self.broken(cause::of(error));
     }
 

@@ -1,0 +1,319 @@
+//! `tls://`: both ends are ours, or the peer is a socket that knows nothing of TLS.
+
+use crate::common::event::{Event, Kind};
+use crate::common::host::{Door, Host};
+use crate::common::net::last_error;
+use crate::common::peer::Peer;
+use crate::common::tls::{Authority, Pair, client, server, tls};
+use crate::common::words::*;
+use crate::common::{Setup, suite};
+use rcgen::date_time_ymd;
+use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::tls::{
+    SOCKEYE_TLS_1_2, SOCKEYE_TLS_1_3, sockeye_conn_get_tls, sockeye_conn_get_tls_certificate,
+    sockeye_listener_set_tls, sockeye_tls, sockeye_tls_info,
+};
+use std::ffi::CString;
+use std::mem::{MaybeUninit, size_of};
+use std::ptr;
+use std::time::{Duration, Instant};
+
+suite! {
+    each: messages_both_ways, who_is_trusted, certificates_of_clients, names_and_protocols,
+        another_certificate, an_end_of_tcp_alone_is_a_cut, strangers_make_no_event,
+        a_handshake_has_an_end;
+}
+
+const NAME: &str = "game.test";
+
+fn pair(authority: &Authority) -> Pair {
+    authority.sign(&[NAME, "127.0.0.1"], |_| {})
+}
+
+fn listen(host: &mut Host, tls: &sockeye_tls) -> Door {
+    host.door_at("tls://127.0.0.1:0?frame=u32be", |endpoint| endpoint.tls = tls)
+}
+
+fn dial(host: &mut Host, door: Door, tls: &sockeye_tls) -> sockeye_conn {
+    let url = format!("tls://127.0.0.1:{}?frame=u32be", door.port);
+    host.connect_with(&url, |endpoint| endpoint.tls = tls)
+}
+
+/// The events of the other end of the one connection there is beside `conn`.
+fn others(host: &Host, conn: sockeye_conn) -> Vec<Event> {
+    host.log.iter().filter(|it| it.conn != conn && it.conn.id != 0).cloned().collect()
+}
+
+/// The accepted connection, once it is open.
+fn accepted(host: &mut Host, conn: sockeye_conn) -> sockeye_conn {
+    host.until("both ends", |host| {
+        host.count(Kind::Opened) % 2 == 0 && !others(host, conn).is_empty()
+    });
+    others(host, conn).last().expect("an event").conn
+}
+
+fn info(host: &Host, conn: sockeye_conn) -> Result<sockeye_tls_info, i32> {
+    let mut info = MaybeUninit::<sockeye_tls_info>::zeroed();
+    let size = size_of::<sockeye_tls_info>();
+    // SAFETY: the struct is plain numbers, writable, and its size is given.
+    match unsafe { sockeye_conn_get_tls(host.net.raw(), conn, info.as_mut_ptr(), size) } {
+        // SAFETY: any bytes are numbers.
+        OK => Ok(unsafe { info.assume_init() }),
+        status => Err(status),
+    }
+}
+
+pub fn messages_both_ways(setup: Setup) {
+    let authority = Authority::new();
+    let pair = pair(&authority);
+    let mut host = setup.host();
+    let door = listen(&mut host, &server(&pair));
+    for (version, number) in [(SOCKEYE_TLS_1_2, 2), (SOCKEYE_TLS_1_3, 2)] {
+        host.log.clear();
+        let mut trusts = client(&authority);
+        trusts.min_version = version;
+        let conn = dial(&mut host, door, &trusts);
+        // Before it is open: it waits for that.
+        assert_eq!(host.net.send(conn, b"early"), OK);
+        let other = accepted(&mut host, conn);
+        let long: Vec<u8> = (0..300_000u32).map(|at| at as u8).collect();
+        assert_eq!(host.net.send(conn, &long), OK);
+        assert_eq!(host.net.send(other, &long), OK);
+        assert_eq!(host.net.send(other, b""), OK);
+        host.await_messages(other, number);
+        host.await_messages(conn, 2);
+        assert!(host.messages(other) == [b"early", &long[..]]);
+        assert!(host.messages(conn) == [&long[..], b""]);
+        assert!(info(&host, conn).expect("it is open").version >= version);
+        assert_eq!(host.net.close_with(conn, GRACEFUL, b"bye"), OK);
+        assert_eq!(host.closed(other).cause, PEER);
+        assert_eq!(host.messages(other).last(), Some(&&b"bye"[..]));
+        assert_eq!(host.closed(conn).cause, HOST);
+    }
+    host.finish();
+}
+
+/// Each fault of a certificate is its own cause, and the server makes no event of it.
+pub fn who_is_trusted(setup: Setup) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let mut host = setup.host();
+    let good = pair(&authority);
+    let old = authority.sign(&[NAME, "127.0.0.1"], |params| {
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+    });
+    let named = authority.sign(&["other.test"], |_| {});
+    let cases = [
+        (&good, &other, TLS_CERTIFICATE_UNTRUSTED),
+        (&old, &authority, TLS_CERTIFICATE_EXPIRED),
+        (&named, &authority, TLS_CERTIFICATE_NAME),
+    ];
+    for (at, (pair, trusted, cause)) in cases.into_iter().enumerate() {
+        let door = listen(&mut host, &server(pair));
+        let conn = dial(&mut host, door, &client(trusted));
+        assert_eq!(host.closed(conn).cause, cause);
+        assert_eq!(host.kinds_of(conn), [Kind::Closed]);
+        host.until("a refusal", |host| host.net.stats().accept_failures == at as u64 + 1);
+        // Whoever asks for no proof gets in.
+        let careless = tls(|tls| tls.verify = 2);
+        let conn = dial(&mut host, door, &careless);
+        host.until("OPENED", |host| host.kinds_of(conn) == [Kind::Opened]);
+    }
+    host.finish();
+}
+
+pub fn certificates_of_clients(setup: Setup) {
+    let authority = Authority::new();
+    let (mine, stranger) = (pair(&authority), pair(&Authority::new()));
+    for required in [false, true] {
+        let mut host = setup.host();
+        let mut asks = server(&mine);
+        (asks.client_auth, asks.ca_pem) = (1 + u32::from(required), authority.cert.as_ptr());
+        let door = listen(&mut host, &asks);
+        let trusts = client(&authority);
+        let show = |pair: &Pair| sockeye_tls {
+            cert_pem: pair.cert.as_ptr(),
+            key_pem: pair.key.as_ptr(),
+            ..trusts
+        };
+        let conn = dial(&mut host, door, &show(&mine));
+        let other = accepted(&mut host, conn);
+        let bytes = info(&host, other).expect("it is open").certificate_bytes as usize;
+        let mut der = vec![0u8; bytes];
+        let mut len = 0;
+        // SAFETY: as many bytes as are said.
+        let status = unsafe {
+            sockeye_conn_get_tls_certificate(
+                host.net.raw(),
+                other,
+                der.as_mut_ptr().cast(),
+                bytes,
+                &mut len,
+            )
+        };
+        assert_eq!((status, len), (OK, bytes));
+        assert_eq!(der.first(), Some(&0x30), "a sequence of DER");
+        // With TLS 1.3 a client is open before the server has looked at its certificate.
+        for shown in [show(&stranger), trusts] {
+            let may = !required && shown.cert_pem.is_null();
+            let conn = dial(&mut host, door, &shown);
+            if may {
+                host.until("OPENED", |host| host.kinds_of(conn) == [Kind::Opened]);
+            } else {
+                let closed = host.closed(conn);
+                assert_eq!(closed.cause, TLS_ALERT);
+                assert!(closed.code > 0, "the alert");
+            }
+        }
+        host.finish();
+    }
+}
+
+pub fn names_and_protocols(setup: Setup) {
+    let authority = Authority::new();
+    let (first, second) = (pair(&authority), authority.sign(&["two.test"], |_| {}));
+    let further = [sockeye::capi::tls::sockeye_tls_certificate {
+        cert_pem: second.cert.as_ptr(),
+        key_pem: second.key.as_ptr(),
+    }];
+    let (both, mine, none) = (c"game/2,game/1", c"game/1", c"chat");
+    let mut host = setup.host();
+    let mut serves = server(&first);
+    (serves.certificates, serves.certificates_count) = (further.as_ptr(), 1);
+    serves.alpn = both.as_ptr();
+    let door = listen(&mut host, &serves);
+    for name in [NAME, "two.test"] {
+        host.log.clear();
+        let asked = CString::new(name).expect("a name");
+        let mut asks = client(&authority);
+        (asks.server_name, asks.alpn) = (asked.as_ptr(), mine.as_ptr());
+        let conn = dial(&mut host, door, &asks);
+        let other = accepted(&mut host, conn);
+        for end in [conn, other] {
+            let info = info(&host, end).expect("it is open");
+            assert_eq!(crate::common::text_of(&info.alpn), "game/1");
+        }
+        let told = info(&host, other).expect("it is open");
+        assert_eq!(crate::common::text_of(&told.server_name), name);
+    }
+    let mut asks = client(&authority);
+    asks.alpn = none.as_ptr();
+    let conn = dial(&mut host, door, &asks);
+    assert_eq!(host.closed(conn).cause, TLS_ALERT);
+    let plain = host.door("");
+    let (_peer, conn) = host.meet(plain);
+    assert_eq!(info(&host, conn).err(), Some(ERR_UNSUPPORTED));
+    host.finish();
+}
+
+/// New connections get the new certificate, those that are there stay, and a pair that does not
+/// fit changes nothing.
+pub fn another_certificate(setup: Setup) {
+    let (before, after) = (Authority::new(), Authority::new());
+    let (old, new) = (pair(&before), pair(&after));
+    let mut host = setup.host();
+    let door = listen(&mut host, &server(&old));
+    let first = dial(&mut host, door, &client(&before));
+    let other = accepted(&mut host, first);
+    let set = |host: &Host, tls: *const sockeye_tls| {
+        // SAFETY: a live net, and a TLS whose texts live.
+        unsafe { sockeye_listener_set_tls(host.net.raw(), door.listener, tls) }
+    };
+    let mut torn = server(&old);
+    torn.key_pem = new.key.as_ptr();
+    assert_eq!(set(&host, &torn), ERR_INVALID);
+    assert!(last_error().contains("cert_pem"), "{}", last_error());
+    assert_eq!(set(&host, ptr::null()), ERR_INVALID);
+    host.log.clear();
+    let second = dial(&mut host, door, &client(&before));
+    accepted(&mut host, second);
+    assert_eq!(set(&host, &server(&new)), OK);
+    host.log.clear();
+    let third = dial(&mut host, door, &client(&after));
+    accepted(&mut host, third);
+    let late = dial(&mut host, door, &client(&before));
+    assert_eq!(host.closed(late).cause, TLS_CERTIFICATE_UNTRUSTED);
+    assert_eq!(host.net.send(first, b"still here"), OK);
+    host.await_messages(other, 1);
+    host.finish();
+}
+
+/// Who ends TCP without a word of TLS may have been cut off by a stranger.
+pub fn an_end_of_tcp_alone_is_a_cut(setup: Setup) {
+    let authority = Authority::new();
+    let pair = pair(&authority);
+    let mut host = setup.host();
+    let door = listen(&mut host, &server(&pair));
+    let far = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = far.local_addr().expect("bound").port();
+    let trusts = client(&authority);
+    let conn = host.connect_with(&format!("tls://127.0.0.1:{port}"), |end| end.tls = &trusts);
+    // A cable between the two that ends after the handshake.
+    let near = Peer::connect(door.port).into_stream();
+    far.set_nonblocking(true).expect("it need not block");
+    let mut accepted = None;
+    host.until("a connect", |_| {
+        accepted = accepted.take().or_else(|| far.accept().ok());
+        accepted.is_some()
+    });
+    let (mut left, mut right) = (accepted.expect("it came").0, near);
+    for stream in [&left, &right] {
+        stream.set_nonblocking(true).expect("it need not block");
+    }
+    host.until("both ends", |host| {
+        carry(&mut left, &mut right);
+        carry(&mut right, &mut left);
+        host.count(Kind::Opened) == 2
+    });
+    // Not dropped: what is unread would make it a reset.
+    for stream in [&left, &right] {
+        stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
+    }
+    assert_eq!(host.closed(conn).cause, TRUNCATED);
+    host.until("the other end", |host| host.count(Kind::Closed) == 2);
+    assert!(host.log.iter().all(|it| it.kind != Kind::Closed || it.cause == TRUNCATED));
+    host.finish();
+}
+
+/// Carries what has come from one stream to the other.
+fn carry(from: &mut std::net::TcpStream, to: &mut std::net::TcpStream) {
+    use std::io::{Read, Write};
+    let mut bytes = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        to.write_all(&bytes[..count]).expect("the other end takes a handshake");
+    }
+}
+
+pub fn strangers_make_no_event(setup: Setup) {
+    let pair = pair(&Authority::new());
+    let mut host = setup.host();
+    let door = listen(&mut host, &server(&pair));
+    let mut peer = Peer::connect(door.port);
+    peer.put(b"GET / HTTP/1.1\r\n\r\n");
+    let (alert, _) = host.read_to_end(&mut peer);
+    assert_eq!(alert.first(), Some(&21), "it is told in TLS: {alert:?}");
+    host.until("a refusal", |host| host.net.stats().accept_failures == 1);
+    let silent = Peer::connect(door.port);
+    silent.fin();
+    host.until("another", |host| host.net.stats().accept_failures == 2);
+    assert!(host.log.is_empty());
+    host.finish();
+}
+
+pub fn a_handshake_has_an_end(setup: Setup) {
+    let pair = pair(&Authority::new());
+    let mut host = setup.host();
+    let tls = server(&pair);
+    let door = host.door_at("tls://127.0.0.1:0", |endpoint| {
+        (endpoint.tls, endpoint.handshake_timeout_ms) = (&tls, 200);
+    });
+    let begun = Instant::now();
+    let mut peer = Peer::connect(door.port);
+    host.read_to_end(&mut peer);
+    assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
+    let far = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("tls://{}", far.local_addr().expect("bound"));
+    let conn = host.connect_with(&url, |endpoint| endpoint.handshake_timeout_ms = 200);
+    assert_eq!(host.closed(conn).cause, TIMEOUT_HANDSHAKE);
+    host.finish();
+}
