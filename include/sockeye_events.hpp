@@ -81,6 +81,12 @@ public:
     /// What the system has measured of the way to the peer.
     status tcp_info(sockeye_tcp_info &out) const noexcept
     { return sockeye_conn_get_tcp_info(net_, id_, &out, sizeof out); }
+    /// What the ends of a TLS connection agreed on.
+    status tls_info(sockeye_tls_info &out) const noexcept
+    { return sockeye_conn_get_tls(net_, id_, &out, sizeof out); }
+    /// The peer's certificate in DER, or how long it is.
+    status tls_certificate(void *buffer, std::size_t cap, std::size_t &len) const noexcept
+    { return sockeye_conn_get_tls_certificate(net_, id_, buffer, cap, &len); }
     status stats(sockeye_conn_stats &out) const noexcept
     { return sockeye_conn_get_stats(net_, id_, &out, sizeof out); }
 #if defined(SOCKEYE_HPP_THROWS)
@@ -151,6 +157,9 @@ public:
     { return sockeye_listener_join(net_, id_, &group, interface_index); }
     status leave(const sockeye_address &group, uint32_t interface_index = 0) const noexcept
     { return sockeye_listener_leave(net_, id_, &group, interface_index); }
+    /// Has new connections get another certificate.
+    status set_tls(const sockeye_tls &with) const noexcept
+    { return sockeye_listener_set_tls(net_, id_, &with); }
     status info(sockeye_listener_info &out) const noexcept
     { return sockeye_listener_get_info(net_, id_, &out, sizeof out); }
     status stats(sockeye_listener_stats &out) const noexcept

@@ -304,6 +304,13 @@ struct guard : sockeye_guard {
     { (void)sockeye_guard_init(this, sizeof(sockeye_guard)); }
 };
 
+/// TLS of an endpoint: a client that checks its server as the system does, to be changed by field.
+/// `endpoint.tls` points to it.
+struct tls : sockeye_tls {
+    tls() noexcept : sockeye_tls()
+    { (void)sockeye_tls_init(this, sizeof(sockeye_tls)); }
+};
+
 /// What a bad network does: nothing, to be changed by field. Needs `config::taps`.
 struct fault : sockeye_fault {
     fault() noexcept : sockeye_fault()

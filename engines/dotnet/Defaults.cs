@@ -33,6 +33,20 @@ namespace Sockeye
         }
     }
 
+    public unsafe partial struct SockeyeTls
+    {
+        /// <summary>What the library does unless it is told otherwise.</summary>
+        public static SockeyeTls Default
+        {
+            get
+            {
+                SockeyeTls made;
+                Native.sockeye_tls_init(&made, (UIntPtr)sizeof(SockeyeTls));
+                return made;
+            }
+        }
+    }
+
     public unsafe partial struct SockeyeEndpoint
     {
         /// <summary>What the library does unless it is told otherwise.</summary>
@@ -95,6 +109,13 @@ namespace Sockeye
             Demand(Native.sockeye_guard_init(&guard, size) >= 0
                 && Native.sockeye_guard_init(&guard, less) < 0
                 && guard.StructSize == sizeof(SockeyeGuard), "SockeyeGuard");
+
+            SockeyeTls tls;
+            size = (UIntPtr)sizeof(SockeyeTls);
+            less = (UIntPtr)(sizeof(SockeyeTls) - 1);
+            Demand(Native.sockeye_tls_init(&tls, size) >= 0
+                && Native.sockeye_tls_init(&tls, less) < 0
+                && tls.StructSize == sizeof(SockeyeTls), "SockeyeTls");
 
             SockeyeEndpoint endpoint;
             size = (UIntPtr)sizeof(SockeyeEndpoint);

@@ -64,6 +64,33 @@ namespace Sockeye
         [FieldOffset(64)] public ulong Addresses;
     }
 
+    /// <summary>What the two ends of a TLS connection agreed on.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 336)]
+    public unsafe partial struct SockeyeTlsInfo
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_tls_info)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3.</summary>
+        [FieldOffset(4)] public uint Version;
+        /// <summary>
+        /// The cipher suite, by its number in IANA's list: 0x1301 is TLS_AES_128_GCM_SHA256.
+        /// </summary>
+        [FieldOffset(8)] public uint Suite;
+        /// <summary>
+        /// Bytes of the peer's certificate (DER), which <c>sockeye_conn_get_tls_certificate</c>
+        /// gives.
+        /// </summary>
+        [FieldOffset(12)] public uint CertificateBytes;
+        /// <summary>The protocol of the application, NUL-terminated; empty for none.</summary>
+        [FieldOffset(16)] public fixed byte Alpn[64];
+        /// <summary>
+        /// Of accepted connections: the name that the client asked for (SNI), NUL-terminated.
+        /// </summary>
+        [FieldOffset(80)] public fixed byte ServerName[256];
+    }
+
     /// <summary>What a group has counted since it was made.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 40)]
     public unsafe partial struct SockeyeGroupStats

@@ -70,6 +70,10 @@ namespace Sockeye
         /// <c>lingering_max</c>: an eighth of <c>connections_max</c>, at least 16.
         /// </summary>
         public const uint LingeringAuto = 0xFFFFFFFF;
+        /// <summary><c>min_version</c>: TLS 1.2 (RFC 5246).</summary>
+        public const uint Tls12 = 771;
+        /// <summary><c>min_version</c>: TLS 1.3 (RFC 8446).</summary>
+        public const uint Tls13 = 772;
         /// <summary><c>frame_timeout_ms</c>: 10,000, and none with DELIMITER.</summary>
         public const uint FrameTimeoutAuto = 0xFFFFFFFF;
         /// <summary>
@@ -209,6 +213,31 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_guard_get_stats(
             SockeyeNetHandle net, SockeyeGuardStats* outStats, UIntPtr size);
+
+        /// <summary>
+        /// Fills <c>tls</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes after
+        /// those that this library knows.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_tls_init(SockeyeTls* tls, UIntPtr size);
+
+        /// <summary>
+        /// Has a <c>tls://</c> listener do its TLS in another way from now on: a new certificate
+        /// before the old one ends.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_listener_set_tls(
+            SockeyeNetHandle net, SockeyeListener listener, SockeyeTls* tls);
+
+        /// <summary>What the ends of a TLS connection agreed on.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_get_tls(
+            SockeyeNetHandle net, SockeyeConn conn, SockeyeTlsInfo* outInfo, UIntPtr size);
+
+        /// <summary>The peer's own certificate, in DER.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_get_tls_certificate(
+            SockeyeNetHandle net, SockeyeConn conn, IntPtr buffer, UIntPtr cap, UIntPtr* outLen);
 
         /// <summary>
         /// Fills <c>endpoint</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes

@@ -77,6 +77,28 @@ namespace Sockeye
         Deny = 1,
     }
 
+    /// <summary>Against what a client checks the certificate of its server.</summary>
+    public enum SockeyeTlsVerify : uint
+    {
+        /// <summary>The authorities that the system trusts.</summary>
+        System = 0,
+        /// <summary>The authorities of <c>ca_pem</c> alone.</summary>
+        Ca = 1,
+        /// <summary>Nothing: the connection is encrypted, and nobody knows with whom.</summary>
+        None = 2,
+    }
+
+    /// <summary>Whether a server asks its clients for a certificate.</summary>
+    public enum SockeyeTlsClientAuth : uint
+    {
+        /// <summary>It does not.</summary>
+        None = 0,
+        /// <summary>It asks; a client without one may come in.</summary>
+        Optional = 1,
+        /// <summary>A client without one of <c>ca_pem</c> is turned away.</summary>
+        Required = 2,
+    }
+
     /// <summary>How the byte stream is divided into messages.</summary>
     public enum SockeyeFramingKind : uint
     {
