@@ -82,6 +82,12 @@
 /// `lingering_max`: an eighth of `connections_max`, at least 16.
 #define SOCKEYE_LINGERING_AUTO UINT32_C(0xFFFFFFFF)
 
+/// `min_version`: TLS 1.2 (RFC 5246).
+#define SOCKEYE_TLS_1_2 771
+
+/// `min_version`: TLS 1.3 (RFC 8446).
+#define SOCKEYE_TLS_1_3 772
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -195,8 +201,7 @@ typedef enum {
     SOCKEYE_CAUSE_INTERNAL = 21,
     /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
     SOCKEYE_CAUSE_TRUNCATED = 22,
-    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`. Not in this version,
-    /// nor are those that follow.
+    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE = 23,
     /// Lanes: nothing came from the peer for `peer_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_PEER = 24,
@@ -282,6 +287,26 @@ typedef enum {
     /// It is refused.
     SOCKEYE_GUARD_DENY = 1,
 } sockeye_guard_action;
+
+/// Against what a client checks the certificate of its server.
+typedef enum {
+    /// The authorities that the system trusts.
+    SOCKEYE_TLS_VERIFY_SYSTEM = 0,
+    /// The authorities of `ca_pem` alone.
+    SOCKEYE_TLS_VERIFY_CA = 1,
+    /// Nothing: the connection is encrypted, and nobody knows with whom. For tests.
+    SOCKEYE_TLS_VERIFY_NONE = 2,
+} sockeye_tls_verify;
+
+/// Whether a server asks its clients for a certificate.
+typedef enum {
+    /// It does not.
+    SOCKEYE_TLS_CLIENT_AUTH_NONE = 0,
+    /// It asks; a client without one may come in. One that is shown must be of `ca_pem`.
+    SOCKEYE_TLS_CLIENT_AUTH_OPTIONAL = 1,
+    /// A client without one of `ca_pem` is turned away.
+    SOCKEYE_TLS_CLIENT_AUTH_REQUIRED = 2,
+} sockeye_tls_client_auth;
 
 /// How the byte stream is divided into messages.
 typedef enum {
@@ -401,9 +426,6 @@ typedef struct sockeye_lanes sockeye_lanes;
 
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 typedef struct sockeye_net sockeye_net;
-
-/// TLS of an endpoint. Not in this version.
-typedef struct sockeye_tls sockeye_tls;
 
 /// What a call answers: `s >= 0` is done (a count where the call says so), `s < 0` is one of
 /// `sockeye_status_code` and nothing was done.
@@ -568,6 +590,81 @@ typedef struct {
     uint64_t addresses;
 } sockeye_guard_stats;
 
+/// A certificate chain and its private key. Each is a text in PEM if it begins with `-----BEGIN`,
+/// and else the path of a file with such a text, which is read by the call.
+typedef struct {
+    /// The certificate, and behind it those that it was signed with.
+    const char *cert_pem;
+    /// Its private key: PKCS #8, PKCS #1 or SEC 1.
+    const char *key_pem;
+} sockeye_tls_certificate;
+
+/// TLS of an endpoint: TLS 1.2 and 1.3. Fill it with `sockeye_tls_init`, then change what you
+/// need. PEM is given as in `sockeye_tls_certificate`.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_tls_init`.
+    uint32_t struct_size;
+    /// Clients: a `sockeye_tls_verify`. Default SYSTEM.
+    uint32_t verify;
+    /// Servers: a `sockeye_tls_client_auth`. Default NONE.
+    uint32_t client_auth;
+    /// SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3. Default SOCKEYE_TLS_1_2.
+    uint32_t min_version;
+    /// A server's chain, or the one that a client shows when it is asked. Default NULL: a client
+    /// has none; a server must have one.
+    const char *cert_pem;
+    /// The key of `cert_pem`.
+    const char *key_pem;
+    /// Authorities: those that a client checks its server against (VERIFY_CA), and a server its
+    /// clients (`client_auth`). Default NULL.
+    const char *ca_pem;
+    /// Clients: the name that the server's certificate must have. Default NULL: the URL's host.
+    const char *server_name;
+    /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
+    /// `"game/2,game/1"`. Ends that both have some and none in common do not connect. Default NULL.
+    const char *alpn;
+    /// A file to which the keys of all connections are appended, for Wireshark: whoever has it can
+    /// read everything. Default NULL: they are written nowhere.
+    const char *key_log_path;
+    /// Servers: further chains. A client gets the first whose certificate has the name that it asks
+    /// for (SNI), and `cert_pem` if none has. Default NULL.
+    const sockeye_tls_certificate *certificates;
+    /// How many these are, at most 1024.
+    uint32_t certificates_count;
+    /// Must be 0.
+    uint32_t reserved[7];
+} sockeye_tls;
+
+/// A listener of one net. `{0}` is none.
+typedef struct {
+    /// Opaque.
+    uint64_t id;
+} sockeye_listener;
+
+/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
+typedef struct {
+    /// Opaque, but for `sockeye_conn_index`.
+    uint64_t id;
+} sockeye_conn;
+
+/// What the two ends of a TLS connection agreed on.
+typedef struct {
+    /// `sizeof(sockeye_tls_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3.
+    uint32_t version;
+    /// The cipher suite, by its number in IANA's list: 0x1301 is TLS_AES_128_GCM_SHA256.
+    uint32_t suite;
+    /// Bytes of the peer's certificate (DER), which `sockeye_conn_get_tls_certificate` gives. 0: it
+    /// showed none.
+    uint32_t certificate_bytes;
+    /// The protocol of the application, NUL-terminated; empty for none.
+    char alpn[64];
+    /// Of accepted connections: the name that the client asked for (SNI), NUL-terminated.
+    char server_name[256];
+} sockeye_tls_info;
+
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
 /// field, and the payload has `length + length_adjustment` bytes.
 typedef struct {
@@ -686,9 +783,12 @@ typedef struct {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     uint32_t user_timeout_ms;
-    /// Must be 0.
-    uint32_t reserved_ms;
-    /// TLS. Not in this version: NULL.
+    /// `tls://`: time for the handshake, in milliseconds; 0: any. It begins when TCP is connected,
+    /// and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    uint32_t handshake_timeout_ms;
+    /// TLS of `tls://`. To listen it must have a certificate. It is copied, and files are read by
+    /// the call. Default NULL: to connect, the server's certificate is checked against what the
+    /// system trusts.
     const sockeye_tls *tls;
     /// HTTP and WebSocket. Not in this version: NULL.
     const sockeye_http *http;
@@ -700,19 +800,6 @@ typedef struct {
     /// Must be 0.
     uint32_t reserved[6];
 } sockeye_endpoint;
-
-/// A listener of one net. `{0}` is none.
-typedef struct {
-    /// Opaque.
-    uint64_t id;
-} sockeye_listener;
-
-/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
-/// process lives. `{0}` is none.
-typedef struct {
-    /// Opaque, but for `sockeye_conn_index`.
-    uint64_t id;
-} sockeye_conn;
 
 /// A run of bytes in the host's memory.
 typedef struct {
@@ -1326,6 +1413,62 @@ SOCKEYE_API
 sockeye_status sockeye_guard_get_stats(sockeye_net *net,
                                        sockeye_guard_stats *out_stats,
                                        size_t size);
+
+/// Fills `tls` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `tls` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_tls_init(sockeye_tls *tls, size_t size);
+
+/// Has a `tls://` listener do its TLS in another way from now on: a new certificate before the old
+/// one ends. Connections that are there, and handshakes that have begun, are not touched, and none
+/// is refused meanwhile.
+///
+/// Ownership: `tls` is copied; files are read by this call.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, no TLS listener, a file that cannot be read, a key that does
+///            not fit: in words), and then the old certificate stays; ERR_STALE; ERR_OS.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listener_set_tls(sockeye_net *net,
+                                        sockeye_listener listener,
+                                        const sockeye_tls *tls);
+
+/// What the ends of a TLS connection agreed on.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (no TLS, or its OPENED is still to come); ERR_STALE; ERR_INVALID
+///            (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tls(sockeye_net *net,
+                                    sockeye_conn conn,
+                                    sockeye_tls_info *out_info,
+                                    size_t size);
+
+/// The peer's own certificate, in DER.
+///
+/// Ownership: `buffer` is borrowed until return. `out_len`, the certificate's length in bytes, is
+///            written with ERR_TOO_BIG too.
+/// NULL:      `buffer` when `cap` is 0, which asks for the length alone.
+/// Threads:   any thread.
+/// Returns:   OK, with a length of 0 where the peer showed none; ERR_TOO_BIG (nothing is written to
+///            `buffer`); ERR_UNSUPPORTED (no TLS, or its OPENED is still to come); ERR_STALE;
+///            ERR_INVALID (NULL).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tls_certificate(sockeye_net *net,
+                                                sockeye_conn conn,
+                                                void *buffer,
+                                                size_t cap,
+                                                size_t *out_len);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
