@@ -66,6 +66,8 @@ ranks! {
     Weather,
     /// Rules and bans of a net's guard, or whom a listener has let in.
     Guard,
+    /// What the TLS of connects is made with, for the next one.
+    TlsClients,
     /// What the TLS of a listener is made with. Under the lock of a connection's slot.
     Tls,
     /// Timers of the host.

@@ -363,8 +363,8 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 /// Reads an endpoint.
 ///
 /// # Safety
-/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `guard` and
-/// `tls`.
+/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its
+/// `guard` and `tls`.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {

@@ -3,6 +3,7 @@
 pub mod callback;
 pub mod calls;
 pub mod carried;
+pub mod certificates;
 pub mod configure;
 pub mod datagrams;
 pub mod descriptors;

@@ -1,7 +1,7 @@
 //! A net: made, polled, flushed. `calls.rs` has what is asked of one connection, `stop.rs` the end.
 
 use crate::buf::{Mutex, MutexGuard, RwLock, Slice, rank};
-use crate::engine::host::tls::TlsClients;
+use crate::engine::host::certificates::TlsClients;
 use crate::engine::shared::config::{Config, Drive};
 use crate::engine::shared::core::{Core, RUNNING};
 use crate::engine::shared::crew::{Baton, Crew, Lead, Led};

@@ -213,8 +213,8 @@ impl Tls {
         }
     }
 
-    /// Takes what is to be said before the end, of which the alert is the last. rustls says an alert
-    /// again where it is asked once more.
+    /// Takes what is to be said before the end, of which the alert is the last. rustls says an
+    /// alert again where it is asked once more.
     fn fail(&mut self, error: &Error, start: usize) {
         if let Error::AlertReceived(alert) = error {
             self.alert = u8::from(*alert);
