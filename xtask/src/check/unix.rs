@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// One for each of the two families: kqueue without Linux's conveniences, and with some of them.
 const TARGETS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-unknown-freebsd"];
+/// The same, as zig names them.
+const ZIG_TARGETS: [&str; 2] = ["aarch64-macos", "x86_64-freebsd"];
 /// It builds the standard library of both the first time.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -19,6 +21,7 @@ pub fn check(workspace: &Workspace) -> Result<String> {
     command.args(TARGETS.iter().flat_map(|target| ["--target", target]));
     // Of its own: it is another compiler, with other flags.
     command.env("CARGO_TARGET_DIR", workspace.scratch("unix")?).env("RUSTFLAGS", "-D warnings");
+    compile_c(workspace, &mut command)?;
     if !TARGETS.iter().all(|target| installed(target)) {
         tools::ensure(workspace, tools::UNIX)?;
         command.args(["-Zbuild-std=std,panic_unwind"]);
@@ -28,6 +31,22 @@ pub fn check(workspace: &Workspace) -> Result<String> {
     }
     shell::demand(&mut command, &workspace.scratch("logs")?.join("unix.log"), LIMIT)?;
     Ok(TARGETS.join(", "))
+}
+
+/// Has zig compile what crates have in C, ring above all. Its objects are never linked.
+fn compile_c(workspace: &Workspace, command: &mut Command) -> Result<()> {
+    tools::ensure(workspace, tools::CLANG)?;
+    let zig = workspace.wheels(tools::ZIG).join("ziglang/zig");
+    let zig = zig.display();
+    for (target, name) in TARGETS.iter().zip(ZIG_TARGETS) {
+        let target = target.replace('-', "_");
+        command.env(format!("CC_{target}"), format!("{zig} cc -target {name}"));
+        command.env(format!("AR_{target}"), format!("{zig} ar"));
+    }
+    // They are of other compilers.
+    command.env("CRATE_CC_NO_DEFAULTS", "1");
+    command.env("ZIG_GLOBAL_CACHE_DIR", workspace.scratch("zig-cache")?);
+    Ok(())
 }
 
 /// Whether the toolchain in use has the target's standard library.
