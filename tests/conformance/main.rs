@@ -83,6 +83,8 @@ mod timeouts;
 mod timers;
 mod tls;
 #[cfg(unix)]
+mod tls_openssl;
+#[cfg(unix)]
 mod trouble;
 #[cfg(unix)]
 mod unix_host;

@@ -22,6 +22,7 @@ pub enum Need {
     Rustfmt,
     Clippy,
     Nextest,
+    Openssl,
     MingwCc,
     MingwCxx,
     Wine,
@@ -68,6 +69,7 @@ pub const TEST: &[Need] = &[
     Need::Rustfmt,
     Need::Clippy,
     Need::Nextest,
+    Need::Openssl,
 ];
 
 /// For `test`, where rustup has not the targets of `unix`.
@@ -174,6 +176,7 @@ impl Need {
                 &["bin/cargo-zigbuild"],
                 Source::Wheels(ZIG, &["ziglang==0.17.1", "cargo-zigbuild==0.24.0"]),
             ),
+            Self::Openssl => (&["openssl", "version"], Source::Apt(&["openssl"])),
             Self::Zip => (&["zip", "--version"], Source::Apt(&["zip"])),
             Self::DpkgDeb => (&["dpkg-deb", "--version"], Source::Apt(&["dpkg"])),
             Self::Conan => (&["bin/conan"], Source::Wheels(CONAN, &["conan==2.34.0"])),
