@@ -83,10 +83,10 @@
 #define SOCKEYE_LINGERING_AUTO UINT32_C(0xFFFFFFFF)
 
 /// `min_version`: TLS 1.2 (RFC 5246).
-#define SOCKEYE_TLS_1_2 771
+#define SOCKEYE_TLS12 771
 
 /// `min_version`: TLS 1.3 (RFC 8446).
-#define SOCKEYE_TLS_1_3 772
+#define SOCKEYE_TLS13 772
 
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
@@ -608,7 +608,7 @@ typedef struct {
     uint32_t verify;
     /// Servers: a `sockeye_tls_client_auth`. Default NONE.
     uint32_t client_auth;
-    /// SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3. Default SOCKEYE_TLS_1_2.
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13. Default SOCKEYE_TLS12.
     uint32_t min_version;
     /// A server's chain, or the one that a client shows when it is asked. Default NULL: a client
     /// has none; a server must have one.
@@ -652,7 +652,7 @@ typedef struct {
 typedef struct {
     /// `sizeof(sockeye_tls_info)` of the library, at most that of the caller.
     uint32_t struct_size;
-    /// SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3.
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13.
     uint32_t version;
     /// The cipher suite, by its number in IANA's list: 0x1301 is TLS_AES_128_GCM_SHA256.
     uint32_t suite;

@@ -72,7 +72,7 @@ namespace Sockeye
         /// <c>sizeof(sockeye_tls_info)</c> of the library, at most that of the caller.
         /// </summary>
         [FieldOffset(0)] public uint StructSize;
-        /// <summary>SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3.</summary>
+        /// <summary>SOCKEYE_TLS12 or SOCKEYE_TLS13.</summary>
         [FieldOffset(4)] public uint Version;
         /// <summary>
         /// The cipher suite, by its number in IANA's list: 0x1301 is TLS_AES_128_GCM_SHA256.

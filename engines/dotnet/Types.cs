@@ -138,7 +138,7 @@ namespace Sockeye
         [FieldOffset(4)] public uint Verify;
         /// <summary>Servers: a <c>sockeye_tls_client_auth</c>.</summary>
         [FieldOffset(8)] public uint ClientAuth;
-        /// <summary>SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3.</summary>
+        /// <summary>SOCKEYE_TLS12 or SOCKEYE_TLS13.</summary>
         [FieldOffset(12)] public uint MinVersion;
         /// <summary>A server's chain, or the one that a client shows when it is asked.</summary>
         [FieldOffset(16)] public byte* CertPem;

@@ -34,9 +34,9 @@ pub enum sockeye_tls_client_auth {
 }
 
 /// `min_version`: TLS 1.2 (RFC 5246).
-pub const SOCKEYE_TLS_1_2: u32 = 0x0303;
+pub const SOCKEYE_TLS12: u32 = 0x0303;
 /// `min_version`: TLS 1.3 (RFC 8446).
-pub const SOCKEYE_TLS_1_3: u32 = 0x0304;
+pub const SOCKEYE_TLS13: u32 = 0x0304;
 
 /// A certificate chain and its private key. Each is a text in PEM if it begins with `-----BEGIN`,
 /// and else the path of a file with such a text, which is read by the call.
@@ -60,7 +60,7 @@ pub struct sockeye_tls {
     pub verify: u32,
     /// Servers: a `sockeye_tls_client_auth`. Default NONE.
     pub client_auth: u32,
-    /// SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3. Default SOCKEYE_TLS_1_2.
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13. Default SOCKEYE_TLS12.
     pub min_version: u32,
     /// A server's chain, or the one that a client shows when it is asked. Default NULL: a client
     /// has none; a server must have one.
@@ -93,7 +93,7 @@ pub struct sockeye_tls {
 pub struct sockeye_tls_info {
     /// `sizeof(sockeye_tls_info)` of the library, at most that of the caller.
     pub struct_size: u32,
-    /// SOCKEYE_TLS_1_2 or SOCKEYE_TLS_1_3.
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13.
     pub version: u32,
     /// The cipher suite, by its number in IANA's list: 0x1301 is TLS_AES_128_GCM_SHA256.
     pub suite: u32,
@@ -120,7 +120,7 @@ impl Default for sockeye_tls {
             struct_size: size_of::<Self>() as u32,
             verify: 0,
             client_auth: 0,
-            min_version: SOCKEYE_TLS_1_2,
+            min_version: SOCKEYE_TLS12,
             cert_pem: ptr::null(),
             key_pem: ptr::null(),
             ca_pem: ptr::null(),
@@ -250,8 +250,8 @@ pub(super) unsafe fn read_tls(tls: *const sockeye_tls) -> Result<Option<Box<TlsO
             other => return Err(unknown("client_auth", other)),
         },
         only_13: match given.min_version {
-            SOCKEYE_TLS_1_2 => false,
-            SOCKEYE_TLS_1_3 => true,
+            SOCKEYE_TLS12 => false,
+            SOCKEYE_TLS13 => true,
             other => return Err(unknown("min_version", other)),
         },
         alpn,

@@ -10,7 +10,7 @@ use crate::common::{Setup, suite};
 use rcgen::date_time_ymd;
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::tls::{
-    SOCKEYE_TLS_1_2, SOCKEYE_TLS_1_3, sockeye_conn_get_tls, sockeye_conn_get_tls_certificate,
+    SOCKEYE_TLS12, SOCKEYE_TLS13, sockeye_conn_get_tls, sockeye_conn_get_tls_certificate,
     sockeye_listener_set_tls, sockeye_tls, sockeye_tls_info,
 };
 use std::ffi::CString;
@@ -68,7 +68,7 @@ pub fn messages_both_ways(setup: Setup) {
     let pair = pair(&authority);
     let mut host = setup.host();
     let door = listen(&mut host, &server(&pair));
-    for (version, number) in [(SOCKEYE_TLS_1_2, 2), (SOCKEYE_TLS_1_3, 2)] {
+    for (version, number) in [(SOCKEYE_TLS12, 2), (SOCKEYE_TLS13, 2)] {
         host.log.clear();
         let mut trusts = client(&authority);
         trusts.min_version = version;
