@@ -65,7 +65,7 @@ pub unsafe extern "C" fn sockeye_set_log(
             return Err(Error::Invalid);
         }
         let user = User(user);
-        let sink = log.map(|log| -> Sink {
+        let sink = log.map(|log| -> Arc<Sink> {
             Arc::new(move |level, words| {
                 let user = &user;
                 let mut bytes = words.into_bytes();

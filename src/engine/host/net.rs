@@ -9,6 +9,7 @@ use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::event::{Event, Handed, Mail, Notice};
 use crate::engine::shared::home::Command;
 use crate::engine::shared::hook::Hook;
+use crate::engine::shared::log::Sink;
 use crate::engine::shared::queue::{Poller, Queue};
 use crate::engine::shared::quiet;
 use crate::engine::shared::waiter::Waiting;
@@ -460,11 +461,7 @@ impl Net {
     }
 
     /// Passes lines of up to `level` to the host.
-    pub fn set_log(
-        &self,
-        sink: Option<crate::engine::shared::log::Sink>,
-        level: u32,
-    ) -> Result<(), Error> {
+    pub fn set_log(&self, sink: Option<Arc<Sink>>, level: u32) -> Result<(), Error> {
         self.core.log.set(sink, level)
     }
 

@@ -2,11 +2,12 @@
 //! held while the host's function runs: what is found under one waits until it is down.
 
 use crate::buf::{Mutex, rank};
-use crate::engine::shared::home::me;
+use crate::engine::shared::error::Error;
 use crate::engine::shared::hook::Hook;
+use crate::engine::shared::host_fn::HostFn;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 
 /// How much a line matters. The numbers are those of the C ABI.
 #[repr(u32)]
@@ -19,7 +20,7 @@ pub enum Level {
 }
 
 /// Where lines go.
-pub type Sink = Arc<dyn Fn(Level, String) + Send + Sync>;
+pub type Sink = dyn Fn(Level, String) + Send + Sync;
 
 /// Lines that wait at most; more are lost.
 const LATER_MAX: usize = 64;
@@ -29,10 +30,7 @@ const LATER_MAX: usize = 64;
 pub struct Log {
     /// Lines above it are not even written.
     level: AtomicU32,
-    sink: Mutex<rank::Sink, Option<Sink>>,
-    hook: Arc<Hook>,
-    /// The thread that changed the function from inside, until it has left; 0: none.
-    changer: AtomicU64,
+    sink: HostFn<rank::Sink, Sink>,
     /// Lines that wait until no lock is held.
     later: Mutex<rank::Later, Vec<(Level, String)>>,
     /// True exactly when there are some.
@@ -43,21 +41,8 @@ impl Log {
     /// Passes a line on, if the host wants it. The caller holds no lock. From inside the host's
     /// function nothing is reported.
     pub fn tell(&self, level: Level, words: impl FnOnce() -> String) {
-        if !self.wants(level) || self.hook.is_inside() {
-            return;
-        }
-        let (sink, inside) = {
-            let sink = self.sink.lock();
-            let Some(sink) = sink.clone() else { return };
-            (sink, self.hook.enter())
-        };
-        let words = words();
-        rank::may_call_out();
-        sink(level, words);
-        drop(inside);
-        if self.changer.compare_exchange(me(), 0, SeqCst, SeqCst).is_ok() {
-            // Others that are inside may wait for this thread; then it does not wait for them.
-            let _ = self.hook.wait();
+        if self.wants(level) && !self.sink.is_inside() {
+            self.sink.call(|sink| sink(level, words()));
         }
     }
 
@@ -102,34 +87,20 @@ impl Log {
         level as u32 <= self.level.load(Relaxed)
     }
 
-    /// Who is inside the host's function.
-    pub fn hook(&self) -> &Arc<Hook> {
-        &self.hook
+    /// Whether this thread is inside the host's function.
+    pub fn is_inside(&self) -> bool {
+        self.sink.is_inside()
     }
 
-    /// Changes the function. When it returns, the one that was there does not run and is never
-    /// called again; from inside it that is so when it returns. Refused if that one waits for this
-    /// thread: then nothing is changed.
-    pub fn set(
-        &self,
-        sink: Option<Sink>,
-        level: u32,
-    ) -> Result<(), crate::engine::shared::error::Error> {
-        let inside = self.hook.is_inside();
-        let waiting =
-            if inside { Vec::new() } else { crate::engine::shared::hook::waiting([&self.hook])? };
-        {
-            let mut place = self.sink.lock();
-            self.level.store(if sink.is_some() { level } else { 0 }, Relaxed);
-            *place = sink;
-            self.hook.change();
-        }
-        if inside {
-            self.changer.store(me(), SeqCst);
-        } else {
-            self.hook.wait_for_old(&waiting);
-        }
-        Ok(())
+    /// Who is inside the host's function.
+    pub fn hook(&self) -> &Arc<Hook> {
+        self.sink.hook()
+    }
+
+    /// Changes the function, as `HostFn::set`.
+    pub fn set(&self, sink: Option<Arc<Sink>>, level: u32) -> Result<(), Error> {
+        let level = if sink.is_some() { level } else { 0 };
+        self.sink.set(sink, || self.level.store(level, Relaxed))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod groups;
 pub mod guard;
 pub mod home;
 pub mod hook;
+pub mod host_fn;
 pub mod host_timers;
 pub mod kept;
 pub mod listener;
