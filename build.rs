@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     "tls",
     "endpoint",
     "listener",
+    "admit",
     "conn",
     "message",
     "group",

@@ -69,6 +69,9 @@ template <class F> void deliver(void *user, sockeye_net *net, uint32_t queue,
 { (*static_cast<F *>(user))(events(net, queue, first, count)); }
 template <class F> void tell(void *user, uint32_t level, const char *line) noexcept
 { (*static_cast<F *>(user))(level, std::string_view(line)); }
+template <class F> uint32_t admits(void *user, sockeye_listener door,
+                                   const sockeye_address *peer) noexcept
+{ return (*static_cast<F *>(user))(door, *peer) ? SOCKEYE_ADMIT : SOCKEYE_REFUSE; }
 
 } // namespace detail
 
@@ -176,6 +179,13 @@ public:
     /// What was refused, by reason.
     status guard_get_stats(sockeye_guard_stats &out) const noexcept
     { return sockeye_guard_get_stats(net_, &out, sizeof out); }
+    /// Asks `function(sockeye_listener, const sockeye_address &)` about each peer that the guard
+    /// lets in, whether it may, with the promises of `set_callback`.
+    template <class F> status set_admit(F &function) const noexcept
+    { return set_admit(&detail::admits<F>, detail::place(function)); }
+    status set_admit(sockeye_admit_fn function, void *user) const noexcept
+    { return sockeye_set_admit(net_, function, user); }
+    status clear_admit() const noexcept { return sockeye_set_admit(net_, nullptr, nullptr); }
     /// `resolved` has the addresses of a host, each with the port of `service`, a number or a name.
     status resolve(uint32_t queue, c_text name, c_text service, uint64_t user_data) const noexcept
     { return sockeye_resolve(net_, queue, name.data, service.data, user_data); }

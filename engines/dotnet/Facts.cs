@@ -34,7 +34,7 @@ namespace Sockeye
     /// <summary>
     /// What the guard of a net has refused since <c>sockeye_init</c>, and what it keeps.
     /// </summary>
-    [StructLayout(LayoutKind.Explicit, Size = 72)]
+    [StructLayout(LayoutKind.Explicit, Size = 80)]
     public unsafe partial struct SockeyeGuardStats
     {
         /// <summary>
@@ -51,7 +51,10 @@ namespace Sockeye
         [FieldOffset(24)] public ulong PerAddress;
         /// <summary>Connections over <c>accepts_per_s</c>.</summary>
         [FieldOffset(32)] public ulong Rate;
-        /// <summary>Connections over <c>per_address_per_s</c>.</summary>
+        /// <summary>
+        /// Connections over <c>per_address_per_s</c>, and datagrams over
+        /// <c>datagrams_per_address_per_s</c>.
+        /// </summary>
         [FieldOffset(40)] public ulong AddressRate;
         /// <summary>Rules now.</summary>
         [FieldOffset(48)] public ulong Rules;
@@ -62,6 +65,8 @@ namespace Sockeye
         /// each listener that are remembered for their rate.
         /// </summary>
         [FieldOffset(64)] public ulong Addresses;
+        /// <summary>Connections that the function of <c>sockeye_set_admit</c> refused.</summary>
+        [FieldOffset(72)] public ulong Admit;
     }
 
     /// <summary>What the two ends of a TLS connection agreed on.</summary>

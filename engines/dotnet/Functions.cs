@@ -8,6 +8,15 @@ using System.Runtime.InteropServices;
 namespace Sockeye
 {
     /// <summary>
+    /// sockeye_admit_fn: The host's function for peers: it receives <c>user</c> as given, the
+    /// listener, and the peer's address, of which <c>family</c> is 0 for a local socket
+    /// (<c>unix:</c>). It must not throw.
+    /// </summary>
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    public unsafe delegate uint SockeyeAdmitCallback(
+        IntPtr user, SockeyeListener listener, SockeyeAddress* peer);
+
+    /// <summary>
     /// sockeye_callback_fn: The host's function for the events of a queue: it receives <c>user</c>
     /// and <c>net</c> as given, the queue, and a batch of <c>count</c> events, 1 or more. It must
     /// not throw.
@@ -181,8 +190,8 @@ namespace Sockeye
         /// <summary>
         /// Frees a net from anywhere, also from inside a callback or log function of it or while
         /// another thread polls it, and calls no function of the host any more: first it removes
-        /// the callbacks and the log function, as by <c>sockeye_set_callback</c> and
-        /// <c>sockeye_set_log</c>, and drops the events that were pending for them.
+        /// the callbacks and the functions of <c>sockeye_set_log</c> and <c>sockeye_set_admit</c>,
+        /// and drops the events that were pending for callbacks.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_discard(IntPtr net);
@@ -259,6 +268,13 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_listener_close(
             SockeyeNetHandle net, SockeyeListener listener);
+
+        /// <summary>
+        /// Asks <c>admit</c> once about each accepted peer that rules, bans and bounds let in,
+        /// before anything is allocated for it, with no lock of the library held.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_set_admit(SockeyeNetHandle net, IntPtr admit, IntPtr user);
 
         /// <summary>
         /// Connects to <c>url</c>: <c>tcp://host:port</c>, <c>unix:///path</c> or

@@ -148,6 +148,15 @@ namespace Sockeye
         Close = 2,
     }
 
+    /// <summary>What the host says of a peer.</summary>
+    public enum SockeyeAdmitAnswer : uint
+    {
+        /// <summary>The peer is reset.</summary>
+        Refuse = 0,
+        /// <summary>It may come in.</summary>
+        Admit = 1,
+    }
+
     /// <summary>How to close.</summary>
     public enum SockeyeCloseHow : uint
     {

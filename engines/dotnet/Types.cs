@@ -94,7 +94,7 @@ namespace Sockeye
         [FieldOffset(44)] public SockeyeGuardAction Action;
     }
 
-    /// <summary>How many connections a listener lets in.</summary>
+    /// <summary>How much a listener lets in.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeGuard
     {
@@ -114,8 +114,13 @@ namespace Sockeye
         [FieldOffset(8)] public uint PerAddressPerS;
         /// <summary>Connections in a second, of all sources together, in the same way.</summary>
         [FieldOffset(12)] public uint AcceptsPerS;
+        /// <summary>
+        /// <c>udp://</c> only: datagrams of one source in a second, in the same way; more are
+        /// dropped.
+        /// </summary>
+        [FieldOffset(16)] public uint DatagramsPerAddressPerS;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(16)] public fixed uint Reserved[12];
+        [FieldOffset(20)] public fixed uint Reserved[11];
     }
 
     /// <summary>A certificate chain and its private key.</summary>
@@ -308,7 +313,9 @@ namespace Sockeye
         [FieldOffset(176)] public IntPtr Http;
         /// <summary>Lanes over datagrams.</summary>
         [FieldOffset(184)] public IntPtr Lanes;
-        /// <summary>Of listeners of streams: how many connections come in, and how fast.</summary>
+        /// <summary>
+        /// Of listeners: how many connections or datagrams come in, and how fast.
+        /// </summary>
         [FieldOffset(192)] public SockeyeGuard* Guard;
         /// <summary>Must be 0.</summary>
         [FieldOffset(200)] public fixed uint Reserved[6];

@@ -80,6 +80,8 @@ ranks! {
     FreeSlots,
     /// Connections of a worker that wait for a flush.
     Staged,
+    /// Peers of a worker that wait for the host's word.
+    Asked,
     /// What was asked of a worker.
     Inbox,
     /// Slots that wait for memory.
@@ -118,6 +120,8 @@ ranks! {
     Sink,
     /// Lines for it that wait until no lock is held.
     Later,
+    /// The function that is asked about peers.
+    Admit,
     /// The place of a queue's callback.
     Receiver,
     /// What takes its place when it returns.

@@ -191,8 +191,8 @@ pub struct sockeye_endpoint {
     pub http: *const sockeye_http,
     /// Lanes over datagrams. Not in this version: NULL.
     pub lanes: *const sockeye_lanes,
-    /// Of listeners of streams: how many connections come in, and how fast. It is copied; a connect
-    /// does not look at it. Default NULL: no bounds.
+    /// Of listeners: how many connections or datagrams come in, and how fast. It is copied; a
+    /// connect does not look at it. Default NULL: no bounds.
     pub guard: *const sockeye_guard,
     /// Must be 0.
     pub reserved: [u32; 6],

@@ -27,9 +27,10 @@ pub struct sockeye_guard_rule {
     pub action: u32,
 }
 
-/// How many connections a listener lets in. A source is an IPv4 address, or the /64 of an IPv6
-/// one, of which a single host has all. Each listener counts for itself; local sockets count only
-/// for `accepts_per_s`. Fill it with `sockeye_guard_init`, then change what you need.
+/// How much a listener lets in. A source is an IPv4 address, or the /64 of an IPv6 one, of which a
+/// single host has all. Each listener counts for itself; local sockets count only for
+/// `accepts_per_s`. The first three are for streams, and must be 0 for `udp://`. Fill it with
+/// `sockeye_guard_init`, then change what you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_guard {
@@ -43,8 +44,11 @@ pub struct sockeye_guard {
     pub per_address_per_s: u32,
     /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
     pub accepts_per_s: u32,
+    /// `udp://` only: datagrams of one source in a second, in the same way; more are dropped. 0: no
+    /// bound. Default 0.
+    pub datagrams_per_address_per_s: u32,
     /// Must be 0.
-    pub reserved: [u32; 12],
+    pub reserved: [u32; 11],
 }
 
 /// What the guard of a net has refused since `sockeye_init`, and what it keeps. Those that were
@@ -64,7 +68,7 @@ pub struct sockeye_guard_stats {
     pub per_address: u64,
     /// Connections over `accepts_per_s`.
     pub rate: u64,
-    /// Connections over `per_address_per_s`.
+    /// Connections over `per_address_per_s`, and datagrams over `datagrams_per_address_per_s`.
     pub address_rate: u64,
     /// Rules now.
     pub rules: u64,
@@ -73,11 +77,13 @@ pub struct sockeye_guard_stats {
     /// Sources in the tables of all listeners now: those with connections, and up to 65,536 for
     /// each listener that are remembered for their rate.
     pub addresses: u64,
+    /// Connections that the function of `sockeye_set_admit` refused.
+    pub admit: u64,
 }
 
 const _: () = assert!(size_of::<sockeye_guard_rule>() == 48);
 const _: () = assert!(size_of::<sockeye_guard>() == 64);
-const _: () = assert!(size_of::<sockeye_guard_stats>() == 72);
+const _: () = assert!(size_of::<sockeye_guard_stats>() == 80);
 
 impl Default for sockeye_guard {
     fn default() -> Self {
@@ -86,6 +92,7 @@ impl Default for sockeye_guard {
             per_address_max: 0,
             per_address_per_s: 0,
             accepts_per_s: 0,
+            datagrams_per_address_per_s: 0,
             reserved: Default::default(),
         }
     }
@@ -126,6 +133,7 @@ pub(super) unsafe fn read_guard(guard: *const sockeye_guard) -> Result<Option<Gu
         per_address_max,
         per_address_per_s,
         accepts_per_s,
+        datagrams_per_address_per_s,
     })))
 }
 
@@ -241,6 +249,7 @@ pub unsafe extern "C" fn sockeye_guard_get_stats(
             per_address,
             rate,
             address_rate,
+            admit,
             rules,
             bans,
             addresses,

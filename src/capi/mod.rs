@@ -4,6 +4,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the NULL and Ownership lines of the header are it")]
 
 pub mod address;
+pub mod admit;
 pub mod allocator;
 pub mod boundary;
 pub mod buffer;

@@ -175,7 +175,7 @@ pub unsafe extern "C" fn sockeye_shutdown(
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
 /// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
-///            ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_STALE (it was
+///            ERR_WOULD_DEADLOCK (from inside a function of the host's); ERR_STALE (it was
 ///            freed before).
 /// Since:     0.1
 #[unsafe(no_mangle)]
@@ -201,8 +201,8 @@ pub unsafe extern "C" fn sockeye_free(net: *mut sockeye_net) -> sockeye_status {
 
 /// Frees a net from anywhere, also from inside a callback or log function of it or while another
 /// thread polls it, and calls no function of the host any more: first it removes the callbacks and
-/// the log function, as by `sockeye_set_callback` and `sockeye_set_log`, and drops the events that
-/// were pending for them. From then on every call on the net answers ERR_STALE. Then the net is
+/// the functions of `sockeye_set_log` and `sockeye_set_admit`, and drops the events that were
+/// pending for callbacks. From then on every call on the net answers ERR_STALE. Then the net is
 /// ended and freed as by `sockeye_free`, before this returns; where that would answer ERR_BUSY or
 /// ERR_WOULD_DEADLOCK, a thread of the library does it as soon as the calls that are still inside
 /// have returned. A batch that a callback was given lives until the callback returns.

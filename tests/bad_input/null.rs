@@ -3,6 +3,7 @@
 use super::message::message;
 use super::{ERR_INVALID, Net, OK};
 use sockeye::capi::address::*;
+use sockeye::capi::admit::*;
 use sockeye::capi::buffer::*;
 use sockeye::capi::callback::*;
 use sockeye::capi::config::*;
@@ -100,6 +101,7 @@ fn no_net_for_the_daily_calls() {
         sockeye_timer_start(net, 0, 1, 1, 1, &mut timer),
         sockeye_timer_stop(net, NO_TIMER),
         sockeye_set_log(net, None, null_mut(), 0),
+        sockeye_set_admit(net, None, null_mut()),
     }
 }
 

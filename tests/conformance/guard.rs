@@ -9,20 +9,26 @@ use crate::common::words::*;
 use crate::common::{DEADLINE, Setup, endpoint, suite};
 use socket2::{Domain, SockAddr, Socket, Type};
 use sockeye::capi::address::sockeye_address;
+use sockeye::capi::admit::{sockeye_admit_answer, sockeye_admit_fn, sockeye_set_admit};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::guard::{
     sockeye_guard, sockeye_guard_ban, sockeye_guard_get_stats, sockeye_guard_rule,
     sockeye_guard_set, sockeye_guard_stats,
 };
+use sockeye::capi::listener::sockeye_listener;
+use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::time::Instant;
 use std::{ptr, thread};
 
 suite! {
     each: who_is_denied_is_reset, rules_change_under_connects, a_ban_ends, so_many_of_an_address,
-        so_many_in_a_second, datagrams_of_the_denied, what_cannot_be;
+        so_many_in_a_second, datagrams_of_the_denied, datagrams_of_the_hasty, what_cannot_be,
+        the_host_has_the_last_word, what_the_hosts_function_may_call, the_hosts_function_goes,
+        doors_close_while_it_is_asked, a_shutdown_asks_no_more;
 }
 
 const ALLOW: u32 = 0;
@@ -244,6 +250,35 @@ pub fn datagrams_of_the_denied(setup: Setup) {
     host.finish();
 }
 
+/// Of each address three in a second, and no address takes another's place.
+pub fn datagrams_of_the_hasty(setup: Setup) {
+    const SENT: u64 = 12;
+    let mut host = setup.host();
+    let door = host.door_at("udp://127.0.0.1:0?datagram_rate=3", |_| {});
+    let target = SocketAddr::from(([127, 0, 0, 1], door.port));
+    let (hasty, other) = (Raw::at("127.0.0.2:0"), Raw::at("127.0.0.3:0"));
+    let begun = Instant::now();
+    (0..SENT).for_each(|_| hasty.send(target, b"x"));
+    other.send(target, b"y");
+    let from = |host: &Host, raw: &Raw| {
+        host.log.iter().filter(|it| it.sender == Some(raw.address())).count() as u64
+    };
+    host.until("a decision about each", |host| {
+        from(host, &other) == 1 && from(host, &hasty) + stats(&host.net).address_rate == SENT
+    });
+    let most = 3 + (begun.elapsed().as_secs_f64() * 3.0) as u64 + 1;
+    assert!((3..=most).contains(&from(&host, &hasty)), "{} came in", from(&host, &hasty));
+    assert_eq!(stats(&host.net).addresses, 2);
+    let before = from(&host, &hasty);
+    host.until("the next second", |host| {
+        hasty.send(target, b"z");
+        from(host, &hasty) > before
+    });
+    assert_eq!(host.net.listener_close(door.listener), OK);
+    host.until("an empty table", |host| stats(&host.net).addresses == 0);
+    host.finish();
+}
+
 pub fn what_cannot_be(setup: Setup) {
     let mut host = setup.host();
     let door = host.door("");
@@ -269,11 +304,13 @@ pub fn what_cannot_be(setup: Setup) {
     let mut reserved = sockeye_guard::default();
     reserved.reserved[3] = 1;
     let fast = sockeye_guard { accepts_per_s: 1_000_001, ..Default::default() };
-    let any = sockeye_guard::default();
+    let streams = sockeye_guard { per_address_max: 1, ..Default::default() };
+    let datagrams = sockeye_guard { datagrams_per_address_per_s: 1, ..Default::default() };
     for (url, guard, words) in [
         ("tcp://127.0.0.1:0", &reserved, "guard.reserved"),
         ("tcp://127.0.0.1:0", &fast, "guard.accepts_per_s"),
-        ("udp://127.0.0.1:0", &any, "endpoint.guard"),
+        ("udp://127.0.0.1:0", &streams, "guard.per_address_max is for"),
+        ("tcp://127.0.0.1:0", &datagrams, "guard.datagrams_per_address_per_s is for"),
     ] {
         let endpoint = endpoint(|endpoint| endpoint.guard = guard);
         assert_eq!(host.net.listen(url, Some(&endpoint)).err(), Some(ERR_INVALID));
@@ -283,5 +320,195 @@ pub fn what_cannot_be(setup: Setup) {
     let refused = (set(&host.net, &[]), ban(&host.net, at(2), 32, 1));
     assert_eq!(refused, (ERR_SHUTDOWN, ERR_SHUTDOWN));
     assert_eq!(stats(&host.net).rule, 1);
+    host.finish();
+}
+
+const REFUSE: u32 = sockeye_admit_answer::SOCKEYE_REFUSE as u32;
+const ADMIT: u32 = sockeye_admit_answer::SOCKEYE_ADMIT as u32;
+
+type Answer = dyn Fn(sockeye_listener, &sockeye_address) -> u32 + Sync;
+
+/// What the host's function was asked and what it does, for as long as the process lives.
+struct Word {
+    asked: Mutex<Vec<(sockeye_listener, sockeye_address)>>,
+    answer: Box<Answer>,
+}
+
+extern "C" fn ask(user: *mut c_void, door: sockeye_listener, peer: *const sockeye_address) -> u32 {
+    // SAFETY: the word that was given, which lives for ever, and an address.
+    let (word, peer) = unsafe { (&*user.cast::<Word>(), &*peer) };
+    word.asked.lock().expect("no panic").push((door, *peer));
+    (word.answer)(door, peer)
+}
+
+fn set_admit(net: &Net, admit: sockeye_admit_fn, word: *const Word) -> i32 {
+    // SAFETY: a live net; the word lives for ever.
+    unsafe { sockeye_set_admit(net.raw(), admit, word.cast_mut().cast()) }
+}
+
+fn asks(
+    net: &Net,
+    answer: impl Fn(sockeye_listener, &sockeye_address) -> u32 + Sync + 'static,
+) -> &'static Word {
+    let word = Box::leak(Box::new(Word { asked: Mutex::default(), answer: Box::new(answer) }));
+    assert_eq!(set_admit(net, Some(ask), word), OK);
+    word
+}
+
+impl Word {
+    fn count(&self) -> usize {
+        self.asked.lock().expect("no panic").len()
+    }
+}
+
+type Lines = Mutex<Vec<String>>;
+
+extern "C" fn keep_line(user: *mut c_void, _: u32, text: *const c_char) {
+    // SAFETY: the lines that were given, which outlive the net; the text is NUL-terminated.
+    let (lines, text) = unsafe { (&*user.cast::<Lines>(), CStr::from_ptr(text)) };
+    lines.lock().expect("no panic").push(text.to_string_lossy().into_owned());
+}
+
+/// 127.0.0.3 may come in, 127.0.0.2 and the others may not.
+pub fn the_host_has_the_last_word(setup: Setup) {
+    let mut host = setup.host();
+    let lines: &Lines = Box::leak(Box::default());
+    let user = ptr::from_ref(lines).cast_mut().cast();
+    // SAFETY: the lines live for ever.
+    assert_eq!(unsafe { host.net.set_log(Some(keep_line), user, 2) }, OK);
+    let one = sockeye_guard { per_address_max: 1, ..Default::default() };
+    let (door, free) = (guarded(&mut host, one), host.door(""));
+    let word = asks(&host.net, |_, peer| match peer.bytes[3] {
+        2 => REFUSE,
+        3 => ADMIT,
+        _ => 7,
+    });
+    assert_eq!(set(&host.net, &[rule(at(6), 32, DENY)]), OK);
+    for refused in [2, 4, 2, 4, 6] {
+        assert!(tries(setup, &mut host, refused, door).is_none());
+    }
+    let (mut peer, conn) = tries(setup, &mut host, 3, door).expect("the host admits it");
+    host.turn_over(&mut peer, conn);
+    assert!(tries(setup, &mut host, 3, door).is_none(), "one of an address");
+    let _beside = tries(setup, &mut host, 3, free).expect("at another door");
+    let asked = word.asked.lock().expect("no panic").clone();
+    let who: Vec<u8> = asked.iter().map(|(_, peer)| peer.bytes[3]).collect();
+    assert_eq!(who, [2, 4, 2, 4, 3, 3], "once each, and not about those that rules keep out");
+    let address: sockeye_address = Some(peer.address()).into();
+    assert_eq!((asked[4].0, asked[5].0), (door.listener, free.listener));
+    assert_eq!((asked[4].1.family, asked[4].1.port), (4, address.port));
+    let (guard, net) = (stats(&host.net), host.net.stats());
+    assert_eq!((guard.admit, guard.rule, guard.per_address, guard.addresses), (4, 1, 1, 1));
+    assert_eq!((net.accepted, net.accept_failures, host.count(Kind::Opened)), (2, 0, 2));
+    assert_eq!(host.net.listener_info(door.listener).expect("it lives").accepted, 1);
+    let wondered = |line: &&String| line.contains("answered 7");
+    host.until("words", |_| lines.lock().expect("no panic").iter().any(|it| wondered(&it)));
+    assert_eq!(set_admit(&host.net, None, ptr::null()), OK);
+    let _anybody = tries(setup, &mut host, 2, door).expect("nobody is asked any more");
+    assert_eq!(word.count(), 6);
+    assert_eq!(lines.lock().expect("no panic").iter().filter(wondered).count(), 1, "once");
+    host.finish();
+}
+
+pub fn what_the_hosts_function_may_call(setup: Setup) {
+    let mut host = setup.host();
+    let (door, net) = (host.door(""), host.net.raw() as usize);
+    let answers: &Mutex<Vec<i32>> = Box::leak(Box::default());
+    let _word = asks(&host.net, move |listener, peer| {
+        let net = net as *mut sockeye::capi::net::sockeye_net;
+        let mut out = 0;
+        // SAFETY: the net lives while the function runs; what is refused frees nothing.
+        let given = unsafe {
+            [
+                sockeye::capi::net::sockeye_shutdown(net, 0),
+                sockeye::capi::net::sockeye_free(net),
+                sockeye::capi::event::sockeye_poll_events(net, ptr::null_mut(), 0, 0),
+                sockeye::capi::descriptor::sockeye_listener_release(net, listener, &mut out),
+                sockeye_guard_ban(net, peer, 32, LONG_MS),
+                sockeye::capi::queue::sockeye_post(net, 0, 1, 1),
+                sockeye_set_admit(net, None, ptr::null_mut()),
+            ]
+        };
+        answers.lock().expect("no panic").extend(given);
+        ADMIT
+    });
+    let _first = tries(setup, &mut host, 2, door).expect("it was let in");
+    let refused = ERR_WOULD_DEADLOCK;
+    let given = answers.lock().expect("no panic").clone();
+    assert_eq!(given, [refused, refused, refused, refused, OK, OK, OK]);
+    assert!(tries(setup, &mut host, 2, door).is_none(), "it is banned");
+    let _third = tries(setup, &mut host, 3, door).expect("nobody is asked any more");
+    assert_eq!(answers.lock().expect("no panic").len(), 7);
+    host.finish();
+}
+
+/// When the call has returned, the function before is not called again, whatever else happens.
+pub fn the_hosts_function_goes(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let (late, over) = (&*Box::leak(Box::new(AtomicUsize::new(0))), AtomicBool::new(false));
+    let net = host.net.clone();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let end = Instant::now() + DEADLINE;
+            while !over.load(SeqCst) && Instant::now() < end {
+                let gone: &AtomicBool = Box::leak(Box::default());
+                let word = asks(&net, move |_, _| {
+                    thread::yield_now();
+                    late.fetch_add(usize::from(gone.load(SeqCst)), SeqCst);
+                    ADMIT
+                });
+                // It is asked once at least, or the peers are all in.
+                while word.count() == 0 && !over.load(SeqCst) && Instant::now() < end {
+                    thread::yield_now();
+                }
+                assert_eq!(set_admit(&net, None, ptr::null()), OK);
+                gone.store(true, SeqCst);
+            }
+        });
+        for _ in 0..30 {
+            assert!(tries(setup, &mut host, 2, door).is_some());
+        }
+        over.store(true, SeqCst);
+    });
+    assert_eq!(late.load(SeqCst), 0);
+    drop(net);
+    host.finish();
+}
+
+/// Who is admitted at a door that closes meanwhile comes in before the end of that.
+pub fn doors_close_while_it_is_asked(setup: Setup) {
+    let mut host = setup.host();
+    let (door, net) = (host.door(""), host.net.raw() as usize);
+    let _word = asks(&host.net, move |listener, _| {
+        // SAFETY: the net lives while the function runs.
+        unsafe { sockeye::capi::listener::sockeye_listener_close(net as *mut _, listener) };
+        ADMIT
+    });
+    let (mut peer, conn) = tries(setup, &mut host, 2, door).expect("it was let in");
+    host.until("LISTENER_CLOSED", |host| host.count(Kind::ListenerClosed) == 1);
+    let kinds: Vec<Kind> = host.log.iter().map(|event| event.kind).collect();
+    let place = |kind| kinds.iter().position(|it| *it == kind);
+    assert!(place(Kind::Opened) < place(Kind::ListenerClosed), "{kinds:?}");
+    host.turn_over(&mut peer, conn);
+    host.finish();
+}
+
+/// Peers that wait for the host's word do not hold up the end of its net.
+pub fn a_shutdown_asks_no_more(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door("");
+    let _word = asks(&host.net, |_, _| ADMIT);
+    let peers: Vec<Peer> = (2..10).filter_map(|last| knock(last, door)).collect();
+    let begun = Instant::now();
+    assert_eq!(host.net.shutdown(2 * DEADLINE.as_millis() as i32), OK);
+    assert!(begun.elapsed() < DEADLINE, "nothing is waited for");
+    host.until("LISTENER_CLOSED", |host| host.count(Kind::ListenerClosed) == 1);
+    for mut peer in peers {
+        host.until("the peer's end", |_| {
+            peer.has(1);
+            peer.end.is_some()
+        });
+    }
     host.finish();
 }

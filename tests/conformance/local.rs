@@ -8,6 +8,10 @@ use crate::common::peer::{End, Peer};
 use crate::common::words::*;
 use crate::common::{Setup, suite};
 use socket2::{Domain, SockAddr, Socket, Type};
+use sockeye::capi::address::sockeye_address;
+use sockeye::capi::admit::sockeye_set_admit;
+use sockeye::capi::listener::sockeye_listener;
+use std::ffi::c_void;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
@@ -19,7 +23,8 @@ use std::{env, fs, process};
 suite! {
     each: a_file_is_a_door, a_name_is_a_door, meets_its_own_net, a_dead_file_is_replaced,
         a_folder_in_use_is_waited_for, others_files_stay, who_connects_to_nothing_is_refused,
-        a_full_backlog_is_waited_out, a_path_has_a_length, shutdown_leaves_no_file;
+        a_full_backlog_is_waited_out, a_path_has_a_length, shutdown_leaves_no_file,
+        the_host_is_asked_about_those_without_an_address;
 }
 
 /// A path that nobody else has; what is there goes when it is dropped.
@@ -217,4 +222,36 @@ pub fn shutdown_leaves_no_file(setup: Setup) {
     host.until("OPENED", |host| host.count(Kind::Opened) == 1);
     host.finish();
     assert!(!file.0.exists());
+}
+
+/// Lets in whoever has an address, and counts those who have none.
+extern "C" fn with_an_address(
+    user: *mut c_void,
+    _: sockeye_listener,
+    peer: *const sockeye_address,
+) -> u32 {
+    // SAFETY: the number that was given, which lives for ever, and an address.
+    let (without, family) = unsafe { (&*user.cast::<AtomicU32>(), (*peer).family) };
+    without.fetch_add(u32::from(family == 0), Ordering::SeqCst);
+    u32::from(family != 0)
+}
+
+pub fn the_host_is_asked_about_those_without_an_address(setup: Setup) {
+    let (mut host, file) = (setup.host(), Scratch::new());
+    let door = host.door_at(&file.url(), |_| {});
+    let without: &AtomicU32 = Box::leak(Box::default());
+    let user = std::ptr::from_ref(without).cast_mut().cast();
+    // SAFETY: a live net; the number lives for ever.
+    let set = unsafe { sockeye_set_admit(host.net.raw(), Some(with_an_address), user) };
+    assert_eq!(set, OK);
+    let mut refused = peer(UnixStream::connect(&file.0).expect("a file to connect to"));
+    host.until("the peer's end", |_| {
+        refused.has(1);
+        refused.end.is_some()
+    });
+    assert_eq!(without.load(Ordering::SeqCst), 1);
+    // SAFETY: NULL takes it away.
+    assert_eq!(unsafe { sockeye_set_admit(host.net.raw(), None, std::ptr::null_mut()) }, OK);
+    serve(&mut host, door, UnixStream::connect(&file.0).expect("a file to connect to"));
+    host.finish();
 }

@@ -71,6 +71,7 @@ impl Net {
     pub fn poll_callback(&self, queue: u32, timeout: Option<Duration>) -> Result<usize, Error> {
         let core = &*self.core;
         let queue = self.queue(queue)?;
+        self.check_polls()?;
         if !queue.callback.set.load(SeqCst) {
             return Err(if core.has_ended() { self.over() } else { Error::Invalid });
         }

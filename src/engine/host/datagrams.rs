@@ -10,6 +10,7 @@ use crate::engine::shared::conn::Origin;
 use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::datagrams::{Carriage, DatagramSocket, Taken, Target};
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::guard::Door;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::log::Level;
 use crate::engine::shared::table::{Held, Resident};
@@ -71,6 +72,7 @@ impl Net {
         let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         udp.home = home;
+        udp.door = udp.endpoint.guard.map(|limits| Door::new(limits, &self.core.guard));
         let origin =
             carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), Some(local), None)));
         udp.carriage = origin

@@ -3,8 +3,10 @@
 use crate::engine::host::net::Net;
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::guard::GuardStats;
+use crate::engine::shared::guard::asked::Ask;
 use crate::engine::shared::guard::bans::BANS_MAX;
 use crate::engine::shared::guard::rules::{Prefix, Rule, Rules};
+use std::sync::Arc;
 
 impl Net {
     /// Replaces all rules.
@@ -23,6 +25,11 @@ impl Net {
             return Ok(());
         }
         Err(Refusal::new(Error::Limit, format!("there are {BANS_MAX} bans already")))
+    }
+
+    /// Has peers asked about, behind all else, or no more.
+    pub fn set_admit(&self, ask: Option<Arc<Ask>>) -> Result<(), Error> {
+        self.core.guard.admit.set(ask, || {})
     }
 
     /// What the guard has refused, and what it keeps.

@@ -151,6 +151,7 @@ impl Net {
         mut write: impl FnMut(usize, Handed),
     ) -> Result<usize, Error> {
         let queue = self.queue(queue)?;
+        self.check_polls()?;
         // Asked before, too: who looks at the batch of a callback is not to find a poller inside.
         if self.is_called(queue) {
             return Err(Error::Busy);
@@ -162,6 +163,12 @@ impl Net {
         self.poll_with(queue, &mut poller, cap, timeout, |poller| {
             Some(self.core.hand_out(queue, poller, cap, &mut write))
         })
+    }
+
+    /// Whoever is asked about a peer keeps a worker, so no event may come before the answer.
+    pub fn check_polls(&self) -> Result<(), Error> {
+        let inside = self.core.guard.admit.is_inside();
+        if inside { Err(Error::WouldDeadlock) } else { Ok(()) }
     }
 
     /// `give` hands out what is there; None: not any more.
@@ -194,8 +201,12 @@ impl Net {
         loop {
             // Asked before the queue: what is there when it is over is all there will be.
             let over = core.is_over();
-            if core.log.waits() {
-                Queue::step_out(poller, || core.log.tell_later());
+            if core.calls_out(queue.home) {
+                Queue::step_out(poller, || match led {
+                    // It has turned the worker, so it calls for that.
+                    Led::Done => core.call_out(queue.home),
+                    Led::Busy | Led::Never => core.log.tell_later(),
+                });
             }
             if queue.take_stir(poller) {
                 return Ok(0);
@@ -465,9 +476,10 @@ impl Net {
         self.core.log.set(sink, level)
     }
 
-    /// Whether this thread is inside a callback or the log function of this net.
+    /// Whether this thread is inside a function of the host's for this net.
     pub fn is_inside(&self) -> bool {
-        self.core.log.hook().is_inside() || self.core.inside_callback()
+        let core = &*self.core;
+        core.log.is_inside() || core.guard.admit.is_inside() || core.inside_callback()
     }
 
     /// Whether no poller is inside; from then on none comes in.

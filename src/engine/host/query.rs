@@ -3,6 +3,7 @@
 
 use crate::engine::host::zone;
 use crate::engine::shared::config::{Endpoint, FRAME_TIMEOUT_AUTO};
+use crate::engine::shared::guard::table::Limits;
 use crate::session::{DELIMITER_MAX, Framing, FramingKind, Overflow, Overlong};
 use fluent_uri::component::Scheme;
 use fluent_uri::pct_enc::{EStr, encoder};
@@ -55,6 +56,7 @@ const fn key(
 }
 
 const STREAMS: &str = "streams (tcp://, unix:)";
+const ACCEPTS: &str = "listeners of streams";
 const TCP: &str = "tcp:// and tls://";
 const FRAMED: &str = "streams with a frame= that is not raw";
 const DELIMITED: &str = "frame=line and frame=delimiter";
@@ -65,6 +67,14 @@ fn all(_: &Use<'_>, _: &Framing) -> bool {
 
 fn streams(used: &Use<'_>, _: &Framing) -> bool {
     used.is_stream()
+}
+
+fn accepts(used: &Use<'_>, _: &Framing) -> bool {
+    used.is_stream() && used.listens
+}
+
+fn bound_datagrams(used: &Use<'_>, _: &Framing) -> bool {
+    used.is("udp") && used.listens
 }
 
 fn tcp(used: &Use<'_>, _: &Framing) -> bool {
@@ -127,32 +137,27 @@ const KEYS: &[Key] = &[
         |used, _| used.is_stream() || !used.listens,
         |e, v| put(&mut e.limits.idle_timeout_ms, duration(v)),
     ),
-    key(
-        "first_byte",
-        "listeners of streams",
-        |used, _| used.is_stream() && used.listens,
-        |e, v| put(&mut e.limits.first_byte_timeout_ms, duration(v)),
-    ),
+    key("first_byte", ACCEPTS, accepts, |e, v| {
+        put(&mut e.limits.first_byte_timeout_ms, duration(v))
+    }),
     key("frame_timeout", FRAMED, framed, |e, v| put(&mut e.limits.frame_timeout_ms, duration(v))),
     key("send_timeout", STREAMS, streams, |e, v| put(&mut e.limits.send_timeout_ms, duration(v))),
     key("linger", "", all, |e, v| put(&mut e.limits.linger_ms, duration(v))),
-    key(
-        "backlog",
-        "listeners of streams",
-        |used, _| used.is_stream() && used.listens,
-        |e, v| put(&mut e.socket.backlog, number(v)),
-    ),
+    key("backlog", ACCEPTS, accepts, |e, v| put(&mut e.socket.backlog, number(v))),
+    key("per_address", ACCEPTS, accepts, |e, v| put(&mut bounds(e).per_address_max, number(v))),
+    key("per_address_rate", ACCEPTS, accepts, |e, v| {
+        put(&mut bounds(e).per_address_per_s, number(v))
+    }),
+    key("accept_rate", ACCEPTS, accepts, |e, v| put(&mut bounds(e).accepts_per_s, number(v))),
+    key("datagram_rate", "udp:// listeners", bound_datagrams, |e, v| {
+        put(&mut bounds(e).datagrams_per_address_per_s, number(v))
+    }),
     key("nodelay", TCP, tcp, |e, v| put(&mut e.socket.nodelay, flag(v))),
     key("keepalive", TCP, tcp, |e, v| put(&mut e.socket.keepalive_s, seconds(v))),
     key("user_timeout", TCP, tcp, |e, v| put(&mut e.socket.user_timeout_ms, duration(v))),
     key("recv_buffer", "", all, |e, v| put(&mut e.socket.recv_buffer_bytes, size(v))),
     key("send_buffer", "", all, |e, v| put(&mut e.socket.send_buffer_bytes, size(v))),
-    key(
-        "share",
-        "udp:// listeners",
-        |used, _| used.is("udp") && used.listens,
-        |e, v| put(&mut e.socket.share, flag(v)),
-    ),
+    key("share", "udp:// listeners", bound_datagrams, |e, v| put(&mut e.socket.share, flag(v))),
     key(
         "v6only",
         "listeners at [::]",
@@ -226,6 +231,11 @@ pub fn escape_brackets(url: &str) -> Cow<'_, str> {
 fn put<T>(field: &mut T, value: Result<T, Wrong>) -> Result<(), Wrong> {
     *field = value?;
     Ok(())
+}
+
+/// The guard of an endpoint, which bounds nothing where it had none.
+fn bounds(endpoint: &mut Endpoint) -> &mut Limits {
+    endpoint.guard.get_or_insert_default()
 }
 
 fn preset(framing: &mut Framing, value: &[u8]) -> Result<(), Wrong> {
@@ -395,7 +405,8 @@ mod tests {
         let tuned = listen(
             "frame=u16be&outbox=4M&outbox_low=64K&outbox_messages=9&overflow=drop_oldest&\
              gate_reads=1&half_open=1&step=1&queue=2&idle=30s&first_byte=500ms&frame_timeout=2m&\
-             send_timeout=0&linger=0s&backlog=7&nodelay=0&keepalive=1m&user_timeout=9s&\
+             send_timeout=0&linger=0s&backlog=7&accept_rate=500&per_address=8&per_address_rate=4&\
+             nodelay=0&keepalive=1m&user_timeout=9s&\
              recv_buffer=65536&send_buffer=1K",
         )
         .expect("all of them");
@@ -410,6 +421,9 @@ mod tests {
         assert_eq!((socket.backlog, socket.nodelay, socket.keepalive_s), (7, false, 60));
         assert_eq!(socket.user_timeout_ms, 9_000);
         assert_eq!((socket.recv_buffer_bytes, socket.send_buffer_bytes), (65_536, 1024));
+        let guard = tuned.guard.expect("it has bounds");
+        assert_eq!((guard.per_address_max, guard.per_address_per_s), (8, 4));
+        assert_eq!((guard.accepts_per_s, guard.datagrams_per_address_per_s), (500, 0));
         assert_eq!(listen("queue=spread").expect("any queue").queue, None);
     }
 
@@ -451,6 +465,8 @@ mod tests {
             "outbox=4096M",
             "backlog=4K",
             "backlog=",
+            "per_address=",
+            "accept_rate=5/s",
             "nodelay=true",
             "queue=x",
             "queue=-1",
@@ -506,6 +522,10 @@ mod tests {
             ("tcp://h:1?connect_timeout=1s", listening, "connect_timeout="),
             ("tcp://h:1?backlog=9", connecting, "backlog="),
             ("udp://h:1?backlog=9", listening, "backlog="),
+            ("udp://h:1?accept_rate=9", listening, "accept_rate="),
+            ("tcp://h:1?per_address=9", connecting, "per_address="),
+            ("tcp://h:1?datagram_rate=9", listening, "datagram_rate="),
+            ("udp://h:1?datagram_rate=9", connecting, "datagram_rate="),
             ("unix:/x?nodelay=1", listening, "nodelay="),
             ("udp://h:1?keepalive=1s", connecting, "keepalive="),
             ("unix:/x?user_timeout=1s", connecting, "user_timeout="),
@@ -520,7 +540,7 @@ mod tests {
             assert!(words.contains(key) && words.contains("it is for "), "{url}: {words}");
         }
         for (url, listens) in [
-            ("udp://h:1?frame=raw&max=9&share=1&gate_reads=1", listening),
+            ("udp://h:1?frame=raw&max=9&share=1&gate_reads=1&datagram_rate=9", listening),
             ("udp://h:1?idle=1s&connect_timeout=1s&linger=1s", connecting),
             ("unix:/x?frame=line&backlog=9&first_byte=1s", listening),
             ("udp://[::]:1?v6only=0", listening),

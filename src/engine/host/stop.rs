@@ -34,7 +34,7 @@ impl Net {
             return answer;
         }
         let called = core.queues.iter().map(|queue| queue.callback.hook());
-        let waiting = hook::waiting(called.chain([core.log.hook()]))?;
+        let waiting = hook::waiting(called.chain([core.log.hook(), core.guard.admit.hook()]))?;
         let until = Instant::now() + timeout;
         let opening = self.opening.write();
         core.state.store(STOPPING, SeqCst);
@@ -70,6 +70,7 @@ impl Net {
     /// when it has returned, the others do not even run. One that waits for this thread is left.
     pub fn silence(&self) {
         let _ = self.set_log(None, 0);
+        let _ = self.set_admit(None);
         for queue in 0..self.core.queues.len() as u32 {
             let _ = self.set_callback(queue, None);
         }

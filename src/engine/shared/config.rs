@@ -251,11 +251,7 @@ impl Endpoint {
             let words = "endpoint.overflow DROP_OLDEST needs framing: RAW has no messages to drop";
             return Err(Refusal::new(Error::Invalid, words));
         }
-        if datagrams && self.guard.is_some() {
-            let words = "endpoint.guard is for listeners of streams (tcp://, unix:)";
-            return Err(Refusal::new(Error::Invalid, words));
-        }
-        let guard = || self.guard.map_or(Ok(()), |guard| guard.check());
+        let guard = || self.guard.map_or(Ok(()), |guard| guard.check(datagrams));
         let words = self.framing.check().and_then(|()| self.limits.check()).and_then(|()| guard());
         words.map_err(|words| Refusal::new(Error::Invalid, words))?;
         self.limits.cap(memory);

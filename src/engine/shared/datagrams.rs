@@ -7,6 +7,7 @@ use crate::engine::shared::config::Endpoint;
 use crate::engine::shared::conn::{Link, Origin};
 use crate::engine::shared::counters::ConnStats;
 use crate::engine::shared::error::Error;
+use crate::engine::shared::guard::Door;
 use crate::engine::shared::reminder::Reminder;
 use crate::io::{Arrival, Datagram, Weather, as_v6, canonical};
 use crate::session::{Cause, Limits, Millis, Overflow, Refused};
@@ -74,6 +75,8 @@ pub struct DatagramSocket {
     /// Received while it was paused: at most one receive.
     pub kept: Vec<Arrival>,
     pub outbox: DatagramOutbox,
+    /// Of a listener that bounds how fast an address sends.
+    pub door: Option<Door>,
     /// What the host has done to its datagrams.
     pub weather: Option<Arc<Weather>>,
     /// It is to close, and waits until a tap holds nothing any more, or has.
@@ -222,6 +225,7 @@ impl DatagramSocket {
             resume_at: 0,
             kept: Vec::new(),
             outbox: DatagramOutbox::default(),
+            door: None,
             weather: None,
             awaits_tap: false,
             quieted: false,

@@ -2,9 +2,10 @@
 
 use crate::buf::{Arena, Lock, Mutex, Pool, RwLock, rank};
 use crate::engine::shared::counters::Counters;
+use crate::engine::shared::guard::asked::Askings;
 use crate::engine::shared::reminder::Timer;
 use crate::engine::shared::waiter::{Owner, Ownership};
-use crate::io::{Bell, Completion, Token};
+use crate::io::{Accepted, Bell, Completion, Token};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
@@ -20,6 +21,8 @@ const LEAVING: usize = CLOSED + 1;
 pub enum Command {
     /// Take a socket: a connection accepted elsewhere, or a new listener.
     Adopt(Token),
+    /// Of the peers that a listener accepted, the host lets these in.
+    Admitted(Token, Vec<Accepted>),
     /// Look at a connection: a close, a resume, the end of a batch. At most one for each slot is
     /// on its way.
     Tend(Token),
@@ -90,6 +93,8 @@ pub struct Home {
     /// Connections and listeners that live here, or are on their way.
     population: AtomicUsize,
     pub counters: Counters,
+    /// Peers that wait for the host's word.
+    pub asked: Askings,
     /// Small sends of the connections that live here.
     pub arena: Arena,
 }
@@ -120,6 +125,7 @@ impl Home {
             alarm: AtomicU64::new(u64::MAX),
             population: AtomicUsize::new(0),
             counters: Counters::default(),
+            asked: Askings::default(),
             arena: Arena::new(pool.clone()),
         }
     }

@@ -30,6 +30,8 @@ pub struct Listener {
     /// Connections that were given to other workers and are not reported yet. LISTENER_CLOSED waits
     /// for them: no OPENED comes after it.
     pub handed: u32,
+    /// The host is asked about peers: nothing more is accepted, and its end waits.
+    pub asks: bool,
     /// When it accepts again after the system ran out of something; 0: now.
     pub resume_at: Millis,
     /// The wait after the next such failure.
@@ -59,6 +61,7 @@ impl Listener {
             told: false,
             stalled: false,
             handed: 0,
+            asks: false,
             resume_at: 0,
             backoff_ms: 0,
             lost: 0,

@@ -1,5 +1,6 @@
 //! What the host's calls and the workers both touch.
 
+pub mod asking;
 pub mod callback;
 pub mod calling;
 pub mod cause;

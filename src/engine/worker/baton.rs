@@ -146,12 +146,12 @@ impl<P: Proactor> WorkerBaton<P> {
 
     /// Calls the host's functions for the events of the turn, with the baton laid down.
     fn call_out(&self, held: &mut Turning<'_, P>, queue: &Queue) {
-        if !queue.calls() && !self.core.log.waits() {
+        if !queue.calls() && !self.core.calls_out(self.home) {
             return;
         }
         MutexGuard::unlocked(held, || {
             self.core.call(queue);
-            self.core.log.tell_later();
+            self.core.call_out(self.home);
         });
         // A host may have turned it meanwhile.
         self.core.homes[self.home].owner.set(Owner::Anyone);
@@ -338,7 +338,7 @@ impl<P: Proactor> WorkerBaton<P> {
             if owner != Owner::Resting && self.until.load(SeqCst) > core.nanos() {
                 self.look(&mut held);
                 self.lay_down(held, owner, None);
-                core.log.tell_later();
+                core.call_out(self.home);
                 continue;
             }
             while self.lends()
@@ -359,8 +359,7 @@ impl<P: Proactor> WorkerBaton<P> {
         self.run_pool();
     }
 
-    /// Sleeps for the rest of the lease; without limit when the host has been inside one poll for
-    /// a whole lease, until it lays the baton down.
+    /// Sleeps for the rest of the lease; without limit once a poll has lasted for a whole lease.
     fn doze(&self, until: i64, seen: u64) -> u64 {
         let moved = self.moved.load(SeqCst);
         if until == HELD && moved == seen {
@@ -428,7 +427,7 @@ impl<P: Proactor> Baton for WorkerBaton<P> {
             };
             let turned = self.turn(&mut held, timeout, hurried);
             let over = timeout == Some(Duration::ZERO) || turned.is_none() || !self.lends();
-            if over || queue.stirs() || self.core.log.waits() {
+            if over || queue.stirs() || self.core.calls_out(self.home) {
                 break;
             }
         }

@@ -145,9 +145,9 @@ impl Desk {
         }
         let mut data = arrival.data;
         // Whom the host connects to is the host's to decide.
-        if core.guard.is_on() && !udp.connected {
+        if (core.guard.is_on() || udp.door.is_some()) && !udp.connected {
             let sender = sender_of(&data).map(|(sender, _)| sender);
-            if core.guard.decide(None, sender, self.now).is_err() {
+            if core.guard.decide(udp.door.as_ref(), sender, self.now).is_err() {
                 return;
             }
         }

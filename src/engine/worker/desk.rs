@@ -188,6 +188,7 @@ impl Desk {
         for command in commands.drain(..) {
             match command {
                 Command::Adopt(token) => self.adopt(core, token),
+                Command::Admitted(token, peers) => self.let_in(core, token, peers),
                 Command::Tend(token) => self.tend_summoned(core, token, false),
                 Command::Flush(token) => self.tend_summoned(core, token, true),
                 Command::Move(token) => self.tend_moving(core, token),

@@ -6,12 +6,13 @@ use crate::engine::shared::conn::{Conn, End, Origin, Phase, Report, linger};
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::count;
 use crate::engine::shared::event::Notice;
+use crate::engine::shared::guard::asked::Asked;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::listener::Listener;
 use crate::engine::shared::table::Resident;
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::os::sys;
-use crate::io::{Accepted, Lane, Op, Role, Token, canonical};
+use crate::io::{Accepted, Lane, Op, Role, Token};
 use crate::session::{Cause, Millis, Stack};
 use socket2::SockAddr;
 use std::io;
@@ -82,7 +83,6 @@ impl Desk {
         mut all: Vec<Accepted>,
         error: Option<io::Error>,
     ) {
-        let counters = &core.homes[self.home].counters;
         let Some(mut held) = core.table.hold(token) else { return };
         let Some(listener) = held.listener() else { return };
         listener.link.end(Lane::In);
@@ -91,14 +91,34 @@ impl Desk {
         }
         let endpoint = listener.endpoint.clone();
         self.keep_out(core, &endpoint, &mut all);
-        listener.accepted += all.len() as u64;
-        count(&counters.accepted, all.len() as u64);
         if let Some(error) = error
             && listener.closing.is_none()
             && listener.parting.is_none()
         {
             self.not_accepted(core, token, listener, &error);
         }
+        if core.guard.admit.is_set() && !core.is_running() {
+            all.retain(|one| core.keep_out(&endpoint, one));
+        } else if core.guard.admit.is_set() && !all.is_empty() {
+            listener.asks = true;
+            drop(held);
+            let home = &core.homes[self.home];
+            home.asked.add(Asked { listener: token, peers: all });
+            // A host that turns the worker here may not come back for long.
+            return home.ring();
+        }
+        drop(held);
+        self.let_in(core, token, all);
+    }
+
+    /// Makes connections of peers that may come in.
+    pub fn let_in(&mut self, core: &Core, token: Token, all: Vec<Accepted>) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(listener) = held.listener() else { return };
+        let endpoint = listener.endpoint.clone();
+        listener.asks = false;
+        listener.accepted += all.len() as u64;
+        count(&core.homes[self.home].counters.accepted, all.len() as u64);
         // Before any of them can be found: another worker may end one as soon as it has a slot.
         let most = all.len() as u32;
         listener.handed += most;
@@ -155,9 +175,8 @@ impl Desk {
             let peer = one.peer.as_socket();
             let Err(reason) = core.guard.decide(door, peer, self.now) else { return true };
             sys::reset(&one.socket);
-            if core.guard.says(self.now) {
-                let who = peer.map_or("a local socket".into(), |peer| canonical(peer).to_string());
-                self.say(|| format!("{who} was refused: {}", reason.words()));
+            if let Some(line) = core.guard.line(peer, reason, self.now) {
+                self.say(|| line);
             }
             false
         });
@@ -195,6 +214,7 @@ impl Desk {
             let late = listener.resume_at <= self.now;
             if listener.link.is_adopted()
                 && !listener.link.is_busy(Lane::In)
+                && !listener.asks
                 && late
                 && !self.stall(core, token, self.queue, &mut listener.stalled)
             {
@@ -207,6 +227,8 @@ impl Desk {
             if listener.link.cancel() {
                 self.orders.push(Order::Cancel(token));
             }
+        } else if listener.asks {
+            // Those that come in do so before its end.
         } else if let Some(socket) = listener.link.take_socket() {
             listener.file = None;
             sys::end(&socket);

@@ -65,6 +65,8 @@ impl Desk {
         let Some(mut held) = core.table.hold(token) else { return self.parted(token) };
         match held.resident() {
             Resident::Conn(conn) => self.part_conn(core, token, conn, ask),
+            // Those that the host is asked about come in before.
+            Resident::Listener(listener) if listener.asks => {}
             Resident::Listener(listener) => self.part_listener(core, token, listener, ask),
             _ => self.parted(token),
         }

@@ -12,6 +12,8 @@ impl Desk {
     pub fn stop(&mut self, core: &Core, abrupt: bool) {
         // A batch has one queue for one connection.
         self.publish(core);
+        // Nobody may be there to ask the host any more: this refuses them.
+        core.ask_all(self.home);
         for token in core.table.tokens() {
             let Some(mut held) = core.table.hold(token) else { continue };
             let conn = match held.resident() {

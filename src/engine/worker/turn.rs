@@ -64,7 +64,8 @@ impl<P: Proactor> Worker<P> {
         hurried: impl FnOnce() -> bool,
     ) -> io::Result<bool> {
         self.send_out();
-        if timeout == Some(Duration::ZERO) || !self.desk.at_rest() || hurried() {
+        let asks = self.core.homes[self.home].asked.wait();
+        if timeout == Some(Duration::ZERO) || asks || !self.desk.at_rest() || hurried() {
             self.reap(Some(Duration::ZERO))?;
         } else {
             self.wait(timeout)?;

@@ -117,6 +117,37 @@ void check_log()
     REQUIRE(told.empty());
 }
 
+void check_admit()
+{
+    unsigned asked = 0;
+    uint64_t id = 0;
+    const auto admit = [&](sockeye_listener door, const sockeye_address &peer) {
+        id = door.id;
+        return peer.family == 4 && ++asked > 1;
+    };
+    sockeye::net net = open_driven();
+    REQUIRE_DONE(net.set_admit(admit));
+    sockeye::listener door;
+    REQUIRE_DONE(net.listen("tcp://127.0.0.1:0", door));
+    sockeye_listener_info at;
+    REQUIRE_DONE(door.info(at));
+    const std::string url = "tcp://127.0.0.1:" + std::to_string(at.port);
+    sockeye_guard_stats stats{};
+    sockeye::conn refused, admitted;
+    sockeye::batch<4> events;
+    REQUIRE_DONE(net.connect(url.c_str(), refused));
+    while (stats.admit == 0) {
+        REQUIRE_DONE(net.poll(events, 10ms));
+        REQUIRE_DONE(net.guard_get_stats(stats));
+    }
+    REQUIRE(asked == 1 && id == door.id().id);
+    REQUIRE_DONE(net.connect(url.c_str(), admitted));
+    while (asked < 2) REQUIRE_DONE(net.poll(events, 10ms));
+    REQUIRE_DONE(net.clear_admit());
+    REQUIRE_DONE(net.guard_get_stats(stats));
+    REQUIRE(stats.admit == 1);
+}
+
 #if defined(SOCKEYE_HPP_THROWS)
 enum : int { kStopped = 42, kCrossed = 43, kUnharmed = 44 };
 
@@ -185,5 +216,6 @@ int main()
     check_events();
     check_pump();
     check_log();
+    check_admit();
     return 0;
 }

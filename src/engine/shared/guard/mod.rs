@@ -1,6 +1,7 @@
 //! Who may come in, decided before anything of a peer is allocated. Rules and bans are the net's,
 //! how many and how fast is each listener's.
 
+pub mod asked;
 pub mod bans;
 pub mod reason;
 pub mod rules;
@@ -9,7 +10,10 @@ pub mod table;
 mod tests;
 
 use crate::buf::{Mutex, rank};
+use crate::engine::shared::host_fn::HostFn;
+use crate::io::canonical;
 use crate::session::Millis;
+use asked::Ask;
 use bans::Bans;
 use reason::Reason;
 use rules::{Prefix, Rules};
@@ -30,6 +34,7 @@ pub struct GuardStats {
     pub per_address: u64,
     pub rate: u64,
     pub address_rate: u64,
+    pub admit: u64,
     pub rules: u64,
     pub bans: u64,
     pub addresses: u64,
@@ -46,6 +51,10 @@ pub struct Guard {
     addresses: Arc<AtomicU64>,
     /// When the log was given a line last.
     said: AtomicU64,
+    /// The host's own word, behind all else.
+    pub admit: HostFn<rank::Admit, Ask>,
+    /// It answered with a number that is no answer.
+    wondered: AtomicBool,
 }
 
 #[derive(Default)]
@@ -120,9 +129,12 @@ impl Guard {
     ) -> Result<(), Reason> {
         let listed = peer.filter(|_| self.is_on()).map_or(Ok(()), |peer| self.ask(peer, now));
         let decided = listed.and_then(|()| door.map_or(Ok(()), |door| door.admit(peer, now)));
-        decided.inspect_err(|reason| {
-            self.refused[*reason as usize].fetch_add(1, Relaxed);
-        })
+        decided.inspect_err(|&reason| self.refuse(reason))
+    }
+
+    /// Counts a peer that is refused.
+    pub fn refuse(&self, reason: Reason) {
+        self.refused[reason as usize].fetch_add(1, Relaxed);
     }
 
     fn ask(&self, peer: SocketAddr, now: Millis) -> Result<(), Reason> {
@@ -134,11 +146,22 @@ impl Guard {
         decided
     }
 
-    /// Whether the log is to be given a line.
-    pub fn says(&self, now: Millis) -> bool {
+    /// What the log is to be told of a peer that is refused, if it is.
+    pub fn line(&self, peer: Option<SocketAddr>, reason: Reason, now: Millis) -> Option<String> {
         let said = self.said.load(Relaxed);
-        (said == 0 || said + SAY_MS <= now)
-            && self.said.compare_exchange(said, now, Relaxed, Relaxed).is_ok()
+        let says = (said == 0 || said + SAY_MS <= now)
+            && self.said.compare_exchange(said, now, Relaxed, Relaxed).is_ok();
+        says.then(|| {
+            let who = peer.map_or("a local socket".into(), |peer| canonical(peer).to_string());
+            format!("{who} was refused: {}", reason.words())
+        })
+    }
+
+    /// Runs `say` for the first answer of the host's that is none.
+    pub fn wonder(&self, say: impl FnOnce()) {
+        if !self.wondered.swap(true, Relaxed) {
+            say();
+        }
     }
 
     /// Replaces all rules at once: a peer meets the old ones or the new ones.
@@ -165,9 +188,19 @@ impl Guard {
         done
     }
 
+    /// How many were refused for it.
+    pub fn refused(&self, reason: Reason) -> u64 {
+        self.refused[reason as usize].load(Relaxed)
+    }
+
+    /// Sources in the tables of all listeners.
+    pub fn addresses(&self) -> u64 {
+        self.addresses.load(Relaxed)
+    }
+
     /// What was refused, and what is kept.
     pub fn stats(&self) -> GuardStats {
-        let refused = |reason: Reason| self.refused[reason as usize].load(Relaxed);
+        let refused = |reason| self.refused(reason);
         let lists = self.lists.lock();
         GuardStats {
             rule: refused(Reason::Rule),
@@ -175,9 +208,10 @@ impl Guard {
             per_address: refused(Reason::PerAddress),
             rate: refused(Reason::Rate),
             address_rate: refused(Reason::AddressRate),
+            admit: refused(Reason::Admit),
             rules: lists.rules.count() as u64,
             bans: lists.bans.count() as u64,
-            addresses: self.addresses.load(Relaxed),
+            addresses: self.addresses(),
         }
     }
 }

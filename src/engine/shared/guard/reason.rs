@@ -13,11 +13,13 @@ pub enum Reason {
     Rate,
     /// Too many come from its address at once.
     AddressRate,
+    /// The host's own function says so.
+    Admit,
 }
 
 impl Reason {
     /// So many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
 
     /// To complete "was refused: …".
     pub fn words(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Reason {
             Reason::PerAddress => "its address has per_address_max connections",
             Reason::Rate => "accepts_per_s is reached",
             Reason::AddressRate => "its address has reached per_address_per_s",
+            Reason::Admit => "the host does not admit it",
         }
     }
 }

@@ -19,14 +19,26 @@ pub struct Limits {
     pub per_address_per_s: u32,
     /// Connections in a second.
     pub accepts_per_s: u32,
+    /// Datagrams of one address in a second. All others are for streams.
+    pub datagrams_per_address_per_s: u32,
 }
 
 impl Limits {
-    /// Whether the numbers are possible; the message names the field.
-    pub fn check(&self) -> Result<(), String> {
-        let all =
+    /// Whether the numbers are possible and of any use; the message names the field.
+    pub fn check(&self, datagrams: bool) -> Result<(), String> {
+        let most = ("per_address_max", self.per_address_max);
+        let rates =
             [("per_address_per_s", self.per_address_per_s), ("accepts_per_s", self.accepts_per_s)];
-        match all.into_iter().find(|&(_, value)| value > RATE_MAX) {
+        let rate = ("datagrams_per_address_per_s", self.datagrams_per_address_per_s);
+        let useless = match datagrams {
+            true => [most].iter().chain(&rates).find(|(_, value)| *value > 0).copied(),
+            false => Some(rate).filter(|(_, value)| *value > 0),
+        };
+        if let Some((field, _)) = useless {
+            let which = if datagrams { "streams (tcp://, unix:)" } else { "datagrams (udp://)" };
+            return Err(format!("guard.{field} is for listeners of {which}"));
+        }
+        match rates.into_iter().chain([rate]).find(|&(_, value)| value > RATE_MAX) {
             Some((field, value)) => Err(format!("guard.{field} is {value}, must be 0 to 1000000")),
             None => Ok(()),
         }
@@ -63,7 +75,7 @@ impl Bucket {
 struct Entry {
     conns: u32,
     bucket: Bucket,
-    /// Its place among those without a connection; 0: it is not there.
+    /// Its place among those without a connection, in the order of datagrams; 0: it is not there.
     idle: u64,
 }
 
@@ -93,6 +105,9 @@ impl Table {
     /// no token. None: a local socket, which has no address.
     pub fn admit(&mut self, source: Option<Prefix>, now: Millis) -> Result<(), Reason> {
         let (limits, now) = (self.limits, now * 1000);
+        if limits.datagrams_per_address_per_s > 0 {
+            return source.map_or(Ok(()), |source| self.pass(source, now));
+        }
         let source = source.filter(|_| limits.per_address_max > 0 || limits.per_address_per_s > 0);
         let mut entry = Entry::default();
         if let Some(source) = source {
@@ -117,6 +132,33 @@ impl Table {
         Ok(())
     }
 
+    /// Counts a datagram of a source, unless that is one too many. Who sends too many is not
+    /// forgotten for it.
+    fn pass(&mut self, source: Prefix, now_us: u64) -> Result<(), Reason> {
+        let per_s = self.limits.datagrams_per_address_per_s;
+        let entry = self.entries.entry(source).or_default();
+        let passes = entry.bucket.has(per_s, now_us);
+        if passes {
+            entry.bucket.take(per_s, now_us);
+        }
+        self.idle.remove(&entry.idle);
+        self.rest(source);
+        if passes { Ok(()) } else { Err(Reason::AddressRate) }
+    }
+
+    /// Remembers a source as the newest of those without a connection.
+    fn rest(&mut self, source: Prefix) {
+        let Some(entry) = self.entries.get_mut(&source) else { return };
+        self.last += 1;
+        entry.idle = self.last;
+        self.idle.insert(self.last, source);
+        if self.idle.len() > IDLE_MAX
+            && let Some((_, oldest)) = self.idle.pop_first()
+        {
+            self.entries.remove(&oldest);
+        }
+    }
+
     /// A connection of a source, which was counted, is gone.
     pub fn leave(&mut self, source: Prefix) {
         let Some(entry) = self.entries.get_mut(&source) else { return };
@@ -126,15 +168,8 @@ impl Table {
         }
         if self.limits.per_address_per_s == 0 {
             self.entries.remove(&source);
-            return;
-        }
-        self.last += 1;
-        entry.idle = self.last;
-        self.idle.insert(self.last, source);
-        if self.idle.len() > IDLE_MAX
-            && let Some((_, oldest)) = self.idle.pop_first()
-        {
-            self.entries.remove(&oldest);
+        } else {
+            self.rest(source);
         }
     }
 }

@@ -262,6 +262,25 @@ fn so_many_of_an_address_in_a_second() {
 }
 
 #[test]
+fn so_many_datagrams_of_an_address() {
+    let limits = Limits { datagrams_per_address_per_s: 2, ..Limits::default() };
+    let mut table = Table::new(limits);
+    let nth = |at: usize| Some(Prefix::source(Ipv4Addr::from_bits(at as u32).into()));
+    assert_eq!((table.admit(nth(1), 1), table.admit(nth(1), 1)), (Ok(()), Ok(())));
+    assert_eq!(table.admit(nth(1), 1), Err(Reason::AddressRate));
+    assert_eq!((table.admit(nth(2), 1), table.admit(None, 1)), (Ok(()), Ok(())));
+    assert_eq!((table.admit(nth(1), 501), table.len()), (Ok(()), 2));
+    assert_eq!(table.admit(nth(1), 501), Err(Reason::AddressRate));
+    for at in 3..=IDLE_MAX {
+        assert_eq!(table.admit(nth(at), 501), Ok(()));
+    }
+    // One that is refused was heard, too: the other one is the oldest.
+    assert_eq!(table.admit(nth(1), 501), Err(Reason::AddressRate));
+    assert_eq!((table.admit(nth(IDLE_MAX + 1), 501), table.len()), (Ok(()), IDLE_MAX));
+    assert_eq!(table.admit(nth(1), 501), Err(Reason::AddressRate), "remembered");
+}
+
+#[test]
 fn the_oldest_address_is_forgotten() {
     let mut table = Table::new(Limits { per_address_per_s: 1, ..Limits::default() });
     let nth = |at: usize| Prefix::source(Ipv4Addr::from_bits(at as u32).into());
@@ -299,5 +318,6 @@ fn a_guard_counts_what_it_refuses() {
     assert_eq!(guard.stats().addresses, 0);
     guard.set_rules(Rules::default());
     assert!(!guard.is_on(), "the ban is over, and there are no rules");
-    assert!(guard.says(5) && !guard.says(1004) && guard.says(1005));
+    let says = |now| guard.line(None, Reason::Rule, now).is_some();
+    assert!(says(5) && !says(1004) && says(1005));
 }
