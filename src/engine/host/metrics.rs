@@ -3,6 +3,7 @@
 
 use crate::engine::host::net::Net;
 use crate::engine::shared::counters::MetricKind;
+use crate::engine::shared::guard::reason::Reason;
 use crate::engine::shared::home::Home;
 use crate::engine::shared::queue::Queue;
 use std::fmt::{Result, Write};
@@ -10,6 +11,20 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// A metric with a sample for each of several: its name, what it is, its words, where it is found.
 type Family<T> = (&'static str, MetricKind, &'static str, fn(&T) -> u64);
+
+/// What the guard has refused.
+const REFUSED: [(&str, &str, Reason); 6] = [
+    ("guard_rule", "Connections and datagrams that a rule denied.", Reason::Rule),
+    ("guard_ban", "Connections and datagrams of banned addresses.", Reason::Ban),
+    ("guard_per_address", "Connections over per_address_max.", Reason::PerAddress),
+    ("guard_rate", "Connections over accepts_per_s.", Reason::Rate),
+    (
+        "guard_address_rate",
+        "Connections and datagrams over an address's rate.",
+        Reason::AddressRate,
+    ),
+    ("guard_admit", "Connections that the host did not admit.", Reason::Admit),
+];
 
 const OF_QUEUES: [Family<Queue>; 2] = [
     ("queue_events", MetricKind::Gauge, "Events that wait in a queue now.", |queue| {
@@ -119,6 +134,11 @@ impl Net {
             written = written.and_then(|()| page.one(name, kind, words, value));
         });
         written?;
+        for (name, words, reason) in REFUSED {
+            page.one(name, MetricKind::Counter, words, core.guard.refused(reason))?;
+        }
+        let words = "Addresses in the tables of all listeners now.";
+        page.one("guard_addresses", MetricKind::Gauge, words, core.guard.addresses())?;
         let config = &core.config;
         for (name, words, most) in [
             ("connections_max", "Connections that may exist.", config.connections_max.into()),
