@@ -19,7 +19,7 @@ namespace Sockeye
         private static readonly Dictionary<IntPtr, WeakReference> Live =
             new Dictionary<IntPtr, WeakReference>();
 
-        /// <summary>The log's way back to whoever owns this.</summary>
+        /// <summary>The way back to whoever owns this, for functions that are called.</summary>
         private GCHandle owner;
         private SockeyeEvent* room;
 
@@ -55,7 +55,7 @@ namespace Sockeye
             return status;
         }
 
-        /// <summary>What the log's function is given, to find its net by.</summary>
+        /// <summary>What a function that is called is given, to find its net by.</summary>
         internal IntPtr OwnedBy(SockeyeNet net)
         {
             // Weak: who is forgotten is collected, and its net is freed then.
@@ -85,6 +85,7 @@ namespace Sockeye
         {
             // The host's functions first: what an end has to tell is not for a finalizer's thread.
             Native.set_log_at_end(handle, IntPtr.Zero, IntPtr.Zero, 0);
+            Native.set_admit_at_end(handle, IntPtr.Zero, IntPtr.Zero);
             for (uint queue = 0; queue < 64; queue++)
                 if (Native.set_callback_at_end(handle, queue, IntPtr.Zero, IntPtr.Zero) < 0) break;
             // Out of the list before another net may have its place.

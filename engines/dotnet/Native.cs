@@ -33,6 +33,8 @@ namespace Sockeye
 
         [DllImport(Library, CallingConvention = Call, EntryPoint = "sockeye_set_log")]
         internal static extern int set_log_at_end(IntPtr net, IntPtr log, IntPtr user, uint level);
+        [DllImport(Library, CallingConvention = Call, EntryPoint = "sockeye_set_admit")]
+        internal static extern int set_admit_at_end(IntPtr net, IntPtr admit, IntPtr user);
         [DllImport(Library, CallingConvention = Call, EntryPoint = "sockeye_set_callback")]
         internal static extern int set_callback_at_end(
             IntPtr net, uint queue, IntPtr callback, IntPtr user);

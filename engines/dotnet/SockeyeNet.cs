@@ -37,6 +37,8 @@ namespace Sockeye
         private bool ticking;
         private int disposed;
         private long serial;
+        /// <summary>Who is asked about peers; on any thread. See SockeyeDoorkeeper.</summary>
+        internal volatile SockeyeAdmitHandler Admit;
         /// <summary>By the connections' indices.</summary>
         private SockeyeLink[] links = new SockeyeLink[0];
 

@@ -284,6 +284,59 @@ public static unsafe class LiveTests
         }
     }
 
+    private static SockeyeDoorkeeper KeeperOf(SockeyeNet net)
+    {
+        var keeper = new SockeyeDoorkeeper(net);
+        int most = 1;
+        // Nothing here refers to it any more: the net keeps it.
+        Check.Done(keeper.SetAdmit((door, peer) =>
+        {
+            if (door.IsNone || peer.Family != 4) throw new InvalidOperationException();
+            return most-- > 0;
+        }), "admit");
+        return keeper;
+    }
+
+    /// <summary>Rules, a ban, and a function that lets one in and no more.</summary>
+    public static void TheDoorkeeper()
+    {
+        SockeyeAddress local;
+        Check.That(SockeyeAddress.TryParse("127.0.0.1", out local), "an address");
+        int opened = 0, closed = 0;
+        SockeyeGuardStats stats = default(SockeyeGuardStats);
+        using (var server = new SockeyeServer(Any))
+        using (var net = new SockeyeNet())
+        {
+            server.Opened += e => opened++;
+            net.Closed += e => closed++;
+            SockeyeDoorkeeper keeper = KeeperOf(server);
+            Action<string, Func<bool>> knock = (what, done) =>
+            {
+                SockeyeConn conn;
+                Check.Done(net.Connect(UrlOf(server), null, out conn), "connect");
+                Check.Until(() => keeper.GetStats(out stats) >= 0 && done(), what, server, net);
+            };
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            knock("the first", () => opened == 1);
+            knock("one too many", () => stats.Admit == 1);
+            Check.Done(keeper.SetAdmit(null), "no more admit");
+            knock("anybody", () => opened == 2);
+            Check.Done(keeper.SetRules(SockeyeDoorkeeper.Deny(local, 32)), "rules");
+            knock("who is denied", () => stats.Rule == 1 && stats.Rules == 1);
+            Check.Equal(SockeyeStatus.ErrInvalid,
+                keeper.SetRules(SockeyeDoorkeeper.Allow(local, 33)), "33 bits");
+            Check.Done(keeper.SetRules(), "no rules");
+            Check.Done(keeper.Ban(local, 32, TimeSpan.FromMinutes(10)), "ban");
+            knock("who is banned", () => stats.Ban == 1);
+            Check.Done(keeper.Ban(local, 32, TimeSpan.Zero), "lift");
+            Check.Done(keeper.SetAdmit((door, peer) => { throw new FormatException(); }), "admit");
+            knock("one that throws", () => stats.Admit == 2);
+            Check.Equal(2, opened, "opened");
+            Check.Until(() => closed == 4, "the end of those that were refused", server, net);
+        }
+    }
+
     /// <summary>Without framing a stream has pieces and no messages.</summary>
     public static void BytesWithoutFraming()
     {

@@ -25,6 +25,7 @@ public static class Program
             { "live: links of one net", LiveTests.LinksOfOneNet },
             { "live: keyed messages", LiveTests.KeyedMessages },
             { "live: rooms", LiveTests.Rooms },
+            { "live: the doorkeeper", LiveTests.TheDoorkeeper },
             { "live: bytes without framing", LiveTests.BytesWithoutFraming },
             { "live: one port for two", LiveTests.OnePortForTwo },
             { "live: a close inside a batch", LiveTests.CloseInsideABatch },
