@@ -10,6 +10,8 @@
    --room N: a broadcast goes to rooms of so many, in the order of arrival, each by a call of its
    own; --groups: that is a send to a group, and counted as one target.
 
+   --deny ADDRESS: the guard refuses all of its /16.
+
    --plain: the endpoint is as the library makes it; --idle-timeout-ms: with that deadline.
 
    --clocks: the game thread measures its own CPU in the library; `report` on stdin prints the
@@ -45,6 +47,7 @@ static sockeye_net *net;
    its I/O in polls. */
 static bool raw, plain, polls_sockets, groups;
 static uint32_t idle_timeout_ms, room_size;
+static sockeye_guard_rule denied;
 
 /* The connections, in no order; by sockeye_conn_index: their place, and the tick, counted from 1,
    in which they were last heard. */
@@ -71,6 +74,7 @@ static void explain(const char *why)
             "sockeye_peer [--drive pool|lend|host] [--workers N] [--model NAME]\n"
             "    [--flush auto|manual] [--framing u32be|raw] [--gather-us N] [--spin-us N]\n"
             "    [--clocks] [--plain] [--idle-timeout-ms N] [--room N] [--groups]\n"
+            "    [--deny ADDRESS]\n"
             "    [--job echo|tick|broadcast|udp]\n"
             "    [--period-ms N] [--size N] [--burst N]\n",
             why);
@@ -120,6 +124,10 @@ static void own_option(const char *name, const char *value)
         config.spin_us = number(value);
     } else if (!strcmp(name, "--idle-timeout-ms")) {
         idle_timeout_ms = number(value);
+    } else if (!strcmp(name, "--deny")) {
+        if (sockeye_address_parse(value, &denied.address) < 0) explain(value);
+        denied.prefix_bits = 16;
+        denied.action = SOCKEYE_GUARD_DENY;
     } else if (!strcmp(name, "--room")) {
         room_size = number(value);
     } else {
@@ -412,6 +420,7 @@ int main(int argc, char **argv)
     rooms = need(calloc(config.connections_max, sizeof *rooms));
     if (!room_size) room_size = config.connections_max;
     heard = need(calloc(config.connections_max, sizeof *heard));
+    if (denied.prefix_bits) demand("guard", sockeye_guard_set(net, &denied, 1));
     start_clocks();
     open_door();
     while (options.job == JOB_ECHO) echo(poll_events(true));

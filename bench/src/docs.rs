@@ -154,6 +154,7 @@ mod tests {
             idle: Vec::new(),
             clocks: Vec::new(),
             strangers: Vec::new(),
+            guard: Vec::new(),
             failures: Vec::new(),
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! - `pattern`: the messages, and the verifier that every byte of an echo passes.
 //! - `load`: a load generator, a process of its own, one thread; `hold`: one that only holds
-//!   connections, `crowd`: strangers that hold unfinished frames.
+//!   connections, `crowd`: strangers that hold unfinished frames, `knocks`: peers that are refused.
 //! - `process`, `procfs`: child processes on one processor, their clocks, stopping and going on.
 //! - `peers`, `workloads`: the servers that are compared, and what they are loaded with.
-//! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`: what
-//!   needs no turns.
+//! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`,
+//!   `guard`: what needs no turns.
 //! - `figures`, `stats`: what is made of it; `report`, `table`, `charts`, `docs`: how it is
 //!   reported.
 //! - `run`: all of this in one go; `sanitize`: the servers under the sanitizers.
@@ -24,8 +24,10 @@ pub mod counter;
 pub mod crowd;
 pub mod docs;
 pub mod figures;
+pub mod guard;
 pub mod hold;
 pub mod idle;
+pub mod knocks;
 pub mod load;
 pub mod machine;
 pub mod memory;

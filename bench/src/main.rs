@@ -7,7 +7,7 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod command {
     use anyhow::{Context, Result, bail};
-    use bench::{crowd, hold, load, run, sanitize};
+    use bench::{crowd, hold, knocks, load, run, sanitize};
     use lexopt::{Parser, ValueExt, prelude::*};
 
     pub fn run() -> Result<()> {
@@ -18,6 +18,7 @@ mod command {
         match &*command.string()? {
             "load" => load::run(load::options(&mut parser)?),
             "crowd" => crowd::run(crowd::options(&mut parser)?),
+            "knocks" => knocks::run(knocks::options(&mut parser)?),
             "hold" => hold::run(hold::options(&mut parser)?),
             "run" => run::run(&options(&mut parser)?),
             "sanitize" => sanitize::run(&options(&mut parser)?.peers),

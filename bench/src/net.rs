@@ -49,13 +49,18 @@ fn connect_by(socket: Socket, port: u16, n: u32) -> Result<TcpStream> {
 
 /// Begins to connect, and does not wait; brief connection `n` comes from one of many addresses.
 pub fn begin(port: u16, n: u64) -> Result<TcpStream> {
-    let kind = Type::STREAM.nonblocking();
-    let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::TCP)).context("no socket")?;
-    defer_port(&socket)?;
     let n = n % SOURCES_BRIEF;
     let part = |number: u64| u8::try_from(number).expect("a small number");
     let (block, last) = (part(1 + n / SOURCES_BLOCK), part(1 + n % SOURCES_BLOCK));
-    let source = SocketAddrV4::new(Ipv4Addr::new(127, 0, block, last), 0);
+    begin_from(Ipv4Addr::new(127, 0, block, last), port)
+}
+
+/// The same from an address of the caller's choice.
+pub fn begin_from(source: Ipv4Addr, port: u16) -> Result<TcpStream> {
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::TCP)).context("no socket")?;
+    defer_port(&socket)?;
+    let source = SocketAddrV4::new(source, 0);
     socket.bind(&SockAddr::from(source)).context("cannot bind")?;
     let server = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     match socket.connect(&SockAddr::from(server)) {

@@ -5,7 +5,7 @@ use crate::peers::{self, Peer};
 use crate::stats::Quartiles;
 use crate::table::Table;
 use crate::workloads::{Extra, Group, grouped};
-use crate::{clocks, idle, memory, strangers};
+use crate::{clocks, guard, idle, memory, strangers};
 
 /// All that a run found.
 pub struct Report {
@@ -17,6 +17,7 @@ pub struct Report {
     pub idle: Vec<idle::Row>,
     pub clocks: Vec<clocks::Row>,
     pub strangers: Vec<strangers::Row>,
+    pub guard: Vec<guard::Row>,
     pub failures: Vec<Failure>,
 }
 
@@ -168,6 +169,18 @@ impl Report {
             ));
             out.push_str(&format!("{}\n", strangers::table(&self.strangers).text()));
         }
+        if !self.guard.is_empty() {
+            let (knocks, players) = (grouped(guard::KNOCKS.into()), strangers::PLAYERS);
+            let (rate, seconds) = (grouped(strangers::RATE.into()), strangers::WATCHED.as_secs());
+            out.push_str("## The guard\n\n");
+            out.push_str(&format!(
+                "{players} players with {rate} echoes of 64 B a second, {seconds} s without and \
+                 {seconds} s with peers that a rule denies: {knocks} connects a second are tried, \
+                 from all addresses of a /16; how many were refused is in the table. Memory is the \
+                 server's.\n\n"
+            ));
+            out.push_str(&format!("{}\n", guard::table(&self.guard).text()));
+        }
         let programs = programs(&self.measured);
         if !programs.is_empty() {
             out.push_str("## The programs\n\n");
@@ -315,8 +328,8 @@ mod tests {
         let machine = vec![("kernel", "Linux 6".to_owned())];
         let failures = vec![Failure { place: "churn: x".into(), why: "it\nended".into() }];
         let measured = vec![measured()];
-        let strangers = Vec::new();
-        Report { machine, quick: false, measured, memory, idle, clocks, strangers, failures }
+        let (strangers, guard) = (Vec::new(), Vec::new());
+        Report { machine, quick: false, measured, memory, idle, clocks, strangers, guard, failures }
     }
 
     #[test]

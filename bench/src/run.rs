@@ -4,7 +4,7 @@ use crate::figures::Failure;
 use crate::peers::{self, Family, Peer};
 use crate::report::Report;
 use crate::workloads::{self, Group, Models, Workload};
-use crate::{clocks, docs, idle, machine, memory, process, slices, strangers};
+use crate::{clocks, docs, guard, idle, machine, memory, process, slices, strangers};
 use anyhow::{Context, Result, bail};
 use std::mem;
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ const MEMORY: &str = "idle memory";
 const WAKES: &str = "idle wake-ups";
 const CALLS: &str = "host costs";
 const STRANGERS: &str = "strangers";
+const GUARD: &str = "guard";
 
 /// Measures, prints the report, writes it if asked to, and fails if anything did.
 pub fn run(options: &Options) -> Result<()> {
@@ -46,6 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
         idle: Vec::new(),
         clocks: Vec::new(),
         strangers: Vec::new(),
+        guard: Vec::new(),
         failures: Vec::new(),
     };
     for workload in &workloads {
@@ -66,7 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
     told(&report.failures)
 }
 
-const UNPAIRED: [&str; 4] = [MEMORY, WAKES, CALLS, STRANGERS];
+const UNPAIRED: [&str; 5] = [MEMORY, WAKES, CALLS, STRANGERS, GUARD];
 
 /// What is measured without turns.
 fn unpaired(options: &Options, models: &Models, report: &mut Report) {
@@ -88,12 +90,16 @@ fn unpaired(options: &Options, models: &Models, report: &mut Report) {
         eprintln!("{CALLS}");
         report.clocks = clocks::measure(folder, failures);
     }
+    let mut all = peers::plain(models);
+    all.retain(|peer| has(&peer.name, &options.only));
+    let all = with_before(options, all);
     if wanted(options, STRANGERS) && !options.quick {
         eprintln!("{STRANGERS}");
-        let mut all = peers::plain(models);
-        all.retain(|peer| has(&peer.name, &options.only));
-        let all = with_before(options, all);
         report.strangers = strangers::measure(folder, &all, strangers::ROUNDS, failures);
+    }
+    if wanted(options, GUARD) && !options.quick {
+        eprintln!("{GUARD}");
+        report.guard = guard::measure(folder, &all, strangers::ROUNDS, failures);
     }
 }
 

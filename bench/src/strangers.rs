@@ -23,8 +23,8 @@ pub const ROUNDS: usize = 3;
 /// How long the latencies of one kind are watched in a round.
 pub const WATCHED: Duration = Duration::from_secs(2);
 /// From when the strangers stand, or are gone.
-const SETTLES: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const SETTLES: Duration = Duration::from_secs(1);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// After this a load generator that was forgotten ends by itself.
 const LIMIT_S: u64 = 600;
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -96,12 +96,7 @@ fn one(folder: &Path, peer: &Peer, rounds: usize, kind: Kind) -> Result<Vec<Roun
     let mut all = Vec::new();
     for _ in 0..rounds {
         let mut server = peer.start(folder, &[])?;
-        let path = env::temp_dir().join(format!("sockeye-bench-{}-strangers", std::process::id()));
-        let _counter = Counter::make(&path)?;
-        let mut command = slices::load(server.port, PLAYERS, &path, LIMIT_S)?;
-        command.args(["--mode", "open", "--asleep", "--size", "64", "--rate", &RATE.to_string()]);
-        let mut players = Process::start("the players", &mut command, LOAD_CPU)?;
-        players.line(PATIENCE)?;
+        let (mut players, _counter) = players(server.port, "strangers")?;
         let round = round(server.port, &mut players, kind);
         let round = round.map_err(|error| server.process.or_ended(players.or_ended(error)))?;
         let times = [round.without, round.with, round.after].map(|found| found.p99 / 1e3);
@@ -112,6 +107,17 @@ fn one(folder: &Path, peer: &Peer, rounds: usize, kind: Kind) -> Result<Vec<Roun
         all.push(round);
     }
     Ok(all)
+}
+
+/// Players that are connected, and what they count in.
+pub fn players(port: u16, name: &str) -> Result<(Process, Counter)> {
+    let path = env::temp_dir().join(format!("sockeye-bench-{}-{name}", std::process::id()));
+    let counter = Counter::make(&path)?;
+    let mut command = slices::load(port, PLAYERS, &path, LIMIT_S)?;
+    command.args(["--mode", "open", "--asleep", "--size", "64", "--rate", &RATE.to_string()]);
+    let mut players = Process::start("the players", &mut command, LOAD_CPU)?;
+    players.line(PATIENCE)?;
+    Ok((players, counter))
 }
 
 fn round(port: u16, players: &mut Process, kind: Kind) -> Result<Round> {
@@ -154,7 +160,7 @@ fn deed(report: &str, name: &str) -> Result<u64> {
 }
 
 /// The players' latencies from now on.
-fn watch(players: &mut Process) -> Result<Latency> {
+pub fn watch(players: &mut Process) -> Result<Latency> {
     players.ask("report", PATIENCE)?;
     thread::sleep(WATCHED);
     procfs::latency(&players.ask("report", PATIENCE)?)?.context("no message came back")
