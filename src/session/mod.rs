@@ -12,6 +12,7 @@ mod limits;
 mod message;
 mod outbox;
 mod pieces;
+pub mod proxy;
 #[allow(clippy::module_inception)]
 mod session;
 mod stack;
