@@ -129,6 +129,7 @@ BEGIN {
     place["sockeye_poll_events"] = "event"
     place["sockeye_post"] = "queue"
     place["sockeye_post_message"] = "queue"
+    place["sockeye_prefix"] = "guard"
     place["sockeye_queue_flush"] = "queue"
     place["sockeye_queue_poll_events"] = "event"
     place["sockeye_reallocate_fn"] = "allocator"

@@ -82,6 +82,12 @@
 /// `lingering_max`: an eighth of `connections_max`, at least 16.
 #define SOCKEYE_LINGERING_AUTO UINT32_C(0xFFFFFFFF)
 
+/// `min_version`: TLS 1.2 (RFC 5246).
+#define SOCKEYE_TLS12 771
+
+/// `min_version`: TLS 1.3 (RFC 8446).
+#define SOCKEYE_TLS13 772
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -195,8 +201,7 @@ typedef enum {
     SOCKEYE_CAUSE_INTERNAL = 21,
     /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
     SOCKEYE_CAUSE_TRUNCATED = 22,
-    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`. Not in this version,
-    /// nor are those that follow.
+    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE = 23,
     /// Lanes: nothing came from the peer for `peer_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_PEER = 24,
@@ -282,6 +287,26 @@ typedef enum {
     /// It is refused.
     SOCKEYE_GUARD_DENY = 1,
 } sockeye_guard_action;
+
+/// Against what a client checks the certificate of its server.
+typedef enum {
+    /// The authorities that the system trusts.
+    SOCKEYE_TLS_VERIFY_SYSTEM = 0,
+    /// The authorities of `ca_pem` alone.
+    SOCKEYE_TLS_VERIFY_CA = 1,
+    /// Nothing: the connection is encrypted, and nobody knows with whom. For tests.
+    SOCKEYE_TLS_VERIFY_NONE = 2,
+} sockeye_tls_verify;
+
+/// Whether a server asks its clients for a certificate.
+typedef enum {
+    /// It does not.
+    SOCKEYE_TLS_CLIENT_AUTH_NONE = 0,
+    /// It asks; a client without one may come in. One that is shown must be of `ca_pem`.
+    SOCKEYE_TLS_CLIENT_AUTH_OPTIONAL = 1,
+    /// A client without one of `ca_pem` is turned away.
+    SOCKEYE_TLS_CLIENT_AUTH_REQUIRED = 2,
+} sockeye_tls_client_auth;
 
 /// How the byte stream is divided into messages.
 typedef enum {
@@ -410,9 +435,6 @@ typedef struct sockeye_lanes sockeye_lanes;
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 typedef struct sockeye_net sockeye_net;
 
-/// TLS of an endpoint. Not in this version.
-typedef struct sockeye_tls sockeye_tls;
-
 /// What a call answers: `s >= 0` is done (a count where the call says so), `s < 0` is one of
 /// `sockeye_status_code` and nothing was done.
 typedef int32_t sockeye_status;
@@ -505,28 +527,6 @@ typedef struct {
     uint32_t reserved[3];
 } sockeye_config;
 
-/// How much a listener lets in. A source is an IPv4 address, or the /64 of an IPv6 one, of which a
-/// single host has all. Each listener counts for itself; local sockets count only for
-/// `accepts_per_s`. The first three are for streams, and must be 0 for `udp://`. Fill it with
-/// `sockeye_guard_init`, then change what you need.
-typedef struct {
-    /// The size this program was built with; set by `sockeye_guard_init`.
-    uint32_t struct_size;
-    /// Connections of one source at the same time; one counts until the batch with its CLOSED ends.
-    /// 0: no bound. Default 0.
-    uint32_t per_address_max;
-    /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens, filled
-    /// within a second. 0: no bound. Default 0.
-    uint32_t per_address_per_s;
-    /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
-    uint32_t accepts_per_s;
-    /// `udp://` only: datagrams of one source in a second, in the same way; more are dropped. 0: no
-    /// bound. Default 0.
-    uint32_t datagrams_per_address_per_s;
-    /// Must be 0.
-    uint32_t reserved[11];
-} sockeye_guard;
-
 /// An internet address.
 typedef struct {
     /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
@@ -543,6 +543,48 @@ typedef struct {
     /// the peer, and `sockeye_address_equal` does not compare it.
     uint8_t local[16];
 } sockeye_address;
+
+/// All addresses that begin with the same bits.
+typedef struct {
+    /// The address. Its port and what is behind the prefix do not count.
+    sockeye_address address;
+    /// How many bits: up to 32 for IPv4, up to 128 for IPv6. 0: all addresses of the family.
+    uint32_t prefix_bits;
+    /// Must be 0.
+    uint32_t reserved;
+} sockeye_prefix;
+
+/// How much a listener lets in, and which proxies it believes. A source is an IPv4 address, or the
+/// /64 of an IPv6 one, of which a single host has all. Each listener counts for itself; local
+/// sockets count only for `accepts_per_s`. The first three are for streams, and must be 0 for
+/// `udp://`. Fill it with `sockeye_guard_init`, then change what you need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_guard_init`.
+    uint32_t struct_size;
+    /// Connections of one source at the same time; one counts until the batch with its CLOSED ends.
+    /// 0: no bound. Default 0.
+    uint32_t per_address_max;
+    /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens, filled
+    /// within a second. 0: no bound. Default 0.
+    uint32_t per_address_per_s;
+    /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
+    uint32_t accepts_per_s;
+    /// `tcp://` listeners: who connects from here is a proxy, and begins with a header of the PROXY
+    /// protocol, version 1 or 2, which says for whom: that is the peer from there on, also for
+    /// rules, bans and bounds, and OPENED is behind it. A proxy whose header is not there or wrong
+    /// is reset without an event; of nobody else a header is looked at. The prefixes are copied.
+    /// Default NULL: no proxies.
+    const sockeye_prefix *proxy_from;
+    /// How many prefixes. Default 0.
+    uint32_t proxy_from_count;
+    /// Time for a proxy's header, in milliseconds; 0: any. Default 5000.
+    uint32_t proxy_timeout_ms;
+    /// `udp://` only: datagrams of one source in a second, in the same way; more are dropped. 0: no
+    /// bound. Default 0.
+    uint32_t datagrams_per_address_per_s;
+    /// Must be 0.
+    uint32_t reserved[7];
+} sockeye_guard;
 
 /// A rule for all addresses that begin with the same bits.
 typedef struct {
@@ -581,6 +623,81 @@ typedef struct {
     /// Connections that the function of `sockeye_set_admit` refused.
     uint64_t admit;
 } sockeye_guard_stats;
+
+/// A certificate chain and its private key. Each is a text in PEM if it begins with `-----BEGIN`,
+/// and else the path of a file with such a text, which is read by the call.
+typedef struct {
+    /// The certificate, and behind it those that it was signed with.
+    const char *cert_pem;
+    /// Its private key: PKCS #8, PKCS #1 or SEC 1.
+    const char *key_pem;
+} sockeye_tls_certificate;
+
+/// TLS of an endpoint: TLS 1.2 and 1.3. Fill it with `sockeye_tls_init`, then change what you
+/// need. PEM is given as in `sockeye_tls_certificate`.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_tls_init`.
+    uint32_t struct_size;
+    /// Clients: a `sockeye_tls_verify`. Default SYSTEM.
+    uint32_t verify;
+    /// Servers: a `sockeye_tls_client_auth`. Default NONE.
+    uint32_t client_auth;
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13. Default SOCKEYE_TLS12.
+    uint32_t min_version;
+    /// A server's chain, or the one that a client shows when it is asked. Default NULL: a client
+    /// has none; a server must have one.
+    const char *cert_pem;
+    /// The key of `cert_pem`.
+    const char *key_pem;
+    /// Authorities: those that a client checks its server against (VERIFY_CA), and a server its
+    /// clients (`client_auth`). Default NULL.
+    const char *ca_pem;
+    /// Clients: the name that the server's certificate must have. Default NULL: the URL's host.
+    const char *server_name;
+    /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
+    /// `"game/2,game/1"`. Ends that both have some and none in common do not connect. Default NULL.
+    const char *alpn;
+    /// A file to which the keys of all connections are appended, for Wireshark: whoever has it can
+    /// read everything. Default NULL: they are written nowhere.
+    const char *key_log_path;
+    /// Servers: further chains. A client gets the first whose certificate has the name that it asks
+    /// for (SNI), and `cert_pem` if none has. Default NULL.
+    const sockeye_tls_certificate *certificates;
+    /// How many these are, at most 1024.
+    uint32_t certificates_count;
+    /// Must be 0.
+    uint32_t reserved[7];
+} sockeye_tls;
+
+/// A listener of one net. `{0}` is none.
+typedef struct {
+    /// Opaque.
+    uint64_t id;
+} sockeye_listener;
+
+/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
+typedef struct {
+    /// Opaque, but for `sockeye_conn_index`.
+    uint64_t id;
+} sockeye_conn;
+
+/// What the two ends of a TLS connection agreed on.
+typedef struct {
+    /// `sizeof(sockeye_tls_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13.
+    uint32_t version;
+    /// The cipher suite, by its number in IANA's list: 0x1301 is TLS_AES_128_GCM_SHA256.
+    uint32_t suite;
+    /// Bytes of the peer's certificate (DER), which `sockeye_conn_get_tls_certificate` gives. 0: it
+    /// showed none.
+    uint32_t certificate_bytes;
+    /// The protocol of the application, NUL-terminated; empty for none.
+    char alpn[64];
+    /// Of accepted connections: the name that the client asked for (SNI), NUL-terminated.
+    char server_name[256];
+} sockeye_tls_info;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
 /// field, and the payload has `length + length_adjustment` bytes.
@@ -700,9 +817,12 @@ typedef struct {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     uint32_t user_timeout_ms;
-    /// Must be 0.
-    uint32_t reserved_ms;
-    /// TLS. Not in this version: NULL.
+    /// `tls://`: time for the handshake, in milliseconds; 0: any. It begins when TCP is connected,
+    /// and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    uint32_t handshake_timeout_ms;
+    /// TLS of `tls://`. To listen it must have a certificate. It is copied, and files are read by
+    /// the call. Default NULL: to connect, the server's certificate is checked against what the
+    /// system trusts.
     const sockeye_tls *tls;
     /// HTTP and WebSocket. Not in this version: NULL.
     const sockeye_http *http;
@@ -714,12 +834,6 @@ typedef struct {
     /// Must be 0.
     uint32_t reserved[6];
 } sockeye_endpoint;
-
-/// A listener of one net. `{0}` is none.
-typedef struct {
-    /// Opaque.
-    uint64_t id;
-} sockeye_listener;
 
 /// The host's function for peers: it receives `user` as given, the listener, and the peer's
 /// address, of which `family` is 0 for a local socket (`unix:`). It must not throw.
@@ -734,13 +848,6 @@ typedef struct {
 typedef uint32_t (*sockeye_admit_fn)(void *user,
                                      sockeye_listener listener,
                                      const sockeye_address *peer);
-
-/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
-/// process lives. `{0}` is none.
-typedef struct {
-    /// Opaque, but for `sockeye_conn_index`.
-    uint64_t id;
-} sockeye_conn;
 
 /// A run of bytes in the host's memory.
 typedef struct {
@@ -975,7 +1082,8 @@ typedef struct {
     uint32_t struct_size;
     /// The queue of its events.
     uint32_t queue;
-    /// The peer's address; family 0 before a connect has resolved its name.
+    /// The peer's address; family 0 before a connect has resolved its name. Behind a proxy of
+    /// `proxy_from`, what its header says.
     sockeye_address peer;
     /// Its own address; family 0 when not connected.
     sockeye_address local;
@@ -992,6 +1100,8 @@ typedef struct {
     uint32_t peer_uid;
     /// Its effective group.
     uint32_t peer_gid;
+    /// The address of the proxy that made the connection for the peer; family 0: none did.
+    sockeye_address proxy;
 } sockeye_conn_info;
 
 /// What a connection has counted.
@@ -1355,6 +1465,62 @@ sockeye_status sockeye_guard_get_stats(sockeye_net *net,
                                        sockeye_guard_stats *out_stats,
                                        size_t size);
 
+/// Fills `tls` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `tls` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_tls_init(sockeye_tls *tls, size_t size);
+
+/// Has a `tls://` listener do its TLS in another way from now on: a new certificate before the old
+/// one ends. Connections that are there, and handshakes that have begun, are not touched, and none
+/// is refused meanwhile.
+///
+/// Ownership: `tls` is copied; files are read by this call.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, no TLS listener, a file that cannot be read, a key that does
+///            not fit: in words), and then the old certificate stays; ERR_STALE; ERR_OS.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listener_set_tls(sockeye_net *net,
+                                        sockeye_listener listener,
+                                        const sockeye_tls *tls);
+
+/// What the ends of a TLS connection agreed on.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (no TLS, or its OPENED is still to come); ERR_STALE; ERR_INVALID
+///            (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tls(sockeye_net *net,
+                                    sockeye_conn conn,
+                                    sockeye_tls_info *out_info,
+                                    size_t size);
+
+/// The peer's own certificate, in DER.
+///
+/// Ownership: `buffer` is borrowed until return. `out_len`, the certificate's length in bytes, is
+///            written with ERR_TOO_BIG too.
+/// NULL:      `buffer` when `cap` is 0, which asks for the length alone.
+/// Threads:   any thread.
+/// Returns:   OK, with a length of 0 where the peer showed none; ERR_TOO_BIG (nothing is written to
+///            `buffer`); ERR_UNSUPPORTED (no TLS, or its OPENED is still to come); ERR_STALE;
+///            ERR_INVALID (NULL).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tls_certificate(sockeye_net *net,
+                                                sockeye_conn conn,
+                                                void *buffer,
+                                                size_t cap,
+                                                size_t *out_len);
+
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
 ///
@@ -1422,7 +1588,8 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// Asks `admit` once about each accepted peer that rules, bans and bounds let in, before anything
 /// is allocated for it, with no lock of the library held. Who is refused is reset, has no event,
 /// and counts as `admit` in `sockeye_guard_stats`. Datagrams and connects of the host are not asked
-/// about. In a shutdown the peers that are not asked about yet are refused.
+/// about. In a shutdown the peers that are not asked about yet are refused. Where a proxy speaks for
+/// peers (`proxy_from`) it is asked about the proxy: who stands behind it is not known as yet.
 ///
 /// While the function runs its worker does nothing else, and the listener accepts nothing more: it
 /// answers from what the host has at hand. It may call everything except what would wait for its
@@ -1437,7 +1604,10 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// Returns:   OK; ERR_INVALID (NULL net); ERR_WOULD_DEADLOCK (the previous function waits, itself
 ///            or through others, for the one that this thread runs).
 /// Since:     0.1
-SOCKEYE_API sockeye_status sockeye_set_admit(sockeye_net *net, sockeye_admit_fn admit, void *user);
+SOCKEYE_API
+sockeye_status sockeye_set_admit(sockeye_net *net,
+                                 sockeye_admit_fn admit,
+                                 void *user);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
 /// `sockeye_listen`. `?bind=10.0.0.5` or `?bind=[fd00::5]:7000` has it leave from that address of

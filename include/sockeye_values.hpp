@@ -302,6 +302,22 @@ private:
 struct guard : sockeye_guard {
     guard() noexcept : sockeye_guard()
     { (void)sockeye_guard_init(this, sizeof(sockeye_guard)); }
+    /// The proxies whose headers are believed. They stay the caller's until `listen`.
+    guard &proxies(const sockeye_prefix *from, uint32_t count) noexcept
+    {
+        proxy_from = from;
+        proxy_from_count = count;
+        return *this;
+    }
+};
+
+/// All addresses that begin with the same `bits` bits.
+struct prefix : sockeye_prefix {
+    prefix(const sockeye_address &of, uint32_t bits) noexcept : sockeye_prefix()
+    {
+        address = of;
+        prefix_bits = bits;
+    }
 };
 
 /// TLS of an endpoint: a client that checks its server as the system does, to be changed by field.

@@ -316,14 +316,6 @@ typedef enum {
     SOCKEYE_OVERFLOW_CLOSE = 2,
 } sockeye_overflow;
 
-/// What the host says of a peer.
-typedef enum {
-    /// The peer is reset.
-    SOCKEYE_REFUSE = 0,
-    /// It may come in.
-    SOCKEYE_ADMIT = 1,
-} sockeye_admit_answer;
-
 /// How to close.
 typedef enum {
     /// Sends what is pending, ends the write side, then reads and discards until the peer ends its
@@ -505,28 +497,6 @@ typedef struct {
     uint32_t reserved[3];
 } sockeye_config;
 
-/// How much a listener lets in. A source is an IPv4 address, or the /64 of an IPv6 one, of which a
-/// single host has all. Each listener counts for itself; local sockets count only for
-/// `accepts_per_s`. The first three are for streams, and must be 0 for `udp://`. Fill it with
-/// `sockeye_guard_init`, then change what you need.
-typedef struct {
-    /// The size this program was built with; set by `sockeye_guard_init`.
-    uint32_t struct_size;
-    /// Connections of one source at the same time; one counts until the batch with its CLOSED ends.
-    /// 0: no bound. Default 0.
-    uint32_t per_address_max;
-    /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens, filled
-    /// within a second. 0: no bound. Default 0.
-    uint32_t per_address_per_s;
-    /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
-    uint32_t accepts_per_s;
-    /// `udp://` only: datagrams of one source in a second, in the same way; more are dropped. 0: no
-    /// bound. Default 0.
-    uint32_t datagrams_per_address_per_s;
-    /// Must be 0.
-    uint32_t reserved[11];
-} sockeye_guard;
-
 /// An internet address.
 typedef struct {
     /// 0: none, 4: IPv4 in the first 4 bytes, 6: IPv6.
@@ -543,6 +513,45 @@ typedef struct {
     /// the peer, and `sockeye_address_equal` does not compare it.
     uint8_t local[16];
 } sockeye_address;
+
+/// All addresses that begin with the same bits.
+typedef struct {
+    /// The address. Its port and what is behind the prefix do not count.
+    sockeye_address address;
+    /// How many bits: up to 32 for IPv4, up to 128 for IPv6. 0: all addresses of the family.
+    uint32_t prefix_bits;
+    /// Must be 0.
+    uint32_t reserved;
+} sockeye_prefix;
+
+/// How many connections a listener lets in, and which proxies it believes. A source is an IPv4
+/// address, or the /64 of an IPv6 one, of which a single host has all. Each listener counts for
+/// itself; local sockets count only for `accepts_per_s`. Fill it with `sockeye_guard_init`, then
+/// change what you need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_guard_init`.
+    uint32_t struct_size;
+    /// Connections of one source at the same time; one counts until the batch with its CLOSED ends.
+    /// 0: no bound. Default 0.
+    uint32_t per_address_max;
+    /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens, filled
+    /// within a second. 0: no bound. Default 0.
+    uint32_t per_address_per_s;
+    /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
+    uint32_t accepts_per_s;
+    /// `tcp://` listeners: who connects from here is a proxy, and begins with a header of the PROXY
+    /// protocol, version 1 or 2, which says for whom: that is the peer from there on, also for
+    /// rules, bans and bounds, and OPENED is behind it. A proxy whose header is not there or wrong
+    /// is reset without an event; of nobody else a header is looked at. The prefixes are copied.
+    /// Default NULL: no proxies.
+    const sockeye_prefix *proxy_from;
+    /// How many prefixes. Default 0.
+    uint32_t proxy_from_count;
+    /// Time for a proxy's header, in milliseconds; 0: any. Default 5000.
+    uint32_t proxy_timeout_ms;
+    /// Must be 0.
+    uint32_t reserved[8];
+} sockeye_guard;
 
 /// A rule for all addresses that begin with the same bits.
 typedef struct {
@@ -569,7 +578,7 @@ typedef struct {
     uint64_t per_address;
     /// Connections over `accepts_per_s`.
     uint64_t rate;
-    /// Connections over `per_address_per_s`, and datagrams over `datagrams_per_address_per_s`.
+    /// Connections over `per_address_per_s`.
     uint64_t address_rate;
     /// Rules now.
     uint64_t rules;
@@ -578,8 +587,6 @@ typedef struct {
     /// Sources in the tables of all listeners now: those with connections, and up to 65,536 for
     /// each listener that are remembered for their rate.
     uint64_t addresses;
-    /// Connections that the function of `sockeye_set_admit` refused.
-    uint64_t admit;
 } sockeye_guard_stats;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
@@ -708,8 +715,8 @@ typedef struct {
     const sockeye_http *http;
     /// Lanes over datagrams. Not in this version: NULL.
     const sockeye_lanes *lanes;
-    /// Of listeners: how many connections or datagrams come in, and how fast. It is copied; a
-    /// connect does not look at it. Default NULL: no bounds.
+    /// Of listeners of streams: how many connections come in, and how fast. It is copied; a connect
+    /// does not look at it. Default NULL: no bounds.
     const sockeye_guard *guard;
     /// Must be 0.
     uint32_t reserved[6];
@@ -720,20 +727,6 @@ typedef struct {
     /// Opaque.
     uint64_t id;
 } sockeye_listener;
-
-/// The host's function for peers: it receives `user` as given, the listener, and the peer's
-/// address, of which `family` is 0 for a local socket (`unix:`). It must not throw.
-///
-/// Ownership: `peer` is borrowed until return.
-/// NULL:      `user` is as it was given; `peer` is never NULL.
-/// Threads:   called on threads of the net's workers, and inside polls where these turn a worker;
-///            several at a time, but one for each listener.
-/// Returns:   a `sockeye_admit_answer`. Any other number is taken for REFUSE, and the first one
-///            such is logged.
-/// Since:     0.1
-typedef uint32_t (*sockeye_admit_fn)(void *user,
-                                     sockeye_listener listener,
-                                     const sockeye_address *peer);
 
 /// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
 /// process lives. `{0}` is none.
@@ -975,7 +968,8 @@ typedef struct {
     uint32_t struct_size;
     /// The queue of its events.
     uint32_t queue;
-    /// The peer's address; family 0 before a connect has resolved its name.
+    /// The peer's address; family 0 before a connect has resolved its name. Behind a proxy of
+    /// `proxy_from`, what its header says.
     sockeye_address peer;
     /// Its own address; family 0 when not connected.
     sockeye_address local;
@@ -992,6 +986,8 @@ typedef struct {
     uint32_t peer_uid;
     /// Its effective group.
     uint32_t peer_gid;
+    /// The address of the proxy that made the connection for the peer; family 0: none did.
+    sockeye_address proxy;
 } sockeye_conn_info;
 
 /// What a connection has counted.
@@ -1274,15 +1270,15 @@ SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
 /// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
-///            ERR_WOULD_DEADLOCK (from inside a function of the host's); ERR_STALE (it was
+///            ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_STALE (it was
 ///            freed before).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
 
 /// Frees a net from anywhere, also from inside a callback or log function of it or while another
 /// thread polls it, and calls no function of the host any more: first it removes the callbacks and
-/// the functions of `sockeye_set_log` and `sockeye_set_admit`, and drops the events that were
-/// pending for callbacks. From then on every call on the net answers ERR_STALE. Then the net is
+/// the log function, as by `sockeye_set_callback` and `sockeye_set_log`, and drops the events that
+/// were pending for them. From then on every call on the net answers ERR_STALE. Then the net is
 /// ended and freed as by `sockeye_free`, before this returns; where that would answer ERR_BUSY or
 /// ERR_WOULD_DEADLOCK, a thread of the library does it as soon as the calls that are still inside
 /// have returned. A batch that a callback was given lives until the callback returns.
@@ -1377,11 +1373,10 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
 /// `delimiter`, `fixed`), `max`, `delimiter`, `append`, `overlong`; `outbox`, `outbox_low`,
 /// `outbox_messages`, `overflow`, `gate_reads`; `half_open`, `step`, `queue`; `connect_timeout`,
-/// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `backlog`, `per_address`,
-/// `per_address_rate`, `accept_rate`, `datagram_rate`; `nodelay`, `keepalive`, `user_timeout`,
-/// `recv_buffer`, `send_buffer`, `share`, `v6only`, `bind`. Durations have a unit (`500ms`, `30s`,
-/// `2m`), sizes may (`64K`, `4M`). A key twice, an unknown one, and one that the endpoint has no
-/// use for are ERR_INVALID.
+/// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `backlog`, `nodelay`,
+/// `keepalive`, `user_timeout`, `recv_buffer`, `send_buffer`, `share`, `v6only`, `bind`. Durations
+/// have a unit (`500ms`, `30s`, `2m`), sizes may (`64K`, `4M`). A key twice, an unknown one, and
+/// one that the endpoint has no use for are ERR_INVALID.
 ///
 /// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
 /// (Linux). The file is created with the process's umask and removed with the listener. A file that
@@ -1418,26 +1413,6 @@ sockeye_status sockeye_listen(sockeye_net *net,
 /// Returns:   OK; ERR_CLOSED (already closing); ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
-
-/// Asks `admit` once about each accepted peer that rules, bans and bounds let in, before anything
-/// is allocated for it, with no lock of the library held. Who is refused is reset, has no event,
-/// and counts as `admit` in `sockeye_guard_stats`. Datagrams and connects of the host are not asked
-/// about. In a shutdown the peers that are not asked about yet are refused.
-///
-/// While the function runs its worker does nothing else, and the listener accepts nothing more: it
-/// answers from what the host has at hand. It may call everything except what would wait for its
-/// own worker: polls, shutdown, free and the releases of this net answer ERR_WOULD_DEADLOCK.
-///
-/// When this returns, the previous function does not run and is never called again; if it makes
-/// this call itself, that is so when it returns.
-///
-/// Ownership: `user` is borrowed until another function, or NULL, is set.
-/// NULL:      `admit` may be NULL: nobody is asked any more. `user` may be NULL.
-/// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL net); ERR_WOULD_DEADLOCK (the previous function waits, itself
-///            or through others, for the one that this thread runs).
-/// Since:     0.1
-SOCKEYE_API sockeye_status sockeye_set_admit(sockeye_net *net, sockeye_admit_fn admit, void *user);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
 /// `sockeye_listen`. `?bind=10.0.0.5` or `?bind=[fd00::5]:7000` has it leave from that address of

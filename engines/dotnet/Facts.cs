@@ -279,7 +279,7 @@ namespace Sockeye
     }
 
     /// <summary>Facts of a connection.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 120)]
+    [StructLayout(LayoutKind.Explicit, Size = 160)]
     public unsafe partial struct SockeyeConnInfo
     {
         /// <summary>
@@ -309,6 +309,10 @@ namespace Sockeye
         [FieldOffset(112)] public uint PeerUid;
         /// <summary>Its effective group.</summary>
         [FieldOffset(116)] public uint PeerGid;
+        /// <summary>
+        /// The address of the proxy that made the connection for the peer; family 0: none did.
+        /// </summary>
+        [FieldOffset(120)] public SockeyeAddress Proxy;
     }
 
     /// <summary>What a connection has counted.</summary>

@@ -94,7 +94,19 @@ namespace Sockeye
         [FieldOffset(44)] public SockeyeGuardAction Action;
     }
 
-    /// <summary>How much a listener lets in.</summary>
+    /// <summary>All addresses that begin with the same bits.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 48)]
+    public unsafe partial struct SockeyePrefix
+    {
+        /// <summary>The address.</summary>
+        [FieldOffset(0)] public SockeyeAddress Address;
+        /// <summary>How many bits: up to 32 for IPv4, up to 128 for IPv6.</summary>
+        [FieldOffset(40)] public uint PrefixBits;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(44)] public uint Reserved;
+    }
+
+    /// <summary>How many connections a listener lets in, and which proxies it believes.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeGuard
     {
@@ -115,63 +127,17 @@ namespace Sockeye
         /// <summary>Connections in a second, of all sources together, in the same way.</summary>
         [FieldOffset(12)] public uint AcceptsPerS;
         /// <summary>
-        /// <c>udp://</c> only: datagrams of one source in a second, in the same way; more are
-        /// dropped.
+        /// <c>tcp://</c> listeners: who connects from here is a proxy, and begins with a header of
+        /// the PROXY protocol, version 1 or 2, which says for whom: that is the peer from there on,
+        /// also for rules, bans and bounds, and OPENED is behind it.
         /// </summary>
-        [FieldOffset(16)] public uint DatagramsPerAddressPerS;
+        [FieldOffset(16)] public SockeyePrefix* ProxyFrom;
+        /// <summary>How many prefixes.</summary>
+        [FieldOffset(24)] public uint ProxyFromCount;
+        /// <summary>Time for a proxy's header, in milliseconds; 0: any.</summary>
+        [FieldOffset(28)] public uint ProxyTimeoutMs;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(20)] public fixed uint Reserved[11];
-    }
-
-    /// <summary>A certificate chain and its private key.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 16)]
-    public unsafe partial struct SockeyeTlsCertificate
-    {
-        /// <summary>The certificate, and behind it those that it was signed with.</summary>
-        [FieldOffset(0)] public byte* CertPem;
-        /// <summary>Its private key: PKCS #8, PKCS #1 or SEC 1.</summary>
-        [FieldOffset(8)] public byte* KeyPem;
-    }
-
-    /// <summary>TLS of an endpoint: TLS 1.2 and 1.3.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 104)]
-    public unsafe partial struct SockeyeTls
-    {
-        /// <summary>The size this program was built with; set by <c>sockeye_tls_init</c>.</summary>
-        [FieldOffset(0)] public uint StructSize;
-        /// <summary>Clients: a <c>sockeye_tls_verify</c>.</summary>
-        [FieldOffset(4)] public uint Verify;
-        /// <summary>Servers: a <c>sockeye_tls_client_auth</c>.</summary>
-        [FieldOffset(8)] public uint ClientAuth;
-        /// <summary>SOCKEYE_TLS12 or SOCKEYE_TLS13.</summary>
-        [FieldOffset(12)] public uint MinVersion;
-        /// <summary>A server's chain, or the one that a client shows when it is asked.</summary>
-        [FieldOffset(16)] public byte* CertPem;
-        /// <summary>The key of <c>cert_pem</c>.</summary>
-        [FieldOffset(24)] public byte* KeyPem;
-        /// <summary>
-        /// Authorities: those that a client checks its server against (VERIFY_CA), and a server its
-        /// clients (<c>client_auth</c>).
-        /// </summary>
-        [FieldOffset(32)] public byte* CaPem;
-        /// <summary>Clients: the name that the server's certificate must have.</summary>
-        [FieldOffset(40)] public byte* ServerName;
-        /// <summary>
-        /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
-        /// <c>"game/2,game/1"</c>.
-        /// </summary>
-        [FieldOffset(48)] public byte* Alpn;
-        /// <summary>
-        /// A file to which the keys of all connections are appended, for Wireshark: whoever has it
-        /// can read everything.
-        /// </summary>
-        [FieldOffset(56)] public byte* KeyLogPath;
-        /// <summary>Servers: further chains.</summary>
-        [FieldOffset(64)] public SockeyeTlsCertificate* Certificates;
-        /// <summary>How many these are, at most 1024.</summary>
-        [FieldOffset(72)] public uint CertificatesCount;
-        /// <summary>Must be 0.</summary>
-        [FieldOffset(76)] public fixed uint Reserved[7];
+        [FieldOffset(32)] public fixed uint Reserved[8];
     }
 
     /// <summary>Framing.</summary>
@@ -305,17 +271,15 @@ namespace Sockeye
         /// connection ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing).
         /// </summary>
         [FieldOffset(160)] public uint UserTimeoutMs;
-        /// <summary><c>tls://</c>: time for the handshake, in milliseconds; 0: any.</summary>
-        [FieldOffset(164)] public uint HandshakeTimeoutMs;
-        /// <summary>TLS of <c>tls://</c>.</summary>
-        [FieldOffset(168)] public SockeyeTls* Tls;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(164)] public uint ReservedMs;
+        /// <summary>TLS.</summary>
+        [FieldOffset(168)] public IntPtr Tls;
         /// <summary>HTTP and WebSocket.</summary>
         [FieldOffset(176)] public IntPtr Http;
         /// <summary>Lanes over datagrams.</summary>
         [FieldOffset(184)] public IntPtr Lanes;
-        /// <summary>
-        /// Of listeners: how many connections or datagrams come in, and how fast.
-        /// </summary>
+        /// <summary>Of listeners of streams: how many connections come in, and how fast.</summary>
         [FieldOffset(192)] public SockeyeGuard* Guard;
         /// <summary>Must be 0.</summary>
         [FieldOffset(200)] public fixed uint Reserved[6];

@@ -339,6 +339,7 @@ impl sockeye_endpoint {
             layer: None,
             carrying: None,
             guard: None,
+            proxies: None,
         })
     }
 }
@@ -363,8 +364,8 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 /// Reads an endpoint.
 ///
 /// # Safety
-/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its
-/// `guard` and `tls`.
+/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `tls` and
+/// its `guard`, which has `proxy_from_count` proxies.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {
@@ -376,7 +377,9 @@ pub(super) unsafe fn read_endpoint(
     };
     let mut endpoint = given.parse().map_err(|words| fail(Error::Invalid, words))?;
     // SAFETY: NULL, or the caller's guard.
-    endpoint.guard = unsafe { read_guard(given.guard) }?;
+    if let Some((limits, proxies)) = unsafe { read_guard(given.guard) }? {
+        (endpoint.guard, endpoint.proxies) = (Some(limits), proxies);
+    }
     // SAFETY: NULL, or the caller's TLS.
     endpoint.tls = unsafe { read_tls(given.tls) }?;
     Ok(endpoint)

@@ -4,7 +4,9 @@ use super::address::sockeye_address;
 use super::boundary::{fail, guard, in_words, init_sized, read_sized, same_fields, write_sized};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{Error, GuardLimits, Prefix, Rule};
+use crate::engine::{Error, GuardLimits, Prefix, Proxies, Rule};
+use std::sync::Arc;
+use std::{ptr, slice};
 
 /// What a rule does with a peer.
 #[repr(C)]
@@ -27,10 +29,22 @@ pub struct sockeye_guard_rule {
     pub action: u32,
 }
 
-/// How much a listener lets in. A source is an IPv4 address, or the /64 of an IPv6 one, of which a
-/// single host has all. Each listener counts for itself; local sockets count only for
-/// `accepts_per_s`. The first three are for streams, and must be 0 for `udp://`. Fill it with
-/// `sockeye_guard_init`, then change what you need.
+/// All addresses that begin with the same bits.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_prefix {
+    /// The address. Its port and what is behind the prefix do not count.
+    pub address: sockeye_address,
+    /// How many bits: up to 32 for IPv4, up to 128 for IPv6. 0: all addresses of the family.
+    pub prefix_bits: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+/// How much a listener lets in, and which proxies it believes. A source is an IPv4 address, or the
+/// /64 of an IPv6 one, of which a single host has all. Each listener counts for itself; local
+/// sockets count only for `accepts_per_s`. The first three are for streams, and must be 0 for
+/// `udp://`. Fill it with `sockeye_guard_init`, then change what you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockeye_guard {
@@ -44,11 +58,21 @@ pub struct sockeye_guard {
     pub per_address_per_s: u32,
     /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
     pub accepts_per_s: u32,
+    /// `tcp://` listeners: who connects from here is a proxy, and begins with a header of the PROXY
+    /// protocol, version 1 or 2, which says for whom: that is the peer from there on, also for
+    /// rules, bans and bounds, and OPENED is behind it. A proxy whose header is not there or wrong
+    /// is reset without an event; of nobody else a header is looked at. The prefixes are copied.
+    /// Default NULL: no proxies.
+    pub proxy_from: *const sockeye_prefix,
+    /// How many prefixes. Default 0.
+    pub proxy_from_count: u32,
+    /// Time for a proxy's header, in milliseconds; 0: any. Default 5000.
+    pub proxy_timeout_ms: u32,
     /// `udp://` only: datagrams of one source in a second, in the same way; more are dropped. 0: no
     /// bound. Default 0.
     pub datagrams_per_address_per_s: u32,
     /// Must be 0.
-    pub reserved: [u32; 11],
+    pub reserved: [u32; 7],
 }
 
 /// What the guard of a net has refused since `sockeye_init`, and what it keeps. Those that were
@@ -82,6 +106,7 @@ pub struct sockeye_guard_stats {
 }
 
 const _: () = assert!(size_of::<sockeye_guard_rule>() == 48);
+const _: () = assert!(size_of::<sockeye_prefix>() == 48);
 const _: () = assert!(size_of::<sockeye_guard>() == 64);
 const _: () = assert!(size_of::<sockeye_guard_stats>() == 80);
 
@@ -92,6 +117,9 @@ impl Default for sockeye_guard {
             per_address_max: 0,
             per_address_per_s: 0,
             accepts_per_s: 0,
+            proxy_from: ptr::null(),
+            proxy_from_count: 0,
+            proxy_timeout_ms: 5000,
             datagrams_per_address_per_s: 0,
             reserved: Default::default(),
         }
@@ -116,11 +144,15 @@ fn parse_prefix(address: &sockeye_address, bits: u32) -> Result<Prefix, String> 
     Prefix::new(ip, bits).ok_or_else(|| format!("prefix_bits: {ip} has no prefix of {bits} bits"))
 }
 
+/// The guard of an endpoint.
+pub(super) type Guard = (GuardLimits, Option<Arc<Proxies>>);
+
 /// Reads the guard of an endpoint. None: there is none.
 ///
 /// # Safety
-/// `guard` is NULL or has as many readable bytes as its `struct_size` says.
-pub(super) unsafe fn read_guard(guard: *const sockeye_guard) -> Result<Option<GuardLimits>, Error> {
+/// `guard` is NULL or has as many readable bytes as its `struct_size` says, and `proxy_from_count`
+/// proxies.
+pub(super) unsafe fn read_guard(guard: *const sockeye_guard) -> Result<Option<Guard>, Error> {
     if guard.is_null() {
         return Ok(None);
     }
@@ -129,12 +161,39 @@ pub(super) unsafe fn read_guard(guard: *const sockeye_guard) -> Result<Option<Gu
     if given.reserved.iter().any(|&it| it != 0) {
         return Err(fail(Error::Invalid, "guard.reserved must be 0"));
     }
-    Ok(Some(same_fields!(given => GuardLimits {
+    // SAFETY: the caller gives so many proxies.
+    let proxies = unsafe { read_proxies(&given) }?;
+    let limits = same_fields!(given => GuardLimits {
         per_address_max,
         per_address_per_s,
         accepts_per_s,
         datagrams_per_address_per_s,
-    })))
+    });
+    Ok(Some((limits, proxies)))
+}
+
+/// Reads the proxies of a guard.
+///
+/// # Safety
+/// `proxy_from` is NULL or has `proxy_from_count` prefixes.
+unsafe fn read_proxies(guard: &sockeye_guard) -> Result<Option<Arc<Proxies>>, Error> {
+    if guard.proxy_from_count == 0 {
+        return Ok(None);
+    }
+    if guard.proxy_from.is_null() {
+        return Err(fail(Error::Invalid, "guard.proxy_from is NULL"));
+    }
+    // SAFETY: not NULL, and the caller gives so many prefixes, which fit in half of memory.
+    let given = unsafe { slice::from_raw_parts(guard.proxy_from, guard.proxy_from_count as usize) };
+    let parse = |(at, prefix): (usize, &sockeye_prefix)| {
+        let parsed = match prefix.reserved {
+            0 => parse_prefix(&prefix.address, prefix.prefix_bits),
+            _ => Err("reserved must be 0".into()),
+        };
+        parsed.map_err(|words| fail(Error::Invalid, format!("guard.proxy_from[{at}].{words}")))
+    };
+    let from: Vec<Prefix> = given.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    Ok(Some(Arc::new(Proxies::new(from, guard.proxy_timeout_ms))))
 }
 
 /// Fills `guard` with the defaults, up to `size` bytes, and zeroes the bytes after those that this

@@ -108,7 +108,8 @@ pub struct sockeye_conn_info {
     pub struct_size: u32,
     /// The queue of its events.
     pub queue: u32,
-    /// The peer's address; family 0 before a connect has resolved its name.
+    /// The peer's address; family 0 before a connect has resolved its name. Behind a proxy of
+    /// `proxy_from`, what its header says.
     pub peer: sockeye_address,
     /// Its own address; family 0 when not connected.
     pub local: sockeye_address,
@@ -125,6 +126,8 @@ pub struct sockeye_conn_info {
     pub peer_uid: u32,
     /// Its effective group.
     pub peer_gid: u32,
+    /// The address of the proxy that made the connection for the peer; family 0: none did.
+    pub proxy: sockeye_address,
 }
 
 /// What a connection has counted.
@@ -320,6 +323,7 @@ pub unsafe extern "C" fn sockeye_conn_get_info(
             peer_pid: pid,
             peer_uid: uid,
             peer_gid: gid,
+            proxy: facts.proxy.into(),
         };
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_info, size, &info) }

@@ -37,6 +37,7 @@ pub use shared::error::{Error, Refusal};
 pub use shared::event::{Event, Form, Handed, Mail, Notice};
 pub use shared::guard::GuardStats;
 pub use shared::guard::asked::{ADMIT, Ask, REFUSE};
+pub use shared::guard::proxies::Proxies;
 pub use shared::guard::rules::{Prefix, Rule};
 pub use shared::guard::table::Limits as GuardLimits;
 pub use shared::kept;

@@ -42,6 +42,11 @@ impl Peer {
         Peer::new(stream, Side::Connected)
     }
 
+    /// One whose socket has connected, and may have written something in front of its layer.
+    pub fn begun(stream: TcpStream) -> Peer {
+        Peer::new(stream, Side::Connected)
+    }
+
     fn new(stream: TcpStream, side: Side) -> Peer {
         stream.set_nonblocking(true).expect("a socket need not block");
         // A local socket has nothing to delay, and says so.

@@ -18,13 +18,13 @@ suite! {
         a_slow_one_costs_no_event;
 }
 
-const WARNING: u32 = sockeye_log_level::SOCKEYE_LOG_WARNING as u32;
+pub const WARNING: u32 = sockeye_log_level::SOCKEYE_LOG_WARNING as u32;
 const INFO: u32 = sockeye_log_level::SOCKEYE_LOG_INFO as u32;
 
 /// Lines with their levels.
-type Lines = Mutex<Vec<(u32, String)>>;
+pub type Lines = Mutex<Vec<(u32, String)>>;
 
-extern "C" fn keep(user: *mut c_void, level: u32, text: *const c_char) {
+pub extern "C" fn keep(user: *mut c_void, level: u32, text: *const c_char) {
     // SAFETY: the lines that were given, which outlive the net; the text is NUL-terminated.
     let (lines, text) = unsafe { (&*user.cast::<Lines>(), CStr::from_ptr(text)) };
     let text = text.to_str().expect("UTF-8").to_owned();
@@ -32,7 +32,7 @@ extern "C" fn keep(user: *mut c_void, level: u32, text: *const c_char) {
 }
 
 /// Gives a net the function, with something that outlives it.
-fn listen_in<T>(
+pub fn listen_in<T>(
     net: &Net,
     user: &'static T,
     level: u32,
@@ -43,11 +43,11 @@ fn listen_in<T>(
     assert_eq!(unsafe { net.set_log(Some(log), user, level) }, OK);
 }
 
-fn lines() -> &'static Lines {
+pub fn lines() -> &'static Lines {
     Box::leak(Box::default())
 }
 
-fn told(lines: &Lines) -> Vec<(u32, String)> {
+pub fn told(lines: &Lines) -> Vec<(u32, String)> {
     lines.lock().expect("no panic").clone()
 }
 

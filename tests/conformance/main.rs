@@ -67,6 +67,7 @@ mod names;
 mod overflow;
 mod parity;
 mod pause;
+mod proxied;
 mod queues;
 mod quiet;
 mod repeats;

@@ -113,6 +113,10 @@ impl Net {
         socket: impl FnOnce() -> (Socket, Option<SocketFile>),
         out: impl FnOnce(u64),
     ) -> Result<(), Refusal> {
+        if endpoint.proxies.is_some() && local.is_none() {
+            let words = "guard.proxy_from is for tcp:// listeners: a local peer has no address";
+            return Err(Refusal::new(Error::Unsupported, words));
+        }
         // Its events come on its queue, so it lives with a worker of that; these take turns.
         let queue = endpoint.queue.unwrap_or(0);
         let turn = self.next_listener.fetch_add(1, Relaxed);

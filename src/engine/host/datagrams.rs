@@ -314,7 +314,15 @@ impl Net {
         let udp = held.datagram().ok_or(Error::Stale)?;
         let (peer, local) = (udp.peer, udp.local);
         let queue = udp.queue as u32;
-        Ok(ConnInfo { queue, peer, local, listener: None, user_data, credentials: None })
+        Ok(ConnInfo {
+            queue,
+            peer,
+            local,
+            listener: None,
+            user_data,
+            credentials: None,
+            proxy: None,
+        })
     }
 
     /// What a socket has counted.

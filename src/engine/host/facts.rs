@@ -36,6 +36,7 @@ pub struct ListenerInfo {
 pub struct ConnInfo {
     pub queue: u32,
     pub peer: Option<SocketAddr>,
+    pub proxy: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
     pub credentials: Option<Credentials>,
     pub listener: Option<Token>,
@@ -94,6 +95,7 @@ impl Net {
         Ok(ConnInfo {
             queue: u32::from(conn.queue),
             peer: conn.peer(),
+            proxy: conn.proxy(),
             local: conn.local(),
             credentials: conn.credentials(),
             listener: conn.listener(),

@@ -66,7 +66,11 @@ impl Core {
 
     /// Resets a peer that had been let in so far. False, for `retain`.
     pub fn keep_out(&self, origin: &Origin, one: &Accepted) -> bool {
-        origin.left(one.peer.as_socket());
+        let peer = one.peer.as_socket();
+        // Who comes by a proxy is counted when its header is known.
+        if !origin.is_proxy(peer) {
+            origin.left(peer);
+        }
         sys::reset(&one.socket);
         false
     }

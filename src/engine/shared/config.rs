@@ -2,12 +2,14 @@
 
 use crate::buf::CHUNK_BYTES;
 use crate::engine::shared::error::{Error, Refusal};
+use crate::engine::shared::guard::proxies::Proxies;
 use crate::engine::shared::guard::table;
 use crate::engine::shared::options::SocketOptions;
 use crate::engine::shared::tls::TlsOptions;
 use crate::io::{Model, Token};
 use crate::session::{Framing, FramingKind, Layering, Limits, Overflow};
 use crate::transport::{Carrying, Cutter};
+use std::sync::Arc;
 
 /// Who turns the workers. The numbers are those of the C ABI.
 #[repr(u32)]
@@ -219,6 +221,8 @@ pub struct Endpoint {
     pub carrying: Option<Carrying>,
     /// How many a listener lets in, and how fast.
     pub guard: Option<table::Limits>,
+    /// The proxies that a listener believes.
+    pub proxies: Option<Arc<Proxies>>,
 }
 
 impl Endpoint {
@@ -250,6 +254,10 @@ impl Endpoint {
         if raw && self.limits.overflow == Overflow::DropOldest {
             let words = "endpoint.overflow DROP_OLDEST needs framing: RAW has no messages to drop";
             return Err(Refusal::new(Error::Invalid, words));
+        }
+        if datagrams && self.proxies.is_some() {
+            let words = "guard.proxy_from is for tcp:// listeners: no header in a datagram is read";
+            return Err(Refusal::new(Error::Unsupported, words));
         }
         let guard = || self.guard.map_or(Ok(()), |guard| guard.check(datagrams));
         let words = self.framing.check().and_then(|()| self.limits.check()).and_then(|()| guard());

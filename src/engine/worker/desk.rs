@@ -302,6 +302,9 @@ impl Desk {
             Ok(slice) => {
                 conn.received_bytes += slice.len() as u64;
                 count(&core.homes[self.home].counters.received_bytes, slice.len() as u64);
+                if conn.awaits_header() && conn.life.end == End::Not {
+                    return self.header_came(core, token, held, slice);
+                }
                 if conn.life.end == End::Not {
                     self.parse(core, token, conn, Some((slice, chunk)));
                 } else if conn.life.end == End::Graceful {

@@ -17,6 +17,7 @@ use crate::session::{Cause, Millis, Stack};
 use socket2::SockAddr;
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 
 /// The first wait after an accept that failed for want of something, and the longest.
 const ACCEPT_BACKOFF_MS: (Millis, Millis) = (100, 1000);
@@ -123,14 +124,18 @@ impl Desk {
         let most = all.len() as u32;
         listener.handed += most;
         drop(held);
-        // The worker that accepts reports it at once, except where a layer has to open.
+        // The worker that accepts reports it at once, except where a layer has to open or a header
+        // to come.
         let layered = endpoint.layer.is_some();
         let mut kept = 0;
         let mut handed = Vec::new();
         for one in all {
             let session = Stack::new(self.now, core.is_manual());
+            let proxied = endpoint.is_proxy(one.peer.as_socket());
             let Some((queue, place)) = core.place(endpoint.queue) else {
-                endpoint.left(one.peer.as_socket());
+                if !proxied {
+                    endpoint.left(one.peer.as_socket());
+                }
                 self.turned_away(core, "no worker of this model has room");
                 continue;
             };
@@ -140,11 +145,15 @@ impl Desk {
             conn.set_peer(one.peer.as_socket());
             conn.link.set_socket(one.socket);
             conn.life.phase = Phase::Open;
-            conn.marks.handed = home != self.home || layered;
+            if proxied {
+                conn.await_header();
+            }
+            let opens = layered || proxied;
+            conn.marks.handed = home != self.home || opens;
             let role = conn.role();
             match core.insert(Resident::Conn(conn), endpoint.user_data, place) {
                 Some(fresh) if home == self.home => {
-                    kept += u32::from(layered);
+                    kept += u32::from(opens);
                     self.orders.push(Order::Adopt(fresh, role));
                 }
                 Some(fresh) => handed.push((home, fresh)),
@@ -167,19 +176,27 @@ impl Desk {
 
     /// Resets those that may not come in, before anything is made for them.
     fn keep_out(&mut self, core: &Core, origin: &Origin, all: &mut Vec<Accepted>) {
-        let door = origin.door();
-        if !core.guard.is_on() && door.is_none() {
+        if !core.guard.is_on() && origin.door().is_none() {
             return;
         }
         all.retain(|one| {
             let peer = one.peer.as_socket();
-            let Err(reason) = core.guard.decide(door, peer, self.now) else { return true };
-            sys::reset(&one.socket);
-            if let Some(line) = core.guard.line(peer, reason, self.now) {
-                self.say(|| line);
+            // Who comes by a proxy is known when its header is.
+            let lets_in = origin.is_proxy(peer) || self.lets_in(core, origin, peer);
+            if !lets_in {
+                sys::reset(&one.socket);
             }
-            false
+            lets_in
         });
+    }
+
+    /// Whether a peer may come in; its door counts it then.
+    pub fn lets_in(&mut self, core: &Core, origin: &Origin, peer: Option<SocketAddr>) -> bool {
+        let Err(reason) = core.guard.decide(origin.door(), peer, self.now) else { return true };
+        if let Some(line) = core.guard.line(peer, reason, self.now) {
+            self.say(|| line);
+        }
+        false
     }
 
     /// The system refused to accept. Never a spin, never the end of the listener: wait, then ask
@@ -330,12 +347,7 @@ impl Desk {
         }
     }
 
-    pub fn resolved(
-        &mut self,
-        core: &Core,
-        token: Token,
-        found: Result<Vec<std::net::SocketAddr>, i32>,
-    ) {
+    pub fn resolved(&mut self, core: &Core, token: Token, found: Result<Vec<SocketAddr>, i32>) {
         let Some(mut held) = core.table.hold(token) else { return };
         if let Some(udp) = held.datagram() {
             return self.datagram_resolved(core, token, udp, found);

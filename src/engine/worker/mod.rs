@@ -17,6 +17,7 @@ pub mod moves;
 pub mod opening;
 pub mod part;
 pub mod places;
+mod proxied;
 pub mod race;
 pub mod rings;
 pub mod roam;

@@ -1,4 +1,5 @@
-//! How a connection opens that has a layer: behind the connecting, before OPENED.
+//! How a connection opens that has a layer, or a proxy's header in front: behind the connecting,
+//! before OPENED.
 
 use crate::engine::shared::conn::{Conn, End, Phase, Report, linger};
 use crate::engine::shared::core::Core;
@@ -8,11 +9,23 @@ use crate::io::Token;
 use crate::session::{Cause, Millis, Side};
 
 impl Desk {
-    /// A socket is connected: if its endpoint has a layer, that is to open first.
+    /// A socket is connected: if a proxy made it, its header is to come first, and if its endpoint
+    /// has a layer, that is to open.
     #[inline]
     pub fn begin_layer(&self, conn: &mut Conn) {
-        if conn.endpoint.layer.is_some() {
+        if conn.awaits_header() {
+            self.await_header(conn);
+        } else if conn.endpoint.layer.is_some() {
             self.add_layer(conn);
+        }
+    }
+
+    #[cold]
+    fn await_header(&self, conn: &mut Conn) {
+        conn.life.phase = Phase::Opening;
+        let limit = conn.endpoint.proxies.as_ref().map_or(0, |proxies| proxies.timeout_ms);
+        if conn.life.end == End::Not && limit > 0 {
+            conn.set_deadline(Some((self.now + limit, Cause::TimeoutFirstByte)));
         }
     }
 
@@ -40,6 +53,21 @@ impl Desk {
     pub fn look_at_layer(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         if conn.session.poll_opened() {
             self.opened(core, token, conn);
+        }
+    }
+
+    /// An accepted one ended before it was open.
+    #[cold]
+    pub fn not_opened(&mut self, core: &Core, conn: &Conn) {
+        match conn.life.cause {
+            Cause::TimeoutFirstByte if conn.awaits_header() => {
+                self.turned_away(core, "the header of its proxy did not come in time");
+            }
+            _ if conn.awaits_header() => {
+                self.turned_away(core, "its proxy ended it before its header was whole");
+            }
+            _ if conn.is_outside() => {}
+            _ => self.turned_away(core, "its layer did not open"),
         }
     }
 

@@ -468,7 +468,7 @@ impl Desk {
             // It was never reported to the host, so no batch will end it.
             conn.life.report = Report::Over;
             if conn.life.phase == Phase::Opening && core.is_running() {
-                self.turned_away(core, "its layer did not open");
+                self.not_opened(core, conn);
             }
             if let Some(main) = conn.main() {
                 let answer = Err((conn.life.cause, conn.os_error()));
@@ -494,6 +494,8 @@ impl Desk {
         }
         // Pending bytes are lost, and a stream that was cut must not look complete.
         conn.life.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
+        // Who does not come in is reset, as where that is decided at once.
+        conn.life.reset |= conn.is_outside();
         conn.session.discard();
         self.call_off(core, conn);
         conn.end_race();

@@ -1,5 +1,5 @@
 // Datagrams: a socket that answers whoever speaks, from a listener and from a connected socket;
-// addresses as text and back; what is too long is cut and says so.
+// addresses as text and back, and as a proxy says them; what is too long is cut and says so.
 #include "host.hpp"
 
 #include <string>
@@ -28,6 +28,35 @@ void check_addresses()
     REQUIRE_DONE(sockeye::address::from(raw, len, back));
     REQUIRE(back == six);
     REQUIRE_ANSWER(SOCKEYE_ERR_INVALID, six.to(raw, 4, len));
+}
+
+/// A connection that names another address than its own, where that is believed.
+void check_proxies()
+{
+    sockeye::net net;
+    REQUIRE_DONE(sockeye::net::open(net));
+    sockeye::address home, real;
+    REQUIRE_DONE(sockeye::address::parse("127.0.0.1", home));
+    REQUIRE_DONE(sockeye::address::parse("203.0.113.7:4711", real));
+    const sockeye::prefix proxies[] = {{home, 32}};
+    sockeye::guard guard;
+    guard.proxies(proxies, 1);
+    REQUIRE(guard.proxy_timeout_ms == 5000);
+    sockeye::endpoint endpoint;
+    endpoint.guard = &guard;
+    sockeye::listener door;
+    REQUIRE_DONE(net.listen("tcp://127.0.0.1:0", endpoint, door));
+    sockeye::conn client;
+    REQUIRE_DONE(net.connect(url_of(door, "tcp", ""), client));
+    REQUIRE_DONE(client.send("PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n"));
+    bool told = false;
+    run_until(net, [&] { return told; }, [&](sockeye::opened fresh) {
+        if (!fresh.accepted()) return;
+        sockeye_conn_info info;
+        REQUIRE_DONE(fresh.conn().info(info));
+        REQUIRE(real == info.peer && info.proxy.family == 4 && info.proxy.port != 0);
+        told = true;
+    });
 }
 
 void check_names()
@@ -112,6 +141,7 @@ int main()
 {
     harness_watchdog();
     check_addresses();
+    check_proxies();
     check_names();
     check_talk();
     return 0;

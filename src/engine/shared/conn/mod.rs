@@ -7,6 +7,7 @@ mod marks;
 mod moving;
 mod origin;
 mod peer;
+mod proxied;
 pub mod race;
 mod racing;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use marks::Marks;
 pub use moving::{Move, Moving};
 pub use origin::Origin;
 use peer::{Peer, Scope};
+use proxied::Proxied;
 use race::Race;
 
 use crate::engine::shared::event::Notice;
@@ -87,6 +89,7 @@ struct More {
     lingers: bool,
     /// While it is parting.
     answer: Option<Answer>,
+    proxied: Proxied,
 }
 
 impl Conn {
@@ -296,7 +299,10 @@ impl Conn {
     /// Whether it has no deadline but those of its session.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.more.is_none() && !self.marks.paused && !self.session.is_layered()
+        let timed = |more: &More| more.deadline.is_some() || more.race != Race::default();
+        !self.more.as_ref().is_some_and(|more| timed(more))
+            && !self.marks.paused
+            && !self.session.is_layered()
     }
 
     /// The listener that it came from.
@@ -422,7 +428,9 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        self.endpoint.left(self.peer());
+        if !self.is_outside() {
+            self.endpoint.left(self.peer());
+        }
     }
 }
 

@@ -58,6 +58,12 @@ impl Origin {
         self.first().door.as_ref()
     }
 
+    /// Whether one that comes from there is made by a proxy, whose header is to be awaited.
+    pub fn is_proxy(&self, peer: Option<SocketAddr>) -> bool {
+        let proxies = self.first().endpoint.proxies.as_ref();
+        proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.has(peer.ip()))
+    }
+
     /// One that came in is gone.
     pub fn left(&self, peer: Option<SocketAddr>) {
         if let Some(door) = self.door() {
@@ -99,6 +105,7 @@ impl Origin {
             handshake_timeout_ms: _,
             // Of listeners.
             guard: _,
+            proxies: _,
         } = endpoint;
         let numbers = |socket: &SocketOptions| {
             let SocketOptions {

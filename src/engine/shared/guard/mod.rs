@@ -3,6 +3,7 @@
 
 pub mod asked;
 pub mod bans;
+pub mod proxies;
 pub mod reason;
 pub mod rules;
 pub mod table;

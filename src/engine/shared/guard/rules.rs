@@ -84,7 +84,7 @@ pub struct Rule {
 
 /// Rules. Nested prefixes are laid flat: what is kept are the addresses at which the answer
 /// changes, in order, from allowed to denied and back. So a look-up is one binary search.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub struct Rules {
     v4: Vec<u32>,
     v6: Vec<u128>,
