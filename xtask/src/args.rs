@@ -30,6 +30,7 @@ Usage: cargo xtask <task> [options]
               --sanitize NAME library and host under the address or thread sanitizer
   kqueue    the tests of the model KQUEUE, on Linux over libkqueue
               --write         write its row to docs/models.md
+  proxy     the PROXY protocol as haproxy, nginx and curl speak it
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
               --graph         instead: the rooms, who names whom, and the circles in each
   header    write include/sockeye.h anew
@@ -74,6 +75,7 @@ pub enum Task {
     Sim(Sim),
     Storm(Storm),
     Kqueue { write: bool },
+    Proxy,
     Tidy { graph: bool },
     Header { check: bool },
     Bindings { write: bool },
@@ -320,6 +322,7 @@ fn named(name: &str) -> Result<Task> {
         "sim" => Task::Sim(Sim::default()),
         "storm" => Task::Storm(Storm::default()),
         "kqueue" => Task::Kqueue { write: false },
+        "proxy" => Task::Proxy,
         "tidy" => Task::Tidy { graph: false },
         "header" => Task::Header { check: false },
         "bindings" => Task::Bindings { write: false },

@@ -12,7 +12,7 @@ mod workspace;
 
 use args::Task;
 use check::{abi, docs, header, matrix, test, tidy};
-use run::{bench, demo, kqueue, sim, storm, windows};
+use run::{bench, demo, kqueue, proxy, sim, storm, windows};
 use ship::{bindings, install, package, unreal};
 use std::process::ExitCode;
 use workspace::Workspace;
@@ -42,6 +42,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Abi { write } => abi::run(&workspace, write).map(|note| println!("{note}")),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Kqueue { write } => kqueue::run(&workspace, write),
+        Task::Proxy => proxy::run(&workspace),
         Task::Windows(options) => windows::run(&workspace, &options),
         Task::Unreal { stage } => unreal::run(&workspace, &stage),
         Task::Install(options) => install::run(&workspace, &options),

@@ -32,6 +32,9 @@ pub enum Need {
     Mono,
     PkgConfig,
     Libkqueue,
+    Haproxy,
+    Nginx,
+    Curl,
     Pip,
     Zig,
     Zip,
@@ -89,6 +92,8 @@ pub const DOCS: &[Need] = &[
 ];
 /// For `kqueue`.
 pub const KQUEUE: &[Need] = &[Need::PkgConfig, Need::Libkqueue, Need::Nextest];
+/// For `proxy`.
+pub const PROXY: &[Need] = &[Need::Cc, Need::Haproxy, Need::Nginx, Need::Curl];
 /// For `windows`.
 pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
@@ -171,6 +176,9 @@ impl Need {
             Self::Libkqueue => {
                 (&["pkg-config", "--exists", "libkqueue"], Source::Apt(&["libkqueue-dev"]))
             }
+            Self::Haproxy => (&["haproxy", "-v"], Source::Apt(&["haproxy"])),
+            Self::Nginx => (&["nginx", "-v"], Source::Apt(&["nginx-light", "libnginx-mod-stream"])),
+            Self::Curl => (&["curl", "--version"], Source::Apt(&["curl"])),
             Self::Pip => (&["python3", "-m", "pip", "--version"], Source::Apt(&["python3-pip"])),
             Self::Zig => (
                 &["bin/cargo-zigbuild"],

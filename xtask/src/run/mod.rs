@@ -5,6 +5,7 @@ pub mod bench;
 pub mod demo;
 pub mod kqueue;
 pub mod programs;
+pub mod proxy;
 pub mod sim;
 pub mod storm;
 pub mod tour;
