@@ -106,7 +106,7 @@ namespace Sockeye
         [FieldOffset(44)] public uint Reserved;
     }
 
-    /// <summary>How many connections a listener lets in, and which proxies it believes.</summary>
+    /// <summary>How much a listener lets in, and which proxies it believes.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeGuard
     {
@@ -136,8 +136,64 @@ namespace Sockeye
         [FieldOffset(24)] public uint ProxyFromCount;
         /// <summary>Time for a proxy's header, in milliseconds; 0: any.</summary>
         [FieldOffset(28)] public uint ProxyTimeoutMs;
+        /// <summary>
+        /// <c>udp://</c> only: datagrams of one source in a second, in the same way; more are
+        /// dropped.
+        /// </summary>
+        [FieldOffset(32)] public uint DatagramsPerAddressPerS;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(32)] public fixed uint Reserved[8];
+        [FieldOffset(36)] public fixed uint Reserved[7];
+    }
+
+    /// <summary>A certificate chain and its private key.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 16)]
+    public unsafe partial struct SockeyeTlsCertificate
+    {
+        /// <summary>The certificate, and behind it those that it was signed with.</summary>
+        [FieldOffset(0)] public byte* CertPem;
+        /// <summary>Its private key: PKCS #8, PKCS #1 or SEC 1.</summary>
+        [FieldOffset(8)] public byte* KeyPem;
+    }
+
+    /// <summary>TLS of an endpoint: TLS 1.2 and 1.3.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 104)]
+    public unsafe partial struct SockeyeTls
+    {
+        /// <summary>The size this program was built with; set by <c>sockeye_tls_init</c>.</summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>Clients: a <c>sockeye_tls_verify</c>.</summary>
+        [FieldOffset(4)] public uint Verify;
+        /// <summary>Servers: a <c>sockeye_tls_client_auth</c>.</summary>
+        [FieldOffset(8)] public uint ClientAuth;
+        /// <summary>SOCKEYE_TLS12 or SOCKEYE_TLS13.</summary>
+        [FieldOffset(12)] public uint MinVersion;
+        /// <summary>A server's chain, or the one that a client shows when it is asked.</summary>
+        [FieldOffset(16)] public byte* CertPem;
+        /// <summary>The key of <c>cert_pem</c>.</summary>
+        [FieldOffset(24)] public byte* KeyPem;
+        /// <summary>
+        /// Authorities: those that a client checks its server against (VERIFY_CA), and a server its
+        /// clients (<c>client_auth</c>).
+        /// </summary>
+        [FieldOffset(32)] public byte* CaPem;
+        /// <summary>Clients: the name that the server's certificate must have.</summary>
+        [FieldOffset(40)] public byte* ServerName;
+        /// <summary>
+        /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
+        /// <c>"game/2,game/1"</c>.
+        /// </summary>
+        [FieldOffset(48)] public byte* Alpn;
+        /// <summary>
+        /// A file to which the keys of all connections are appended, for Wireshark: whoever has it
+        /// can read everything.
+        /// </summary>
+        [FieldOffset(56)] public byte* KeyLogPath;
+        /// <summary>Servers: further chains.</summary>
+        [FieldOffset(64)] public SockeyeTlsCertificate* Certificates;
+        /// <summary>How many these are, at most 1024.</summary>
+        [FieldOffset(72)] public uint CertificatesCount;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(76)] public fixed uint Reserved[7];
     }
 
     /// <summary>Framing.</summary>
@@ -271,15 +327,17 @@ namespace Sockeye
         /// connection ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing).
         /// </summary>
         [FieldOffset(160)] public uint UserTimeoutMs;
-        /// <summary>Must be 0.</summary>
-        [FieldOffset(164)] public uint ReservedMs;
-        /// <summary>TLS.</summary>
-        [FieldOffset(168)] public IntPtr Tls;
+        /// <summary><c>tls://</c>: time for the handshake, in milliseconds; 0: any.</summary>
+        [FieldOffset(164)] public uint HandshakeTimeoutMs;
+        /// <summary>TLS of <c>tls://</c>.</summary>
+        [FieldOffset(168)] public SockeyeTls* Tls;
         /// <summary>HTTP and WebSocket.</summary>
         [FieldOffset(176)] public IntPtr Http;
         /// <summary>Lanes over datagrams.</summary>
         [FieldOffset(184)] public IntPtr Lanes;
-        /// <summary>Of listeners of streams: how many connections come in, and how fast.</summary>
+        /// <summary>
+        /// Of listeners: how many connections or datagrams come in, and how fast.
+        /// </summary>
         [FieldOffset(192)] public SockeyeGuard* Guard;
         /// <summary>Must be 0.</summary>
         [FieldOffset(200)] public fixed uint Reserved[6];

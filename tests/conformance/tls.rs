@@ -9,19 +9,21 @@ use crate::common::words::*;
 use crate::common::{Setup, suite};
 use rcgen::date_time_ymd;
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::guard::{sockeye_guard, sockeye_prefix};
 use sockeye::capi::tls::{
     SOCKEYE_TLS12, SOCKEYE_TLS13, sockeye_conn_get_tls, sockeye_conn_get_tls_certificate,
     sockeye_listener_set_tls, sockeye_tls, sockeye_tls_info,
 };
 use std::ffi::CString;
 use std::mem::{MaybeUninit, size_of};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ptr;
 use std::time::{Duration, Instant};
 
 suite! {
     each: messages_both_ways, who_is_trusted, certificates_of_clients, names_and_protocols,
-        another_certificate, an_end_of_tcp_alone_is_a_cut, strangers_make_no_event,
-        a_handshake_has_an_end;
+        another_certificate, an_end_of_tcp_alone_is_a_cut, behind_a_proxy,
+        strangers_make_no_event, a_handshake_has_an_end;
 }
 
 const NAME: &str = "game.test";
@@ -238,25 +240,23 @@ pub fn another_certificate(setup: Setup) {
     host.finish();
 }
 
-/// Who ends TCP without a word of TLS may have been cut off by a stranger.
-pub fn an_end_of_tcp_alone_is_a_cut(setup: Setup) {
-    let authority = Authority::new();
-    let pair = pair(&authority);
-    let mut host = setup.host();
-    let door = listen(&mut host, &server(&pair));
-    let far = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = far.local_addr().expect("bound").port();
-    let trusts = client(&authority);
-    let conn = host.connect_with(&format!("tls://127.0.0.1:{port}"), |end| end.tls = &trusts);
-    // A cable between the two that ends after the handshake.
-    let near = Peer::connect(door.port).into_stream();
+/// A cable between a client of ours and a listener of ours, which a test can cut: the two ends of
+/// TCP, and the client's connection. `header` goes in front of what the client says.
+fn cable(host: &mut Host, door: Door, header: &[u8]) -> (sockeye_conn, TcpStream, TcpStream) {
+    let far = TcpListener::bind("127.0.0.1:0").expect("a port");
     far.set_nonblocking(true).expect("it need not block");
+    let port = far.local_addr().expect("bound").port();
+    let careless = tls(|tls| tls.verify = 2);
+    let conn = host.connect_with(&format!("tls://127.0.0.1:{port}"), |end| end.tls = &careless);
+    let mut peer = Peer::connect(door.port);
+    peer.put(header);
+    let mut right = peer.into_stream();
     let mut accepted = None;
     host.until("a connect", |_| {
         accepted = accepted.take().or_else(|| far.accept().ok());
         accepted.is_some()
     });
-    let (mut left, mut right) = (accepted.expect("it came").0, near);
+    let mut left = accepted.expect("it came").0;
     for stream in [&left, &right] {
         stream.set_nonblocking(true).expect("it need not block");
     }
@@ -265,9 +265,18 @@ pub fn an_end_of_tcp_alone_is_a_cut(setup: Setup) {
         carry(&mut right, &mut left);
         host.count(Kind::Opened) == 2
     });
+    (conn, left, right)
+}
+
+/// Who ends TCP without a word of TLS may have been cut off by a stranger.
+pub fn an_end_of_tcp_alone_is_a_cut(setup: Setup) {
+    let pair = pair(&Authority::new());
+    let mut host = setup.host();
+    let door = listen(&mut host, &server(&pair));
+    let (conn, left, right) = cable(&mut host, door, b"");
     // Not dropped: what is unread would make it a reset.
     for stream in [&left, &right] {
-        stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
+        stream.shutdown(Shutdown::Write).expect("it is connected");
     }
     assert_eq!(host.closed(conn).cause, TRUNCATED);
     host.until("the other end", |host| host.count(Kind::Closed) == 2);
@@ -275,8 +284,28 @@ pub fn an_end_of_tcp_alone_is_a_cut(setup: Setup) {
     host.finish();
 }
 
+/// The proxy's header is in front of TLS.
+pub fn behind_a_proxy(setup: Setup) {
+    let pair = pair(&Authority::new());
+    let mut host = setup.host();
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let from = sockeye_prefix { address: Some(address).into(), prefix_bits: 8, reserved: 0 };
+    let believes = sockeye_guard { proxy_from: &from, proxy_from_count: 1, ..Default::default() };
+    let serves = server(&pair);
+    let door = host.door_at("tls://127.0.0.1:0", |endpoint| {
+        (endpoint.tls, endpoint.guard) = (&serves, &believes);
+    });
+    let header = b"PROXY TCP4 192.0.2.7 127.0.0.1 5555 7777\r\n";
+    let (conn, _left, _right) = cable(&mut host, door, header);
+    let other = others(&host, conn).last().expect("an event").conn;
+    let peer = host.net.conn_info(other).expect("it lives").peer;
+    assert_eq!((peer.bytes[..4].to_vec(), peer.port), (vec![192, 0, 2, 7], 5555));
+    assert!(info(&host, other).is_ok(), "it has TLS");
+    host.finish();
+}
+
 /// Carries what has come from one stream to the other.
-fn carry(from: &mut std::net::TcpStream, to: &mut std::net::TcpStream) {
+fn carry(from: &mut TcpStream, to: &mut TcpStream) {
     use std::io::{Read, Write};
     let mut bytes = [0; 4096];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
