@@ -232,6 +232,16 @@ public:
     status stats(conn_list of, sockeye_conn_stats *out) const noexcept
     { return sockeye_conns_get_stats(net_, of.data, of.size, out, sizeof *out); }
 
+    /// What waits in a queue now.
+    status stats(uint32_t queue, sockeye_queue_stats &out) const noexcept
+    { return sockeye_queue_get_stats(net_, queue, &out, sizeof out); }
+    /// What the system measures of many connections: room for as many. Returns: of how many.
+    status tcp_info(conn_list of, sockeye_tcp_info *out) const noexcept
+    { return sockeye_conns_get_tcp_info(net_, of.data, of.size, out, sizeof *out); }
+    /// A latency. Needs `config::histograms`.
+    status histogram(sockeye_histogram_kind kind, sockeye_histogram &out) const noexcept
+    { return sockeye_net_get_histogram(net_, kind, &out, sizeof out); }
+
     /// The numbers as text for Prometheus. ERR_TOO_BIG: `out_len` is how much room it needs.
     status metrics(char *buffer, std::size_t cap, std::size_t &out_len) const noexcept
     { return sockeye_metrics_write(net_, buffer, cap, &out_len); }

@@ -406,6 +406,17 @@ typedef enum {
     SOCKEYE_EVENT_MIGRATED = 13,
 } sockeye_event_kind;
 
+/// A latency that is counted with `config.histograms`.
+typedef enum {
+    /// From when a worker received a message until a poll, or a callback, was given it: one for
+    /// each message and each datagram. A turn of the worker is one time.
+    SOCKEYE_HISTOGRAM_POLL = 0,
+    /// From a send until its bytes were written to the system: one for each write, of the oldest
+    /// message in it; what waits for a flush or for the peer is in it. Of streams (`tcp://`,
+    /// `unix:`) alone.
+    SOCKEYE_HISTOGRAM_SEND = 1,
+} sockeye_histogram_kind;
+
 /// How important a line of the log is.
 typedef enum {
     /// No line.
@@ -523,8 +534,11 @@ typedef struct {
     uint32_t groups_max;
     /// Groups that one connection may be in, at most 65,536. Default 128.
     uint32_t conn_groups_max;
+    /// 1: latencies are counted, `sockeye_net_get_histogram`: a turn, a poll and a send that waits
+    /// alone read the clock. Default 0: they are not.
+    uint32_t histograms;
     /// Must be 0.
-    uint32_t reserved[3];
+    uint32_t reserved[2];
 } sockeye_config;
 
 /// An internet address.
@@ -959,6 +973,20 @@ typedef struct {
     uint64_t send_failures;
 } sockeye_listener_stats;
 
+/// What waits in a queue now.
+typedef struct {
+    /// `sizeof(sockeye_queue_stats)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// Must be ignored.
+    uint32_t reserved;
+    /// Events that no poll has handed out.
+    uint64_t events;
+    /// Bytes that they count for: 64 each, and its payload.
+    uint64_t bytes;
+    /// How long the oldest of them waits, in nanoseconds: how late the host is. 0: there is none.
+    uint64_t oldest_ns;
+} sockeye_queue_stats;
+
 /// A timer of one net: an old one, or one of another net, answers ERR_STALE for as long as the
 /// process lives. `{0}` is none.
 typedef struct {
@@ -1147,6 +1175,23 @@ typedef struct {
     /// Must be ignored.
     uint32_t reserved;
 } sockeye_tcp_info;
+
+/// What was counted of a latency since `sockeye_init`.
+typedef struct {
+    /// `sizeof(sockeye_histogram)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// How many of the buckets are used: 64.
+    uint32_t buckets;
+    /// Times counted: the sum of the buckets.
+    uint64_t count;
+    /// Their sum, in nanoseconds.
+    uint64_t sum_ns;
+    /// By bucket: the longest time in it, in nanoseconds; `UINT64_MAX` for the last. There are nine
+    /// for each power of ten, from 1 microsecond to 9 seconds.
+    uint64_t upper_ns[64];
+    /// By bucket: how many times were in it, and in none before.
+    uint64_t counts[64];
+} sockeye_histogram;
 
 /// The host's function for the log: it receives `user` as given, a `sockeye_log_level`, and a
 /// NUL-terminated line without an end of line. It must not throw.
@@ -2139,6 +2184,19 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
                                  ptrdiff_t port,
                                  uint64_t key);
 
+/// What waits in a queue now, without a lock.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_queue_get_stats(sockeye_net *net,
+                                       uint32_t queue,
+                                       sockeye_queue_stats *out_stats,
+                                       size_t size);
+
 /// Starts a timer, which puts events of kind TIMER into a queue: one `after_ms` from now and, if
 /// `every_ms` is not 0, further ones at `after_ms` + n * `every_ms` from now, however late each is
 /// delivered. No event is reported before its time. Polls that begin 1 ms or more after a timer
@@ -2439,6 +2497,22 @@ sockeye_status sockeye_conn_get_tcp_info(sockeye_net *net,
                                          sockeye_tcp_info *out_info,
                                          size_t size);
 
+/// What the system has measured of many connections: one system call each, about 200 ns. One of
+/// which it has no answer (stale, no TCP, no socket now) gets `struct_size` 0, and zeros.
+///
+/// Ownership: `conns` is borrowed until return; `out_infos` has room for `count` structs of `size`:
+///            each is written up to `size` bytes, and begins `size` bytes after the one before.
+/// NULL:      not allowed, unless `count` is 0.
+/// Threads:   any thread.
+/// Returns:   of how many there is an answer; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conns_get_tcp_info(sockeye_net *net,
+                                          const sockeye_conn *conns,
+                                          size_t count,
+                                          sockeye_tcp_info *out_infos,
+                                          size_t size);
+
 /// Writes all that a net has counted, and what is in its queues and workers now, in the text
 /// exposition format 0.0.4 of Prometheus: what an HTTP server of the host's answers a scrape with,
 /// as `text/plain; version=0.0.4`. The text has no NUL. `docs/metrics.md` has every metric.
@@ -2458,6 +2532,21 @@ sockeye_status sockeye_metrics_write(sockeye_net *net,
                                      char *buffer,
                                      size_t cap,
                                      size_t *out_len);
+
+/// What was counted of a latency, by all queues or workers together. Quantiles come of it: the
+/// bucket in which half of the times are is the median.
+///
+/// Ownership: `out_histogram` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_UNSUPPORTED (`config.histograms` is 0); ERR_INVALID (NULL, an unknown kind,
+///            size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_net_get_histogram(sockeye_net *net,
+                                         uint32_t kind,
+                                         sockeye_histogram *out_histogram,
+                                         size_t size);
 
 /// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local address is
 /// an interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also

@@ -158,6 +158,26 @@ namespace Sockeye
         [FieldOffset(64)] public ulong SendFailures;
     }
 
+    /// <summary>What waits in a queue now.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 32)]
+    public unsafe partial struct SockeyeQueueStats
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_queue_stats)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>Must be ignored.</summary>
+        [FieldOffset(4)] public uint Reserved;
+        /// <summary>Events that no poll has handed out.</summary>
+        [FieldOffset(8)] public ulong Events;
+        /// <summary>Bytes that they count for: 64 each, and its payload.</summary>
+        [FieldOffset(16)] public ulong Bytes;
+        /// <summary>
+        /// How long the oldest of them waits, in nanoseconds: how late the host is.
+        /// </summary>
+        [FieldOffset(24)] public ulong OldestNs;
+    }
+
     /// <summary>What a net runs with.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 224)]
     public unsafe partial struct SockeyeNetInfo

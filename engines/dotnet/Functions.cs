@@ -487,6 +487,11 @@ namespace Sockeye
         public static extern int sockeye_wait_port(
             SockeyeNetHandle net, uint queue, IntPtr port, ulong key);
 
+        /// <summary>What waits in a queue now, without a lock.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_queue_get_stats(
+            SockeyeNetHandle net, uint queue, SockeyeQueueStats* outStats, UIntPtr size);
+
         /// <summary>
         /// Starts a timer, which puts events of kind TIMER into a queue: one <c>after_ms</c> from
         /// now and, if <c>every_ms</c> is not 0, further ones at <c>after_ms</c> + n *
@@ -612,6 +617,14 @@ namespace Sockeye
             SockeyeNetHandle net, SockeyeConn conn, SockeyeTcpInfo* outInfo, UIntPtr size);
 
         /// <summary>
+        /// What the system has measured of many connections: one system call each, about 200 ns.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conns_get_tcp_info(
+            SockeyeNetHandle net, SockeyeConn* conns, UIntPtr count, SockeyeTcpInfo* outInfos,
+            UIntPtr size);
+
+        /// <summary>
         /// Writes all that a net has counted, and what is in its queues and workers now, in the
         /// text exposition format 0.0.4 of Prometheus: what an HTTP server of the host's answers a
         /// scrape with, as <c>text/plain; version=0.0.4</c>.
@@ -619,6 +632,11 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_metrics_write(
             SockeyeNetHandle net, byte* buffer, UIntPtr cap, UIntPtr* outLen);
+
+        /// <summary>What was counted of a latency, by all queues or workers together.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_net_get_histogram(
+            SockeyeNetHandle net, uint kind, SockeyeHistogram* outHistogram, UIntPtr size);
 
         /// <summary>Reads an address from text: "127.0.0.1:7777", "[::1]:7777".</summary>
         [DllImport(Library, CallingConvention = Call)]

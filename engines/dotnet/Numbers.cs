@@ -228,6 +228,21 @@ namespace Sockeye
         Migrated = 13,
     }
 
+    /// <summary>A latency that is counted with <c>config.histograms</c>.</summary>
+    public enum SockeyeHistogramKind : uint
+    {
+        /// <summary>
+        /// From when a worker received a message until a poll, or a callback, was given it: one for
+        /// each message and each datagram.
+        /// </summary>
+        Poll = 0,
+        /// <summary>
+        /// From a send until its bytes were written to the system: one for each write, of the
+        /// oldest message in it; what waits for a flush or for the peer is in it.
+        /// </summary>
+        Send = 1,
+    }
+
     /// <summary>How important a line of the log is.</summary>
     public enum SockeyeLogLevel : uint
     {

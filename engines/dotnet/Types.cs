@@ -78,8 +78,13 @@ namespace Sockeye
         [FieldOffset(76)] public uint GroupsMax;
         /// <summary>Groups that one connection may be in, at most 65,536.</summary>
         [FieldOffset(80)] public uint ConnGroupsMax;
+        /// <summary>
+        /// 1: latencies are counted, <c>sockeye_net_get_histogram</c>: a turn, a poll and a send
+        /// that waits alone read the clock.
+        /// </summary>
+        [FieldOffset(84)] public uint Histograms;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(84)] public fixed uint Reserved[3];
+        [FieldOffset(88)] public fixed uint Reserved[2];
     }
 
     /// <summary>A rule for all addresses that begin with the same bits.</summary>
@@ -469,6 +474,28 @@ namespace Sockeye
         [FieldOffset(12)] public uint Capacity;
         /// <summary>Opaque; 0 is none.</summary>
         [FieldOffset(16)] public ulong Id;
+    }
+
+    /// <summary>What was counted of a latency since <c>sockeye_init</c>.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 1048)]
+    public unsafe partial struct SockeyeHistogram
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_histogram)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>How many of the buckets are used: 64.</summary>
+        [FieldOffset(4)] public uint Buckets;
+        /// <summary>Times counted: the sum of the buckets.</summary>
+        [FieldOffset(8)] public ulong Count;
+        /// <summary>Their sum, in nanoseconds.</summary>
+        [FieldOffset(16)] public ulong SumNs;
+        /// <summary>
+        /// By bucket: the longest time in it, in nanoseconds; <c>UINT64_MAX</c> for the last.
+        /// </summary>
+        [FieldOffset(24)] public fixed ulong UpperNs[64];
+        /// <summary>By bucket: how many times were in it, and in none before.</summary>
+        [FieldOffset(536)] public fixed ulong Counts[64];
     }
 
     /// <summary>An internet address.</summary>

@@ -104,8 +104,11 @@ pub struct sockeye_config {
     pub groups_max: u32,
     /// Groups that one connection may be in, at most 65,536. Default 128.
     pub conn_groups_max: u32,
+    /// 1: latencies are counted, `sockeye_net_get_histogram`: a turn, a poll and a send that waits
+    /// alone read the clock. Default 0: they are not.
+    pub histograms: u32,
     /// Must be 0.
-    pub reserved: [u32; 3],
+    pub reserved: [u32; 2],
 }
 
 const _: () = assert!(size_of::<sockeye_config>() == 96);
@@ -133,6 +136,7 @@ impl Default for sockeye_config {
             lingering_max: SOCKEYE_LINGERING_AUTO,
             groups_max: config.groups_max,
             conn_groups_max: config.conn_groups_max,
+            histograms: config.histograms.into(),
             reserved: Default::default(),
         }
     }
@@ -148,8 +152,10 @@ impl sockeye_config {
         if self.reserved.iter().any(|&it| it != 0) {
             return Err("config.reserved must be 0".into());
         }
-        if self.taps > 1 {
-            return Err(format!("config.taps is {}, must be 0 or 1", self.taps));
+        for (name, flag) in [("taps", self.taps), ("histograms", self.histograms)] {
+            if flag > 1 {
+                return Err(format!("config.{name} is {flag}, must be 0 or 1"));
+            }
         }
         let config = engine::Config {
             model: engine::Model::from_number(self.model)
@@ -173,6 +179,7 @@ impl sockeye_config {
             lingering_max,
             groups_max: self.groups_max,
             conn_groups_max: self.conn_groups_max,
+            histograms: self.histograms == 1,
         };
         config.check()?;
         Ok(config)

@@ -1,11 +1,44 @@
 //! Metrics: the numbers of a net as text for a monitoring system.
 
-use super::boundary::guard;
+use super::boundary::{guard, write_sized};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::Error;
+use crate::engine::{BUCKETS, Error, Format, Measure, upper_ns};
 use std::ffi::c_char;
 use std::fmt;
+
+/// A latency that is counted with `config.histograms`.
+#[repr(C)]
+pub enum sockeye_histogram_kind {
+    /// From when a worker received a message until a poll, or a callback, was given it: one for
+    /// each message and each datagram. A turn of the worker is one time.
+    SOCKEYE_HISTOGRAM_POLL = 0,
+    /// From a send until its bytes were written to the system: one for each write, of the oldest
+    /// message in it; what waits for a flush or for the peer is in it. Of streams (`tcp://`,
+    /// `unix:`) alone.
+    SOCKEYE_HISTOGRAM_SEND = 1,
+}
+
+/// What was counted of a latency since `sockeye_init`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_histogram {
+    /// `sizeof(sockeye_histogram)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// How many of the buckets are used: 64.
+    pub buckets: u32,
+    /// Times counted: the sum of the buckets.
+    pub count: u64,
+    /// Their sum, in nanoseconds.
+    pub sum_ns: u64,
+    /// By bucket: the longest time in it, in nanoseconds; `UINT64_MAX` for the last. There are nine
+    /// for each power of ten, from 1 microsecond to 9 seconds.
+    pub upper_ns: [u64; 64],
+    /// By bucket: how many times were in it, and in none before.
+    pub counts: [u64; 64],
+}
+
+const _: () = assert!(BUCKETS == 64 && size_of::<sockeye_histogram>() == 24 + 2 * 64 * 8);
 
 /// As much of a text as there is room for.
 struct Cut {
@@ -59,9 +92,46 @@ pub unsafe extern "C" fn sockeye_metrics_write(
         }
         let mut text = Cut { buffer, cap, len: 0 };
         // It takes whatever is written.
-        let _ = net.write_metrics(&mut text);
+        let _ = net.write_metrics(&mut text, Format::Text);
         // SAFETY: not NULL, and the caller's to be written.
         unsafe { out_len.write(text.len) };
         if text.len > cap && cap > 0 { Err(Error::TooBig) } else { Ok(()) }
+    })
+}
+
+/// What was counted of a latency, by all queues or workers together. Quantiles come of it: the
+/// bucket in which half of the times are is the median.
+///
+/// Ownership: `out_histogram` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_UNSUPPORTED (`config.histograms` is 0); ERR_INVALID (NULL, an unknown kind,
+///            size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_net_get_histogram(
+    net: *mut sockeye_net,
+    kind: u32,
+    out_histogram: *mut sockeye_histogram,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = unsafe { enter(net) }?;
+        let measure = Measure::from_number(kind).ok_or(Error::Invalid)?;
+        if out_histogram.is_null() {
+            return Err(Error::Invalid);
+        }
+        let counted = net.latencies(measure).ok_or(Error::Unsupported)?;
+        let histogram = sockeye_histogram {
+            struct_size: size.min(size_of::<sockeye_histogram>()) as u32,
+            buckets: BUCKETS as u32,
+            count: counted.count,
+            sum_ns: counted.sum_ns,
+            upper_ns: std::array::from_fn(|at| upper_ns(at).unwrap_or(u64::MAX)),
+            counts: counted.buckets,
+        };
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_histogram, size, &histogram) }
     })
 }

@@ -1,11 +1,29 @@
 //! Queues: flushes, posts, and waiting in a loop of the host's own.
 
-use super::boundary::{bytes_arg, fail, guard, guard_mutely, in_words};
+use super::boundary::{bytes_arg, fail, guard, guard_mutely, in_words, same_fields, write_sized};
 use super::event::SOCKEYE_EVENT_HOST;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Mail, keeping_errno};
 use std::ffi::c_void;
+
+/// What waits in a queue now.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockeye_queue_stats {
+    /// `sizeof(sockeye_queue_stats)` of the library, at most that of the caller.
+    pub struct_size: u32,
+    /// Must be ignored.
+    pub reserved: u32,
+    /// Events that no poll has handed out.
+    pub events: u64,
+    /// Bytes that they count for: 64 each, and its payload.
+    pub bytes: u64,
+    /// How long the oldest of them waits, in nanoseconds: how late the host is. 0: there is none.
+    pub oldest_ns: u64,
+}
+
+const _: () = assert!(size_of::<sockeye_queue_stats>() == 32);
 
 /// Starts the sending of everything that is pending, in all queues. Does not wait, and does not
 /// fail for a connection.
@@ -172,5 +190,35 @@ pub unsafe extern "C" fn sockeye_wait_port(
         // SAFETY: the caller gives NULL or a live net.
         let net = unsafe { enter(net) }.map_err(in_words)?;
         net.wait_port(queue, port, key).map_err(in_words)
+    })
+}
+
+/// What waits in a queue now, without a lock.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, size below 16).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_queue_get_stats(
+    net: *mut sockeye_net,
+    queue: u32,
+    out_stats: *mut sockeye_queue_stats,
+    size: usize,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let facts = unsafe { enter(net) }?.queue_stats(queue)?;
+        let stats = same_fields!(facts => sockeye_queue_stats {
+            events,
+            bytes,
+            oldest_ns,
+        } and {
+            struct_size: size.min(size_of::<sockeye_queue_stats>()) as u32,
+            reserved: 0,
+        });
+        // SAFETY: the caller gives `size` writable bytes.
+        unsafe { write_sized(out_stats, size, &stats) }
     })
 }

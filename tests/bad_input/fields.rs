@@ -63,6 +63,7 @@ fn of_a_config() {
         ("reserved", |config| config.reserved[0] = 1),
         ("reserved", |config| *config.reserved.last_mut().unwrap() = u32::MAX),
         ("taps", |config| config.taps = 2),
+        ("histograms", |config| config.histograms = 2),
     ];
     for &(field, change) in wrong {
         assert_eq!(init(change), ERR_INVALID, "{field}");

@@ -36,6 +36,14 @@ impl Net {
         assert_eq!(unsafe { sockeye_init(ptr::null(), &mut net) }, OK, "{}", last_error());
         Net(net)
     }
+
+    fn with(change: impl FnOnce(&mut sockeye_config)) -> Net {
+        let (mut config, mut net) = (config(), ptr::null_mut());
+        change(&mut config);
+        // SAFETY: a config with its size, and room for the answer.
+        assert_eq!(unsafe { sockeye_init(&config, &mut net) }, OK, "{}", last_error());
+        Net(net)
+    }
 }
 
 impl Drop for Net {

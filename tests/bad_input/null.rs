@@ -16,14 +16,14 @@ use sockeye::capi::guard::*;
 use sockeye::capi::listener::*;
 use sockeye::capi::log::*;
 use sockeye::capi::message::*;
-use sockeye::capi::metrics::sockeye_metrics_write;
+use sockeye::capi::metrics::*;
 use sockeye::capi::model::*;
 use sockeye::capi::net::*;
 use sockeye::capi::queue::*;
 use sockeye::capi::resolve::*;
 use sockeye::capi::stats::*;
 use sockeye::capi::status::*;
-use sockeye::capi::tcp::{sockeye_conn_get_tcp_info, sockeye_tcp_info};
+use sockeye::capi::tcp::*;
 use sockeye::capi::timer::*;
 use sockeye::capi::words::*;
 use std::mem::MaybeUninit;
@@ -125,6 +125,9 @@ fn no_net_for_facts_and_buffers() {
         sockeye_conns_get_stats(net, &NO_CONN, 1, &mut zero(), size_of::<sockeye_conn_stats>()),
         sockeye_metrics_write(net, null_mut(), 0, &mut 0),
         sockeye_conn_get_tcp_info(net, NO_CONN, &mut zero(), size_of::<sockeye_tcp_info>()),
+        sockeye_conns_get_tcp_info(net, &NO_CONN, 1, &mut zero(), size_of::<sockeye_tcp_info>()),
+        sockeye_net_get_histogram(net, 0, &mut zero(), size_of::<sockeye_histogram>()),
+        sockeye_queue_get_stats(net, 0, &mut zero(), size_of::<sockeye_queue_stats>()),
     }
 }
 
@@ -144,6 +147,9 @@ fn no_room_for_the_answer() {
         sockeye_net_get_stats(net.0, null_mut(), size_of::<sockeye_net_stats>()),
         sockeye_metrics_write(net.0, null_mut(), 0, null_mut()),
         sockeye_metrics_write(net.0, null_mut(), 1, &mut 0),
+        sockeye_net_get_histogram(net.0, 0, null_mut(), size_of::<sockeye_histogram>()),
+        sockeye_queue_get_stats(net.0, 0, null_mut(), size_of::<sockeye_queue_stats>()),
+        sockeye_conns_get_tcp_info(net.0, &NO_CONN, 1, null_mut(), size_of::<sockeye_tcp_info>()),
         sockeye_model_probe(0, null_mut(), size_of::<sockeye_model_info>()),
         sockeye_model_from_name(c"epoll".as_ptr(), null_mut()),
         sockeye_config_init(null_mut(), size_of::<sockeye_config>()),

@@ -8,9 +8,10 @@ use sockeye::capi::endpoint::{sockeye_endpoint, sockeye_endpoint_init};
 use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init};
 use sockeye::capi::listener::{sockeye_listen, sockeye_listener};
 use sockeye::capi::message::{sockeye_message, sockeye_message_init, sockeye_send_message};
-use sockeye::capi::metrics::sockeye_metrics_write;
+use sockeye::capi::metrics::{sockeye_histogram, sockeye_metrics_write, sockeye_net_get_histogram};
 use sockeye::capi::model::{sockeye_model_info, sockeye_model_probe};
 use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_shutdown};
+use sockeye::capi::queue::{sockeye_queue_get_stats, sockeye_queue_stats};
 use sockeye::capi::stats::*;
 use sockeye::capi::status::sockeye_status_code::SOCKEYE_ERR_TOO_BIG;
 use std::ptr;
@@ -186,6 +187,15 @@ fn sizes_of_answers() {
     check_answer::<sockeye_net_stats>(|out, size| {
         // SAFETY: as above.
         unsafe { sockeye_net_get_stats(net.0, out, size) }
+    });
+    check_answer::<sockeye_queue_stats>(|out, size| {
+        // SAFETY: as above.
+        unsafe { sockeye_queue_get_stats(net.0, 0, out, size) }
+    });
+    let counting = Net::with(|config| config.histograms = 1);
+    check_answer::<sockeye_histogram>(|out, size| {
+        // SAFETY: as above.
+        unsafe { sockeye_net_get_histogram(counting.0, 1, out, size) }
     });
     check_answer::<sockeye_listener_info>(|out, size| {
         // SAFETY: as above.

@@ -35,6 +35,8 @@ static void call_everything(const struct world *world)
     sockeye_conn_info conn_info;
     sockeye_conn_stats conn_stats;
     sockeye_tcp_info tcp_info;
+    sockeye_histogram histogram;
+    sockeye_queue_stats queue_stats;
     sockeye_listener_stats door_stats;
     const sockeye_address to = {4, 9, 0, {127, 0, 0, 1}, {0}};
     intptr_t handle;
@@ -85,7 +87,10 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_net_get_info(net, &net_info, sizeof net_info));
     FORKED(sockeye_net_get_stats(net, &net_stats, sizeof net_stats));
     FORKED(sockeye_conn_get_tcp_info(net, world->client, &tcp_info, sizeof tcp_info));
+    FORKED(sockeye_conns_get_tcp_info(net, &world->client, 1, &tcp_info, sizeof tcp_info));
     FORKED(sockeye_metrics_write(net, NULL, 0, &length));
+    FORKED(sockeye_net_get_histogram(net, 0, &histogram, sizeof histogram));
+    FORKED(sockeye_queue_get_stats(net, 0, &queue_stats, sizeof queue_stats));
     FORKED(sockeye_listener_get_info(net, world->door, &door_info, sizeof door_info));
     FORKED(sockeye_conn_get_info(net, world->client, &conn_info, sizeof conn_info));
     FORKED(sockeye_conn_get_stats(net, world->client, &conn_stats, sizeof conn_stats));

@@ -19,18 +19,23 @@ pub fn samples(text: &str) -> BTreeMap<String, f64> {
             family = kind.split_once(' ').expect("a name and a kind");
             assert_eq!(family.0, helped, "HELP comes right before: {line}");
             assert!(families.insert(family.0), "twice: {line}");
-            let counts = family.0.ends_with("_total");
-            assert_eq!(family.1, if counts { "counter" } else { "gauge" }, "{line}");
+            let kind = match family.0 {
+                counter if counter.ends_with("_total") => "counter",
+                histogram if histogram.ends_with("_latency_seconds") => "histogram",
+                _ => "gauge",
+            };
+            assert_eq!(family.1, kind, "{line}");
         } else {
             let (series, value) = line.rsplit_once(' ').expect("a series and a value");
             let (name, label) = series.split_once('{').unwrap_or((series, "of=\"1\"}"));
-            assert_eq!(name, family.0, "below its TYPE: {line}");
+            let ends: &[&str] =
+                if family.1 == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            let stem = name.strip_prefix(family.0).expect("below its TYPE");
+            assert!(ends.contains(&stem), "{line}");
             let (label, rest) = label.split_once("=\"").expect("a label and its value");
-            assert!(
-                is_name(label) && rest.trim_end_matches("\"}").parse::<u32>().is_ok(),
-                "{line}"
-            );
-            let value = value.parse().expect("a number");
+            let of = rest.trim_end_matches("\"}").parse::<f64>();
+            assert!(is_name(label) && of.is_ok(), "{line}");
+            let value: f64 = value.parse().expect("a number");
             assert!(found.insert(series.to_owned(), value).is_none(), "twice: {line}");
         }
     }

@@ -18,15 +18,15 @@ use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set}
 use sockeye::capi::listener::{self as listener_calls, sockeye_listener};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::message::sockeye_send_message;
-use sockeye::capi::metrics::sockeye_metrics_write;
+use sockeye::capi::metrics::{sockeye_histogram, sockeye_metrics_write, sockeye_net_get_histogram};
 use sockeye::capi::net::{
     sockeye_discard, sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown,
 };
-use sockeye::capi::queue as queue_calls;
+use sockeye::capi::queue::{self as queue_calls, sockeye_queue_get_stats, sockeye_queue_stats};
 use sockeye::capi::resolve as resolve_calls;
 use sockeye::capi::stats::{self as stats_calls, sockeye_conn_info, sockeye_conn_stats};
 use sockeye::capi::stats::{sockeye_listener_info, sockeye_net_info, sockeye_net_stats};
-use sockeye::capi::tcp::{sockeye_conn_get_tcp_info, sockeye_tcp_info};
+use sockeye::capi::tcp::{sockeye_conn_get_tcp_info, sockeye_conns_get_tcp_info, sockeye_tcp_info};
 use sockeye::capi::timer::{sockeye_timer, sockeye_timer_start, sockeye_timer_stop};
 use sockeye::capi::words::sockeye_last_error;
 use std::ffi::{CStr, CString, c_void};
@@ -517,6 +517,17 @@ impl Net {
         String::from_utf8(text).expect("a text")
     }
 
+    pub fn histogram(&self, kind: u32) -> Result<sockeye_histogram, i32> {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { sockeye_net_get_histogram(self.0, kind, out, size) })
+    }
+
+    pub fn queue_stats(&self, queue: u32) -> sockeye_queue_stats {
+        // SAFETY: a live net and room for the answer.
+        facts(|out, size| unsafe { sockeye_queue_get_stats(self.0, queue, out, size) })
+            .expect("a queue")
+    }
+
     pub fn listener_info(&self, door: sockeye_listener) -> Result<sockeye_listener_info, i32> {
         // SAFETY: a live net and room for the answer.
         facts(|out, size| unsafe {
@@ -537,6 +548,17 @@ impl Net {
     pub fn tcp_info(&self, conn: sockeye_conn) -> Result<sockeye_tcp_info, i32> {
         // SAFETY: a live net and room for the answer.
         facts(|out, size| unsafe { sockeye_conn_get_tcp_info(self.0, conn, out, size) })
+    }
+
+    /// `sockeye_conns_get_tcp_info`: of how many there is an answer, and each.
+    pub fn many_tcp_infos(&self, conns: &[sockeye_conn]) -> (i32, Vec<sockeye_tcp_info>) {
+        let mut each = vec![sockeye_tcp_info { struct_size: 1, ..Default::default() }; conns.len()];
+        let (count, size) = (conns.len(), size_of::<sockeye_tcp_info>());
+        // SAFETY: a live net, so many handles and answers.
+        let known = unsafe {
+            sockeye_conns_get_tcp_info(self.0, conns.as_ptr(), count, each.as_mut_ptr(), size)
+        };
+        (known, each)
     }
 
     /// `sockeye_conns_get_stats`: how many were alive, and each.

@@ -1,21 +1,27 @@
 //! Facts: what runs is reported, and what is counted is exact.
 
 use crate::common::event::Kind;
+use crate::common::host::Host;
 use crate::common::metrics::{check_with_promtool, samples};
 use crate::common::peer::Peer;
 use crate::common::process::{BUFFER_FACTOR, descriptors, keepalive, socket_of, user_timeout};
 use crate::common::words::*;
-use crate::common::{Setup, child, frame, suite, text_of};
+use crate::common::{Setup, child, frame, suite, text_of, wait_for};
 use socket2::Socket;
 use sockeye::capi::conn::sockeye_conn;
+use sockeye::capi::metrics::sockeye_histogram_kind;
 use sockeye::capi::stats::sockeye_net_info;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 suite! {
-    each: what_runs, counts_are_exact, numbers_as_text, memory_of_an_idle_net,
-        way_to_a_peer, options_of_sockets;
+    each: what_runs, counts_are_exact, numbers_as_text, latencies_are_counted,
+        age_of_the_oldest_event, memory_of_an_idle_net, way_to_a_peer, options_of_sockets;
 }
+
+/// The kinds of histograms.
+const POLLS: u32 = sockeye_histogram_kind::SOCKEYE_HISTOGRAM_POLL as u32;
+const SENDS: u32 = sockeye_histogram_kind::SOCKEYE_HISTOGRAM_SEND as u32;
 
 fn reasons(info: &sockeye_net_info) -> [String; 2] {
     [text_of(&info.model_reason), text_of(&info.drive_reason)]
@@ -105,6 +111,88 @@ pub fn numbers_as_text(setup: Setup) {
     host.finish();
 }
 
+/// With `config.histograms` each message counts once, and each write, in the bucket of its time.
+pub fn latencies_are_counted(setup: Setup) {
+    let begun = Instant::now();
+    let mut host = setup.host_with(|config| config.histograms = 1);
+    let door = host.door("?frame=u32be");
+    let (mut peer, conn) = host.meet(door);
+    for round in 1..=5 {
+        peer.put(&[frame(&[1; 100]), frame(&[2; 10])].concat());
+        host.await_messages(conn, 2 * round);
+        assert_eq!(host.net.send(conn, &[2; 50]), OK);
+        host.read(&mut peer, 54);
+    }
+    let asked = |host: &Host, kind| host.net.histogram(kind).expect("it is counted");
+    host.until("five writes", |host| asked(host, SENDS).count == 5);
+    assert_eq!(asked(&host, POLLS).count, 10);
+    for kind in [POLLS, SENDS] {
+        let counted = asked(&host, kind);
+        assert_eq!(counted.struct_size as usize, size_of_val(&counted));
+        assert_eq!((counted.buckets, counted.counts.iter().sum()), (64, counted.count));
+        assert_eq!((counted.upper_ns[0], counted.upper_ns[62]), (1000, 9_000_000_000));
+        assert!(counted.upper_ns.is_sorted() && counted.upper_ns[63] == u64::MAX);
+        // The sum lies where the buckets say, and no time is longer than the test.
+        let bounds = |at: usize| at.checked_sub(1).map_or(0, |before| counted.upper_ns[before]);
+        let least: u64 = counted.counts.iter().enumerate().map(|(at, n)| n * bounds(at)).sum();
+        let most = begun.elapsed().as_nanos() as u64 * counted.count;
+        assert!((least..=most).contains(&counted.sum_ns), "{least}, {}, {most}", counted.sum_ns);
+    }
+    let text = host.net.metrics();
+    check_with_promtool(&text);
+    let found = samples(&text);
+    let all = found.get("sockeye_poll_latency_seconds_bucket{le=\"+Inf\"}");
+    assert_eq!((all, found.get("sockeye_poll_latency_seconds_count")), (Some(&10.0), all));
+    assert_eq!(found.get("sockeye_send_latency_seconds_count"), Some(&5.0));
+    assert_eq!(host.net.histogram(2).err(), Some(ERR_INVALID));
+    host.finish();
+
+    let plain = setup.host();
+    assert_eq!(plain.net.histogram(POLLS).err(), Some(ERR_UNSUPPORTED));
+    assert!(!plain.net.metrics().contains("latency"));
+    plain.finish();
+}
+
+/// How late the host is with a queue: what waits, and for how long the oldest does.
+pub fn age_of_the_oldest_event(setup: Setup) {
+    const LATE_NS: u64 = 5_000_000;
+    let mut host = setup.host_with(|config| {
+        config.histograms = 1;
+        config.lease_us = 1000;
+    });
+    assert_eq!(host.net.queue_stats(0).oldest_ns, 0);
+    for number in 0..3 {
+        assert_eq!(host.net.post(0, number, 0), OK);
+    }
+    let posted = Instant::now();
+    let waiting = |host: &Host| host.net.queue_stats(0);
+    assert_eq!((waiting(&host).events, waiting(&host).bytes), (3, 3 * 64));
+    wait_for("old events", || posted.elapsed().as_nanos() as u64 >= LATE_NS);
+    assert!(waiting(&host).oldest_ns >= LATE_NS);
+    let text = samples(&host.net.metrics());
+    assert!(text["sockeye_queue_oldest_seconds{queue=\"0\"}"] >= LATE_NS as f64 / 1e9);
+    // What a poll leaves is as old as before.
+    assert_eq!(host.step_queue(0, 1, 0), 1);
+    let left = waiting(&host);
+    assert!(left.events == 2 && left.oldest_ns >= LATE_NS, "{}, {}", left.events, left.oldest_ns);
+    host.until("all three", |host| host.count(Kind::Posted) == 3);
+    assert_eq!((waiting(&host).events, waiting(&host).oldest_ns), (0, 0));
+    assert_eq!(host.net.histogram(POLLS).expect("it is counted").count, 0, "none is a message");
+
+    if setup.drive.workers > 0 {
+        let door = host.door("?frame=u32be");
+        let (mut peer, conn) = host.meet(door);
+        peer.put(&frame(&[1; 100]));
+        wait_for("an old message", || waiting(&host).oldest_ns >= LATE_NS);
+        host.await_messages(conn, 1);
+        let polls = host.net.histogram(POLLS).expect("it is counted");
+        assert!(polls.count == 1 && polls.sum_ns >= LATE_NS, "{}, {}", polls.count, polls.sum_ns);
+        let slow = polls.upper_ns.iter().zip(&polls.counts).find(|(_, count)| **count > 0);
+        assert!(slow.is_some_and(|(upper, _)| *upper >= polls.sum_ns));
+    }
+    host.finish();
+}
+
 /// Connections that have nothing to say pin no buffers.
 pub fn memory_of_an_idle_net(setup: Setup) {
     if !setup.holds(101) {
@@ -140,6 +228,12 @@ pub fn way_to_a_peer(setup: Setup) {
     });
     let datagrams = host.connect(&format!("udp://127.0.0.1:{}", door.port));
     assert_eq!(host.net.tcp_info(datagrams).err(), Some(ERR_UNSUPPORTED));
+    let alone = host.net.tcp_info(conn).ok();
+    let (known, each) = host.net.many_tcp_infos(&[sockeye_conn { id: 12345 }, conn, datagrams]);
+    assert_eq!(known, i32::from(alone.is_some()));
+    let sizes = each.iter().map(|info| info.struct_size as usize).collect::<Vec<_>>();
+    assert_eq!(sizes, [0, alone.map_or(0, |_| size_of_val(&each[1])), 0]);
+    assert_eq!((each[1].rtt_us > 0, each[0].rtt_us, each[2].rtt_us), (alone.is_some(), 0, 0));
     assert_eq!(host.net.close(conn, AT_ONCE), OK);
     host.closed(conn);
     host.until("stale", |host| host.net.tcp_info(conn).err() == Some(ERR_STALE));

@@ -24,6 +24,14 @@ pub struct NetInfo {
     pub lingering_max: u32,
 }
 
+/// What waits in a queue.
+#[allow(missing_docs, reason = "the C ABI's `sockeye_queue_stats` documents each")]
+pub struct QueueStats {
+    pub events: u64,
+    pub bytes: u64,
+    pub oldest_ns: u64,
+}
+
 /// Facts of a listener.
 #[allow(missing_docs, reason = "the C ABI's `sockeye_listener_info` documents each")]
 pub struct ListenerInfo {
@@ -74,6 +82,13 @@ impl Net {
             queued_bytes: core.queues.iter().map(|queue| queue.bytes()).sum(),
             ..NetStats::sum(core.homes.iter().map(|home| &home.counters))
         }
+    }
+
+    /// What waits in a queue now.
+    pub fn queue_stats(&self, queue: u32) -> Result<QueueStats, Error> {
+        let queue = self.queue(queue)?;
+        let oldest_ns = self.core.age_of(queue).as_nanos() as u64;
+        Ok(QueueStats { events: queue.depth() as u64, bytes: queue.bytes(), oldest_ns })
     }
 
     /// Facts of a listener.

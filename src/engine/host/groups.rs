@@ -97,7 +97,8 @@ impl Net {
         let payload = parts.gather(&core.pool).ok_or(Error::NoMemory)?;
         let full = known.full.load(Relaxed);
         let (group, key) = (group.index() as u32, message.key);
-        if !core.groups.log.append(Sent { number: 0, group, except, key, payload }, homes) {
+        let at = core.histograms.as_ref().map(|_| core.elapsed());
+        if !core.groups.log.append(Sent { number: 0, group, except, key, payload, at }, homes) {
             return Err(Error::NoMemory);
         }
         known.sends.fetch_add(1, Relaxed);

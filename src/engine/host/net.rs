@@ -394,7 +394,7 @@ impl Net {
         }
         let event = Event { token: Token(0), notice: Notice::Posted { detail, user_data } };
         let bytes = event.cost();
-        self.core.publish(queue, &mut vec![event], bytes, None);
+        self.core.publish(queue, &mut vec![event], bytes, self.core.elapsed(), None);
         Ok(())
     }
 
@@ -417,7 +417,7 @@ impl Net {
         let mail = Box::new(Mail { data: copy, ..mail });
         let event = Event { token: Token(0), notice: Notice::Mail(mail) };
         let bytes = event.cost();
-        self.core.publish(queue, &mut vec![event], bytes, None);
+        self.core.publish(queue, &mut vec![event], bytes, self.core.elapsed(), None);
         Ok(())
     }
 

@@ -116,8 +116,11 @@ impl Net {
         }
         let home = usize::from(conn.home);
         match send(conn.session.session_mut(), &conn.endpoint, self.memory(home)) {
-            Ok(()) if std::mem::replace(&mut conn.marks.dirty, true) => Ok(()),
             Ok(()) => {
+                self.core.note_send(token, None);
+                if std::mem::replace(&mut conn.marks.dirty, true) {
+                    return Ok(());
+                }
                 if self.core.is_manual() {
                     // Under the lock: who finds it dirty may rely on the next flush.
                     self.core.homes[self.core.stage_home(conn)].stage(token);

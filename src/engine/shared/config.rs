@@ -111,6 +111,7 @@ pub struct Config {
     pub memory_max_bytes: u64,
     pub queue_max_bytes: u64,
     pub taps: bool,
+    pub histograms: bool,
     pub timers_max: u32,
     /// Groups at the same time.
     pub groups_max: u32,
@@ -137,6 +138,7 @@ impl Default for Config {
             memory_max_bytes: 1 << 30,
             queue_max_bytes: 64 << 20,
             taps: false,
+            histograms: false,
             timers_max: 1 << 17,
             groups_max: 1 << 14,
             conn_groups_max: 128,

@@ -6,6 +6,7 @@ use crate::engine::shared::conn::{Conn, End, Moving, Report};
 use crate::engine::shared::crew::Crew;
 use crate::engine::shared::groups::Groups;
 use crate::engine::shared::guard::Guard;
+use crate::engine::shared::histogram::Histograms;
 use crate::engine::shared::home::{self, Command, Home};
 use crate::engine::shared::host_timers::HostTimers;
 use crate::engine::shared::log;
@@ -66,8 +67,15 @@ pub struct Core {
     pub groups: Groups,
     /// Who may come in.
     pub guard: Guard,
+    /// Where latencies are counted (`config.histograms`).
+    pub histograms: Option<Box<Histograms>>,
     /// Notified when a socket is gone while the net stops.
     pub emptied: (Mutex<rank::Gone, ()>, Condvar),
+}
+
+/// What the net's clock that counts milliseconds shows, so long after it began.
+pub fn millis(elapsed: Duration) -> Millis {
+    elapsed.as_millis() as Millis + 1
 }
 
 impl Core {
@@ -85,6 +93,8 @@ impl Core {
         let host_timers = HostTimers::new(config.timers_max, config.queues as usize, tag.first);
         let slots = config.connections_max + config.lingering_max();
         let groups = Groups::new(config.groups_max, config.conn_groups_max, slots, base, tag.first);
+        let histograms = (config.histograms)
+            .then(|| Box::new(Histograms::new(config.queues as usize, homes, slots as usize)));
         Core {
             table: Table::new(config.connections_max, config.lingering_max(), tag),
             queues: (0..config.queues as usize).map(queue).collect(),
@@ -106,6 +116,7 @@ impl Core {
             host_timers,
             groups,
             guard: Guard::default(),
+            histograms,
             config,
         }
     }
@@ -128,7 +139,7 @@ impl Core {
 
     /// The net's clock, never 0.
     pub fn now(&self) -> Millis {
-        self.elapsed().as_millis() as Millis + 1
+        millis(self.elapsed())
     }
 
     /// Since the net's clock began.
@@ -173,10 +184,21 @@ impl Core {
     /// the place is given back.
     pub fn insert(&self, entry: Resident, user_data: u64, home: usize) -> Option<Token> {
         let token = self.table.insert(entry, user_data);
-        if token.is_none() {
-            self.move_out(home);
+        match (token, &self.histograms) {
+            (None, _) => self.move_out(home),
+            (Some(token), Some(histograms)) => histograms.begin(token.index()),
+            (Some(_), None) => {}
         }
         token
+    }
+
+    /// A message was put into the outbox of a connection, whose slot is locked. `since`: when the
+    /// host gave it, if that was before.
+    #[inline]
+    pub fn note_send(&self, token: Token, since: Option<Duration>) {
+        if let Some(histograms) = &self.histograms {
+            histograms.sent(token.index(), || since.unwrap_or_else(|| self.elapsed()));
+        }
     }
 
     /// A socket of this worker is closed.

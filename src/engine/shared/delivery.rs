@@ -3,24 +3,27 @@
 use crate::buf::Release;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::event::{Event, Handed, Notice};
+use crate::engine::shared::histogram::Histograms;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::queue::{KEEP_EVENTS, Poller, Queue};
 use crate::engine::shared::table::Slot;
 use crate::engine::shared::waiter::Waiting;
 use crate::io::Token;
 use std::sync::atomic::Ordering::*;
+use std::time::Duration;
 
 impl Core {
-    /// Puts a turn's events of `bytes` in a queue, and wakes who waits for them. `turner`: the home
-    /// that the calling thread turns, if it turns one.
+    /// Puts a turn's events of `bytes` in a queue, and wakes who waits for them. `now`: the net's
+    /// clock. `turner`: the home that the calling thread turns, if it turns one.
     pub fn publish(
         &self,
         queue: &Queue,
         batch: &mut Vec<Event>,
         bytes: u64,
+        now: Duration,
         turner: Option<usize>,
     ) {
-        queue.put(batch, bytes);
+        queue.put(batch, bytes, now);
         match queue.waiter.get() {
             Waiting::Nobody | Waiting::Looking => {}
             Waiting::Parked => queue.unpark(),
@@ -75,7 +78,7 @@ impl Core {
             }
             queue.refill(poller);
         }
-        let (mut count, mut bytes) = (0, 0);
+        let (begun, mut count, mut bytes) = (poller.next, 0, 0);
         let mut last: Option<(Token, Option<&Slot>)> = None;
         while count < cap
             && let Some(event) = poller.events.get_mut(poller.next)
@@ -125,12 +128,48 @@ impl Core {
             count += 1;
             poller.next += 1;
         }
-        queue.note_taken(poller);
+        self.note_taken(queue, poller, begun);
         if queue.drained(poller, bytes) {
             self.read_again(queue);
         }
         queue.hush(poller);
         count
+    }
+
+    /// How long the oldest event of a queue waits; zero without one.
+    pub fn age_of(&self, queue: &Queue) -> Duration {
+        queue.oldest().map(|came| self.elapsed().saturating_sub(came)).unwrap_or_default()
+    }
+
+    /// A poll has handed out the events from `begun` on.
+    #[inline]
+    fn note_taken(&self, queue: &Queue, poller: &mut Poller, begun: usize) {
+        match &self.histograms {
+            Some(histograms) => self.note_waits(histograms, queue, poller, begun),
+            None => poller.arrivals.take(poller.next - begun, |_, _| {}),
+        }
+        queue.note_taken(poller);
+    }
+
+    /// Counts how long they waited.
+    #[cold]
+    fn note_waits(
+        &self,
+        histograms: &Histograms,
+        queue: &Queue,
+        poller: &mut Poller,
+        begun: usize,
+    ) {
+        let Poller { events, arrivals, next, .. } = poller;
+        let (now, mut rest) = (self.elapsed(), &events[begun..*next]);
+        arrivals.take(*next - begun, |came, some| {
+            let (these, others) = rest.split_at(some);
+            rest = others;
+            let messages = these.iter().filter(|event| event.own_cost() > 0).count();
+            if messages > 0 {
+                histograms.polled(queue.home, now.saturating_sub(came), messages as u64);
+            }
+        });
     }
 
     /// The queue was drained: its workers look at the connections that waited for it.

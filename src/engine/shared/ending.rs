@@ -89,7 +89,7 @@ impl Core {
         }
         for (queue, mut batch) in batches {
             let bytes = batch.iter().map(Event::cost).sum();
-            self.publish(&self.queues[queue], &mut batch, bytes, None);
+            self.publish(&self.queues[queue], &mut batch, bytes, self.elapsed(), None);
         }
     }
 }

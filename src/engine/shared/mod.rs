@@ -1,6 +1,7 @@
 //! What the host's calls and the workers both touch.
 
 pub mod asking;
+pub mod arrivals;
 pub mod callback;
 pub mod calling;
 pub mod cause;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod event;
 pub mod groups;
 pub mod guard;
+pub mod histogram;
 pub mod home;
 pub mod hook;
 pub mod host_fn;

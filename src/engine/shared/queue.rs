@@ -1,6 +1,7 @@
 //! Worker to host: events, published once per turn, handed out in batches.
 
 use crate::buf::{Mutex, MutexGuard, Slice, rank};
+use crate::engine::shared::arrivals::Arrivals;
 use crate::engine::shared::callback::Callback;
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::waiter::{Waiter, Waiting};
@@ -10,12 +11,14 @@ use once_cell::sync::OnceCell;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is in a queue. While that is more than one connection may have, it is counted whose it is.
 #[derive(Default)]
 struct Inside {
     events: Vec<Event>,
+    /// When they came.
+    arrivals: Arrivals,
     /// Bytes of the messages here, by connection.
     here: HashMap<Token, u64>,
     /// The same of those that the poller took and has not handed out all.
@@ -45,6 +48,9 @@ pub struct Queue {
     count: AtomicUsize,
     /// Events that the poller took and has not handed out.
     taken: AtomicUsize,
+    /// When the oldest of each came, in nanoseconds of the net's clock; valid while there is one.
+    came: AtomicU64,
+    taken_came: AtomicU64,
     /// Bytes of them.
     bytes: AtomicU64,
     /// Some connections are not read because the queue is full.
@@ -74,6 +80,8 @@ pub struct Queue {
 /// gone, those up to `next` are the current batch, the others are still to be handed out.
 pub struct Poller {
     pub events: Vec<Event>,
+    /// When those came that are still to be handed out.
+    pub arrivals: Arrivals,
     /// The number of the first of them.
     pub first: u64,
     pub from: usize,
@@ -90,6 +98,7 @@ impl Queue {
     pub fn new(home: usize, bytes_max: u64, memory: u64) -> Queue {
         let poller = Poller {
             events: Vec::new(),
+            arrivals: Arrivals::default(),
             first: (home as u64) << NUMBER_BITS,
             from: 0,
             next: 0,
@@ -103,6 +112,8 @@ impl Queue {
             inside: Mutex::default(),
             count: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
+            came: AtomicU64::new(0),
+            taken_came: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
@@ -165,9 +176,11 @@ impl Queue {
         }
     }
 
-    /// Puts a turn's events of `bytes` in. Whoever waits for them is still to be woken.
-    pub fn put(&self, batch: &mut Vec<Event>, bytes: u64) {
+    /// Puts a turn's events of `bytes` in, that came at `now`. Whoever waits for them is still to
+    /// be woken.
+    pub fn put(&self, batch: &mut Vec<Event>, bytes: u64, now: Duration) {
         let mut inside = self.inside.lock();
+        inside.arrivals.put(now, batch.len());
         let all = self.bytes.fetch_add(bytes, SeqCst) + bytes;
         if all >= self.own_max {
             self.tally(&mut inside, batch);
@@ -175,6 +188,7 @@ impl Queue {
         let events = &mut inside.events;
         let before = events.len();
         if before == 0 {
+            self.came.store(now.as_nanos() as u64, Relaxed);
             std::mem::swap(events, batch);
         } else {
             events.append(batch);
@@ -236,6 +250,16 @@ impl Queue {
         self.count.load(SeqCst) + self.taken.load(SeqCst)
     }
 
+    /// When the oldest of them came, by the net's clock.
+    pub fn oldest(&self) -> Option<Duration> {
+        let came = match (self.taken.load(SeqCst), self.count.load(SeqCst)) {
+            (0, 0) => return None,
+            (0, _) => &self.came,
+            (..) => &self.taken_came,
+        };
+        Some(Duration::from_nanos(came.load(Relaxed)))
+    }
+
     /// Whether its connections are not to be read now. A worker that acts on it puts the
     /// connection on its list first, and asks `stall` afterwards.
     /// `more`: bytes that the worker is about to publish.
@@ -278,7 +302,14 @@ impl Queue {
 
     /// Notes what the poller has left.
     pub fn note_taken(&self, poller: &Poller) {
+        self.note_oldest(poller);
         self.taken.store(poller.pending(), Release);
+    }
+
+    fn note_oldest(&self, poller: &Poller) {
+        if let Some(at) = poller.arrivals.oldest() {
+            self.taken_came.store(at.as_nanos() as u64, Relaxed);
+        }
     }
 
     /// Whether there is so much here that one may have too much of it.
@@ -336,6 +367,8 @@ impl Queue {
         (poller.from, poller.next) = (0, 0);
         let mut inside = self.inside.lock();
         std::mem::swap(&mut inside.events, &mut poller.events);
+        std::mem::swap(&mut inside.arrivals, &mut poller.arrivals);
+        self.note_oldest(poller);
         self.count.store(0, SeqCst);
         self.taken.store(poller.events.len(), SeqCst);
         if self.tallied.load(SeqCst) {
@@ -352,6 +385,11 @@ impl Queue {
         let mut inside = self.inside.lock();
         rest.append(&mut inside.events);
         inside.events = rest;
+        poller.arrivals.append(&mut inside.arrivals);
+        std::mem::swap(&mut inside.arrivals, &mut poller.arrivals);
+        if let Some(at) = inside.arrivals.oldest() {
+            self.came.store(at.as_nanos() as u64, Relaxed);
+        }
         self.count.store(inside.events.len(), SeqCst);
         self.taken.store(0, SeqCst);
         for (token, bytes) in std::mem::take(&mut inside.taken) {

@@ -45,7 +45,7 @@ impl Core {
         let mail = Mail { kind: RESOLVED, cause, os_error, detail: 0, user_data, data };
         let event = Event { token: Token(0), notice: Notice::Mail(Box::new(mail)) };
         let bytes = event.cost();
-        self.publish(&self.queues[queue as usize], &mut vec![event], bytes, None);
+        self.publish(&self.queues[queue as usize], &mut vec![event], bytes, self.elapsed(), None);
     }
 }
 

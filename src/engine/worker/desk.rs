@@ -4,7 +4,7 @@
 use crate::buf::{Chunk, Release, Slice, Train};
 use crate::engine::shared::cause::breakage;
 use crate::engine::shared::conn::{End, Eof, Tie};
-use crate::engine::shared::core::Core;
+use crate::engine::shared::core::{Core, millis};
 use crate::engine::shared::counters::count;
 use crate::engine::shared::event::{Event, Notice};
 use crate::engine::shared::home::Command;
@@ -84,7 +84,9 @@ pub struct Desk {
     pub fan_out: FanOut,
     /// Timers of the host that are about to be due.
     pub rings: Rings,
+    /// When the clock was last read, in both of its forms.
     pub now: Millis,
+    pub elapsed: Duration,
     /// A warning to be reported, and when the last one was; 0: never.
     words: Option<String>,
     said: Millis,
@@ -127,6 +129,7 @@ impl Desk {
             fan_out: FanOut::default(),
             rings: Rings::default(),
             now: 0,
+            elapsed: Duration::ZERO,
             words: None,
             said: 0,
             watch: Watch::default(),
@@ -151,6 +154,11 @@ impl Desk {
             && self.carriers.at_rest()
             && self.parting.is_empty()
             && !self.fan_out.wanted
+    }
+
+    fn read_clock(&mut self, core: &Core) {
+        self.elapsed = core.elapsed();
+        self.now = millis(self.elapsed);
     }
 
     /// Notes a warning, which is reported when no lock is held; at most one in `SAY_MS`.
@@ -183,7 +191,7 @@ impl Desk {
         home.take(&mut commands);
         self.longest = self.longest.max(commands.len());
         if !commands.is_empty() || !self.hungry.is_empty() || self.fan_out.wanted {
-            self.now = core.now();
+            self.read_clock(core);
         }
         for command in commands.drain(..) {
             match command {
@@ -239,8 +247,8 @@ impl Desk {
     /// carried out when the events are published. `looked`: the sockets were looked at, so those
     /// whose deadline is over come up.
     pub fn apply(&mut self, core: &Core, looked: bool) {
-        let now = core.now();
-        self.now = now;
+        self.read_clock(core);
+        let now = self.now;
         if core.roams {
             self.claim(core);
         }
@@ -350,6 +358,10 @@ impl Desk {
                 conn.sent_bytes += bytes as u64;
                 count(&counters.sent_bytes, bytes as u64);
                 count(&counters.sent_batches, 1);
+                if let Some(histograms) = core.histograms.as_ref().filter(|_| bytes == train.len())
+                {
+                    histograms.left(token.index(), self.home, self.elapsed);
+                }
                 conn.session.handle_sent(bytes, train, release);
                 self.tell_writable(core, token, conn);
                 // The most frequent case: nothing follows.
@@ -391,7 +403,7 @@ impl Desk {
             self.longest = self.longest.max(self.batch.len());
             bytes -= self.publish_abroad(core);
             if !self.batch.is_empty() {
-                core.publish(queue, &mut self.batch, bytes, Some(self.home));
+                core.publish(queue, &mut self.batch, bytes, self.elapsed, Some(self.home));
             }
         }
         for token in self.handed.drain(..) {

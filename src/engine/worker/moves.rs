@@ -213,7 +213,7 @@ impl Desk {
         let mut bytes = 0;
         for (queue, mut events) in abroad {
             let of_it = events.iter().map(Event::cost).sum();
-            core.publish(&core.queues[queue], &mut events, of_it, Some(self.home));
+            core.publish(&core.queues[queue], &mut events, of_it, self.elapsed, Some(self.home));
             bytes += of_it;
         }
         self.abroad.told = self.abroad.count > 0;

@@ -332,6 +332,10 @@ impl Desk {
         }
         if let Some(train) = conn.session.poll_transmit(&core.pool, self.now) {
             conn.link.begin(Lane::Out);
+            if let Some(histograms) = &core.histograms {
+                let rest = conn.session.outbox().bytes() as usize > train.len();
+                histograms.leaves(token.index(), !rest);
+            }
             self.orders.push(Order::Submit(token, Op::Send(train)));
         } else if let Some(bytes) = conn.session.starved() {
             core.thirst_for(token, self.home, bytes, Purpose::Any);

@@ -119,6 +119,12 @@ void check_forms()
     std::vector<sockeye_conn_stats> counted(2);
     REQUIRE_ANSWER(1, net.stats(to, counted.data()));
     REQUIRE(counted[0].struct_size > 0 && counted[0].sent_bytes > 0 && counted[1].struct_size == 0);
+    std::vector<sockeye_tcp_info> ways(counted.size());
+    REQUIRE_ANSWER(1, net.tcp_info(to, ways.data()));
+    sockeye_queue_stats waiting;
+    REQUIRE_DONE(net.stats(0, waiting));
+    sockeye_histogram polls;
+    REQUIRE_STATUS(SOCKEYE_ERR_UNSUPPORTED, net.histogram(SOCKEYE_HISTOGRAM_POLL, polls));
     std::size_t len = 0;
     REQUIRE_DONE(net.metrics(nullptr, 0, len));
     std::string metrics(len + 1000, '\0');

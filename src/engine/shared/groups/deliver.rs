@@ -44,7 +44,10 @@ impl Delivery {
         let given = self.put(core, conn);
         let group = core.groups.counters(self.sent.group);
         match given {
-            Given::Taken => group.delivered.fetch_add(1, Relaxed),
+            Given::Taken => {
+                core.note_send(token, self.sent.at);
+                group.delivered.fetch_add(1, Relaxed)
+            }
             _ => group.skipped.fetch_add(1, Relaxed),
         };
         if given == Given::Closed {

@@ -6,6 +6,7 @@ use crate::io::Token;
 use crate::session::Key;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::time::Duration;
 
 /// Entries at the same time. Payloads are bounded by the pool, but an empty one is of no pool, nor
 /// is one that is shared with a buffer of the host's.
@@ -22,6 +23,8 @@ pub struct Sent {
     pub except: Option<Token>,
     pub key: Key,
     pub payload: Slice,
+    /// When it was sent, by the net's clock; only where latencies are counted.
+    pub at: Option<Duration>,
 }
 
 struct Entry {

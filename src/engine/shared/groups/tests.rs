@@ -86,7 +86,14 @@ fn a_walk_goes_on_when_its_next_member_leaves() {
 }
 
 fn sent(group: u32) -> Sent {
-    Sent { number: 0, group, except: None, key: Key::default(), payload: Slice::default() }
+    Sent {
+        number: 0,
+        group,
+        except: None,
+        key: Key::default(),
+        payload: Slice::default(),
+        at: None,
+    }
 }
 
 #[test]
