@@ -115,6 +115,8 @@ BEGIN {
     place["sockeye_log_level"] = "log"
     place["sockeye_message"] = "message"
     place["sockeye_message_init"] = "message"
+    place["sockeye_metrics_close"] = "metrics"
+    place["sockeye_metrics_listen"] = "metrics"
     place["sockeye_metrics_write"] = "metrics"
     place["sockeye_model"] = "model"
     place["sockeye_model_from_name"] = "model"

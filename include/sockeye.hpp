@@ -245,6 +245,10 @@ public:
     /// The numbers as text for Prometheus. ERR_TOO_BIG: `out_len` is how much room it needs.
     status metrics(char *buffer, std::size_t cap, std::size_t &out_len) const noexcept
     { return sockeye_metrics_write(net_, buffer, cap, &out_len); }
+    /// Serves them at `tcp://host:port` and /metrics, to whoever reaches that.
+    status listen_metrics(c_text url, uint32_t *out_port = nullptr) const noexcept
+    { return sockeye_metrics_listen(net_, url.data, out_port); }
+    status close_metrics() const noexcept { return sockeye_metrics_close(net_); }
 
     /// Has lines up to this level given to `function(uint32_t level, std::string_view line)`, with
     /// the promises of `set_callback`.

@@ -48,6 +48,8 @@ ranks! {
     Baton,
     /// The threads of the workers, and with it the right to open one more.
     Threads,
+    /// The thread that answers scrapes of the metrics.
+    Scrapes,
     /// Names that are looked up, and the threads that do.
     Names,
     /// What is in a slot of the table: a connection, a listener, a port.

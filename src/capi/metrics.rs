@@ -1,9 +1,9 @@
 //! Metrics: the numbers of a net as text for a monitoring system.
 
-use super::boundary::{guard, write_sized};
+use super::boundary::{guard, in_words, text_arg, write_sized};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{BUCKETS, Error, Format, Measure, upper_ns};
+use crate::engine::{BUCKETS, Error, Measure, upper_ns};
 use std::ffi::c_char;
 use std::fmt;
 
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn sockeye_metrics_write(
         }
         let mut text = Cut { buffer, cap, len: 0 };
         // It takes whatever is written.
-        let _ = net.write_metrics(&mut text, Format::Text);
+        let _ = net.write_metrics(&mut text);
         // SAFETY: not NULL, and the caller's to be written.
         unsafe { out_len.write(text.len) };
         if text.len > cap && cap > 0 { Err(Error::TooBig) } else { Ok(()) }
@@ -133,5 +133,57 @@ pub unsafe extern "C" fn sockeye_net_get_histogram(
         };
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_histogram, size, &histogram) }
+    })
+}
+
+/// Serves the metrics at a port of their own: `GET /metrics` of HTTP/1.1 is answered with the text
+/// of `sockeye_metrics_write`, or as OpenMetrics 1.0 for who accepts that. A thread of the library
+/// does so, "sockeye-metrics", with `workers` 0 too. No scrape takes time of a worker, makes an
+/// event or counts as a connection.
+///
+/// Whoever reaches the port reads the numbers, without a password: listen at 127.0.0.1, or in a
+/// network of your own. The rules and bans of the guard hold. A request has 8 KiB and 5 seconds; 16
+/// connections are answered at the same time.
+///
+/// Ownership: `url`, `tcp://host:port` without a query, is copied. `out_port` is written with OK:
+///            the port, also where the URL says 0.
+/// NULL:      `out_port` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, a URL that is none of these); ERR_BUSY (they are served
+///            already); ERR_OS (the port cannot be had, or no thread be started); ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_metrics_listen(
+    net: *mut sockeye_net,
+    url: *const c_char,
+    out_port: *mut u32,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = unsafe { enter(net) }.map_err(in_words)?;
+        // SAFETY: the caller gives a NUL-terminated text or NULL.
+        let url = unsafe { text_arg(url, "url") }?;
+        let port = net.metrics_listen(url).map_err(in_words)?;
+        if !out_port.is_null() {
+            // SAFETY: the caller's to be written.
+            unsafe { out_port.write(port.into()) };
+        }
+        Ok(())
+    })
+}
+
+/// Ends `sockeye_metrics_listen`: when it returns the port is free and the thread has ended. A
+/// shutdown does so too, at its end.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK, also where nothing was served; ERR_INVALID (NULL).
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_metrics_close(net: *mut sockeye_net) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        unsafe { enter(net) }?.metrics_close();
+        Ok(())
     })
 }

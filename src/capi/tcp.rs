@@ -66,7 +66,7 @@ pub unsafe extern "C" fn sockeye_conn_get_tcp_info(
     })
 }
 
-/// What the system has measured of many connections: one system call each, about 200 ns. One of
+/// What the system has measured of many connections: one system call each, about 1 us. One of
 /// which it has no answer (stale, no TCP, no socket now) gets `struct_size` 0, and zeros.
 ///
 /// Ownership: `conns` is borrowed until return; `out_infos` has room for `count` structs of `size`:

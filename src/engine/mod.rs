@@ -25,7 +25,6 @@ pub use crate::session::{Cause, Framing, FramingKind, Key, Limits, Overflow, Ove
 pub use host::carried::{carrier_of_tests, carry_for_tests};
 pub use host::facts::{ConnInfo, ListenerInfo, NetInfo, QueueStats};
 pub use host::layered::{layer_for_tests, layer_of_tests};
-pub use host::metrics::Format;
 pub use host::net::Net;
 pub use host::process::set_thread_hook;
 pub use host::sends::Message;

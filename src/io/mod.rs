@@ -7,6 +7,7 @@ mod common;
 pub mod datagram;
 pub mod emulated;
 pub mod gate;
+pub mod http;
 pub mod model;
 pub mod op;
 pub mod os;

@@ -126,6 +126,8 @@ fn no_net_for_facts_and_buffers() {
         sockeye_metrics_write(net, null_mut(), 0, &mut 0),
         sockeye_conn_get_tcp_info(net, NO_CONN, &mut zero(), size_of::<sockeye_tcp_info>()),
         sockeye_conns_get_tcp_info(net, &NO_CONN, 1, &mut zero(), size_of::<sockeye_tcp_info>()),
+        sockeye_metrics_listen(net, URL, &mut 0),
+        sockeye_metrics_close(net),
         sockeye_net_get_histogram(net, 0, &mut zero(), size_of::<sockeye_histogram>()),
         sockeye_queue_get_stats(net, 0, &mut zero(), size_of::<sockeye_queue_stats>()),
     }
@@ -147,6 +149,7 @@ fn no_room_for_the_answer() {
         sockeye_net_get_stats(net.0, null_mut(), size_of::<sockeye_net_stats>()),
         sockeye_metrics_write(net.0, null_mut(), 0, null_mut()),
         sockeye_metrics_write(net.0, null_mut(), 1, &mut 0),
+        sockeye_metrics_listen(net.0, null(), &mut 0),
         sockeye_net_get_histogram(net.0, 0, null_mut(), size_of::<sockeye_histogram>()),
         sockeye_queue_get_stats(net.0, 0, null_mut(), size_of::<sockeye_queue_stats>()),
         sockeye_conns_get_tcp_info(net.0, &NO_CONN, 1, null_mut(), size_of::<sockeye_tcp_info>()),

@@ -89,6 +89,8 @@ static void call_everything(const struct world *world)
     FORKED(sockeye_conn_get_tcp_info(net, world->client, &tcp_info, sizeof tcp_info));
     FORKED(sockeye_conns_get_tcp_info(net, &world->client, 1, &tcp_info, sizeof tcp_info));
     FORKED(sockeye_metrics_write(net, NULL, 0, &length));
+    FORKED(sockeye_metrics_listen(net, "tcp://127.0.0.1:0", NULL));
+    FORKED(sockeye_metrics_close(net));
     FORKED(sockeye_net_get_histogram(net, 0, &histogram, sizeof histogram));
     FORKED(sockeye_queue_get_stats(net, 0, &queue_stats, sizeof queue_stats));
     FORKED(sockeye_listener_get_info(net, world->door, &door_info, sizeof door_info));

@@ -18,7 +18,10 @@ use sockeye::capi::fault::{sockeye_fault, sockeye_fault_init, sockeye_fault_set}
 use sockeye::capi::listener::{self as listener_calls, sockeye_listener};
 use sockeye::capi::log::{sockeye_log_fn, sockeye_set_log};
 use sockeye::capi::message::sockeye_send_message;
-use sockeye::capi::metrics::{sockeye_histogram, sockeye_metrics_write, sockeye_net_get_histogram};
+use sockeye::capi::metrics::{
+    sockeye_histogram, sockeye_metrics_close, sockeye_metrics_listen, sockeye_metrics_write,
+    sockeye_net_get_histogram,
+};
 use sockeye::capi::net::{
     sockeye_discard, sockeye_free, sockeye_init, sockeye_net, sockeye_shutdown,
 };
@@ -515,6 +518,19 @@ impl Net {
         assert_eq!(unsafe { sockeye_metrics_write(self.0, room, cap, &mut len) }, OK);
         text.truncate(len);
         String::from_utf8(text).expect("a text")
+    }
+
+    /// `sockeye_metrics_listen`: the port.
+    pub fn metrics_listen(&self, url: &str) -> Result<u16, i32> {
+        let (url, mut port) = (CString::new(url).expect("no NUL"), 0);
+        // SAFETY: a live net, a text, and room for the port.
+        answer(unsafe { sockeye_metrics_listen(self.0, url.as_ptr(), &mut port) })?;
+        Ok(port as u16)
+    }
+
+    pub fn metrics_close(&self) -> i32 {
+        // SAFETY: a live net.
+        unsafe { sockeye_metrics_close(self.0) }
     }
 
     pub fn histogram(&self, kind: u32) -> Result<sockeye_histogram, i32> {

@@ -3,19 +3,22 @@
 use crate::common::event::Kind;
 use crate::common::host::Host;
 use crate::common::metrics::{check_with_promtool, samples};
+use crate::common::net::last_error;
 use crate::common::peer::Peer;
 use crate::common::process::{BUFFER_FACTOR, descriptors, keepalive, socket_of, user_timeout};
 use crate::common::words::*;
-use crate::common::{Setup, child, frame, suite, text_of, wait_for};
+use crate::common::{DEADLINE, Setup, child, frame, suite, text_of, wait_for};
 use socket2::Socket;
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::metrics::sockeye_histogram_kind;
 use sockeye::capi::stats::sockeye_net_info;
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 suite! {
-    each: what_runs, counts_are_exact, numbers_as_text, latencies_are_counted,
+    each: what_runs, counts_are_exact, numbers_as_text, numbers_at_a_port, latencies_are_counted,
         age_of_the_oldest_event, memory_of_an_idle_net, way_to_a_peer, options_of_sockets;
 }
 
@@ -109,6 +112,66 @@ pub fn numbers_as_text(setup: Setup) {
     let waited = of_workers(&samples(&host.net.metrics()), "waited_seconds_total");
     assert!(waited >= 0.01 && waited <= begun.elapsed().as_secs_f64(), "{waited}");
     host.finish();
+}
+
+/// What a peer of this port is answered, when it has sent this piece by piece.
+fn asked(port: u16, pieces: &[&str]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("an option");
+    for piece in pieces {
+        stream.write_all(piece.as_bytes()).expect("it reads");
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("a text, and its end");
+    answer
+}
+
+/// A scrape is answered beside the net: it is no connection, and makes no event.
+pub fn numbers_at_a_port(setup: Setup) {
+    let mut host = setup.host_with(|config| config.histograms = 1);
+    let door = host.door("?frame=u32be");
+    let (_peer, _) = host.meet(door);
+    let threads = host.net.info().threads;
+    let port = host.net.metrics_listen("tcp://127.0.0.1:0").expect("a port");
+    assert_eq!(host.net.info().threads, threads + 1);
+    let text = asked(port, &["GET /metr", "ics HTTP/1.1\r\nHost: h\r\n", "\r\n"]);
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+    check_with_promtool(body);
+    let found = samples(body);
+    assert_eq!((found["sockeye_connections"], found["sockeye_accepted_total"]), (1.0, 1.0));
+    let open = "GET /metrics HTTP/1.1\r\nHost: h\r\n\
+                Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n\r\n";
+    let open = asked(port, &[open]);
+    assert!(open.contains("application/openmetrics-text; version=1.0.0"), "{open}");
+    assert!(open.ends_with("# EOF\n"), "{open}");
+    assert!(open.contains("# TYPE sockeye_accepted counter\nsockeye_accepted_total 1\n"), "{open}");
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", "404"),
+        ("POST /metrics HTTP/1.1\r\nHost: h\r\n\r\n", "405"),
+        ("\u{1}\u{2}\r\n\r\n", "400"),
+        (&"x".repeat(9000), "431"),
+    ] {
+        let answer = asked(port, &[request]);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    assert_eq!((host.step(0), host.count(Kind::Opened)), (0, 1), "no event");
+
+    assert_eq!(host.net.metrics_listen("tcp://127.0.0.1:0").err(), Some(ERR_BUSY));
+    assert!(last_error().contains("already"), "{}", last_error());
+    assert_eq!(host.net.metrics_close(), OK);
+    assert_eq!(host.net.info().threads, threads);
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the port is free");
+    for url in ["udp://127.0.0.1:0", "tcp://127.0.0.1:0?frame=line", "tcp://here:0", "9464"] {
+        assert_eq!(host.net.metrics_listen(url).err(), Some(ERR_INVALID), "{url}");
+    }
+    let again = host.net.metrics_listen("tcp://127.0.0.1:0").expect("a port");
+    // One that says nothing does not keep a shutdown waiting.
+    let _mute = TcpStream::connect(("127.0.0.1", again)).expect("it listens");
+    host.finish();
+    assert!(TcpStream::connect(("127.0.0.1", again)).is_err(), "it ended with the net");
 }
 
 /// With `config.histograms` each message counts once, and each write, in the bucket of its time.

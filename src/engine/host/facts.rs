@@ -2,6 +2,7 @@
 
 use crate::engine::host::net::Net;
 use crate::engine::shared::config::Drive;
+use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::{ConnStats, NetStats};
 use crate::engine::shared::error::Error;
 use crate::engine::shared::home::Home;
@@ -51,6 +52,20 @@ pub struct ConnInfo {
     pub user_data: u64,
 }
 
+/// What a net has counted.
+pub fn stats(core: &Core) -> NetStats {
+    NetStats {
+        connections: core.table.conns(),
+        waited_ns: core.homes.iter().map(Home::waited_ns).sum(),
+        wakes: core.homes.iter().map(Home::strikes).sum(),
+        memory_bytes: core.pool.bytes(),
+        frame_bytes: core.pool.frame_bytes(),
+        send_bytes: core.pool.send_bytes(),
+        queued_bytes: core.queues.iter().map(|queue| queue.bytes()).sum(),
+        ..NetStats::sum(core.homes.iter().map(|home| &home.counters))
+    }
+}
+
 impl Net {
     /// What runs, and why.
     pub fn info(&self) -> NetInfo {
@@ -71,17 +86,7 @@ impl Net {
 
     /// What was counted.
     pub fn stats(&self) -> NetStats {
-        let core = &*self.core;
-        NetStats {
-            connections: core.table.conns(),
-            waited_ns: core.homes.iter().map(Home::waited_ns).sum(),
-            wakes: core.homes.iter().map(Home::strikes).sum(),
-            memory_bytes: core.pool.bytes(),
-            frame_bytes: core.pool.frame_bytes(),
-            send_bytes: core.pool.send_bytes(),
-            queued_bytes: core.queues.iter().map(|queue| queue.bytes()).sum(),
-            ..NetStats::sum(core.homes.iter().map(|home| &home.counters))
-        }
+        stats(&self.core)
     }
 
     /// What waits in a queue now.

@@ -1,6 +1,7 @@
 //! The numbers of a net as text for a monitoring system. Nothing is locked or allocated: each
 //! number is a load of an atomic.
 
+use crate::engine::host::facts::stats;
 use crate::engine::host::net::Net;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::counters::MetricKind;
@@ -182,46 +183,50 @@ impl<W: Write> Page<'_, W> {
     }
 }
 
+/// Writes every number of a net, and of each queue and worker.
+pub fn write_metrics(core: &Core, out: &mut impl Write, format: Format) -> Result {
+    let mut page = Page { out, format };
+    let mut written = Ok(());
+    stats(core).each(|name, kind, words, value| {
+        written = written.and_then(|()| page.one(name, kind, words, value));
+    });
+    written?;
+    for (name, words, reason) in REFUSED {
+        page.one(name, MetricKind::Counter, words, core.guard.refused(reason))?;
+    }
+    let words = "Addresses in the tables of all listeners now.";
+    page.one("guard_addresses", MetricKind::Gauge, words, core.guard.addresses())?;
+    let config = &core.config;
+    for (name, words, most) in [
+        ("connections_max", "Connections that may exist.", config.connections_max.into()),
+        ("memory_max_bytes", "Bytes of memory that buffers may have.", config.memory_max_bytes),
+        ("queue_max_bytes", "Bytes of events from which a queue is full.", config.queue_max_bytes),
+    ] {
+        page.one(name, MetricKind::Gauge, words, most)?;
+    }
+    page.families(core, "queue", &OF_QUEUES, core.queues.iter().enumerate())?;
+    let there = core.homes.iter().enumerate().filter(|(_, home)| home.is_open());
+    page.families(core, "worker", &OF_WORKERS, there)?;
+    for (name, measure, words) in LATENCIES {
+        if let Some(counted) = latencies(core, measure) {
+            page.histogram(name, words, &counted)?;
+        }
+    }
+    if format == Format::OpenMetrics { writeln!(page.out, "# EOF") } else { Ok(()) }
+}
+
+fn latencies(core: &Core, measure: Measure) -> Option<Latencies> {
+    core.histograms.as_ref().map(|histograms| histograms.sum(measure))
+}
+
 impl Net {
-    /// Writes every number of the net, and of each queue and worker.
-    pub fn write_metrics(&self, out: &mut impl Write, format: Format) -> Result {
-        let core = &*self.core;
-        let mut page = Page { out, format };
-        let mut written = Ok(());
-        self.stats().each(|name, kind, words, value| {
-            written = written.and_then(|()| page.one(name, kind, words, value));
-        });
-        written?;
-        for (name, words, reason) in REFUSED {
-            page.one(name, MetricKind::Counter, words, core.guard.refused(reason))?;
-        }
-        let words = "Addresses in the tables of all listeners now.";
-        page.one("guard_addresses", MetricKind::Gauge, words, core.guard.addresses())?;
-        let config = &core.config;
-        for (name, words, most) in [
-            ("connections_max", "Connections that may exist.", config.connections_max.into()),
-            ("memory_max_bytes", "Bytes of memory that buffers may have.", config.memory_max_bytes),
-            (
-                "queue_max_bytes",
-                "Bytes of events from which a queue is full.",
-                config.queue_max_bytes,
-            ),
-        ] {
-            page.one(name, MetricKind::Gauge, words, most)?;
-        }
-        page.families(core, "queue", &OF_QUEUES, core.queues.iter().enumerate())?;
-        let there = core.homes.iter().enumerate().filter(|(_, home)| home.is_open());
-        page.families(core, "worker", &OF_WORKERS, there)?;
-        for (name, measure, words) in LATENCIES {
-            if let Some(counted) = self.latencies(measure) {
-                page.histogram(name, words, &counted)?;
-            }
-        }
-        if format == Format::OpenMetrics { writeln!(page.out, "# EOF") } else { Ok(()) }
+    /// Writes the text exposition format 0.0.4 of Prometheus.
+    pub fn write_metrics(&self, out: &mut impl Write) -> Result {
+        write_metrics(&self.core, out, Format::Text)
     }
 
     /// What was counted of a latency. None: nothing is (`config.histograms`).
     pub fn latencies(&self, measure: Measure) -> Option<Latencies> {
-        self.core.histograms.as_ref().map(|histograms| histograms.sum(measure))
+        latencies(&self.core, measure)
     }
 }

@@ -17,6 +17,7 @@ pub mod names;
 pub mod net;
 pub mod process;
 pub mod query;
+pub mod scrapes;
 pub mod sends;
 pub mod sockaddr;
 pub mod stop;

@@ -13,6 +13,7 @@ use crate::engine::shared::log::Sink;
 use crate::engine::shared::queue::{Poller, Queue};
 use crate::engine::shared::quiet;
 use crate::engine::shared::waiter::Waiting;
+use crate::io::http::Service;
 use crate::io::os::sys::{self, WaitPort};
 use crate::io::{Affinity, Model, Token, model};
 use std::io;
@@ -33,6 +34,8 @@ pub struct Net {
     pub drive: (Drive, &'static str),
     pub(in crate::engine) next_listener: AtomicUsize,
     pub(in crate::engine) next_carried: AtomicUsize,
+    /// Who answers scrapes of the metrics.
+    pub(in crate::engine) scrapes: Mutex<rank::Scrapes, Option<Service>>,
     pub(in crate::engine) stopped: Mutex<rank::Stopped, Option<Result<(), Error>>>,
     /// The thread that ends the net.
     pub ending: Arc<Hook>,
@@ -107,6 +110,7 @@ impl Net {
             drive,
             next_listener: AtomicUsize::new(0),
             next_carried: AtomicUsize::new(0),
+            scrapes: Mutex::new(None),
             stopped: Mutex::new(None),
             ending: Arc::default(),
             opening: RwLock::new(()),

@@ -53,6 +53,7 @@ impl Net {
             home.ring();
             baton.recall();
         }
+        self.metrics_close();
         let faulty = self.crew.end() || core.panicked.load(SeqCst);
         core.report_lost(None, Cause::Shutdown);
         drop(waiting);

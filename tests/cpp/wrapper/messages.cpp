@@ -130,6 +130,10 @@ void check_forms()
     std::string metrics(len + 1000, '\0');
     REQUIRE_DONE(net.metrics(&metrics[0], metrics.size(), len));
     metrics.resize(len);
+    uint32_t port = 0;
+    REQUIRE_DONE(net.listen_metrics("tcp://127.0.0.1:0", &port));
+    REQUIRE(port > 0);
+    REQUIRE_DONE(net.close_metrics());
     REQUIRE(metrics.find("\nsockeye_connections 2\n") != std::string::npos);
 }
 
