@@ -23,7 +23,7 @@ namespace Sockeye
     /// throw; Tick and Dispose are for one thread, the other calls for any, as long as nobody
     /// disposes. Nothing is allocated for an event or a send.
     /// </summary>
-    public unsafe class SockeyeNet : IDisposable
+    public unsafe partial class SockeyeNet : IDisposable
     {
         private const int LogLinesMax = 1000;
         private static readonly SockeyeLogCallback LogFunction = OnLog;

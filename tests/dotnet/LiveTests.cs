@@ -337,6 +337,47 @@ public static unsafe class LiveTests
         }
     }
 
+    /// <summary>What a net counts, as text, at a port, and as numbers.</summary>
+    public static void Metrics()
+    {
+        SockeyeConfig config = SockeyeConfig.Default;
+        config.Histograms = 1;
+        using (var net = new SockeyeNet(config))
+        {
+            SockeyeListener door;
+            SockeyeListenerInfo info;
+            Check.Done(net.Listen("tcp://127.0.0.1:0?frame=u32be", null, out door), "listen");
+            Check.Done(net.GetInfo(door, out info), "info");
+            var link = new SockeyeLink(net);
+            int messages = 0;
+            net.Message += e => { if (e.Conn != link.Conn) messages++; };
+            Check.Done(link.Connect("tcp://127.0.0.1:" + info.Port + "?frame=u32be"), "connect");
+            Check.Done(link.Send(new byte[] { 1 }), "send");
+            Check.Until(() => messages == 1, "a message", net);
+            SockeyeHistogram polls;
+            Check.Done(net.GetHistogram(SockeyeHistogramKind.Poll, out polls), "a histogram");
+            Check.Equal(1ul, polls.Count, "messages counted");
+            Check.Equal(1000ul, polls.UpperNs[0], "the first bound");
+            SockeyeQueueStats waiting;
+            Check.Done(net.GetStats(0, out waiting), "a queue");
+            Check.Equal(0ul, waiting.Events, "events that wait");
+            var ways = new SockeyeTcpInfo[1];
+            SockeyeTcpInfo way;
+            bool known = net.GetTcpInfo(link.Conn, out way) >= 0;
+            Check.Equal(known ? 1 : 0, net.GetTcpInfo(new[] { link.Conn }, 1, ways), "ways");
+            Check.Equal(way.StructSize, ways[0].StructSize, "the same");
+            Check.That(net.WriteMetrics().Contains("\nsockeye_connections 2\n"), "the text");
+            int port;
+            Check.Done(net.ListenMetrics("tcp://127.0.0.1:0", out port), "a port");
+            using (var scraper = new System.Net.WebClient())
+            {
+                string text = scraper.DownloadString("http://127.0.0.1:" + port + "/metrics");
+                Check.That(text.Contains("\nsockeye_connections 2\n"), "the same by HTTP");
+            }
+            Check.Done(net.CloseMetrics(), "close");
+        }
+    }
+
     /// <summary>Without framing a stream has pieces and no messages.</summary>
     public static void BytesWithoutFraming()
     {

@@ -26,6 +26,7 @@ public static class Program
             { "live: keyed messages", LiveTests.KeyedMessages },
             { "live: rooms", LiveTests.Rooms },
             { "live: the doorkeeper", LiveTests.TheDoorkeeper },
+            { "live: metrics", LiveTests.Metrics },
             { "live: bytes without framing", LiveTests.BytesWithoutFraming },
             { "live: one port for two", LiveTests.OnePortForTwo },
             { "live: a close inside a batch", LiveTests.CloseInsideABatch },
