@@ -14,8 +14,8 @@ use sockeye::capi::group::sockeye_group;
 layered_suite! {
     each: to_all_but_one, each_has_its_framing, in_the_order_of_the_calls, who_is_full_is_skipped,
         who_overflows_is_closed, keys_in_a_group, large_messages, who_closes_leaves, bounds,
-        stale_groups, manual_waits_for_a_flush, a_last_word_behind_the_others,
-        shut_down_behind_a_send;
+        stale_groups, manual_waits_for_a_flush, one_call_for_all_groups,
+        a_last_word_behind_the_others, shut_down_behind_a_send;
     queues2: members_move;
 }
 
@@ -409,6 +409,33 @@ pub fn manual_waits_for_a_flush(setup: Setup) {
             let expected: Vec<u8> = order.iter().flat_map(|&at| frame(&[round, at])).collect();
             assert_eq!(host.read(peer, expected.len()), expected);
         }
+    }
+    host.finish();
+}
+
+/// What several groups were sent before a flush leaves with one call for each member, also under
+/// keys.
+pub fn one_call_for_all_groups(setup: Setup) {
+    let mut host = setup.host_with(|config| config.flush = FLUSH_MANUAL);
+    let door = framed(&mut host);
+    let (mut peers, conns) = meet(&mut host, door, 8);
+    let groups: Vec<_> = (0..4).map(|_| group_of(&host, &conns)).collect();
+    for round in 0..20u8 {
+        let before = host.net.stats();
+        for (&group, key) in groups.iter().zip(1u64..) {
+            assert_eq!(host.net.tell(group, &[round]), Ok(0));
+            let message = Message::new(&[b"position"]).key(key);
+            assert_eq!(host.net.tell_but(group, NOBODY, &message), Ok(0));
+        }
+        assert_eq!(host.net.flush(), OK);
+        let each = 4 * (frame(&[round]).len() + frame(b"position").len());
+        for peer in &mut peers {
+            host.read(peer, each);
+        }
+        let all = (each * conns.len()) as u64;
+        host.until("the count", |host| host.net.stats().sent_bytes - before.sent_bytes >= all);
+        let calls = host.net.stats().sent_batches - before.sent_batches;
+        assert_eq!(calls, conns.len() as u64, "round {round}");
     }
     host.finish();
 }

@@ -9,8 +9,8 @@ use crate::engine::worker::desk::Desk;
 use crate::io::Token;
 use std::mem;
 
-/// Members that are visited in one turn. So many that those of many rooms find their outbox not yet
-/// sent when the next message comes, and the two leave with one call.
+/// Members that are visited in one turn. So many that what the rooms of a member were sent in a
+/// tick leaves with one call.
 const VISITS: usize = 16 * 1024;
 /// Members that are looked up at a time.
 const STRIDE: usize = 64;
@@ -22,8 +22,16 @@ impl Desk {
         self.fan_out.wanted = true;
     }
 
-    /// Gives members what is theirs, so many of them a turn.
+    /// Gives members what is theirs, so many of them a turn. It leaves only then: a member of
+    /// several groups is sent with one call what all of them were.
     pub fn fan_out(&mut self, core: &Core) {
+        self.give_out(core);
+        for token in mem::take(&mut self.fan_out.given) {
+            self.tend_given(core, token);
+        }
+    }
+
+    fn give_out(&mut self, core: &Core) {
         let mut left = VISITS;
         while self.fan_out.wanted {
             let Some(delivery) = self.fan_out.now.take().or_else(|| self.next_delivery(core))
@@ -80,22 +88,34 @@ impl Desk {
             return;
         }
         groups.give(index, number);
+        // What may leave already has somebody who sees to that.
+        let leaves = conn.session.outbox().is_sendable();
         let given = delivery.give(core, token, conn);
         if (given == Given::Full) != visit.full && given != Given::Not {
             groups.note_full(delivery.sent.group, index, given == Given::Full);
         }
         if matches!(given, Given::Taken | Given::Closed) {
-            self.send_off(core, token, conn);
+            self.send_off(core, token, conn, leaves);
         }
     }
 
     /// A member was given something: it leaves with this turn.
-    fn send_off(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+    fn send_off(&mut self, core: &Core, token: Token, conn: &mut Conn, leaves: bool) {
         if usize::from(conn.home) == self.home {
             conn.session.flush();
-            self.tend_conn(core, token, conn);
+            if !leaves {
+                self.fan_out.given.push(token);
+            }
         } else if !mem::replace(&mut conn.marks.dirty, true) {
             core.homes[usize::from(conn.home)].post(Command::Flush(token));
+        }
+    }
+    fn tend_given(&mut self, core: &Core, token: Token) {
+        let Some(mut held) = core.table.hold(token) else { return };
+        let Some(conn) = held.conn() else { return };
+        // In the meantime it may have moved.
+        if !self.forward(core, conn, Command::Flush(token)) {
+            self.tend_conn(core, token, conn);
         }
     }
 }
