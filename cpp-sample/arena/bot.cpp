@@ -10,12 +10,6 @@ namespace {
 
 constexpr uint64_t kMillisecond = 1000;
 
-bool contains(const Snapshot &seen, uint16_t id)
-{
-    return std::any_of(seen.players.begin(), seen.players.end(),
-                       [id](const PlayerState &player) { return player.id == id; });
-}
-
 } // namespace
 
 Bot::Bot(Crowd &crowd, uint32_t number, bool restless, uint64_t start_us)
@@ -58,8 +52,8 @@ void Bot::connect(uint64_t now)
         return;
     }
     state_ = State::connecting;
-    sequence_ = acknowledged_ = inputs_ = snapshots_ = 0;
-    players_ = 0;
+    sequence_ = acknowledged_ = inputs_ = snapshots_ = missed_ = sightings_ = 0;
+    areas_ = 0;
     next_us_ = now + (1500 + random(2500)) * kMillisecond;
 }
 
@@ -114,8 +108,12 @@ void Bot::message(const uint8_t *data, size_t size, uint64_t now)
     const bool greeted = state_ == State::playing || state_ == State::leaving;
     if (type == Type::welcome && state_ == State::greeting)
         welcome(in);
+    else if (type == Type::view && greeted)
+        view(in);
     else if (type == Type::snapshot && greeted)
         snapshot(data, size, now);
+    else if (type == Type::notice && greeted)
+        crowd_.totals.notices++;
     else if (type == Type::ending && greeted)
         crowd_.ending = true;
     else if (type == Type::goodbye && state_ != State::left)
@@ -132,9 +130,23 @@ void Bot::welcome(Reader &in)
         return;
     }
     id_ = welcome.id;
-    next_tick_ = welcome.first_tick;
     state_ = State::playing;
     crowd_.totals.joins++;
+}
+
+void Bot::view(Reader &in)
+{
+    View view;
+    if (!view.get(in)) {
+        crowd_.totals.corrupt++;
+        return;
+    }
+    for (uint32_t area = 0; area < kAreas; area++) {
+        if (has(areas_, area)) miss(area, view.first_tick); // they do not come any more
+        if (has(view.areas, area)) next_tick_[area] = view.first_tick;
+    }
+    if (areas_ == 0) first_tick_ = view.first_tick;
+    areas_ = view.areas;
 }
 
 void Bot::snapshot(const uint8_t *data, size_t size, uint64_t now)
@@ -146,27 +158,34 @@ void Bot::snapshot(const uint8_t *data, size_t size, uint64_t now)
         crowd_.totals.corrupt++;
         return;
     }
-    if (newer(next_tick_, seen.tick)) {
+    if (!has(areas_, seen.area) || newer(next_tick_[seen.area], seen.tick)) {
         crowd_.totals.out_of_order++;
         return;
     }
-    crowd_.totals.missed += seen.tick - next_tick_;
-    next_tick_ = seen.tick + 1;
-    check_roster(seen);
-    for (const PlayerState &player : seen.players)
-        if (player.id == id_) return check_acknowledged(player.input, now);
-    crowd_.totals.roster_errors++; // the bot itself is not in it
+    miss(seen.area, seen.tick);
+    next_tick_[seen.area] = seen.tick + 1;
+    for (const PlayerState &player : seen.players) {
+        if (area_at(player.x, player.y) != seen.area) crowd_.totals.area_errors++;
+        if (player.id == id_) see_itself(player, seen.tick, now);
+    }
 }
 
-void Bot::check_roster(const Snapshot &seen)
+// There is no snapshot of this area before `tick` any more.
+void Bot::miss(uint32_t area, uint32_t tick)
 {
-    bool sound = players_ + seen.joined.size() == seen.players.size() + seen.left.size();
-    if (snapshots_ == 1) // knows of nobody before, but its own coming has to be told in it
-        sound = std::count(seen.joined.begin(), seen.joined.end(), id_) == 1;
-    for (const uint16_t id : seen.joined) sound = sound && contains(seen, id);
-    for (const uint16_t id : seen.left) sound = sound && !contains(seen, id);
-    if (!sound) crowd_.totals.roster_errors++;
-    players_ = seen.players.size();
+    if (!newer(tick, next_tick_[area])) return;
+    missed_ += tick - next_tick_[area];
+    crowd_.totals.missed += tick - next_tick_[area];
+}
+
+void Bot::see_itself(const PlayerState &self, uint32_t tick, uint64_t now)
+{
+    const bool again = sightings_ > 0 && !newer(tick, last_seen_);
+    if (again || areas_near(self.x, self.y) != areas_) crowd_.totals.area_errors++;
+    sightings_++;
+    last_seen_ = tick;
+    const auto step = static_cast<int16_t>(self.input - static_cast<uint16_t>(acknowledged_));
+    check_acknowledged(acknowledged_ + static_cast<uint32_t>(step), now);
 }
 
 // Every input that this snapshot is the first to acknowledge has taken so long.
@@ -194,9 +213,14 @@ void Bot::goodbye(Reader &in)
     }
     if (joined) {
         crowd_.totals.leaves++;
-        const bool last = snapshots_ == 0 || goodbye.last_tick + 1 == next_tick_;
-        if (!last) crowd_.totals.missed++;
-        if (goodbye.inputs_received != inputs_ || goodbye.snapshots_sent != snapshots_)
+        crowd_.totals.due += goodbye.snapshots_due;
+        const uint32_t end = goodbye.last_tick + 1;
+        for (uint32_t area = 0; area < kAreas; area++)
+            if (has(areas_, area)) miss(area, end);
+        // In each tick it was in one snapshot, which came or is among the missed.
+        const bool seen = areas_ == 0 || sightings_ + missed_ >= end - first_tick_;
+        if (goodbye.inputs_received != inputs_ || goodbye.snapshots_due != snapshots_ + missed_ ||
+            !seen)
             crowd_.totals.count_errors++;
     }
     state_ = State::left;

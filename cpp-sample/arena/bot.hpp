@@ -10,18 +10,20 @@
 
 namespace arena {
 
-// What all bots have done and seen. The second half must stay zero.
+// What all bots have done and seen. The last ones must stay zero.
 struct Totals {
     uint64_t sessions = 0; // connects begun
     uint64_t joins = 0, leaves = 0;
     uint64_t inputs = 0;    // taken by Sockeye
     uint64_t snapshots = 0; // received
+    uint64_t missed = 0;    // due, and a newer one took their place, or there was no room
+    uint64_t due = 0;       // as the server says
+    uint64_t notices = 0;
 
-    uint64_t missed = 0;         // ticks that were skipped, also before the first or the last
-    uint64_t out_of_order = 0;   // snapshots of a tick that was not the next
+    uint64_t out_of_order = 0;   // snapshots of a tick that was over, or of an area not asked for
     uint64_t corrupt = 0;        // messages that were not whole, or with a wrong checksum
     uint64_t ack_errors = 0;     // the acknowledged input went back, or was never sent
-    uint64_t roster_errors = 0;  // joins, leaves and players do not add up, or the bot is missing
+    uint64_t area_errors = 0;    // somebody stands elsewhere, or the bot's own areas are wrong
     uint64_t count_errors = 0;   // the server's numbers at the end are not ours
     uint64_t connect_failed = 0; // no connection, or no WELCOME
     uint64_t lost = 0;           // a session that ended without GOODBYE
@@ -30,8 +32,8 @@ struct Totals {
 
     uint64_t errors() const
     {
-        return missed + out_of_order + corrupt + ack_errors + roster_errors + count_errors +
-               connect_failed + lost + kicked + refused;
+        return out_of_order + corrupt + ack_errors + area_errors + count_errors + connect_failed +
+               lost + kicked + refused;
     }
 };
 
@@ -73,8 +75,10 @@ private:
     void say_bye();
     void message(const uint8_t *data, size_t size, uint64_t now);
     void welcome(Reader &in);
+    void view(Reader &in);
     void snapshot(const uint8_t *data, size_t size, uint64_t now);
-    void check_roster(const Snapshot &seen);
+    void miss(uint32_t area, uint32_t tick);
+    void see_itself(const PlayerState &self, uint32_t tick, uint64_t now);
     void check_acknowledged(uint32_t input, uint64_t now);
     void goodbye(Reader &in);
     void closed(sockeye::closed gone, uint64_t now);
@@ -94,9 +98,11 @@ private:
     // Of this session.
     uint16_t id_ = 0;
     uint32_t sequence_ = 0, acknowledged_ = 0;
-    uint32_t inputs_ = 0, snapshots_ = 0;
-    uint32_t next_tick_ = 0;
-    size_t players_ = 0; // in the last snapshot
+    uint32_t inputs_ = 0, snapshots_ = 0, missed_ = 0;
+    AreaSet areas_ = 0;                        // that it is told of
+    std::array<uint32_t, kAreas> next_tick_{}; // of their next snapshots
+    uint32_t sightings_ = 0;                   // snapshots with itself in them
+    uint32_t first_tick_ = 0, last_seen_ = 0;  // when it came, and the tick of the last of them
     Input input_;
     std::array<uint64_t, kRemembered> sent_at_{};
 };

@@ -1,7 +1,8 @@
 // The arena's bots: many players in one process, on one Sockeye net, each checking what it is told.
 //
-// Prints a line of key=value for each second and a summary. Ends with 0 only if every bot got every
-// snapshot from its first to its last, in order and whole, and all numbers are those of the server.
+// Prints a line of key=value for each second and a summary. Ends with 0 only if every bot got its
+// snapshots in order and whole, knows of each that it did not get, and all numbers are those of the
+// server.
 #include <cinttypes>
 #include <cstdio>
 #include <string>
@@ -134,10 +135,11 @@ private:
         const Totals &all = crowd_.totals;
         second_++;
         std::printf("second=%" PRIu64 " bots=%" PRIu64 " snaps=%" PRIu64 " inputs=%" PRIu64
-                    " latency_p50_us=%" PRIu64 " latency_p99_us=%" PRIu64 " errors=%" PRIu64 "\n",
+                    " missed=%" PRIu64 " latency_p50_us=%" PRIu64 " latency_p99_us=%" PRIu64
+                    " errors=%" PRIu64 "\n",
                     second_, all.joins - all.leaves, all.snapshots - before_.snapshots,
-                    all.inputs - before_.inputs, crowd_.latency.percentile(0.5),
-                    crowd_.latency.percentile(0.99), all.errors());
+                    all.inputs - before_.inputs, all.missed - before_.missed,
+                    crowd_.latency.percentile(0.5), crowd_.latency.percentile(0.99), all.errors());
         std::fflush(stdout);
         before_ = all;
         latency_.add(crowd_.latency);
@@ -156,13 +158,15 @@ private:
         const bool played = all.joins >= settings_.bots || crowd_.ending;
         const bool sound = all.errors() == 0 && all.joins == all.leaves && played;
         std::printf("summary bots=%" PRIu32 " sessions=%" PRIu64 " joins=%" PRIu64
-                    " leaves=%" PRIu64 " inputs_sent=%" PRIu64 " snapshots_received=%" PRIu64
-                    " bytes_in=%" PRIu64 " bytes_out=%" PRIu64,
-                    settings_.bots, all.sessions, all.joins, all.leaves, all.inputs, all.snapshots,
-                    stats.received_bytes, stats.sent_bytes);
-        std::printf(" missed=%" PRIu64 " out_of_order=%" PRIu64 " corrupt=%" PRIu64
-                    " ack_errors=%" PRIu64 " roster_errors=%" PRIu64 " count_errors=%" PRIu64,
-                    all.missed, all.out_of_order, all.corrupt, all.ack_errors, all.roster_errors,
+                    " leaves=%" PRIu64 " inputs_sent=%" PRIu64 " snapshots_due=%" PRIu64
+                    " snapshots_received=%" PRIu64 " snapshots_missed=%" PRIu64
+                    " notices=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64,
+                    settings_.bots, all.sessions, all.joins, all.leaves, all.inputs, all.due,
+                    all.snapshots, all.missed, all.notices, stats.received_bytes,
+                    stats.sent_bytes);
+        std::printf(" out_of_order=%" PRIu64 " corrupt=%" PRIu64 " ack_errors=%" PRIu64
+                    " area_errors=%" PRIu64 " count_errors=%" PRIu64,
+                    all.out_of_order, all.corrupt, all.ack_errors, all.area_errors,
                     all.count_errors);
         std::printf(" connect_failed=%" PRIu64 " lost=%" PRIu64 " kicked=%" PRIu64
                     " refused=%" PRIu64,

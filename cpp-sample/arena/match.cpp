@@ -3,19 +3,42 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace arena {
+#include "host.hpp"
 
-Match::Match(sockeye::net_ref net, uint32_t connections_max, uint32_t kick_after)
-    : net_(net), kick_after_(kick_after), guests_(connections_max)
+namespace arena {
+namespace {
+
+// What others are told of a body. They compute its areas from it: so do we.
+PlayerState state_of(const Body &body)
 {
+    const auto speed = [](Fixed value) {
+        return static_cast<int8_t>(std::clamp(value / 4096, -127, 127));
+    };
+    PlayerState state;
+    state.id = body.id;
+    state.x = static_cast<uint16_t>(body.x / 64);
+    state.y = static_cast<uint16_t>(body.y / 64);
+    state.vx = speed(body.vx);
+    state.vy = speed(body.vy);
+    state.input = static_cast<uint16_t>(body.input);
+    return state;
 }
 
-void Match::handle(const sockeye::events &events, uint64_t now)
+} // namespace
+
+Match::Match(sockeye::net_ref net, uint32_t connections_max) : areas_(net), guests_(connections_max)
 {
-    // Not `writable`: the next snapshot tries anyway.
-    events.visit([this](sockeye::opened event) { opened(event.conn()); },
-                 [&](sockeye::message event) { message(guest_of(event.conn()), event, now); },
-                 [this](sockeye::closed event) { closed(guest_of(event.conn())); });
+    const sockeye::status made = net.create_group(everybody_);
+    if (!made) die("a group for all", made);
+    for (uint32_t area = 0; area < kAreas; area++)
+        snapshots_[area].area = static_cast<uint8_t>(area);
+}
+
+void Match::handle(sockeye::event event, uint64_t now)
+{
+    event.visit([this](sockeye::opened come) { opened(come.conn()); },
+                [&](sockeye::message got) { message(guest_of(got.conn()), got, now); },
+                [this](sockeye::closed gone) { closed(guest_of(gone.conn())); });
 }
 
 void Match::opened(sockeye::conn conn)
@@ -53,17 +76,16 @@ void Match::hello(Guest &guest, Reader &in)
     guest.id = free_id();
     for (const char c : hello.name) guest.name += c >= ' ' && c <= '~' ? c : '?';
     guest.place = static_cast<uint32_t>(playing_.size());
-    playing_.push_back(guest.conn.id());
+    playing_.push_back(guest.conn.index());
     world_.add(guest.id);
-    snapshot_.joined.push_back(guest.id);
     counts_.joins++;
 
     Welcome welcome;
     welcome.id = guest.id;
-    welcome.first_tick = tick_ + 1;
     Writer message(Type::welcome);
     welcome.put(message);
     tell(guest, message);
+    if (guest.state == State::playing) (void)everybody_.add(guest.conn);
 }
 
 void Match::input(Guest &guest, Reader &in, uint64_t now)
@@ -114,7 +136,7 @@ void Match::dismiss(Guest &guest, Reason reason)
     Goodbye goodbye;
     goodbye.reason = reason;
     goodbye.inputs_received = guest.inputs;
-    goodbye.snapshots_sent = guest.snapshots;
+    goodbye.snapshots_due = guest.due;
     goodbye.last_tick = guest.last_tick;
     Writer message(Type::goodbye);
     goodbye.put(message);
@@ -130,14 +152,9 @@ void Match::leave(Guest &guest)
     guest_at(guest.place).place = guest.place;
     playing_.pop_back();
     world_.remove(guest.id);
+    areas_.move(guest.conn, guest.areas, 0);
+    (void)everybody_.remove(guest.conn); // a lost one has left by itself
     counts_.leaves++;
-    // Whom nobody has heard of yet does not leave either.
-    auto &joined = snapshot_.joined;
-    const auto unheard = std::find(joined.begin(), joined.end(), guest.id);
-    if (unheard != joined.end())
-        joined.erase(unheard);
-    else
-        snapshot_.left.push_back(guest.id);
 }
 
 void Match::tell(Guest &guest, const Writer &message)
@@ -154,54 +171,61 @@ void Match::tick()
 {
     tick_++;
     world_.step();
-    fill_snapshot();
-    send_snapshot();
+    look_around();
+    send_snapshots();
+    measure();
 }
 
-void Match::fill_snapshot()
+// Puts every player into the groups of the areas near him, and into the snapshot of his own.
+void Match::look_around()
 {
-    const auto speed = [](Fixed value) {
-        return static_cast<int8_t>(std::clamp(value / 4096, -127, 127));
-    };
-    snapshot_.tick = tick_;
-    snapshot_.players.clear();
-    for (const Body &body : world_.bodies()) {
-        PlayerState state;
-        state.id = body.id;
-        state.x = static_cast<uint16_t>(body.x / 64);
-        state.y = static_cast<uint16_t>(body.y / 64);
-        state.vx = speed(body.vx);
-        state.vy = speed(body.vy);
-        state.input = body.input;
-        state.distance = static_cast<uint32_t>(body.distance / 64);
-        snapshot_.players.push_back(state);
+    for (Snapshot &snapshot : snapshots_) {
+        snapshot.tick = tick_;
+        snapshot.players.clear();
     }
-    message_.restart(Type::snapshot);
-    snapshot_.put(message_);
-    // Told: who leaves from here on, also while we send, is for the next one.
-    snapshot_.joined.clear();
-    snapshot_.left.clear();
-}
-
-void Match::send_snapshot()
-{
-    if (playing_.empty()) return;
-    answers_.assign(playing_.size(), SOCKEYE_ERR_NO_MEMORY);
-    const sockeye::status taken = net_.send_many(playing_, message_, answers_.data());
-    counts_.messages_out += static_cast<uint64_t>(taken.count());
-    counts_.snapshots += static_cast<uint64_t>(taken.count());
     // From the end: who is dismissed gives his place to the last, who has been looked at then.
     for (size_t i = playing_.size(); i-- > 0;) {
         Guest &guest = guest_at(i);
+        const PlayerState state = state_of(*world_.find(guest.id));
+        const AreaSet areas = areas_near(state.x, state.y);
+        if (areas != guest.areas) see(guest, areas);
+        if (guest.state != State::playing) continue;
+        snapshots_[area_at(state.x, state.y)].players.push_back(state);
         guest.moved = false;
-        if (answers_[i] >= 0) {
-            guest.snapshots++;
-            guest.last_tick = tick_;
-            guest.refused_in_row = 0;
-        } else if (answers_[i] == SOCKEYE_ERR_AGAIN || answers_[i] == SOCKEYE_ERR_NO_MEMORY) {
-            counts_.refused++;
-            if (++guest.refused_in_row >= kick_after_) dismiss(guest, Reason::slow);
-        }
+        guest.due += size_of(areas);
+        guest.last_tick = tick_;
+        counts_.due += size_of(areas);
+    }
+}
+
+void Match::see(Guest &guest, AreaSet areas)
+{
+    areas_.move(guest.conn, guest.areas, areas);
+    guest.areas = areas;
+    View view;
+    view.first_tick = tick_;
+    view.areas = areas;
+    Writer message(Type::view);
+    view.put(message);
+    tell(guest, message);
+}
+
+void Match::send_snapshots()
+{
+    for (const Snapshot &snapshot : snapshots_) {
+        message_.restart(Type::snapshot);
+        snapshot.put(message_);
+        const sockeye::status sent = areas_.send(snapshot.area, message_);
+        if (!sent) counts_.refused += areas_.members(snapshot.area);
+    }
+}
+
+// Each is a call of the system: it asks for a few players in each tick, and for all in a second.
+void Match::measure()
+{
+    for (size_t i = tick_ % kTickHz; i < playing_.size(); i += kTickHz) {
+        sockeye_tcp_info way{};
+        if (guest_at(i).conn.tcp_info(way) && way.rtt_us > 0) round_trips_.add(way.rtt_us);
     }
 }
 

@@ -1,10 +1,13 @@
 // One running match: who is in it, what they want, and what they are told each tick.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "areas.hpp"
 #include "protocol.hpp"
 #include "simulation.hpp"
 #include "sockeye.hpp"
@@ -14,12 +17,12 @@ namespace arena {
 
 // What has happened so far. Everything that is sent or received is counted once, where it happens.
 struct Counts {
-    uint64_t messages_in = 0, messages_out = 0;
+    uint64_t messages_in = 0, messages_out = 0; // to single players: the areas count their own
     uint64_t inputs = 0;     // all that came
     uint64_t superseded = 0; // of these: a newer one of the same player came in the same tick
     uint64_t stale = 0;      // of these: older than one that had come before
-    uint64_t snapshots = 0;  // taken by Sockeye for one player
-    uint64_t refused = 0;    // not taken: that player's outbox was full
+    uint64_t due = 0;        // snapshots: one for each area of each player in each tick
+    uint64_t refused = 0;    // of these: not sent, for want of memory
     uint64_t joins = 0, leaves = 0;
     uint64_t kicked = 0; // for being slow, or for nonsense
     uint64_t lost = 0;   // connections of players that ended without goodbye
@@ -28,11 +31,10 @@ struct Counts {
 
 class Match {
 public:
-    // `kick_after`: so many snapshots in a row that a player's outbox has no room for.
-    Match(sockeye::net_ref net, uint32_t connections_max, uint32_t kick_after);
+    Match(sockeye::net_ref net, uint32_t connections_max);
 
-    // `now`: when these came.
-    void handle(const sockeye::events &events, uint64_t now);
+    // `now`: when it came.
+    void handle(sockeye::event event, uint64_t now);
     // Moves the world one step and tells everybody.
     void tick();
     // Asks everybody to say goodbye; who comes now is sent away.
@@ -46,6 +48,11 @@ public:
     const Counts &counts() const { return counts_; }
     // How unevenly inputs arrive, against how they were sent (as in RFC 3550, 6.4.1), in us.
     const Histogram &jitter() const { return jitter_; }
+    // What the system has measured of the ways to the players since this was last asked for, in us.
+    Histogram take_round_trips() { return std::exchange(round_trips_, Histogram()); }
+    const Areas &areas() const { return areas_; }
+    // All who play. Other threads may send to it, too.
+    sockeye::group everybody() const { return everybody_; }
 
 private:
     enum class State : uint8_t { none, greeting, playing, gone };
@@ -59,7 +66,8 @@ private:
         std::string name;
         uint32_t newest = 0; // sequence of the newest input
         bool moved = false;  // an input came since the last tick
-        uint32_t inputs = 0, snapshots = 0, refused_in_row = 0, last_tick = 0;
+        AreaSet areas = 0;   // whose groups he is in
+        uint32_t inputs = 0, due = 0, last_tick = 0;
         uint32_t last_sent_us = 0; // of the newest input, the player's clock
         uint64_t last_came_us = 0; // and ours
     };
@@ -73,25 +81,26 @@ private:
     void dismiss(Guest &guest, Reason reason);
     void leave(Guest &guest);
     void tell(Guest &guest, const Writer &message);
-    void fill_snapshot();
-    void send_snapshot();
+    void look_around();
+    void see(Guest &guest, AreaSet areas);
+    void send_snapshots();
+    void measure();
     uint16_t free_id();
     Guest &guest_of(sockeye::conn conn) { return guests_[conn.index()]; }
-    Guest &guest_at(size_t place) { return guest_of({net_.raw(), playing_[place]}); }
+    Guest &guest_at(size_t place) { return guests_[playing_[place]]; }
 
-    sockeye::net_ref net_;
-    const uint32_t kick_after_;
+    Areas areas_;
+    sockeye::group everybody_;
     Simulation world_;
     std::vector<Guest> guests_;
-    std::vector<sockeye_conn> playing_; // whom a snapshot goes to
-    std::vector<sockeye_status> answers_;
-    Snapshot snapshot_;
+    std::vector<uint32_t> playing_; // indices of their connections
+    std::array<Snapshot, kAreas> snapshots_;
     Writer message_{Type::snapshot};
     uint32_t tick_ = 0;
     uint16_t next_id_ = 1;
     bool ending_ = false;
     Counts counts_;
-    Histogram jitter_;
+    Histogram jitter_, round_trips_;
 };
 
 } // namespace arena

@@ -96,10 +96,8 @@ void Simulation::run(Body &body)
     body.vy += kPushPerTick * y / full;
     body.vx -= times(body.vx, kFriction);
     body.vy -= times(body.vy, kFriction);
-    const Fixed dx = body.vx / kHz, dy = body.vy / kHz;
-    body.x += dx;
-    body.y += dy;
-    body.distance += static_cast<uint64_t>(length(dx, dy));
+    body.x += body.vx / kHz;
+    body.y += body.vy / kHz;
 }
 
 void Simulation::meet_walls(Body &body)

@@ -19,15 +19,14 @@ constexpr int32_t kArenaMetres = 64;
 constexpr Fixed kArenaSize = kArenaMetres * 65536;
 constexpr Fixed kRadius = metres(0.5);
 constexpr uint16_t kNoBody = 0xFFFF; // never an id
-constexpr size_t kBodiesMax = 3000;  // what one snapshot can hold
+constexpr size_t kBodiesMax = 6000;  // one snapshot holds them, also when all stand in one area
 
 struct Body {
     uint16_t id = kNoBody;
     Fixed x = 0, y = 0;   // metres
     Fixed vx = 0, vy = 0; // metres per second
     int8_t push_x = 0, push_y = 0;
-    uint32_t input = 0;    // sequence of the input that set the push
-    uint64_t distance = 0; // 16.16 metres
+    uint32_t input = 0; // sequence of the input that set the push
 };
 
 class Simulation {

@@ -60,7 +60,7 @@ void check_collisions()
         world.step();
         REQUIRE(right.x - left.x > kRadius * 2 - metres(0.3));
     }
-    REQUIRE(left.distance > static_cast<uint64_t>(metres(1.0)));
+    REQUIRE(left.x > metres(31.0)); // he has run
     REQUIRE(left.y == metres(32.0) && right.y == metres(32.0));
     left = right;
     left.id = 1;
@@ -72,8 +72,7 @@ Snapshot some_snapshot()
 {
     Snapshot snapshot;
     snapshot.tick = 0xFEDCBA98;
-    snapshot.joined = {1, 2, 65534};
-    snapshot.left = {77};
+    snapshot.area = 15;
     for (uint16_t i = 0; i < 20; i++) {
         PlayerState player;
         player.id = i;
@@ -81,8 +80,7 @@ Snapshot some_snapshot()
         player.y = i;
         player.vx = -127;
         player.vy = static_cast<int8_t>(i);
-        player.input = 0x01020304U * i;
-        player.distance = 0xFFFFFFFFU - i;
+        player.input = static_cast<uint16_t>(0x0102U * i);
         snapshot.players.push_back(player);
     }
     return snapshot;
@@ -93,16 +91,15 @@ void check_snapshot()
     const Snapshot snapshot = some_snapshot();
     Writer out(Type::snapshot);
     snapshot.put(out);
-    REQUIRE_INT(1 + 4 + 6 + 8 + 20 * PlayerState::kBytes + 4, out.size());
-    const uint8_t head[] = {66, 0x98, 0xBA, 0xDC, 0xFE, 3, 0, 1, 0, 20, 0, 1, 0, 2, 0, 0xFE, 0xFF};
+    REQUIRE_INT(1 + 4 + 1 + 2 + 20 * PlayerState::kBytes + 4, out.size());
+    const uint8_t head[] = {66, 0x98, 0xBA, 0xDC, 0xFE, 15, 20, 0, 0, 0, 0x60, 0xEA};
     REQUIRE(memcmp(out.data(), head, sizeof head) == 0);
 
     Snapshot back;
     REQUIRE(back.get(out.data(), out.size()));
-    REQUIRE(back.tick == snapshot.tick && back.joined == snapshot.joined);
-    REQUIRE(back.left == snapshot.left && back.players.size() == 20);
+    REQUIRE(back.tick == snapshot.tick && back.area == 15 && back.players.size() == 20);
     REQUIRE(back.players[7].x == 60007 && back.players[7].vx == -127);
-    REQUIRE(back.players[7].input == 0x01020304U * 7 && back.players[7].distance == 0xFFFFFFF8U);
+    REQUIRE(back.players[7].input == 0x0102U * 7);
 
     std::vector<uint8_t> bytes(out.data(), out.data() + out.size());
     for (size_t size = 0; size < bytes.size(); size++) REQUIRE(!back.get(bytes.data(), size));
@@ -138,6 +135,8 @@ void check_messages()
     check_lengths(Type::input, Input());
     check_lengths(Type::bye, Bye());
     check_lengths(Type::goodbye, Goodbye());
+    check_lengths(Type::view, View());
+    check_lengths(Type::notice, Notice());
     REQUIRE(newer(1, 0) && !newer(0, 1) && !newer(5, 5));
     REQUIRE(newer(0, 0xFFFFFFFFU) && newer(0x7FFFFFFFU, 0) && !newer(0xFFFFFFFFU, 0));
 
@@ -146,6 +145,24 @@ void check_messages()
     hello.put(out);
     Reader in(out.data() + 1, out.size() - 1);
     REQUIRE(!hello.get(in));
+}
+
+// A player sees his own area, and of its neighbours those within his sight.
+void check_areas()
+{
+    REQUIRE(areas_near(0, 0) == 1U << 0 && areas_near(65535, 65535) == 1U << 15);
+    const auto x = static_cast<uint16_t>(kAreaSide * 2), y = static_cast<uint16_t>(kAreaSide / 2);
+    REQUIRE(areas_near(x, y) == (1U << 1 | 1U << 2));
+    REQUIRE(areas_near(y, x) == (1U << 4 | 1U << 8));
+    REQUIRE(areas_near(x, x) == (1U << 5 | 1U << 6 | 1U << 9 | 1U << 10));
+    REQUIRE(areas_near(static_cast<uint16_t>(x + kSight - 1), y) == (1U << 1 | 1U << 2));
+    REQUIRE(areas_near(static_cast<uint16_t>(x + kSight), y) == 1U << 2);
+    for (uint32_t at = 0; at < 65536; at += 97) {
+        const auto here = static_cast<uint16_t>(at), there = static_cast<uint16_t>(at * 31);
+        const AreaSet areas = areas_near(here, there);
+        REQUIRE(has(areas, area_at(here, there)));
+        REQUIRE(size_of(areas) <= 4 && size_of(areas) != 3);
+    }
 }
 
 // Percentiles against sorted values.
@@ -176,6 +193,7 @@ int main()
     check_collisions();
     check_snapshot();
     check_messages();
+    check_areas();
     check_histogram();
     return 0;
 }

@@ -10,7 +10,11 @@ pub struct Fields(HashMap<String, String>);
 /// One line of output.
 #[derive(Debug, PartialEq)]
 pub enum Said {
-    Listening(u16),
+    /// The ports of the game and of its administrators; 0 is none.
+    Listening {
+        game: u16,
+        admin: u16,
+    },
     Second(Fields),
     Summary(Fields),
 }
@@ -30,8 +34,10 @@ impl Fields {
 
 impl Said {
     pub fn read(line: &str) -> Result<Self> {
-        let said = if let Some(port) = line.strip_prefix("listening ") {
-            port.trim().parse().ok().map(Self::Listening)
+        let said = if let Some(ports) = line.strip_prefix("listening ") {
+            ports.split_once(" admin ").and_then(|(game, admin)| {
+                Some(Self::Listening { game: game.parse().ok()?, admin: admin.parse().ok()? })
+            })
         } else if let Some(rest) = line.strip_prefix("summary ") {
             Fields::read(rest).map(Self::Summary)
         } else if line.starts_with("second=") {
@@ -44,12 +50,11 @@ impl Said {
 }
 
 /// What must be zero for the bots, beside the sum of it all.
-const FAULTS: [&str; 11] = [
-    "missed",
+const FAULTS: [&str; 10] = [
     "out_of_order",
     "corrupt",
     "ack_errors",
-    "roster_errors",
+    "area_errors",
     "count_errors",
     "connect_failed",
     "lost",
@@ -60,7 +65,7 @@ const FAULTS: [&str; 11] = [
 /// What one side sent and the other received.
 const PAIRS: [(&str, &str); 6] = [
     ("inputs_received", "inputs_sent"),
-    ("snapshots_sent", "snapshots_received"),
+    ("snapshots_due", "snapshots_due"),
     ("bytes_in", "bytes_out"),
     ("bytes_out", "bytes_in"),
     ("joins", "joins"),
@@ -82,6 +87,9 @@ pub fn agree(server: &Fields, bots: &Fields) -> Result<()> {
             wrong.push(format!("server {ours}={server}, bots {theirs}={bots}"));
         }
     }
+    if let Err(error) = replaced(server, bots) {
+        wrong.push(error.to_string());
+    }
     for (who, fields) in [("server", server), ("bots", bots)] {
         if fields.number("ok")? != 1 {
             wrong.push(format!("{who}: ok=0"));
@@ -96,6 +104,21 @@ pub fn agree(server: &Fields, bots: &Fields) -> Result<()> {
     Ok(())
 }
 
+/// How many snapshots gave way to a newer one: outboxes took them, and they did not arrive. The
+/// bots know of each of them, and of each for which there was no room.
+pub fn replaced(server: &Fields, bots: &Fields) -> Result<u64> {
+    let delivered = server.number("snapshots_delivered")?;
+    let received = bots.number("snapshots_received")?;
+    let replaced = delivered.checked_sub(received);
+    let replaced = replaced.with_context(|| format!("{delivered} sent, {received} received"))?;
+    let never = server.number("snapshots_skipped")? + server.number("snapshots_refused")?;
+    let missed = bots.number("snapshots_missed")?;
+    if missed != replaced + never {
+        bail!("bots snapshots_missed={missed}, {replaced} were replaced and {never} never taken");
+    }
+    Ok(replaced)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,25 +131,29 @@ mod tests {
     }
 
     fn server() -> String {
-        "summary ticks=30 inputs_received=7 snapshots_sent=9 bytes_in=70 bytes_out=90 joins=2 \
-         leaves=2 world=00ff ok=1"
+        "summary ticks=30 inputs_received=7 snapshots_due=12 snapshots_delivered=11 \
+         snapshots_skipped=1 snapshots_refused=0 bytes_in=70 bytes_out=90 joins=2 leaves=2 ok=1"
             .into()
     }
 
     fn bots() -> String {
         let faults: String = FAULTS.iter().map(|fault| format!(" {fault}=0")).collect();
-        "summary inputs_sent=7 snapshots_received=9 bytes_in=90 bytes_out=70 joins=2 leaves=2 ok=1"
+        "summary inputs_sent=7 snapshots_due=12 snapshots_received=9 snapshots_missed=3 \
+         bytes_in=90 bytes_out=70 joins=2 leaves=2 ok=1"
             .to_owned()
             + &faults
     }
 
     #[test]
     fn lines_are_read() {
-        assert_eq!(Said::read("listening 4000").unwrap(), Said::Listening(4000));
+        let ports = Said::Listening { game: 4000, admin: 0 };
+        assert_eq!(Said::read("listening 4000 admin 0").unwrap(), ports);
         let Said::Second(fields) = Said::read("second=3 players=200").unwrap() else { panic!() };
         assert_eq!(fields.number("players").unwrap(), 200);
         assert!(fields.number("joins").is_err());
-        for bad in ["", "listening here", "second=3 players", "hello", "summary"] {
+        for bad in
+            ["", "listening 4000", "listening 1 admin me", "second=3 players", "hello", "summary"]
+        {
             assert!(Said::read(bad).is_err(), "{bad}");
         }
     }
@@ -134,6 +161,17 @@ mod tests {
     #[test]
     fn good_summaries_agree() {
         agree(&summary(&server()), &summary(&bots())).unwrap();
+        assert_eq!(replaced(&summary(&server()), &summary(&bots())).unwrap(), 2);
+    }
+
+    #[test]
+    fn each_snapshot_that_did_not_come_is_accounted_for() {
+        for (was, is) in [("missed=3", "missed=2"), ("received=9", "received=12")] {
+            let bad = bots().replace(was, is);
+            assert!(agree(&summary(&server()), &summary(&bad)).is_err(), "{is}");
+        }
+        let bad = server().replace("skipped=1", "skipped=2");
+        assert!(agree(&summary(&bad), &summary(&bots())).is_err());
     }
 
     #[test]

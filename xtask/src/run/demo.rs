@@ -2,11 +2,13 @@
 
 use crate::args::Demo;
 use crate::run::arena::{self, Fields, Said};
+use crate::run::table::{self, milliseconds};
 use crate::workspace::Workspace;
 use crate::{builds, shell, tools};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -55,12 +57,15 @@ impl Played {
         let Self { server, bots } = self;
         let ms = |fields: &Fields, key: &str| fields.number(key).map(milliseconds);
         Ok(format!(
-            "{} bots, {} ticks, {} inputs and {} snapshots: none missed, none out of order, \
-             all counts agree\ntick p50 {} ms, p99 {} ms; input to snapshot p50 {} ms, p99 {} ms",
+            "{} bots, {} ticks, {} inputs and {} snapshots: none out of order, all counts agree\n\
+             {} snapshots gave way to a newer one, {} had no room\n\
+             tick p50 {} ms, p99 {} ms; input to snapshot p50 {} ms, p99 {} ms",
             bots.number("bots")?,
             server.number("ticks")?,
             server.number("inputs_received")?,
-            server.number("snapshots_sent")?,
+            bots.number("snapshots_received")?,
+            arena::replaced(server, bots)?,
+            server.number("snapshots_skipped")?,
             ms(server, "tick_p50_us")?,
             ms(server, "tick_p99_us")?,
             ms(bots, "latency_p50_us")?,
@@ -109,9 +114,13 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     command.args(["--url", "tcp://127.0.0.1:0?frame=u16le"]);
     command.args(["--empty-ms", &EMPTY_MS.to_string()]);
     command.args(["--players-max", &(2 * options.bots).max(64).to_string()]);
+    // More come from this address in all, since some of them leave and come back.
+    command.args(["--per-address", &(options.bots + options.bots / 4 + 8).to_string()]);
+    command.args(["--rules", "cpp-sample/arena/rules.txt"]);
+    command.args(["--admin", "tcp://127.0.0.1:0?frame=line"]);
     command.args(["--workers", &options.workers]);
     let mut server = start("arena_server", command, Side::Server, show, &sender)?;
-    let port = listening(&heard)?;
+    let (port, admin) = listening(&heard)?;
     let mut command = program(launch, "arena_bots", options);
     command.args(["--url", &format!("tcp://127.0.0.1:{port}?frame=u16le")]);
     command.args(["--bots", &options.bots.to_string()]);
@@ -121,7 +130,7 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     }
     let mut bots = start("arena_bots", command, Side::Bots, show, &sender)?;
     drop(sender);
-    let mut score = Score { show, ..Score::default() };
+    let mut score = Score { show, admin, ..Score::default() };
     score.follow(&heard, deadline)?;
     for running in [&mut bots, &mut server] {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -169,18 +178,32 @@ fn listen(stdout: ChildStdout, side: Side, sender: &Sender<Heard>) {
     }
 }
 
-fn listening(heard: &Receiver<Heard>) -> Result<u16> {
+/// The ports of the game and of its administrators.
+fn listening(heard: &Receiver<Heard>) -> Result<(u16, u16)> {
     let (_, line) = heard.recv_timeout(START_LIMIT).context("the server does not start")?;
     match Said::read(&line.context("the server ended at its start")?)? {
-        Said::Listening(port) => Ok(port),
+        Said::Listening { game, admin } => Ok((game, admin)),
         other => bail!("the server began with {other:?}"),
     }
+}
+
+/// The server gives its metrics while it plays.
+fn check_metrics(port: u16) -> Result<()> {
+    let mut server = TcpStream::connect(("127.0.0.1", port))?;
+    server.set_read_timeout(Some(START_LIMIT))?;
+    server.write_all(b"GET /metrics HTTP/1.1\r\n\r\n")?;
+    let mut page = String::new();
+    server.read_to_string(&mut page)?;
+    let good = page.starts_with("HTTP/1.1 200 ") && page.contains("\nsockeye_connections ");
+    ensure!(good, "{page}");
+    Ok(())
 }
 
 /// What was heard of both, second by second.
 #[derive(Default)]
 struct Score {
     show: bool,
+    admin: u16,
     server: BTreeMap<u64, Fields>,
     bots: BTreeMap<u64, Fields>,
     server_summary: Option<Fields>,
@@ -213,7 +236,7 @@ impl Score {
             }
             (Said::Summary(fields), Side::Server) => self.server_summary = Some(fields),
             (Said::Summary(fields), Side::Bots) => self.bots_summary = Some(fields),
-            (Said::Listening(_), _) => bail!("unexpected: '{line}'"),
+            (Said::Listening { .. }, _) => bail!("unexpected: '{line}'"),
         }
         self.show_rows()
     }
@@ -226,11 +249,14 @@ impl Score {
             else {
                 return Ok(());
             };
+            if self.shown == 0 && self.admin != 0 {
+                check_metrics(self.admin).context("GET /metrics")?;
+            }
             if self.show {
                 if self.shown == 0 {
-                    println!("\n{HEAD}");
+                    println!("\n{}", table::HEAD);
                 }
-                println!("{}", row(server, bots)?);
+                println!("{}", table::row(server, bots)?);
             }
             self.shown = second;
         }
@@ -242,56 +268,10 @@ impl Score {
     }
 }
 
-const HEAD: &str = "                |    messages/s   |         KiB/s       |     tick, ms   | \
-                    input to snapshot, ms
-second  players |      in     out |        in       out |    p50     p99 |     p50     p99";
-
-fn row(server: &Fields, bots: &Fields) -> Result<String> {
-    let ms = |fields: &Fields, key: &str| fields.number(key).map(milliseconds);
-    let kib = |key: &str| server.number(key).map(|bytes| format!("{:.1}", bytes as f64 / 1024.0));
-    Ok(format!(
-        "{:>6} {:>8} | {:>7} {:>7} | {:>9} {:>9} | {:>6} {:>7} | {:>7} {:>7}",
-        server.number("second")?,
-        server.number("players")?,
-        server.number("msgs_in")?,
-        server.number("msgs_out")?,
-        kib("bytes_in")?,
-        kib("bytes_out")?,
-        ms(server, "tick_p50_us")?,
-        ms(server, "tick_p99_us")?,
-        ms(bots, "latency_p50_us")?,
-        ms(bots, "latency_p99_us")?,
-    ))
-}
-
-fn milliseconds(us: u64) -> String {
-    format!("{:.2}", us as f64 / 1000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SERVER: &str = "second=1 players=200 msgs_in=5940 msgs_out=6000 bytes_in=123290 \
-                          bytes_out=19388416 tick_p50_us=412 tick_p99_us=771 joins=200 leaves=0";
-    const BOTS: &str = "second=1 bots=200 snaps=6000 inputs=5940 latency_p50_us=18204 \
-                        latency_p99_us=34113 errors=0";
-
-    #[test]
-    fn a_row_lies_under_its_head() {
-        let (Said::Second(server), Said::Second(bots)) =
-            (Said::read(SERVER).unwrap(), Said::read(BOTS).unwrap())
-        else {
-            panic!("seconds")
-        };
-        let row = row(&server, &bots).unwrap();
-        let bars = |text: &str| text.match_indices('|').map(|(at, _)| at).collect::<Vec<_>>();
-        let (above, head) = HEAD.split_once('\n').unwrap();
-        assert_eq!(bars(&row), bars(above));
-        assert_eq!(bars(&row), bars(head));
-        assert_eq!(row.len(), head.len());
-        assert!(row.contains("0.41") && row.contains("18934.0") && row.contains("34.11"), "{row}");
-    }
+    use crate::run::table::tests::{BOTS, SERVER};
 
     #[test]
     fn a_second_is_shown_when_both_have_told_it() {

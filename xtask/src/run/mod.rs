@@ -8,5 +8,6 @@ pub mod programs;
 pub mod proxy;
 pub mod sim;
 pub mod storm;
+pub mod table;
 pub mod tour;
 pub mod windows;

@@ -44,7 +44,11 @@ pub fn check(build: &Build<'_>) -> Result<String> {
 /// The arena: server and bots as two programs, with the same check of their counts at the end.
 pub fn arena(build: &Build<'_>, options: &Demo, show: bool) -> Result<String> {
     let folder = built(build)?;
-    let launch = |name: &str| build.wine(&folder.join(name).with_extension("exe"));
+    let launch = |name: &str| {
+        let mut command = build.wine(&folder.join(name).with_extension("exe"));
+        command.current_dir(&build.workspace.root);
+        command
+    };
     demo::play(&launch, options, show)?.told()
 }
 
