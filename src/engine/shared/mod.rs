@@ -1,7 +1,7 @@
 //! What the host's calls and the workers both touch.
 
-pub mod asking;
 pub mod arrivals;
+pub mod asking;
 pub mod callback;
 pub mod calling;
 pub mod cause;
