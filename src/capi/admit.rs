@@ -51,8 +51,8 @@ unsafe impl Sync for User {}
 /// Asks `admit` once about each accepted peer that rules, bans and bounds let in, before anything
 /// is allocated for it, with no lock of the library held. Who is refused is reset, has no event,
 /// and counts as `admit` in `sockeye_guard_stats`. Datagrams and connects of the host are not asked
-/// about. In a shutdown the peers that are not asked about yet are refused. Where a proxy speaks for
-/// peers (`proxy_from`) it is asked about the proxy: who stands behind it is not known as yet.
+/// about. In a shutdown the peers that are not asked about yet are refused. Where a proxy speaks
+/// for peers (`proxy_from`) it is asked about the proxy: who it brings is not known as yet.
 ///
 /// While the function runs its worker does nothing else, and the listener accepts nothing more: it
 /// answers from what the host has at hand. It may call everything except what would wait for its

@@ -8,6 +8,7 @@ mod moving;
 mod origin;
 mod peer;
 mod proxied;
+mod proxy;
 pub mod race;
 mod racing;
 #[cfg(test)]
@@ -19,7 +20,7 @@ pub use marks::Marks;
 pub use moving::{Move, Moving};
 pub use origin::Origin;
 use peer::{Peer, Scope};
-use proxied::Proxied;
+use proxy::Proxied;
 use race::Race;
 
 use crate::engine::shared::event::Notice;
