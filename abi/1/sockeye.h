@@ -1633,8 +1633,8 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// Asks `admit` once about each accepted peer that rules, bans and bounds let in, before anything
 /// is allocated for it, with no lock of the library held. Who is refused is reset, has no event,
 /// and counts as `admit` in `sockeye_guard_stats`. Datagrams and connects of the host are not asked
-/// about. In a shutdown the peers that are not asked about yet are refused. Where a proxy speaks for
-/// peers (`proxy_from`) it is asked about the proxy: who stands behind it is not known as yet.
+/// about. In a shutdown the peers that are not asked about yet are refused. Where a proxy speaks
+/// for peers (`proxy_from`) it is asked about the proxy: who it brings is not known as yet.
 ///
 /// While the function runs its worker does nothing else, and the listener accepts nothing more: it
 /// answers from what the host has at hand. It may call everything except what would wait for its
@@ -1649,10 +1649,7 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// Returns:   OK; ERR_INVALID (NULL net); ERR_WOULD_DEADLOCK (the previous function waits, itself
 ///            or through others, for the one that this thread runs).
 /// Since:     0.1
-SOCKEYE_API
-sockeye_status sockeye_set_admit(sockeye_net *net,
-                                 sockeye_admit_fn admit,
-                                 void *user);
+SOCKEYE_API sockeye_status sockeye_set_admit(sockeye_net *net, sockeye_admit_fn admit, void *user);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
 /// `sockeye_listen`. `?bind=10.0.0.5` or `?bind=[fd00::5]:7000` has it leave from that address of
