@@ -124,7 +124,7 @@ void check_forms()
     sockeye_queue_stats waiting;
     REQUIRE_DONE(net.stats(0, waiting));
     sockeye_histogram polls;
-    REQUIRE_STATUS(SOCKEYE_ERR_UNSUPPORTED, net.histogram(SOCKEYE_HISTOGRAM_POLL, polls));
+    REQUIRE_ANSWER(SOCKEYE_ERR_UNSUPPORTED, net.histogram(SOCKEYE_HISTOGRAM_POLL, polls));
     std::size_t len = 0;
     REQUIRE_DONE(net.metrics(nullptr, 0, len));
     std::string metrics(len + 1000, '\0');
