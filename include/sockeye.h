@@ -225,6 +225,8 @@ typedef enum {
     SOCKEYE_CAUSE_FULL = 33,
     /// Lanes: the ends speak different versions.
     SOCKEYE_CAUSE_VERSION = 34,
+    /// A message began, and the rest of it came more slowly than `min_receive_rate`.
+    SOCKEYE_CAUSE_TIMEOUT_RATE = 35,
 } sockeye_cause;
 
 /// The input/output models. One host program runs unchanged on each.
@@ -845,8 +847,26 @@ typedef struct {
     /// Of listeners: how many connections or datagrams come in, and how fast. It is copied; a
     /// connect does not look at it. Default NULL: no bounds.
     const sockeye_guard *guard;
+    /// Streams: bytes a second that are received from the connection, 1,024 or more; 0: no bound.
+    /// As many may come at once after a pause, and up to `turn_bytes` more. The rest waits: the
+    /// connection is not read until it is due, so the peer is slowed by its window. Default 0.
+    uint32_t receive_rate;
+    /// Streams: bytes a second that are sent to the connection, 1,024 or more; 0: no bound. As many
+    /// may leave at once after a pause. The rest waits in the outbox, also in a graceful close,
+    /// which has `linger_ms` for it. Default 0.
+    uint32_t send_rate;
+    /// Streams with framing: bytes a second at which the rest of a message has to come that has
+    /// begun; 0: any. A peer that sends fewer over `min_receive_window_ms` is closed with
+    /// TIMEOUT_RATE. Between messages, and while the connection is not read, a peer may be silent.
+    /// Default 0.
+    uint32_t min_receive_rate;
+    /// Streams: how many times `turn_messages` the connection may bring in a turn, 1 to 16. Bytes
+    /// are `turn_bytes` for all. Default 1.
+    uint32_t weight;
+    /// The time over which `min_receive_rate` is judged, in milliseconds, 1 or more. Default 5,000.
+    uint32_t min_receive_window_ms;
     /// Must be 0.
-    uint32_t reserved[6];
+    uint32_t reserved[1];
 } sockeye_endpoint;
 
 /// The host's function for peers: it receives `user` as given, the listener, and the peer's
@@ -1588,11 +1608,12 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
 /// `delimiter`, `fixed`), `max`, `delimiter`, `append`, `overlong`; `outbox`, `outbox_low`,
 /// `outbox_messages`, `overflow`, `gate_reads`; `half_open`, `step`, `queue`; `connect_timeout`,
-/// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `backlog`, `per_address`,
+/// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `receive_rate`, `send_rate`,
+/// `min_receive_rate`, `min_receive_window`, `weight`; `backlog`, `per_address`,
 /// `per_address_rate`, `accept_rate`, `datagram_rate`; `nodelay`, `keepalive`, `user_timeout`,
 /// `recv_buffer`, `send_buffer`, `share`, `v6only`, `bind`. Durations have a unit (`500ms`, `30s`,
-/// `2m`), sizes may (`64K`, `4M`). A key twice, an unknown one, and one that the endpoint has no
-/// use for are ERR_INVALID.
+/// `2m`), sizes and rates may (`64K`, `4M`). A key twice, an unknown one, and one that the endpoint
+/// has no use for are ERR_INVALID.
 ///
 /// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
 /// (Linux). The file is created with the process's umask and removed with the listener. A file that
@@ -1788,9 +1809,9 @@ sockeye_status sockeye_conn_set_queue(sockeye_net *net,
                                       sockeye_conn conn,
                                       uint32_t queue);
 
-/// Gives a connection another endpoint: timeouts, outbox, overflow and `half_open` at any time. On
-/// a connection whose endpoint has `step` and that stands after OPENED or between two messages, the
-/// framing too, and `step` itself, which may end so; then it goes on, as after
+/// Gives a connection another endpoint: timeouts, rates, weight, outbox, overflow and `half_open`
+/// at any time. On a connection whose endpoint has `step` and that stands after OPENED or between
+/// two messages, the framing too, and `step` itself, which may end so; then it goes on, as after
 /// `sockeye_conn_resume`. Messages that were sent before keep the framing they were sent with. The
 /// `queue`, `user_data` and the options of the socket stay as they are.
 ///

@@ -328,8 +328,8 @@ namespace Sockeye
             SockeyeNetHandle net, SockeyeConn conn, uint queue);
 
         /// <summary>
-        /// Gives a connection another endpoint: timeouts, outbox, overflow and <c>half_open</c> at
-        /// any time.
+        /// Gives a connection another endpoint: timeouts, rates, weight, outbox, overflow and
+        /// <c>half_open</c> at any time.
         /// </summary>
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_conn_configure(

@@ -406,5 +406,9 @@ namespace Sockeye
         Full = 33,
         /// <summary>Lanes: the ends speak different versions.</summary>
         Version = 34,
+        /// <summary>
+        /// A message began, and the rest of it came more slowly than <c>min_receive_rate</c>.
+        /// </summary>
+        TimeoutRate = 35,
     }
 }

@@ -313,9 +313,9 @@ pub unsafe extern "C" fn sockeye_conn_set_queue(
     unsafe { on_conn(net, conn, |net, token| net.conn_set_queue(token, queue)) }
 }
 
-/// Gives a connection another endpoint: timeouts, outbox, overflow and `half_open` at any time. On
-/// a connection whose endpoint has `step` and that stands after OPENED or between two messages, the
-/// framing too, and `step` itself, which may end so; then it goes on, as after
+/// Gives a connection another endpoint: timeouts, rates, weight, outbox, overflow and `half_open`
+/// at any time. On a connection whose endpoint has `step` and that stands after OPENED or between
+/// two messages, the framing too, and `step` itself, which may end so; then it goes on, as after
 /// `sockeye_conn_resume`. Messages that were sent before keep the framing they were sent with. The
 /// `queue`, `user_data` and the options of the socket stay as they are.
 ///

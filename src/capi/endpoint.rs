@@ -194,8 +194,26 @@ pub struct sockeye_endpoint {
     /// Of listeners: how many connections or datagrams come in, and how fast. It is copied; a
     /// connect does not look at it. Default NULL: no bounds.
     pub guard: *const sockeye_guard,
+    /// Streams: bytes a second that are received from the connection, 1,024 or more; 0: no bound.
+    /// As many may come at once after a pause, and up to `turn_bytes` more. The rest waits: the
+    /// connection is not read until it is due, so the peer is slowed by its window. Default 0.
+    pub receive_rate: u32,
+    /// Streams: bytes a second that are sent to the connection, 1,024 or more; 0: no bound. As many
+    /// may leave at once after a pause. The rest waits in the outbox, also in a graceful close,
+    /// which has `linger_ms` for it. Default 0.
+    pub send_rate: u32,
+    /// Streams with framing: bytes a second at which the rest of a message has to come that has
+    /// begun; 0: any. A peer that sends fewer over `min_receive_window_ms` is closed with
+    /// TIMEOUT_RATE. Between messages, and while the connection is not read, a peer may be silent.
+    /// Default 0.
+    pub min_receive_rate: u32,
+    /// Streams: how many times `turn_messages` the connection may bring in a turn, 1 to 16. Bytes
+    /// are `turn_bytes` for all. Default 1.
+    pub weight: u32,
+    /// The time over which `min_receive_rate` is judged, in milliseconds, 1 or more. Default 5,000.
+    pub min_receive_window_ms: u32,
     /// Must be 0.
-    pub reserved: [u32; 6],
+    pub reserved: [u32; 1],
 }
 
 const _: () = assert!(size_of::<sockeye_framing>() == 64);
@@ -251,10 +269,15 @@ impl Default for sockeye_endpoint {
             v6only: u32::from(socket.v6only),
             user_timeout_ms: socket.user_timeout_ms,
             handshake_timeout_ms: 10_000,
+            min_receive_window_ms: limits.min_receive_window_ms,
             tls: ptr::null(),
             http: ptr::null(),
             lanes: ptr::null(),
             guard: ptr::null(),
+            receive_rate: limits.receive_rate,
+            send_rate: limits.send_rate,
+            min_receive_rate: limits.min_receive_rate,
+            weight: 1,
             reserved: Default::default(),
         }
     }
@@ -320,6 +343,10 @@ impl sockeye_endpoint {
                 send_timeout_ms: self.send_timeout_ms,
                 linger_ms: self.linger_ms,
                 half_open: flag("half_open", self.half_open)?,
+                receive_rate: self.receive_rate,
+                send_rate: self.send_rate,
+                min_receive_rate: self.min_receive_rate,
+                min_receive_window_ms: self.min_receive_window_ms,
             },
             socket: engine::SocketOptions {
                 backlog: self.backlog,
@@ -332,6 +359,7 @@ impl sockeye_endpoint {
                 user_timeout_ms: self.user_timeout_ms,
                 bind: None,
             },
+            weight: self.weight,
             step: flag("step", self.step)?,
             secure: false,
             tls: None,

@@ -27,11 +27,12 @@ pub struct sockeye_listener {
 /// has the table of its keys: `frame` (`raw`, `u8`, `u16be` to `u32le`, `varint`, `line`,
 /// `delimiter`, `fixed`), `max`, `delimiter`, `append`, `overlong`; `outbox`, `outbox_low`,
 /// `outbox_messages`, `overflow`, `gate_reads`; `half_open`, `step`, `queue`; `connect_timeout`,
-/// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `backlog`, `per_address`,
+/// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `receive_rate`, `send_rate`,
+/// `min_receive_rate`, `min_receive_window`, `weight`; `backlog`, `per_address`,
 /// `per_address_rate`, `accept_rate`, `datagram_rate`; `nodelay`, `keepalive`, `user_timeout`,
 /// `recv_buffer`, `send_buffer`, `share`, `v6only`, `bind`. Durations have a unit (`500ms`, `30s`,
-/// `2m`), sizes may (`64K`, `4M`). A key twice, an unknown one, and one that the endpoint has no
-/// use for are ERR_INVALID.
+/// `2m`), sizes and rates may (`64K`, `4M`). A key twice, an unknown one, and one that the endpoint
+/// has no use for are ERR_INVALID.
 ///
 /// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
 /// (Linux). The file is created with the process's umask and removed with the listener. A file that

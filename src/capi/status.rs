@@ -123,6 +123,8 @@ pub enum sockeye_cause {
     SOCKEYE_CAUSE_FULL = 33,
     /// Lanes: the ends speak different versions.
     SOCKEYE_CAUSE_VERSION = 34,
+    /// A message began, and the rest of it came more slowly than `min_receive_rate`.
+    SOCKEYE_CAUSE_TIMEOUT_RATE = 35,
 }
 
 const _: () = {
@@ -130,6 +132,7 @@ const _: () = {
     assert!(sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_CONNECT as i32 == Cause::TimeoutConnect as i32);
     assert!(sockeye_cause::SOCKEYE_CAUSE_LIMIT_FRAME as i32 == Cause::LimitFrame as i32);
     assert!(sockeye_cause::SOCKEYE_CAUSE_INTERNAL as i32 == Cause::Internal as i32);
+    assert!(sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_RATE as i32 == Cause::TimeoutRate as i32);
     assert!(sockeye_status_code::SOCKEYE_ERR_INVALID as i32 == Error::Invalid as i32);
     assert!(sockeye_status_code::SOCKEYE_ERR_DENIED as i32 == Error::Denied as i32);
 };

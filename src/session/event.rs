@@ -36,6 +36,8 @@ pub enum Cause {
     TlsCertificateUntrusted = 27,
     TlsAlert = 28,
     TlsProtocol = 29,
+    // 24, and 30 to 34, are of lanes.
+    TimeoutRate = 35,
 }
 
 /// One thing that came out of the received bytes.

@@ -41,6 +41,8 @@ impl Overflow {
     }
 }
 
+/// The least that a rate may be: a receive may bring 64 KiB at once, and then waits for a minute.
+const RATE_MIN: u32 = 1024;
 /// What an outbox takes beside a largest frame, by default.
 const BESIDE_FRAME_BYTES: u32 = 64 << 10;
 /// The default for frames of the default's size.
@@ -62,6 +64,10 @@ pub struct Limits {
     pub send_timeout_ms: u32,
     pub linger_ms: u32,
     pub half_open: bool,
+    pub receive_rate: u32,
+    pub send_rate: u32,
+    pub min_receive_rate: u32,
+    pub min_receive_window_ms: u32,
 }
 
 impl Default for Limits {
@@ -79,6 +85,10 @@ impl Default for Limits {
             send_timeout_ms: 30_000,
             linger_ms: 2_000,
             half_open: false,
+            receive_rate: 0,
+            send_rate: 0,
+            min_receive_rate: 0,
+            min_receive_window_ms: 5_000,
         }
     }
 }
@@ -88,6 +98,11 @@ impl Limits {
     #[inline]
     pub fn times_receives(&self) -> bool {
         self.first_byte_timeout_ms | self.idle_timeout_ms | self.frame_timeout_ms != 0
+    }
+
+    /// Whether any rate is bounded.
+    pub fn has_rates(&self) -> bool {
+        self.receive_rate | self.send_rate | self.min_receive_rate != 0
     }
 
     /// The shortest time that any of them allows a peer, if one does.
@@ -129,6 +144,13 @@ impl Limits {
         }
         if self.outbox_max_messages == 0 {
             return Err("endpoint.outbox_max_messages must be 1 or more".into());
+        }
+        let rates = [("receive_rate", self.receive_rate), ("send_rate", self.send_rate)];
+        if let Some((field, _)) = rates.iter().find(|(_, rate)| (1..RATE_MIN).contains(rate)) {
+            return Err(format!("endpoint.{field} must be {RATE_MIN} or more, or 0"));
+        }
+        if self.min_receive_rate > 0 && self.min_receive_window_ms == 0 {
+            return Err("endpoint.min_receive_window_ms must be 1 or more".into());
         }
         Ok(())
     }

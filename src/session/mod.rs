@@ -13,6 +13,7 @@ mod message;
 mod outbox;
 mod pieces;
 pub mod proxy;
+mod rate;
 #[allow(clippy::module_inception)]
 mod session;
 mod stack;
@@ -30,5 +31,6 @@ pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};
 pub use outbox::{GATHER_MAX, Key, Memory};
 pub use pieces::Refused;
+pub use rate::{Bucket, Pace};
 pub use session::{Outgoing, Session, Want};
 pub use stack::{Intake, Stack};

@@ -308,20 +308,21 @@ impl Outbox {
         self.flying == 0 && self.bytes() > self.held
     }
 
-    /// What the model is to write next. It comes back with `sent`.
+    /// What the model is to write next, `most` bytes at most, which are not 0. It comes back with
+    /// `sent`.
     #[inline(always)]
-    pub fn transmit(&mut self) -> Option<Train> {
+    pub fn transmit(&mut self, most: u32) -> Option<Train> {
         if !self.is_sendable() {
             return None;
         }
-        let mut free = self.bytes() - self.held;
+        let mut free = (self.bytes() - self.held).min(most);
         let mut train = Train::default();
         while free > 0
             && !train.is_full()
             && let Some((len, _)) = self.pieces.size(self.flying.into())
         {
-            if len > free {
-                // A flush came in the middle of it.
+            if len > free && !self.pieces.is_place(self.flying.into()) {
+                // A flush came in the middle of it, or no more may leave.
                 self.pieces.split(self.flying.into(), free);
                 continue;
             }

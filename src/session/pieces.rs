@@ -150,6 +150,12 @@ impl Pieces {
         self.get(at).lend()
     }
 
+    /// Whether the piece at `at`, which the model does not have, is the place of a message with a
+    /// key.
+    pub fn is_place(&mut self, at: usize) -> bool {
+        self.get(at).is_lent()
+    }
+
     /// Takes back the bytes of the piece at `at`.
     #[inline(always)]
     pub fn restore(&mut self, at: usize, slice: Slice) {

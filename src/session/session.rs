@@ -355,10 +355,10 @@ impl Session {
         self.outbox.flush();
     }
 
-    /// What the model is to write next.
+    /// What the model is to write next, `most` bytes at most.
     #[inline]
-    pub fn poll_transmit(&mut self, now: Millis) -> Option<Train> {
-        let train = self.outbox.transmit();
+    pub fn poll_transmit(&mut self, most: u32, now: Millis) -> Option<Train> {
+        let train = self.outbox.transmit(most);
         if train.is_some() {
             self.send_since = now.into();
         }
@@ -441,7 +441,7 @@ impl Session {
     pub fn take_unsent(&mut self) -> Vec<Slice> {
         self.outbox.flush();
         let (mut all, mut release) = (Vec::new(), Release::default());
-        while let Some(train) = self.outbox.transmit() {
+        while let Some(train) = self.outbox.transmit(u32::MAX) {
             all.extend(train.slices().cloned());
             self.outbox.sent(train.len(), train, &mut release);
         }

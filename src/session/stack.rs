@@ -224,12 +224,13 @@ impl Stack {
         }
     }
 
-    /// What the model is to write next.
+    /// What the model is to write next: of messages `most` bytes at most, as far as a layer has not
+    /// sealed them.
     #[inline]
-    pub fn poll_transmit(&mut self, pool: &Pool, now: Millis) -> Option<Train> {
+    pub fn poll_transmit(&mut self, pool: &Pool, most: u32, now: Millis) -> Option<Train> {
         match &mut self.0 {
-            Kind::Bare(session) => session.poll_transmit(now),
-            Kind::Layered(all) => all.poll_transmit(pool, now),
+            Kind::Bare(session) => session.poll_transmit(most, now),
+            Kind::Layered(all) => all.poll_transmit(pool, most, now),
         }
     }
 
@@ -371,7 +372,7 @@ impl Layered {
         }
     }
 
-    fn poll_transmit(&mut self, pool: &Pool, now: Millis) -> Option<Train> {
+    fn poll_transmit(&mut self, pool: &Pool, most: u32, now: Millis) -> Option<Train> {
         let below = &mut self.below;
         below.starved = None;
         if below.flying {
@@ -379,7 +380,7 @@ impl Layered {
         }
         if below.wire.is_empty() {
             let open = below.layer.state() == State::Open;
-            let plain = if open { self.session.poll_transmit(now) } else { None };
+            let plain = if open { self.session.poll_transmit(most, now) } else { None };
             let plain = plain.unwrap_or_default();
             match below.layer.poll_wire(&plain, &mut below.wire, pool, now) {
                 Ok(taken) => below.taken = taken,

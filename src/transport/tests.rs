@@ -170,7 +170,7 @@ fn what_an_outbox_gathers_is_cut_into_the_same_messages() {
         let (mut session, sent) = full_outbox(&mut random, &pool, &arena);
         let (mut cutter, mut got, mut message) = (Cutter::default(), Vec::new(), Vec::new());
         let mut runs = 0;
-        while let Some(train) = session.poll_transmit(NOW) {
+        while let Some(train) = session.poll_transmit(u32::MAX, NOW) {
             for slice in train.slices() {
                 let mut rest = Reader::from(slice.clone());
                 while let Some(run) = cutter.next(&mut rest) {

@@ -143,6 +143,14 @@ fn of_an_endpoint() {
         ("outbox_low_bytes", |endpoint| endpoint.outbox_low_bytes = u32::MAX),
         ("outbox_max_messages", |endpoint| endpoint.outbox_max_messages = 0),
         ("reserved", |endpoint| endpoint.reserved[0] = 1),
+        ("receive_rate", |endpoint| endpoint.receive_rate = 1),
+        ("send_rate", |endpoint| endpoint.send_rate = 1023),
+        ("min_receive_rate", |endpoint| endpoint.min_receive_rate = 1),
+        ("min_receive_window_ms", |endpoint| {
+            (endpoint.framing.kind, endpoint.min_receive_rate) = (1, 1);
+            endpoint.min_receive_window_ms = 0;
+        }),
+        ("weight", |endpoint| endpoint.weight = 17),
         ("kind", |endpoint| endpoint.framing.kind = 5),
         ("kind", |endpoint| endpoint.framing.kind = u32::MAX),
         ("little_endian", |endpoint| endpoint.framing.little_endian = 2),

@@ -31,6 +31,7 @@ pub const TIMEOUT_CONNECT: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_CONNECT as
 pub const TIMEOUT_IDLE: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_IDLE as i32;
 pub const TIMEOUT_FIRST_BYTE: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_FIRST_BYTE as i32;
 pub const TIMEOUT_FRAME: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_FRAME as i32;
+pub const TIMEOUT_RATE: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_RATE as i32;
 pub const TIMEOUT_SEND: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_SEND as i32;
 pub const TIMEOUT_LINGER: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_LINGER as i32;
 pub const LIMIT_FRAME: i32 = sockeye_cause::SOCKEYE_CAUSE_LIMIT_FRAME as i32;

@@ -3,15 +3,17 @@
 use crate::common::event::Kind;
 use crate::common::peer::Peer;
 use crate::common::words::*;
-use crate::common::{Setup, frame, suite};
+use crate::common::{Setup, endpoint, frame, suite};
 use sockeye::capi::conn::sockeye_conn;
 use sockeye::capi::model::sockeye_model as models;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 suite! {
-    each: a_flood_does_not_drown_the_quiet, a_turn_has_a_budget;
+    each: a_flood_does_not_drown_the_quiet, a_turn_has_a_budget, a_peer_is_read_at_its_rate,
+        a_peer_is_sent_to_at_its_rate, a_rate_can_be_lifted;
 }
 
 const QUIET: usize = 20;
@@ -117,5 +119,70 @@ pub fn a_turn_has_a_budget(setup: Setup) {
         }
     }
     assert!(widest <= 500, "{widest} messages ahead");
+    host.finish();
+}
+
+/// Bytes a second, which are there at first, and those that one receive may bring beyond.
+const RATE: u32 = 32 << 10;
+const RECEIVE: u32 = 4 << 10;
+/// So many wait, and half a second for the last of them. The clock counts whole milliseconds.
+const WAITING: usize = (RATE / 2) as usize;
+const LEAST: Duration = Duration::from_millis(490);
+
+/// What is too much for `receive_rate` waits, and comes.
+pub fn a_peer_is_read_at_its_rate(setup: Setup) {
+    let mut host = setup.host_with(|config| config.turn_bytes = RECEIVE);
+    let door = host.door_with("", |endpoint| endpoint.receive_rate = RATE);
+    let begun = Instant::now();
+    let (mut peer, conn) = host.meet(door);
+    let all: Vec<u8> = (0..(RATE + RECEIVE) as usize + WAITING).map(|at| (at / 7) as u8).collect();
+    host.write(&mut peer, &all);
+    host.until("the last byte", |host| host.bytes(conn).len() == all.len());
+    assert!(begun.elapsed() >= LEAST, "early: {:?}", begun.elapsed());
+    assert_eq!(host.bytes(conn), all);
+    assert!(!host.is_closed(conn));
+    host.finish();
+}
+
+/// What is too much for `send_rate` waits in the outbox, also of a message that is more than that
+/// alone, and all that was sent arrives before a close.
+pub fn a_peer_is_sent_to_at_its_rate(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door_with("", |endpoint| {
+        (endpoint.send_rate, endpoint.linger_ms) = (RATE, 20_000);
+    });
+    let begun = Instant::now();
+    let (mut peer, conn) = host.meet(door);
+    let all: Vec<u8> = (0..RATE as usize + WAITING).map(|at| (at / 7) as u8).collect();
+    let (large, small) = all.split_at(RATE as usize + 100);
+    assert_eq!(host.net.send(conn, large), OK);
+    for part in small.chunks(1000) {
+        assert_eq!(host.net.send(conn, part), OK);
+    }
+    assert_eq!(host.net.close(conn, GRACEFUL), OK);
+    let (got, _) = host.read_to_end(&mut peer);
+    assert!(begun.elapsed() >= LEAST, "early: {:?}", begun.elapsed());
+    assert!(got == all, "{} bytes of {}", got.len(), all.len());
+    drop(peer);
+    assert_eq!(host.closed(conn).detail, 0);
+    host.finish();
+}
+
+/// Both rates are those of the last `sockeye_conn_configure`: with the first ones this would take
+/// 40 seconds each way.
+pub fn a_rate_can_be_lifted(setup: Setup) {
+    const SLOW: u32 = 1024;
+    let mut host = setup.host_with(|config| config.turn_bytes = SLOW);
+    let door = host.door_with("", |endpoint| {
+        (endpoint.receive_rate, endpoint.send_rate) = (SLOW, SLOW);
+    });
+    let (mut peer, conn) = host.meet(door);
+    let all = vec![7; 40 << 10];
+    host.write(&mut peer, &all);
+    assert_eq!(host.net.send(conn, &all), OK);
+    host.until("a beginning", |host| !host.bytes(conn).is_empty() && peer.has(1));
+    assert!(host.bytes(conn).len() < all.len() && !peer.has(all.len()), "the rest waits");
+    assert_eq!(host.net.configure(conn, &endpoint(|_| {}), b""), OK);
+    host.until("all of it", |host| host.bytes(conn).len() == all.len() && peer.has(all.len()));
     host.finish();
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 layered_suite! {
     each: idle, idle_counts_from_the_last_byte, first_byte, first_byte_came, frame_begun,
         frames_that_end_are_fine, send_stuck, send_that_moves_is_fine, none_by_default,
-        many_at_once;
+        many_at_once, rest_too_slow;
 }
 
 /// The timeout in these tests.
@@ -102,6 +102,25 @@ pub fn frame_begun(setup: Setup) {
         closes(&mut host, conn, TIMEOUT_FRAME, begun);
         assert_eq!(host.messages(conn), [b"a"]);
     }
+    host.finish();
+}
+
+/// A message that was begun has to go on at `min_receive_rate`. Between messages there is no rate.
+pub fn rest_too_slow(setup: Setup) {
+    let mut host = setup.host();
+    let door = door(&mut host, |endpoint| {
+        (endpoint.min_receive_rate, endpoint.min_receive_window_ms) = (1 << 20, LIMIT_MS);
+    });
+    let (mut peer, conn) = host.meet(door);
+    peer.put(b"\0\0\0\x01a");
+    host.await_messages(conn, 1);
+    let after = Instant::now() + LIMIT * 2;
+    host.until("some time", |_| Instant::now() >= after);
+    peer.put(b"\0\0\0\x01b");
+    host.await_messages(conn, 2);
+    let begun = Instant::now();
+    peer.put(b"\0\0\0\x05hell");
+    closes(&mut host, conn, TIMEOUT_RATE, begun);
     host.finish();
 }
 

@@ -50,6 +50,7 @@ impl Net {
             conn.marks.paused = false;
         }
         conn.endpoint = Arc::new(Origin::changed(endpoint, &conn.endpoint));
+        conn.rates_changed(self.core.now());
         let home = usize::from(conn.home);
         self.core.summon(token, held, home);
         Ok(())

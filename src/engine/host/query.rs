@@ -143,6 +143,13 @@ const KEYS: &[Key] = &[
     key("frame_timeout", FRAMED, framed, |e, v| put(&mut e.limits.frame_timeout_ms, duration(v))),
     key("send_timeout", STREAMS, streams, |e, v| put(&mut e.limits.send_timeout_ms, duration(v))),
     key("linger", "", all, |e, v| put(&mut e.limits.linger_ms, duration(v))),
+    key("receive_rate", STREAMS, streams, |e, v| put(&mut e.limits.receive_rate, size(v))),
+    key("send_rate", STREAMS, streams, |e, v| put(&mut e.limits.send_rate, size(v))),
+    key("min_receive_rate", FRAMED, framed, |e, v| put(&mut e.limits.min_receive_rate, size(v))),
+    key("min_receive_window", FRAMED, framed, |e, v| {
+        put(&mut e.limits.min_receive_window_ms, duration(v))
+    }),
+    key("weight", STREAMS, streams, |e, v| put(&mut e.weight, number(v))),
     key("backlog", ACCEPTS, accepts, |e, v| put(&mut e.socket.backlog, number(v))),
     key("per_address", ACCEPTS, accepts, |e, v| put(&mut bounds(e).per_address_max, number(v))),
     key("per_address_rate", ACCEPTS, accepts, |e, v| {
@@ -405,8 +412,9 @@ mod tests {
         let tuned = listen(
             "frame=u16be&outbox=4M&outbox_low=64K&outbox_messages=9&overflow=drop_oldest&\
              gate_reads=1&half_open=1&step=1&queue=2&idle=30s&first_byte=500ms&frame_timeout=2m&\
-             send_timeout=0&linger=0s&backlog=7&accept_rate=500&per_address=8&per_address_rate=4&\
-             nodelay=0&keepalive=1m&user_timeout=9s&\
+             send_timeout=0&linger=0s&receive_rate=64K&send_rate=1M&min_receive_rate=100&\
+             min_receive_window=3s&weight=4&backlog=7&accept_rate=500&per_address=8&\
+             per_address_rate=4&nodelay=0&keepalive=1m&user_timeout=9s&\
              recv_buffer=65536&send_buffer=1K",
         )
         .expect("all of them");
@@ -417,6 +425,9 @@ mod tests {
         assert_eq!((tuned.queue, limits.idle_timeout_ms), (Some(2), 30_000));
         assert_eq!((limits.first_byte_timeout_ms, limits.frame_timeout_ms), (500, 120_000));
         assert_eq!((limits.send_timeout_ms, limits.linger_ms), (0, 0));
+        assert_eq!((limits.receive_rate, limits.send_rate), (64 << 10, 1 << 20));
+        let least = (limits.min_receive_rate, limits.min_receive_window_ms);
+        assert_eq!((least, tuned.weight), ((100, 3_000), 4));
         let socket = &tuned.socket;
         assert_eq!((socket.backlog, socket.nodelay, socket.keepalive_s), (7, false, 60));
         assert_eq!(socket.user_timeout_ms, 9_000);
@@ -518,6 +529,11 @@ mod tests {
             ("udp://h:1?idle=1s", listening, "idle="),
             ("udp://h:1?send_timeout=1s", listening, "send_timeout="),
             ("udp://h:1?first_byte=1s", listening, "first_byte="),
+            ("udp://h:1?receive_rate=9K", listening, "receive_rate="),
+            ("udp://h:1?weight=2", listening, "weight="),
+            ("udp://h:1?send_rate=9K", connecting, "send_rate="),
+            ("tcp://h:1?min_receive_rate=9", listening, "min_receive_rate="),
+            ("unix:/x?min_receive_window=1s", connecting, "min_receive_window="),
             ("tcp://h:1?first_byte=1s", connecting, "first_byte="),
             ("tcp://h:1?connect_timeout=1s", listening, "connect_timeout="),
             ("tcp://h:1?backlog=9", connecting, "backlog="),

@@ -83,6 +83,8 @@ impl Kind {
 }
 
 const QUEUES_MAX: u32 = 64;
+/// A connection of more would be the only one.
+const WEIGHT_MAX: u32 = 16;
 /// Connections that may linger beside the others, of a small net.
 const LINGERING_LEAST: u32 = 16;
 /// A frame's deadline is that of its framing.
@@ -209,6 +211,8 @@ pub struct Endpoint {
     pub limits: Limits,
     /// Its socket.
     pub socket: SocketOptions,
+    /// How many times a turn's messages they may bring; 0: one time.
+    pub weight: u32,
     /// The host decides message by message how the stream goes on.
     pub step: bool,
     /// The URL asks for TLS.
@@ -244,6 +248,11 @@ impl Endpoint {
             let words = format!("endpoint.queue: the net has {queues}");
             return Err(Refusal::new(Error::Invalid, words));
         }
+        self.weight = self.weight.max(1);
+        if self.weight > WEIGHT_MAX {
+            let words = format!("endpoint.weight is {}, must be 1 to {WEIGHT_MAX}", self.weight);
+            return Err(Refusal::new(Error::Invalid, words));
+        }
         if datagrams && self.framing.kind != FramingKind::Raw {
             let words = "endpoint.framing: a datagram is a message as it is (RAW)";
             return Err(Refusal::new(Error::Invalid, words));
@@ -260,6 +269,19 @@ impl Endpoint {
         if datagrams && self.proxies.is_some() {
             let words = "guard.proxy_from is for tcp:// listeners: no header in a datagram is read";
             return Err(Refusal::new(Error::Unsupported, words));
+        }
+        if datagrams && self.limits.has_rates() {
+            let words = "endpoint.receive_rate, send_rate and min_receive_rate are for streams \
+                         (tcp://, unix:)";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        if datagrams && self.weight > 1 {
+            let words = "endpoint.weight is for streams (tcp://, unix:)";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
+        if raw && self.limits.min_receive_rate > 0 {
+            let words = "endpoint.min_receive_rate needs framing: RAW has no messages that begin";
+            return Err(Refusal::new(Error::Invalid, words));
         }
         let guard = || self.guard.map_or(Ok(()), |guard| guard.check(datagrams));
         let words = self.framing.check().and_then(|()| self.limits.check()).and_then(|()| guard());

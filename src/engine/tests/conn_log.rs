@@ -14,6 +14,7 @@ pub struct Style {
     pub frame_max: usize,
     pub limits: Limits,
     pub user_data: u64,
+    pub weight: u32,
 }
 
 /// How a connection ended, as CLOSED said.
@@ -280,6 +281,7 @@ impl ConnLog {
             Cause::TimeoutIdle => limits.idle_timeout_ms > 0,
             Cause::TimeoutFirstByte => limits.first_byte_timeout_ms > 0 && !connects,
             Cause::TimeoutFrame => limits.frame_timeout_ms > 0,
+            Cause::TimeoutRate => limits.min_receive_rate > 0,
             Cause::TimeoutSend => limits.send_timeout_ms > 0,
             Cause::TimeoutLinger => self.shut.is_some(),
             Cause::LimitFrame | Cause::Protocol => peer_did(&PeerLog::is_broken),

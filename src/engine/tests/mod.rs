@@ -1,7 +1,8 @@
 //! The engine over a simulated network: `seeds.rs` has hosts and peers do what a seed says while
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
 //! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues,
-//! `late.rs` deadlines, `host_timers.rs` timers of the host, `memory.rs` who is closed for memory.
+//! `late.rs` deadlines, `host_timers.rs` timers of the host, `memory.rs` who is closed for memory,
+//! `rates.rs` how fast.
 
 mod baton;
 mod cases;
@@ -15,6 +16,7 @@ mod moves;
 mod panics;
 mod peer_log;
 mod plan;
+mod rates;
 mod roam;
 mod run;
 mod seeds;

@@ -70,6 +70,12 @@ impl PeerLog {
 
     /// Writes a message, as far as it fits.
     pub fn send(&mut self, len: usize) {
+        self.begin(len);
+        self.pump();
+    }
+
+    /// Has a message to write.
+    pub fn begin(&mut self, len: usize) {
         if self.is_silent() {
             return;
         }
@@ -80,7 +86,6 @@ impl PeerLog {
         if self.wire != Wire::Raw {
             self.items.push_back((self.queued, Item::Message(payload)));
         }
-        self.pump();
     }
 
     /// Writes what breaks the framing.
@@ -102,10 +107,16 @@ impl PeerLog {
 
     /// Writes what waits. True: some of it went.
     pub fn pump(&mut self) -> bool {
+        self.drip(usize::MAX)
+    }
+
+    /// As `pump`, of so many bytes at most.
+    pub fn drip(&mut self, most: usize) -> bool {
         if self.outgoing.is_empty() || self.ended || !self.listens() {
             return false;
         }
-        let count = self.peer.write(self.outgoing.make_contiguous());
+        let most = most.min(self.outgoing.len());
+        let count = self.peer.write(&self.outgoing.make_contiguous()[..most]);
         let gone = self.outgoing.drain(..count);
         if self.wire == Wire::Raw {
             self.raw.extend(gone);

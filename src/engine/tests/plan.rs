@@ -151,7 +151,8 @@ impl Plan {
     pub fn style(&self, dice: &mut Dice) -> Style {
         let wire = dice.pick(&self.wires);
         let user_data = dice.roll();
-        Style { wire, frame_max: self.frame_max, limits: self.limits(dice, wire), user_data }
+        let limits = self.limits(dice, wire);
+        Style { wire, frame_max: self.frame_max, limits, user_data, weight: 1 }
     }
 
     fn limits(&self, dice: &mut Dice, wire: Wire) -> Limits {
@@ -161,6 +162,8 @@ impl Plan {
         let first_byte_timeout_ms = rarely(300);
         let frame_timeout_ms = rarely(400);
         let send_timeout_ms = rarely(500);
+        let (receive_rate, send_rate) = (rarely(64 << 10), rarely(64 << 10));
+        let least = rarely(100);
         let overflow = dice.pick(&[Overflow::Reject, Overflow::DropOldest, Overflow::Close]);
         // Without frames there is nothing to be dropped whole.
         let keeps = wire == Wire::Raw || dice.chance(60);
@@ -177,6 +180,10 @@ impl Plan {
             send_timeout_ms,
             linger_ms: if self.calm { 5000 } else { dice.pick(&[20, 300, 2000]) },
             half_open: false,
+            receive_rate,
+            send_rate,
+            min_receive_rate: if wire == Wire::Raw { 0 } else { least },
+            min_receive_window_ms: 600,
         }
     }
 }

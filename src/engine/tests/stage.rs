@@ -25,7 +25,13 @@ pub struct Stage {
 
 /// Frames with a length, and the limits that are the default.
 pub fn plain() -> Style {
-    Style { wire: Wire::U32, frame_max: 1 << 16, limits: Limits::default(), user_data: 7 }
+    Style {
+        wire: Wire::U32,
+        frame_max: 1 << 16,
+        limits: Limits::default(),
+        user_data: 7,
+        weight: 1,
+    }
 }
 
 impl Stage {
@@ -121,5 +127,6 @@ impl Stage {
 
 /// What the engine is given for a style.
 pub fn endpoint(style: &Style) -> Endpoint {
-    Endpoint { user_data: style.user_data, limits: style.limits, ..Endpoint::default() }
+    let Style { user_data, limits, weight, .. } = *style;
+    Endpoint { user_data, limits, weight, ..Endpoint::default() }
 }

@@ -161,7 +161,7 @@ impl Desk {
         let (mut cutter, mut release) = (Cutter::default(), Release::default());
         let mut wrote = false;
         while !conn.link.is_busy(Lane::Out)
-            && let Some(train) = conn.session.poll_transmit(&core.pool, self.now)
+            && let Some(train) = conn.session.poll_transmit(&core.pool, u32::MAX, self.now)
         {
             let Some(carrier) = self.carriers.get(number) else { return };
             wrote = true;

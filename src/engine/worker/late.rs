@@ -63,7 +63,8 @@ impl Desk {
     fn schedule_by(&mut self, core: &Core, token: Token, conn: &mut Conn, most: Millis) {
         let unheard = conn.is_unheard().then_some(self.now + AGAIN_MS);
         let lanes = self.due(conn).map(|due| due.map(|(at, _)| self.look_at(at.min(most))));
-        let alarms = [unheard, conn.attempt_at(), conn.session.poll_alarm()];
+        let rate = conn.rate_alarm(self.now);
+        let alarms = [unheard, conn.attempt_at(), conn.session.poll_alarm(), rate];
         let Some(at) = lanes.into_iter().chain(alarms).flatten().min() else { return };
         if !conn.reminder.precedes(at, self.now) {
             self.remind(core, token, &mut conn.reminder, at);
@@ -81,7 +82,8 @@ impl Desk {
         let inward = if opening {
             conn.deadline()
         } else if busy(Lane::In) {
-            conn.session.poll_timeout(limits, accepted, true, false)
+            let silence = conn.session.poll_timeout(limits, accepted, true, false);
+            silence.into_iter().chain(conn.pace_due()).min_by_key(|(at, _)| *at)
         } else if open && conn.life.eof != Eof::Told {
             conn.session.poll_idle(limits)
         } else {
@@ -158,7 +160,9 @@ impl Desk {
             conn.set_attempt_at(0);
             core.homes[self.home].post(Command::Attempt(token));
         }
-        if conn.session.handle_alarm(self.now) {
+        let limits = &conn.endpoint.limits;
+        let paced = limits.receive_rate | limits.send_rate != 0;
+        if conn.session.handle_alarm(self.now) || paced {
             self.hungry.push(token);
         }
         let mut asked = false;

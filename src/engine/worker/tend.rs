@@ -148,6 +148,7 @@ impl Desk {
         if conn.link.is_carried() {
             return self.read_carried(core, token, conn);
         }
+        let spent = conn.endpoint.limits.receive_rate > 0 && !conn.may_receive(self.now);
         if conn.is_held_back() || conn.marks.hungry {
             if conn.marks.paused
                 && let Some((cause, os_error)) = conn.broken()
@@ -191,9 +192,13 @@ impl Desk {
         let limits = &conn.endpoint.limits;
         let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
         if conn.link.is_busy(Lane::In)
+            || spent
             || ((gated || self.is_stalled(core, token, conn)) && conn.life.phase == Phase::Open)
         {
             return;
+        }
+        if conn.endpoint.limits.min_receive_rate > 0 {
+            conn.await_rest(self.now);
         }
         let chunk = match conn.session.poll_recv(self.now) {
             Want::No => return,
@@ -224,7 +229,8 @@ impl Desk {
         let step = conn.endpoint.step;
         let whole = if framing.kind == FramingKind::Raw { Form::Bytes } else { Form::Whole };
         let mut again = false;
-        for _ in 0..core.config.turn_messages {
+        let most = core.config.turn_messages.saturating_mul(conn.endpoint.weight);
+        for _ in 0..most {
             match input.poll_event(framing, &core.pool, self.now) {
                 None => return,
                 Some(Event::Message(data)) => {
@@ -330,7 +336,15 @@ impl Desk {
         if conn.link.is_busy(Lane::Out) || conn.broken().is_some() {
             return;
         }
-        if let Some(train) = conn.session.poll_transmit(&core.pool, self.now) {
+        let bounded = conn.endpoint.limits.send_rate > 0;
+        let most = if bounded { conn.may_send(self.now) } else { u32::MAX };
+        if most == 0 {
+            return;
+        }
+        if let Some(train) = conn.session.poll_transmit(&core.pool, most, self.now) {
+            if bounded {
+                conn.sends(train.len());
+            }
             conn.link.begin(Lane::Out);
             if let Some(histograms) = &core.histograms {
                 let rest = conn.session.outbox().bytes() as usize > train.len();

@@ -57,8 +57,11 @@ impl End {
     /// What it writes now, however few bytes at a time.
     fn write(&mut self, now: Millis) -> Vec<u8> {
         let mut all = Vec::new();
-        while let Some(train) = self.stack.poll_transmit(&self.pool, now) {
-            assert!(self.stack.poll_transmit(&self.pool, now).is_none(), "one train at a time");
+        while let Some(train) = self.stack.poll_transmit(&self.pool, u32::MAX, now) {
+            assert!(
+                self.stack.poll_transmit(&self.pool, u32::MAX, now).is_none(),
+                "one train at a time"
+            );
             let bytes: Vec<u8> = train.slices().flat_map(|slice| slice.to_vec()).collect();
             let count = bytes.len().min(self.writes);
             all.extend_from_slice(&bytes[..count]);
@@ -187,7 +190,7 @@ fn a_message_is_one_until_it_is_sealed() {
     let [near, far] = &mut ends;
     near.send(&[1; 60_000]);
     near.send(&[2; 60_000]);
-    let train = near.stack.poll_transmit(&near.pool, NOW).expect("a train");
+    let train = near.stack.poll_transmit(&near.pool, u32::MAX, NOW).expect("a train");
     assert!(train.len() > 32 << 10 && train.len() < 40 << 10, "{}", train.len());
     assert_eq!((near.stack.outbox().messages(), near.stack.outbox().bytes()), (2, 120_008));
     let half = train.len() / 2;
@@ -201,7 +204,7 @@ fn a_message_is_one_until_it_is_sealed() {
     assert_eq!(near.stack.outbox().bytes(), 0);
     assert_eq!(far.events[1..], [1, 2].map(|byte| Told::Message(vec![byte; 60_000])));
     near.send(b"lost");
-    let train = near.stack.poll_transmit(&near.pool, NOW).expect("a train");
+    let train = near.stack.poll_transmit(&near.pool, u32::MAX, NOW).expect("a train");
     near.stack.handle_sent(1, train, &mut Release::default());
     assert_eq!(near.stack.abandon(), 8, "all of it is given up");
     assert!(near.stack.is_written() && near.write(NOW).is_empty());
@@ -214,7 +217,7 @@ fn without_memory_nothing_is_sealed_and_nothing_lost() {
     let [near, far] = &mut ends;
     near.send(b"waits");
     let mut hold: Vec<_> = std::iter::from_fn(|| near.pool.take(100)).collect();
-    assert!(near.stack.poll_transmit(&near.pool, NOW).is_none());
+    assert!(near.stack.poll_transmit(&near.pool, u32::MAX, NOW).is_none());
     assert!(near.stack.starved().is_some_and(|bytes| bytes < 100), "so many are asked for");
     assert_eq!(near.stack.outbox().messages(), 1);
     hold.pop();

@@ -161,7 +161,7 @@ fn messages_are_sent_as_they_are_or_with_their_delimiter() {
             Key::default(),
         );
         sent.expect("room");
-        let train = session.poll_transmit(NOW).expect("something");
+        let train = session.poll_transmit(u32::MAX, NOW).expect("something");
         let bytes: Vec<u8> = train.slices().flat_map(|slice| slice.to_vec()).collect();
         assert_eq!(bytes, expected.repeat(3));
         session.handle_sent(bytes.len(), train, &mut Release::default());

@@ -79,14 +79,14 @@ fn the_newer_one_takes_the_older_one_s_place() {
 fn what_the_model_was_given_is_not_replaced() {
     let mut out = Out::new(Limits::default(), false);
     out.taken(1, b"first");
-    let train = out.session.poll_transmit(NOW).expect("it may leave");
+    let train = out.session.poll_transmit(u32::MAX, NOW).expect("it may leave");
     out.taken(1, b"second");
     assert_eq!(bytes_of(&train), b"\0\x05first");
     assert_eq!(out.waits(), (7 + 8, 2));
     sent(&mut out.session, 3, train);
     out.taken(1, b"third");
     assert_eq!(out.waits(), (4 + 7, 2), "the second was not given to it");
-    let train = out.session.poll_transmit(NOW).expect("it may leave");
+    let train = out.session.poll_transmit(u32::MAX, NOW).expect("it may leave");
     assert_eq!(bytes_of(&train), b"irst\0\x05third");
     sent(&mut out.session, 0, train);
     out.taken(1, b"fourth");
@@ -106,7 +106,7 @@ fn a_key_is_free_again_when_its_message_has_left() {
 fn what_does_not_fit_a_train_is_not_given_to_the_model() {
     let mut out = Out::new(Limits::default(), false);
     (0..20).for_each(|key| out.taken(key + 1, &[key as u8]));
-    let train = out.session.poll_transmit(NOW).expect("it may leave");
+    let train = out.session.poll_transmit(u32::MAX, NOW).expect("it may leave");
     assert_eq!(train.slices().count(), TRAIN_MAX);
     (0..20).for_each(|key| out.taken(key + 1, &[key as u8 + 100]));
     let len = train.len();
@@ -175,7 +175,7 @@ fn what_was_flushed_leaves_with_what_took_its_place() {
         out.taken(3, &vec![5; second]);
         assert_eq!(out.rest(), [&vec![4; second][..], &[2]], "all that was flushed, no more");
         out.taken(3, &[6]);
-        assert!(out.session.poll_transmit(NOW).is_none(), "the third waits for a flush");
+        assert!(out.session.poll_transmit(u32::MAX, NOW).is_none(), "the third waits for a flush");
         out.session.flush();
         out.taken(3, &[7; 30]);
         assert_eq!(out.rest(), [[7; 30]]);
@@ -328,4 +328,19 @@ fn a_list_says_the_same() {
         let list: Vec<Vec<u8>> = list.into_iter().map(|(_, message)| message).collect();
         assert!(out.rest() == list, "seed {seed}");
     }
+}
+
+/// Of a message that was begun the rest follows, whatever is sent under its key meanwhile.
+#[test]
+fn a_message_that_may_leave_only_in_part_is_begun() {
+    let mut out = Out::new(Limits::default(), false);
+    out.taken(1, b"first");
+    out.taken(2, b"other");
+    let train = out.session.poll_transmit(3, NOW).expect("it may leave");
+    assert_eq!(bytes_of(&train), b"\0\x05f");
+    out.taken(1, b"second");
+    out.taken(2, b"newer");
+    sent(&mut out.session, 3, train);
+    assert_eq!(write_all(&mut out.session, 99), b"irst\0\x05newer\0\x06second");
+    assert_eq!(out.waits(), (0, 0));
 }

@@ -10,6 +10,7 @@ mod model;
 mod outbox;
 mod parts;
 mod plain;
+mod rate;
 mod receiving;
 mod sending;
 mod timeouts;

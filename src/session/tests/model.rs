@@ -32,6 +32,8 @@ struct Pair<'a> {
     random: Random,
     session: Session,
     train: Option<Train>,
+    /// No more of what waits was let go with it.
+    cut: bool,
     plain: Plain,
     buffer: Slice,
     next: u8,
@@ -51,7 +53,8 @@ impl<'a> Pair<'a> {
         let bytes: Vec<u8> = (0..BUFFER).map(|at| (at ^ at >> 8) as u8).collect();
         let buffer = pool.take(BUFFER).expect("memory").write(&bytes);
         let (random, seen) = (Random(seed), Seen::default());
-        Pair { pool, framing, random, session, train: None, plain, buffer, next: 0, seen }
+        let train = None;
+        Pair { pool, framing, random, session, train, cut: false, plain, buffer, next: 0, seen }
     }
 
     fn step(&mut self, largest: usize) {
@@ -151,7 +154,11 @@ impl<'a> Pair<'a> {
     }
 
     fn transmit(&mut self) {
-        let train = self.session.poll_transmit(NOW);
+        let most = match self.random.below(4) {
+            0 => self.random.size(20_000),
+            _ => u32::MAX as usize,
+        };
+        let train = self.session.poll_transmit(most as u32, NOW);
         if self.train.is_some() {
             return assert!(train.is_none(), "one train at a time");
         }
@@ -160,9 +167,10 @@ impl<'a> Pair<'a> {
         let bytes = bytes_of(&train);
         assert!(free.starts_with(&bytes), "the oldest bytes go first");
         assert!(
-            bytes.len() == free.len() || train.slices().count() == TRAIN_MAX,
-            "all or a full one"
+            bytes.len() == free.len().min(most) || train.slices().count() == TRAIN_MAX,
+            "all, as many as may, or a full one"
         );
+        self.cut = bytes.len() == most;
         self.plain.transmitted(bytes.len());
         self.train = Some(train);
     }
@@ -174,7 +182,7 @@ impl<'a> Pair<'a> {
             1 => self.random.below(train.len()),
             _ => train.len(),
         };
-        let partial = count < self.plain.flying;
+        let partial = count < self.plain.flying || self.cut;
         sent(&mut self.session, count, train);
         self.plain.sent(count);
         self.compare();
@@ -209,7 +217,7 @@ impl<'a> Pair<'a> {
             self.write();
             self.compare();
         }
-        assert!(self.session.poll_transmit(NOW).is_none());
+        assert!(self.session.poll_transmit(u32::MAX, NOW).is_none());
         assert_eq!(self.session.poll_writable(&self.plain.limits), None);
         self.seen
     }

@@ -31,7 +31,8 @@ impl Out {
 
     /// The next train's bytes; the model has it.
     fn transmit(&mut self) -> Vec<u8> {
-        let train = self.train.insert(self.session.poll_transmit(NOW).expect("something waits"));
+        let train =
+            self.train.insert(self.session.poll_transmit(u32::MAX, NOW).expect("something waits"));
         bytes_of(train)
     }
 
@@ -290,7 +291,7 @@ fn what_was_flushed_leaves_also_when_held_messages_are_dropped() {
     out.sent(5);
     assert_eq!(out.transmit(), [0; 5], "the rest of what was flushed");
     out.sent(5);
-    assert!(out.session.poll_transmit(NOW).is_none(), "the other waits for a flush");
+    assert!(out.session.poll_transmit(u32::MAX, NOW).is_none(), "the other waits for a flush");
     out.session.flush();
     assert_eq!(out.transmit().len(), 10);
     out.sent(10);
@@ -300,12 +301,12 @@ fn what_was_flushed_leaves_also_when_held_messages_are_dropped() {
 fn a_flush_lets_all_leave_and_no_later_send() {
     let mut out = Out::new(Limits::default(), true);
     out.taken(&[1]);
-    assert!(out.session.poll_transmit(NOW).is_none());
+    assert!(out.session.poll_transmit(u32::MAX, NOW).is_none());
     out.session.flush();
     out.taken(&[2]);
     assert_eq!(out.transmit(), [1, 1]);
     out.sent(2);
-    assert!(out.session.poll_transmit(NOW).is_none());
+    assert!(out.session.poll_transmit(u32::MAX, NOW).is_none());
     out.session.flush();
     assert_eq!(write_all(&mut out.session, 9), [1, 2]);
 }
@@ -321,7 +322,7 @@ fn what_is_given_up_is_counted() {
     out.sent(30);
     assert_eq!(out.session.abandon(), 120);
     assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (0, 0));
-    assert!(out.session.poll_transmit(NOW).is_none());
+    assert!(out.session.poll_transmit(u32::MAX, NOW).is_none());
     assert!(out.pool.bytes() <= ARENA_COST);
     out.taken(&[3]);
     out.session.flush();
@@ -394,4 +395,22 @@ fn what_was_refused_and_dropped_is_known_while_memory_is_given_up() {
     out.session.relax();
     out.taken(&[3]);
     assert_eq!(write_all(&mut out.session, 9), [1, 3]);
+}
+
+/// No more leaves than may, from the oldest byte on; what is cut goes on where it was.
+#[test]
+fn a_train_is_as_long_as_it_may_be() {
+    let mut out = Out::new(Limits { overflow: Overflow::DropOldest, ..small(3) }, false);
+    out.taken(&[1; 9]);
+    out.taken(&[2; 9]);
+    let train = out.session.poll_transmit(13, NOW).expect("something waits");
+    assert_eq!(bytes_of(&train), [&[9, 1, 1, 1, 1, 1, 1, 1, 1, 1][..], &[9, 2, 2]].concat());
+    sent(&mut out.session, 13, train);
+    assert_eq!((out.session.outbox().bytes(), out.session.outbox().messages()), (7, 1));
+    out.taken(&[3; 9]);
+    out.taken(&[4; 9]);
+    out.taken(&[5; 9]);
+    assert_eq!(out.session.outbox().dropped(), 1, "the third; the second was begun");
+    assert_eq!(out.transmit(), [&[2; 7][..], &[9], &[4; 9], &[9], &[5; 9]].concat());
+    out.sent(27);
 }

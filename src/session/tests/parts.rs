@@ -178,7 +178,7 @@ fn small_messages_in_parts_are_gathered() {
         expected.extend([0, 5, at, at, at, at, at, 0, 1, at]);
     }
     assert_eq!(session.outbox().messages(), 120);
-    let train = session.poll_transmit(NOW).expect("it may leave");
+    let train = session.poll_transmit(u32::MAX, NOW).expect("it may leave");
     assert!(train.slices().count() <= 8, "{} pieces", train.slices().count());
     assert_eq!(bytes_of(&train), expected);
     sent(&mut session, expected.len(), train);
@@ -247,7 +247,7 @@ fn messages_of_many_pieces_are_dropped_whole() {
     };
     (0..5).for_each(|number| send(&mut session, number));
     assert_eq!((session.outbox().messages(), session.outbox().dropped()), (3, 2));
-    let train = session.poll_transmit(NOW).expect("it may leave");
+    let train = session.poll_transmit(u32::MAX, NOW).expect("it may leave");
     assert_eq!(train.slices().count(), TRAIN_MAX, "not all of the third message");
     let begun = bytes_of(&train);
     send(&mut session, 5);

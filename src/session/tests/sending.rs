@@ -5,8 +5,8 @@ use super::*;
 /// Writes all that waits, `most` bytes at a time, and gives the bytes.
 pub fn write_all(session: &mut Session, most: usize) -> Vec<u8> {
     let mut wire = Vec::new();
-    while let Some(train) = session.poll_transmit(NOW) {
-        assert!(session.poll_transmit(NOW).is_none(), "one train at a time");
+    while let Some(train) = session.poll_transmit(u32::MAX, NOW) {
+        assert!(session.poll_transmit(u32::MAX, NOW).is_none(), "one train at a time");
         let written = train.len().min(most);
         wire.extend(train.slices().flat_map(|slice| slice.iter()).take(written));
         sent(session, written, train);
@@ -121,7 +121,7 @@ fn a_message_of_no_bytes_without_framing_is_nothing() {
     let mut session = Session::new(NOW, false);
     let send = |session: &mut Session, bytes: &[u8]| pool.send(session, &framing, bytes);
     send(&mut session, &[]);
-    assert!(session.poll_transmit(NOW).is_none());
+    assert!(session.poll_transmit(u32::MAX, NOW).is_none());
     assert!(pool.bytes() <= ARENA_COST, "an idle session has no memory");
     send(&mut session, &[1]);
     send(&mut session, &[]);

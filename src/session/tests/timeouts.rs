@@ -15,6 +15,10 @@ const OFF: Limits = Limits {
     send_timeout_ms: 0,
     linger_ms: 0,
     half_open: false,
+    receive_rate: 0,
+    send_rate: 0,
+    min_receive_rate: 0,
+    min_receive_window_ms: 5_000,
 };
 
 const IDLE: Limits = Limits { idle_timeout_ms: 50, ..OFF };
@@ -34,7 +38,7 @@ const ALL: Limits = Limits {
 fn busy(pool: &Bounded, begun: usize) -> (Session, Train) {
     let mut session = Session::new(0, false);
     pool.send(&mut session, &length(1, false), &[1]);
-    let train = session.poll_transmit(NOW).expect("something waits");
+    let train = session.poll_transmit(u32::MAX, NOW).expect("something waits");
     assert!(matches!(session.poll_recv(NOW), Want::Fresh));
     if begun > 0 {
         receive(&mut session, pool, &[9; 8][..begun], NOW + 1);
@@ -178,11 +182,11 @@ fn a_send_s_clock_starts_anew_when_some_of_it_was_written() {
     let mut session = Session::new(0, false);
     pool.send(&mut session, &Framing::default(), &[1; 9]);
     let due = |session: &Session| session.poll_timeout(&SEND, false, false, true);
-    let train = session.poll_transmit(10).expect("something waits");
-    assert!(session.poll_transmit(15).is_none());
+    let train = session.poll_transmit(u32::MAX, 10).expect("something waits");
+    assert!(session.poll_transmit(u32::MAX, 15).is_none());
     assert_eq!(due(&session), Some((30, Cause::TimeoutSend)));
     sent(&mut session, 1, train);
-    let train = session.poll_transmit(25).expect("something waits");
+    let train = session.poll_transmit(u32::MAX, 25).expect("something waits");
     assert_eq!(due(&session), Some((45, Cause::TimeoutSend)));
     assert_eq!(session.poll_timeout(&SEND, false, false, false), None, "nothing is with the model");
     sent(&mut session, 8, train);

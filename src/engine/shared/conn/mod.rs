@@ -6,11 +6,13 @@ pub mod link;
 mod marks;
 mod moving;
 mod origin;
+mod pacing;
 mod peer;
 mod proxied;
 mod proxy;
 pub mod race;
 mod racing;
+mod rates;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ pub use origin::Origin;
 use peer::{Peer, Scope};
 use proxy::Proxied;
 use race::Race;
+use rates::Rates;
 
 use crate::engine::shared::event::Notice;
 use crate::engine::shared::parting::Answer;
@@ -61,7 +64,7 @@ pub struct Conn {
 // Every connection has one, idle or not.
 const _: () = assert!(size_of::<Conn>() <= 152 + 2 * size_of::<Socket>());
 
-/// What a connection has while it begins or ends, made when it is needed.
+/// What a connection has while it begins or ends, or what few have; made when it is needed.
 #[derive(Default, PartialEq)]
 struct More {
     /// While it connects.
@@ -91,6 +94,8 @@ struct More {
     /// While it is parting.
     answer: Option<Answer>,
     proxied: Proxied,
+    /// Where its endpoint bounds how fast it goes.
+    rates: Option<Box<Rates>>,
 }
 
 impl Conn {

@@ -96,6 +96,7 @@ impl Origin {
             framing,
             limits,
             socket,
+            weight,
             step,
             layer,
             carrying,
@@ -127,7 +128,7 @@ impl Origin {
         self.listener().is_none()
             && (self.queue, self.user_data) == (*queue, *user_data)
             && (self.framing, self.limits) == (*framing, *limits)
-            && (self.step, &self.layer) == (*step, layer)
+            && (self.weight, self.step, &self.layer) == (*weight, *step, layer)
             && self.carrying == *carrying
             && numbers(&self.socket) == numbers(socket)
     }
@@ -150,7 +151,7 @@ mod tests {
     fn an_origin_serves_those_that_are_made_alike() {
         let origin = Origin::new(Endpoint::default());
         assert!(origin.serves(&Endpoint::default()));
-        let different: [fn(&mut Endpoint); 11] = [
+        let different: [fn(&mut Endpoint); 12] = [
             |endpoint| endpoint.queue = Some(0),
             |endpoint| endpoint.user_data = 1,
             |endpoint| endpoint.framing.frame_max_bytes = 9,
@@ -162,6 +163,7 @@ mod tests {
             |endpoint| endpoint.socket.user_timeout_ms = 9,
             |endpoint| endpoint.socket.bind = Some(([127, 0, 0, 1], 0).into()),
             |endpoint| endpoint.step = true,
+            |endpoint| endpoint.weight = 2,
         ];
         for change in different {
             let mut endpoint = Endpoint::default();

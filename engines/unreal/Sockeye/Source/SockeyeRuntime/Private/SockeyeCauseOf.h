@@ -44,6 +44,7 @@ SOCKEYE_SAME(TokenExpired, SOCKEYE_CAUSE_TOKEN_EXPIRED);
 SOCKEYE_SAME(TokenUsed, SOCKEYE_CAUSE_TOKEN_USED);
 SOCKEYE_SAME(Full, SOCKEYE_CAUSE_FULL);
 SOCKEYE_SAME(Version, SOCKEYE_CAUSE_VERSION);
+SOCKEYE_SAME(TimeoutRate, SOCKEYE_CAUSE_TIMEOUT_RATE);
 #undef SOCKEYE_SAME
 
 inline ESockeyeCause SockeyeCauseOf(const sockeye_event& Event)
@@ -84,6 +85,7 @@ inline ESockeyeCause SockeyeCauseOf(const sockeye_event& Event)
 	case SOCKEYE_CAUSE_TOKEN_USED: return ESockeyeCause::TokenUsed;
 	case SOCKEYE_CAUSE_FULL: return ESockeyeCause::Full;
 	case SOCKEYE_CAUSE_VERSION: return ESockeyeCause::Version;
+	case SOCKEYE_CAUSE_TIMEOUT_RATE: return ESockeyeCause::TimeoutRate;
 	default: return ESockeyeCause::Other;
 	}
 }

@@ -87,6 +87,8 @@ enum class ESockeyeCause : uint8
 	Full = 33,
 	/** Lanes: the ends speak different versions. */
 	Version = 34,
+	/** A message began, and the rest of it came more slowly than min_receive_rate. */
+	TimeoutRate = 35,
 	/** One of a later library. */
 	Other = 200,
 };
