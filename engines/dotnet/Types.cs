@@ -78,8 +78,13 @@ namespace Sockeye
         [FieldOffset(76)] public uint GroupsMax;
         /// <summary>Groups that one connection may be in, at most 65,536.</summary>
         [FieldOffset(80)] public uint ConnGroupsMax;
+        /// <summary>
+        /// 1: latencies are counted, <c>sockeye_net_get_histogram</c>: a turn, a poll and a send
+        /// that waits alone read the clock.
+        /// </summary>
+        [FieldOffset(84)] public uint Histograms;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(84)] public fixed uint Reserved[3];
+        [FieldOffset(88)] public fixed uint Reserved[2];
     }
 
     /// <summary>A rule for all addresses that begin with the same bits.</summary>
@@ -94,7 +99,19 @@ namespace Sockeye
         [FieldOffset(44)] public SockeyeGuardAction Action;
     }
 
-    /// <summary>How many connections a listener lets in.</summary>
+    /// <summary>All addresses that begin with the same bits.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 48)]
+    public unsafe partial struct SockeyePrefix
+    {
+        /// <summary>The address.</summary>
+        [FieldOffset(0)] public SockeyeAddress Address;
+        /// <summary>How many bits: up to 32 for IPv4, up to 128 for IPv6.</summary>
+        [FieldOffset(40)] public uint PrefixBits;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(44)] public uint Reserved;
+    }
+
+    /// <summary>How much a listener lets in, and which proxies it believes.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeGuard
     {
@@ -114,8 +131,74 @@ namespace Sockeye
         [FieldOffset(8)] public uint PerAddressPerS;
         /// <summary>Connections in a second, of all sources together, in the same way.</summary>
         [FieldOffset(12)] public uint AcceptsPerS;
+        /// <summary>
+        /// <c>tcp://</c> listeners: who connects from here is a proxy, and begins with a header of
+        /// the PROXY protocol, version 1 or 2, which says for whom: that is the peer from there on,
+        /// also for rules, bans and bounds, and OPENED is behind it.
+        /// </summary>
+        [FieldOffset(16)] public SockeyePrefix* ProxyFrom;
+        /// <summary>How many prefixes.</summary>
+        [FieldOffset(24)] public uint ProxyFromCount;
+        /// <summary>Time for a proxy's header, in milliseconds; 0: any.</summary>
+        [FieldOffset(28)] public uint ProxyTimeoutMs;
+        /// <summary>
+        /// <c>udp://</c> only: datagrams of one source in a second, in the same way; more are
+        /// dropped.
+        /// </summary>
+        [FieldOffset(32)] public uint DatagramsPerAddressPerS;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(16)] public fixed uint Reserved[12];
+        [FieldOffset(36)] public fixed uint Reserved[7];
+    }
+
+    /// <summary>A certificate chain and its private key.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 16)]
+    public unsafe partial struct SockeyeTlsCertificate
+    {
+        /// <summary>The certificate, and behind it those that it was signed with.</summary>
+        [FieldOffset(0)] public byte* CertPem;
+        /// <summary>Its private key: PKCS #8, PKCS #1 or SEC 1.</summary>
+        [FieldOffset(8)] public byte* KeyPem;
+    }
+
+    /// <summary>TLS of an endpoint: TLS 1.2 and 1.3.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 104)]
+    public unsafe partial struct SockeyeTls
+    {
+        /// <summary>The size this program was built with; set by <c>sockeye_tls_init</c>.</summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>Clients: a <c>sockeye_tls_verify</c>.</summary>
+        [FieldOffset(4)] public uint Verify;
+        /// <summary>Servers: a <c>sockeye_tls_client_auth</c>.</summary>
+        [FieldOffset(8)] public uint ClientAuth;
+        /// <summary>SOCKEYE_TLS12 or SOCKEYE_TLS13.</summary>
+        [FieldOffset(12)] public uint MinVersion;
+        /// <summary>A server's chain, or the one that a client shows when it is asked.</summary>
+        [FieldOffset(16)] public byte* CertPem;
+        /// <summary>The key of <c>cert_pem</c>.</summary>
+        [FieldOffset(24)] public byte* KeyPem;
+        /// <summary>
+        /// Authorities: those that a client checks its server against (VERIFY_CA), and a server its
+        /// clients (<c>client_auth</c>).
+        /// </summary>
+        [FieldOffset(32)] public byte* CaPem;
+        /// <summary>Clients: the name that the server's certificate must have.</summary>
+        [FieldOffset(40)] public byte* ServerName;
+        /// <summary>
+        /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
+        /// <c>"game/2,game/1"</c>.
+        /// </summary>
+        [FieldOffset(48)] public byte* Alpn;
+        /// <summary>
+        /// A file to which the keys of all connections are appended, for Wireshark: whoever has it
+        /// can read everything.
+        /// </summary>
+        [FieldOffset(56)] public byte* KeyLogPath;
+        /// <summary>Servers: further chains.</summary>
+        [FieldOffset(64)] public SockeyeTlsCertificate* Certificates;
+        /// <summary>How many these are, at most 1024.</summary>
+        [FieldOffset(72)] public uint CertificatesCount;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(76)] public fixed uint Reserved[7];
     }
 
     /// <summary>Framing.</summary>
@@ -249,17 +332,17 @@ namespace Sockeye
         /// connection ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing).
         /// </summary>
         [FieldOffset(160)] public uint UserTimeoutMs;
-        /// <summary>
-        /// The time over which <c>min_receive_rate</c> is judged, in milliseconds, 1 or more.
-        /// </summary>
-        [FieldOffset(164)] public uint MinReceiveWindowMs;
-        /// <summary>TLS.</summary>
-        [FieldOffset(168)] public IntPtr Tls;
+        /// <summary><c>tls://</c>: time for the handshake, in milliseconds; 0: any.</summary>
+        [FieldOffset(164)] public uint HandshakeTimeoutMs;
+        /// <summary>TLS of <c>tls://</c>.</summary>
+        [FieldOffset(168)] public SockeyeTls* Tls;
         /// <summary>HTTP and WebSocket.</summary>
         [FieldOffset(176)] public IntPtr Http;
         /// <summary>Lanes over datagrams.</summary>
         [FieldOffset(184)] public IntPtr Lanes;
-        /// <summary>Of listeners of streams: how many connections come in, and how fast.</summary>
+        /// <summary>
+        /// Of listeners: how many connections or datagrams come in, and how fast.
+        /// </summary>
         [FieldOffset(192)] public SockeyeGuard* Guard;
         /// <summary>
         /// Streams: bytes a second that are received from the connection, 1,024 or more; 0: no
@@ -280,8 +363,12 @@ namespace Sockeye
         /// 16.
         /// </summary>
         [FieldOffset(212)] public uint Weight;
+        /// <summary>
+        /// The time over which <c>min_receive_rate</c> is judged, in milliseconds, 1 or more.
+        /// </summary>
+        [FieldOffset(216)] public uint MinReceiveWindowMs;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(216)] public fixed uint Reserved[2];
+        [FieldOffset(220)] public fixed uint Reserved[1];
     }
 
     /// <summary>A listener of one net.</summary>
@@ -410,6 +497,28 @@ namespace Sockeye
         [FieldOffset(12)] public uint Capacity;
         /// <summary>Opaque; 0 is none.</summary>
         [FieldOffset(16)] public ulong Id;
+    }
+
+    /// <summary>What was counted of a latency since <c>sockeye_init</c>.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 1048)]
+    public unsafe partial struct SockeyeHistogram
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_histogram)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>How many of the buckets are used: 64.</summary>
+        [FieldOffset(4)] public uint Buckets;
+        /// <summary>Times counted: the sum of the buckets.</summary>
+        [FieldOffset(8)] public ulong Count;
+        /// <summary>Their sum, in nanoseconds.</summary>
+        [FieldOffset(16)] public ulong SumNs;
+        /// <summary>
+        /// By bucket: the longest time in it, in nanoseconds; <c>UINT64_MAX</c> for the last.
+        /// </summary>
+        [FieldOffset(24)] public fixed ulong UpperNs[64];
+        /// <summary>By bucket: how many times were in it, and in none before.</summary>
+        [FieldOffset(536)] public fixed ulong Counts[64];
     }
 
     /// <summary>An internet address.</summary>
