@@ -82,6 +82,12 @@
 /// `lingering_max`: an eighth of `connections_max`, at least 16.
 #define SOCKEYE_LINGERING_AUTO UINT32_C(0xFFFFFFFF)
 
+/// `min_version`: TLS 1.2 (RFC 5246).
+#define SOCKEYE_TLS12 771
+
+/// `min_version`: TLS 1.3 (RFC 8446).
+#define SOCKEYE_TLS13 772
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -195,8 +201,7 @@ typedef enum {
     SOCKEYE_CAUSE_INTERNAL = 21,
     /// The peer ended its side in the middle of a frame, whose bytes so far are the event's `code`.
     SOCKEYE_CAUSE_TRUNCATED = 22,
-    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`. Not in this version,
-    /// nor are those up to VERSION.
+    /// TLS, WebSocket: the handshake took longer than `handshake_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE = 23,
     /// Lanes: nothing came from the peer for `peer_timeout_ms`.
     SOCKEYE_CAUSE_TIMEOUT_PEER = 24,
@@ -285,6 +290,26 @@ typedef enum {
     SOCKEYE_GUARD_DENY = 1,
 } sockeye_guard_action;
 
+/// Against what a client checks the certificate of its server.
+typedef enum {
+    /// The authorities that the system trusts.
+    SOCKEYE_TLS_VERIFY_SYSTEM = 0,
+    /// The authorities of `ca_pem` alone.
+    SOCKEYE_TLS_VERIFY_CA = 1,
+    /// Nothing: the connection is encrypted, and nobody knows with whom. For tests.
+    SOCKEYE_TLS_VERIFY_NONE = 2,
+} sockeye_tls_verify;
+
+/// Whether a server asks its clients for a certificate.
+typedef enum {
+    /// It does not.
+    SOCKEYE_TLS_CLIENT_AUTH_NONE = 0,
+    /// It asks; a client without one may come in. One that is shown must be of `ca_pem`.
+    SOCKEYE_TLS_CLIENT_AUTH_OPTIONAL = 1,
+    /// A client without one of `ca_pem` is turned away.
+    SOCKEYE_TLS_CLIENT_AUTH_REQUIRED = 2,
+} sockeye_tls_client_auth;
+
 /// How the byte stream is divided into messages.
 typedef enum {
     /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
@@ -317,6 +342,14 @@ typedef enum {
     /// The connection is closed with LIMIT_OUTBOX.
     SOCKEYE_OVERFLOW_CLOSE = 2,
 } sockeye_overflow;
+
+/// What the host says of a peer.
+typedef enum {
+    /// The peer is reset.
+    SOCKEYE_REFUSE = 0,
+    /// It may come in.
+    SOCKEYE_ADMIT = 1,
+} sockeye_admit_answer;
 
 /// How to close.
 typedef enum {
@@ -375,6 +408,17 @@ typedef enum {
     SOCKEYE_EVENT_MIGRATED = 13,
 } sockeye_event_kind;
 
+/// A latency that is counted with `config.histograms`.
+typedef enum {
+    /// From when a worker received a message until a poll, or a callback, was given it: one for
+    /// each message and each datagram. A turn of the worker is one time.
+    SOCKEYE_HISTOGRAM_POLL = 0,
+    /// From a send until its bytes were written to the system: one for each write, of the oldest
+    /// message in it; what waits for a flush or for the peer is in it. Of streams (`tcp://`,
+    /// `unix:`) alone.
+    SOCKEYE_HISTOGRAM_SEND = 1,
+} sockeye_histogram_kind;
+
 /// How important a line of the log is.
 typedef enum {
     /// No line.
@@ -403,9 +447,6 @@ typedef struct sockeye_lanes sockeye_lanes;
 
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 typedef struct sockeye_net sockeye_net;
-
-/// TLS of an endpoint. Not in this version.
-typedef struct sockeye_tls sockeye_tls;
 
 /// What a call answers: `s >= 0` is done (a count where the call says so), `s < 0` is one of
 /// `sockeye_status_code` and nothing was done.
@@ -495,27 +536,12 @@ typedef struct {
     uint32_t groups_max;
     /// Groups that one connection may be in, at most 65,536. Default 128.
     uint32_t conn_groups_max;
+    /// 1: latencies are counted, `sockeye_net_get_histogram`: a turn, a poll and a send that waits
+    /// alone read the clock. Default 0: they are not.
+    uint32_t histograms;
     /// Must be 0.
-    uint32_t reserved[3];
+    uint32_t reserved[2];
 } sockeye_config;
-
-/// How many connections a listener lets in. A source is an IPv4 address, or the /64 of an IPv6
-/// one, of which a single host has all. Each listener counts for itself; local sockets count only
-/// for `accepts_per_s`. Fill it with `sockeye_guard_init`, then change what you need.
-typedef struct {
-    /// The size this program was built with; set by `sockeye_guard_init`.
-    uint32_t struct_size;
-    /// Connections of one source at the same time; one counts until the batch with its CLOSED ends.
-    /// 0: no bound. Default 0.
-    uint32_t per_address_max;
-    /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens, filled
-    /// within a second. 0: no bound. Default 0.
-    uint32_t per_address_per_s;
-    /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
-    uint32_t accepts_per_s;
-    /// Must be 0.
-    uint32_t reserved[12];
-} sockeye_guard;
 
 /// An internet address.
 typedef struct {
@@ -533,6 +559,48 @@ typedef struct {
     /// the peer, and `sockeye_address_equal` does not compare it.
     uint8_t local[16];
 } sockeye_address;
+
+/// All addresses that begin with the same bits.
+typedef struct {
+    /// The address. Its port and what is behind the prefix do not count.
+    sockeye_address address;
+    /// How many bits: up to 32 for IPv4, up to 128 for IPv6. 0: all addresses of the family.
+    uint32_t prefix_bits;
+    /// Must be 0.
+    uint32_t reserved;
+} sockeye_prefix;
+
+/// How much a listener lets in, and which proxies it believes. A source is an IPv4 address, or the
+/// /64 of an IPv6 one, of which a single host has all. Each listener counts for itself; local
+/// sockets count only for `accepts_per_s`. The first three are for streams, and must be 0 for
+/// `udp://`. Fill it with `sockeye_guard_init`, then change what you need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_guard_init`.
+    uint32_t struct_size;
+    /// Connections of one source at the same time; one counts until the batch with its CLOSED ends.
+    /// 0: no bound. Default 0.
+    uint32_t per_address_max;
+    /// Connections of one source in a second, at most 1,000,000: a bucket of so many tokens, filled
+    /// within a second. 0: no bound. Default 0.
+    uint32_t per_address_per_s;
+    /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
+    uint32_t accepts_per_s;
+    /// `tcp://` listeners: who connects from here is a proxy, and begins with a header of the PROXY
+    /// protocol, version 1 or 2, which says for whom: that is the peer from there on, also for
+    /// rules, bans and bounds, and OPENED is behind it. A proxy whose header is not there or wrong
+    /// is reset without an event; of nobody else a header is looked at. The prefixes are copied.
+    /// Default NULL: no proxies.
+    const sockeye_prefix *proxy_from;
+    /// How many prefixes. Default 0.
+    uint32_t proxy_from_count;
+    /// Time for a proxy's header, in milliseconds; 0: any. Default 5000.
+    uint32_t proxy_timeout_ms;
+    /// `udp://` only: datagrams of one source in a second, in the same way; more are dropped. 0: no
+    /// bound. Default 0.
+    uint32_t datagrams_per_address_per_s;
+    /// Must be 0.
+    uint32_t reserved[7];
+} sockeye_guard;
 
 /// A rule for all addresses that begin with the same bits.
 typedef struct {
@@ -559,7 +627,7 @@ typedef struct {
     uint64_t per_address;
     /// Connections over `accepts_per_s`.
     uint64_t rate;
-    /// Connections over `per_address_per_s`.
+    /// Connections over `per_address_per_s`, and datagrams over `datagrams_per_address_per_s`.
     uint64_t address_rate;
     /// Rules now.
     uint64_t rules;
@@ -568,7 +636,84 @@ typedef struct {
     /// Sources in the tables of all listeners now: those with connections, and up to 65,536 for
     /// each listener that are remembered for their rate.
     uint64_t addresses;
+    /// Connections that the function of `sockeye_set_admit` refused.
+    uint64_t admit;
 } sockeye_guard_stats;
+
+/// A certificate chain and its private key. Each is a text in PEM if it begins with `-----BEGIN`,
+/// and else the path of a file with such a text, which is read by the call.
+typedef struct {
+    /// The certificate, and behind it those that it was signed with.
+    const char *cert_pem;
+    /// Its private key: PKCS #8, PKCS #1 or SEC 1.
+    const char *key_pem;
+} sockeye_tls_certificate;
+
+/// TLS of an endpoint: TLS 1.2 and 1.3. Fill it with `sockeye_tls_init`, then change what you
+/// need. PEM is given as in `sockeye_tls_certificate`.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_tls_init`.
+    uint32_t struct_size;
+    /// Clients: a `sockeye_tls_verify`. Default SYSTEM.
+    uint32_t verify;
+    /// Servers: a `sockeye_tls_client_auth`. Default NONE.
+    uint32_t client_auth;
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13. Default SOCKEYE_TLS12.
+    uint32_t min_version;
+    /// A server's chain, or the one that a client shows when it is asked. Default NULL: a client
+    /// has none; a server must have one.
+    const char *cert_pem;
+    /// The key of `cert_pem`.
+    const char *key_pem;
+    /// Authorities: those that a client checks its server against (VERIFY_CA), and a server its
+    /// clients (`client_auth`). Default NULL.
+    const char *ca_pem;
+    /// Clients: the name that the server's certificate must have. Default NULL: the URL's host.
+    const char *server_name;
+    /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
+    /// `"game/2,game/1"`. Ends that both have some and none in common do not connect. Default NULL.
+    const char *alpn;
+    /// A file to which the keys of all connections are appended, for Wireshark: whoever has it can
+    /// read everything. Default NULL: they are written nowhere.
+    const char *key_log_path;
+    /// Servers: further chains. A client gets the first whose certificate has the name that it asks
+    /// for (SNI), and `cert_pem` if none has. Default NULL.
+    const sockeye_tls_certificate *certificates;
+    /// How many these are, at most 1024.
+    uint32_t certificates_count;
+    /// Must be 0.
+    uint32_t reserved[7];
+} sockeye_tls;
+
+/// A listener of one net. `{0}` is none.
+typedef struct {
+    /// Opaque.
+    uint64_t id;
+} sockeye_listener;
+
+/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
+/// process lives. `{0}` is none.
+typedef struct {
+    /// Opaque, but for `sockeye_conn_index`.
+    uint64_t id;
+} sockeye_conn;
+
+/// What the two ends of a TLS connection agreed on.
+typedef struct {
+    /// `sizeof(sockeye_tls_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// SOCKEYE_TLS12 or SOCKEYE_TLS13.
+    uint32_t version;
+    /// The cipher suite, by its number in IANA's list: 0x1301 is TLS_AES_128_GCM_SHA256.
+    uint32_t suite;
+    /// Bytes of the peer's certificate (DER), which `sockeye_conn_get_tls_certificate` gives. 0: it
+    /// showed none.
+    uint32_t certificate_bytes;
+    /// The protocol of the application, NUL-terminated; empty for none.
+    char alpn[64];
+    /// Of accepted connections: the name that the client asked for (SNI), NUL-terminated.
+    char server_name[256];
+} sockeye_tls_info;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
 /// field, and the payload has `length + length_adjustment` bytes.
@@ -688,16 +833,19 @@ typedef struct {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     uint32_t user_timeout_ms;
-    /// The time over which `min_receive_rate` is judged, in milliseconds, 1 or more. Default 5,000.
-    uint32_t min_receive_window_ms;
-    /// TLS. Not in this version: NULL.
+    /// `tls://`: time for the handshake, in milliseconds; 0: any. It begins when TCP is connected,
+    /// and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    uint32_t handshake_timeout_ms;
+    /// TLS of `tls://`. To listen it must have a certificate. It is copied, and files are read by
+    /// the call. Default NULL: to connect, the server's certificate is checked against what the
+    /// system trusts.
     const sockeye_tls *tls;
     /// HTTP and WebSocket. Not in this version: NULL.
     const sockeye_http *http;
     /// Lanes over datagrams. Not in this version: NULL.
     const sockeye_lanes *lanes;
-    /// Of listeners of streams: how many connections come in, and how fast. It is copied; a connect
-    /// does not look at it. Default NULL: no bounds.
+    /// Of listeners: how many connections or datagrams come in, and how fast. It is copied; a
+    /// connect does not look at it. Default NULL: no bounds.
     const sockeye_guard *guard;
     /// Streams: bytes a second that are received from the connection, 1,024 or more; 0: no bound.
     /// As many may come at once after a pause, and up to `turn_bytes` more. The rest waits: the
@@ -715,22 +863,25 @@ typedef struct {
     /// Streams: how many times `turn_messages` the connection may bring in a turn, 1 to 16. Bytes
     /// are `turn_bytes` for all. Default 1.
     uint32_t weight;
+    /// The time over which `min_receive_rate` is judged, in milliseconds, 1 or more. Default 5,000.
+    uint32_t min_receive_window_ms;
     /// Must be 0.
-    uint32_t reserved[2];
+    uint32_t reserved[1];
 } sockeye_endpoint;
 
-/// A listener of one net. `{0}` is none.
-typedef struct {
-    /// Opaque.
-    uint64_t id;
-} sockeye_listener;
-
-/// A connection of one net: an old one, or one of another net, answers ERR_STALE for as long as the
-/// process lives. `{0}` is none.
-typedef struct {
-    /// Opaque, but for `sockeye_conn_index`.
-    uint64_t id;
-} sockeye_conn;
+/// The host's function for peers: it receives `user` as given, the listener, and the peer's
+/// address, of which `family` is 0 for a local socket (`unix:`). It must not throw.
+///
+/// Ownership: `peer` is borrowed until return.
+/// NULL:      `user` is as it was given; `peer` is never NULL.
+/// Threads:   called on threads of the net's workers, and inside polls where these turn a worker;
+///            several at a time, but one for each listener.
+/// Returns:   a `sockeye_admit_answer`. Any other number is taken for REFUSE, and the first one
+///            such is logged.
+/// Since:     0.1
+typedef uint32_t (*sockeye_admit_fn)(void *user,
+                                     sockeye_listener listener,
+                                     const sockeye_address *peer);
 
 /// A run of bytes in the host's memory.
 typedef struct {
@@ -841,6 +992,20 @@ typedef struct {
     /// one did not arrive (ICMP).
     uint64_t send_failures;
 } sockeye_listener_stats;
+
+/// What waits in a queue now.
+typedef struct {
+    /// `sizeof(sockeye_queue_stats)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// Must be ignored.
+    uint32_t reserved;
+    /// Events that no poll has handed out.
+    uint64_t events;
+    /// Bytes that they count for: 64 each, and its payload.
+    uint64_t bytes;
+    /// How long the oldest of them waits, in nanoseconds: how late the host is. 0: there is none.
+    uint64_t oldest_ns;
+} sockeye_queue_stats;
 
 /// A timer of one net: an old one, or one of another net, answers ERR_STALE for as long as the
 /// process lives. `{0}` is none.
@@ -965,7 +1130,8 @@ typedef struct {
     uint32_t struct_size;
     /// The queue of its events.
     uint32_t queue;
-    /// The peer's address; family 0 before a connect has resolved its name.
+    /// The peer's address; family 0 before a connect has resolved its name. Behind a proxy of
+    /// `proxy_from`, what its header says.
     sockeye_address peer;
     /// Its own address; family 0 when not connected.
     sockeye_address local;
@@ -982,6 +1148,8 @@ typedef struct {
     uint32_t peer_uid;
     /// Its effective group.
     uint32_t peer_gid;
+    /// The address of the proxy that made the connection for the peer; family 0: none did.
+    sockeye_address proxy;
 } sockeye_conn_info;
 
 /// What a connection has counted.
@@ -1027,6 +1195,23 @@ typedef struct {
     /// Must be ignored.
     uint32_t reserved;
 } sockeye_tcp_info;
+
+/// What was counted of a latency since `sockeye_init`.
+typedef struct {
+    /// `sizeof(sockeye_histogram)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// How many of the buckets are used: 64.
+    uint32_t buckets;
+    /// Times counted: the sum of the buckets.
+    uint64_t count;
+    /// Their sum, in nanoseconds.
+    uint64_t sum_ns;
+    /// By bucket: the longest time in it, in nanoseconds; `UINT64_MAX` for the last. There are nine
+    /// for each power of ten, from 1 microsecond to 9 seconds.
+    uint64_t upper_ns[64];
+    /// By bucket: how many times were in it, and in none before.
+    uint64_t counts[64];
+} sockeye_histogram;
 
 /// The host's function for the log: it receives `user` as given, a `sockeye_log_level`, and a
 /// NUL-terminated line without an end of line. It must not throw.
@@ -1264,15 +1449,15 @@ SOCKEYE_API sockeye_status sockeye_shutdown(sockeye_net *net, int32_t timeout_ms
 /// NULL:      fine, nothing happens.
 /// Threads:   one thread, while no other uses the net.
 /// Returns:   OK; ERR_BUSY (a poller is inside: the net is shut down but not freed);
-///            ERR_WOULD_DEADLOCK (from inside a callback or log function); ERR_STALE (it was
+///            ERR_WOULD_DEADLOCK (from inside a function of the host's); ERR_STALE (it was
 ///            freed before).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_free(sockeye_net *net);
 
 /// Frees a net from anywhere, also from inside a callback or log function of it or while another
 /// thread polls it, and calls no function of the host any more: first it removes the callbacks and
-/// the log function, as by `sockeye_set_callback` and `sockeye_set_log`, and drops the events that
-/// were pending for them. From then on every call on the net answers ERR_STALE. Then the net is
+/// the functions of `sockeye_set_log` and `sockeye_set_admit`, and drops the events that were
+/// pending for callbacks. From then on every call on the net answers ERR_STALE. Then the net is
 /// ended and freed as by `sockeye_free`, before this returns; where that would answer ERR_BUSY or
 /// ERR_WOULD_DEADLOCK, a thread of the library does it as soon as the calls that are still inside
 /// have returned. A batch that a callback was given lives until the callback returns.
@@ -1345,6 +1530,62 @@ sockeye_status sockeye_guard_get_stats(sockeye_net *net,
                                        sockeye_guard_stats *out_stats,
                                        size_t size);
 
+/// Fills `tls` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `tls` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_tls_init(sockeye_tls *tls, size_t size);
+
+/// Has a `tls://` listener do its TLS in another way from now on: a new certificate before the old
+/// one ends. Connections that are there, and handshakes that have begun, are not touched, and none
+/// is refused meanwhile.
+///
+/// Ownership: `tls` is copied; files are read by this call.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, no TLS listener, a file that cannot be read, a key that does
+///            not fit: in words), and then the old certificate stays; ERR_STALE; ERR_OS.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_listener_set_tls(sockeye_net *net,
+                                        sockeye_listener listener,
+                                        const sockeye_tls *tls);
+
+/// What the ends of a TLS connection agreed on.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (no TLS, or its OPENED is still to come); ERR_STALE; ERR_INVALID
+///            (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tls(sockeye_net *net,
+                                    sockeye_conn conn,
+                                    sockeye_tls_info *out_info,
+                                    size_t size);
+
+/// The peer's own certificate, in DER.
+///
+/// Ownership: `buffer` is borrowed until return. `out_len`, the certificate's length in bytes, is
+///            written with ERR_TOO_BIG too.
+/// NULL:      `buffer` when `cap` is 0, which asks for the length alone.
+/// Threads:   any thread.
+/// Returns:   OK, with a length of 0 where the peer showed none; ERR_TOO_BIG (nothing is written to
+///            `buffer`); ERR_UNSUPPORTED (no TLS, or its OPENED is still to come); ERR_STALE;
+///            ERR_INVALID (NULL).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_tls_certificate(sockeye_net *net,
+                                                sockeye_conn conn,
+                                                void *buffer,
+                                                size_t cap,
+                                                size_t *out_len);
+
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
 ///
@@ -1368,10 +1609,11 @@ SOCKEYE_API sockeye_status sockeye_endpoint_init(sockeye_endpoint *endpoint, siz
 /// `delimiter`, `fixed`), `max`, `delimiter`, `append`, `overlong`; `outbox`, `outbox_low`,
 /// `outbox_messages`, `overflow`, `gate_reads`; `half_open`, `step`, `queue`; `connect_timeout`,
 /// `idle`, `first_byte`, `frame_timeout`, `send_timeout`, `linger`; `receive_rate`, `send_rate`,
-/// `min_receive_rate`, `min_receive_window`, `weight`; `backlog`, `nodelay`, `keepalive`,
-/// `user_timeout`, `recv_buffer`, `send_buffer`, `share`, `v6only`, `bind`. Durations have a unit
-/// (`500ms`, `30s`, `2m`), sizes and rates may (`64K`, `4M`). A key twice, an unknown one, and one
-/// that the endpoint has no use for are ERR_INVALID.
+/// `min_receive_rate`, `min_receive_window`, `weight`; `backlog`, `per_address`,
+/// `per_address_rate`, `accept_rate`, `datagram_rate`; `nodelay`, `keepalive`, `user_timeout`,
+/// `recv_buffer`, `send_buffer`, `share`, `v6only`, `bind`. Durations have a unit (`500ms`, `30s`,
+/// `2m`), sizes and rates may (`64K`, `4M`). A key twice, an unknown one, and one that the endpoint
+/// has no use for are ERR_INVALID.
 ///
 /// Local sockets, unix(7), on Unix: `unix:///run/game.sock`, or `unix:@name` for an abstract name
 /// (Linux). The file is created with the process's umask and removed with the listener. A file that
@@ -1408,6 +1650,27 @@ sockeye_status sockeye_listen(sockeye_net *net,
 /// Returns:   OK; ERR_CLOSED (already closing); ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_listener listener);
+
+/// Asks `admit` once about each accepted peer that rules, bans and bounds let in, before anything
+/// is allocated for it, with no lock of the library held. Who is refused is reset, has no event,
+/// and counts as `admit` in `sockeye_guard_stats`. Datagrams and connects of the host are not asked
+/// about. In a shutdown the peers that are not asked about yet are refused. Where a proxy speaks
+/// for peers (`proxy_from`) it is asked about the proxy: who it brings is not known as yet.
+///
+/// While the function runs its worker does nothing else, and the listener accepts nothing more: it
+/// answers from what the host has at hand. It may call everything except what would wait for its
+/// own worker: polls, shutdown, free and the releases of this net answer ERR_WOULD_DEADLOCK.
+///
+/// When this returns, the previous function does not run and is never called again; if it makes
+/// this call itself, that is so when it returns.
+///
+/// Ownership: `user` is borrowed until another function, or NULL, is set.
+/// NULL:      `admit` may be NULL: nobody is asked any more. `user` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL net); ERR_WOULD_DEADLOCK (the previous function waits, itself
+///            or through others, for the one that this thread runs).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_set_admit(sockeye_net *net, sockeye_admit_fn admit, void *user);
 
 /// Connects to `url`: `tcp://host:port`, `unix:///path` or `unix:@name`, with a query as for
 /// `sockeye_listen`. `?bind=10.0.0.5` or `?bind=[fd00::5]:7000` has it leave from that address of
@@ -1939,6 +2202,19 @@ sockeye_status sockeye_wait_port(sockeye_net *net,
                                  ptrdiff_t port,
                                  uint64_t key);
 
+/// What waits in a queue now, without a lock.
+///
+/// Ownership: `out_stats` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_INVALID (NULL, unknown queue, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_queue_get_stats(sockeye_net *net,
+                                       uint32_t queue,
+                                       sockeye_queue_stats *out_stats,
+                                       size_t size);
+
 /// Starts a timer, which puts events of kind TIMER into a queue: one `after_ms` from now and, if
 /// `every_ms` is not 0, further ones at `after_ms` + n * `every_ms` from now, however late each is
 /// delivered. No event is reported before its time. Polls that begin 1 ms or more after a timer
@@ -2239,6 +2515,22 @@ sockeye_status sockeye_conn_get_tcp_info(sockeye_net *net,
                                          sockeye_tcp_info *out_info,
                                          size_t size);
 
+/// What the system has measured of many connections: one system call each, about 1 us. One of
+/// which it has no answer (stale, no TCP, no socket now) gets `struct_size` 0, and zeros.
+///
+/// Ownership: `conns` is borrowed until return; `out_infos` has room for `count` structs of `size`:
+///            each is written up to `size` bytes, and begins `size` bytes after the one before.
+/// NULL:      not allowed, unless `count` is 0.
+/// Threads:   any thread.
+/// Returns:   of how many there is an answer; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conns_get_tcp_info(sockeye_net *net,
+                                          const sockeye_conn *conns,
+                                          size_t count,
+                                          sockeye_tcp_info *out_infos,
+                                          size_t size);
+
 /// Writes all that a net has counted, and what is in its queues and workers now, in the text
 /// exposition format 0.0.4 of Prometheus: what an HTTP server of the host's answers a scrape with,
 /// as `text/plain; version=0.0.4`. The text has no NUL. `docs/metrics.md` has every metric.
@@ -2258,6 +2550,51 @@ sockeye_status sockeye_metrics_write(sockeye_net *net,
                                      char *buffer,
                                      size_t cap,
                                      size_t *out_len);
+
+/// What was counted of a latency, by all queues or workers together. Quantiles come of it: the
+/// bucket in which half of the times are is the median.
+///
+/// Ownership: `out_histogram` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK; ERR_UNSUPPORTED (`config.histograms` is 0); ERR_INVALID (NULL, an unknown kind,
+///            size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_net_get_histogram(sockeye_net *net,
+                                         uint32_t kind,
+                                         sockeye_histogram *out_histogram,
+                                         size_t size);
+
+/// Serves the metrics at a port of their own: `GET /metrics` of HTTP/1.1 is answered with the text
+/// of `sockeye_metrics_write`, or as OpenMetrics 1.0 for who accepts that. A thread of the library
+/// does so, "sockeye-metrics", with `workers` 0 too. No scrape takes time of a worker, makes an
+/// event or counts as a connection.
+///
+/// Whoever reaches the port reads the numbers, without a password: listen at 127.0.0.1, or in a
+/// network of your own. The rules and bans of the guard hold. A request has 8 KiB and 5 seconds; 16
+/// connections are answered at the same time.
+///
+/// Ownership: `url`, `tcp://host:port` without a query, is copied. `out_port` is written with OK:
+///            the port, also where the URL says 0.
+/// NULL:      `out_port` may be NULL.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, a URL that is none of these); ERR_BUSY (they are served
+///            already); ERR_OS (the port cannot be had, or no thread be started); ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_metrics_listen(sockeye_net *net,
+                                      const char *url,
+                                      uint32_t *out_port);
+
+/// Ends `sockeye_metrics_listen`: when it returns the port is free and the thread has ended. A
+/// shutdown does so too, at its end.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread, also after a shutdown.
+/// Returns:   OK, also where nothing was served; ERR_INVALID (NULL).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_metrics_close(sockeye_net *net);
 
 /// Reads an address from text: "127.0.0.1:7777", "[::1]:7777". The zone of a link-local address is
 /// an interface's number or, on Unix, its name: "[fe80::1%2]:7777", "[fe80::1%eth0]:7777", also
