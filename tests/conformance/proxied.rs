@@ -198,11 +198,12 @@ pub fn wrong_headers(setup: Setup) {
     ];
     for (at, wrong) in all.into_iter().enumerate() {
         let mut peer = knock(PROXY, door);
+        let proxy = peer.address();
         peer.put(wrong);
         is_turned_away(setup, &mut host, &mut peer);
         assert_eq!(host.net.stats().accept_failures, at as u64 + 1);
         if at == 0 {
-            let first = format!("the header of the proxy {} is not there", peer.address());
+            let first = format!("the header of the proxy {proxy} is not there");
             host.until("words", |_| told(words).iter().any(|(_, text)| text.contains(&first)));
         }
     }
