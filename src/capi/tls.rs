@@ -7,7 +7,7 @@ use super::conn::sockeye_conn;
 use super::listener::sockeye_listener;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{ClientAuth, Error, Kind, TlsOptions, Verify};
+use crate::engine::{Chain, ClientAuth, Error, Kind, TlsOptions, Verify};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
@@ -172,10 +172,7 @@ unsafe fn pem(given: *const c_char, field: &str) -> Result<Option<Vec<u8>>, Erro
 ///
 /// # Safety
 /// As of `pem`.
-unsafe fn chain(
-    given: &sockeye_tls_certificate,
-    field: &str,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+unsafe fn chain(given: &sockeye_tls_certificate, field: &str) -> Result<Option<Chain>, Error> {
     // SAFETY: as this function's own.
     let cert = unsafe { pem(given.cert_pem, &format!("{field}cert_pem")) }?;
     // SAFETY: as this function's own.

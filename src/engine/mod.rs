@@ -48,5 +48,5 @@ pub use shared::options::SocketOptions;
 pub use shared::parting::Parted;
 pub use shared::resolve::{Question, Service};
 pub use shared::resolved::RESOLVED;
-pub use shared::tls::{ClientAuth, TlsOptions, Verify};
+pub use shared::tls::{Chain, ClientAuth, TlsOptions, Verify};
 pub use worker::timers;

@@ -3,7 +3,7 @@
 use crate::buf::{Mutex, rank};
 use crate::engine::host::url::HostName;
 use crate::engine::shared::error::{Error, Refusal};
-use crate::engine::shared::tls::{ClientAuth, TlsOptions, Verify};
+use crate::engine::shared::tls::{Chain, ClientAuth, TlsOptions, Verify};
 use crate::session::{TlsEnd, note_name};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, verify_server_name};
@@ -60,7 +60,7 @@ impl TlsOptions {
     }
 
     fn keys(&self) -> Result<Vec<Arc<CertifiedKey>>, Refusal> {
-        let key = |(chain, key): &(Vec<u8>, Vec<u8>)| {
+        let key = |(chain, key): &Chain| {
             let chain = certificates(chain, "tls.cert_pem")?;
             let key = PrivateKeyDer::from_pem_slice(key)
                 .map_err(|error| invalid(format!("tls.key_pem: {error}")))?;

@@ -24,11 +24,14 @@ pub enum ClientAuth {
     Required,
 }
 
+/// A certificate chain and its key, as PEM.
+pub type Chain = (Vec<u8>, Vec<u8>);
+
 /// TLS of an endpoint, as the host gives it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TlsOptions {
-    /// Certificate chains and their keys, as PEM. The first serves where no name fits.
-    pub chains: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The first serves where no name fits.
+    pub chains: Vec<Chain>,
     /// Authorities, as PEM.
     pub ca: Option<Vec<u8>>,
     /// How the server's certificate is checked.
