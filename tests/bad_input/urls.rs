@@ -97,13 +97,17 @@ fn that_are_none() {
 fn of_a_later_version() {
     let net = Net::new();
     for (url, word) in [
-        ("tls://127.0.0.1:7777", "tls"),
         ("ws://127.0.0.1:7777", "ws"),
         ("wss://127.0.0.1:7777", "wss"),
         ("quic://127.0.0.1:7777", "quic"),
     ] {
         refused(&net, url, ERR_UNSUPPORTED, word);
     }
+}
+
+#[test]
+fn of_tls_without_a_certificate() {
+    refused(&Net::new(), "tls://127.0.0.1:0", ERR_INVALID, "cert_pem");
 }
 
 /// Over 1024 bytes, and bytes that are no text.
