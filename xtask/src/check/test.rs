@@ -80,7 +80,17 @@ fn nextest(workspace: &Workspace) -> Result<String> {
     let summary = text.lines().rev().find(|line| line.contains("Summary"));
     let summary = summary.context("nextest gave no summary")?;
     let summary = summary.split(']').next_back().unwrap_or_default().trim();
-    Ok(format!("{summary}; {}", matrix::check(workspace)?))
+    Ok(format!("{summary}; {}{}", matrix::check(workspace)?, flaky(&text)))
+}
+
+/// The tests that failed once and then passed, to be mended.
+fn flaky(text: &str) -> String {
+    let name = |line: &str| line.rsplit(' ').next().unwrap_or_default().to_owned();
+    let named = text.lines().filter(|line| line.trim_start().starts_with("FLAKY"));
+    let mut names: Vec<String> = named.map(name).collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() { String::new() } else { format!("; to be mended: {}", names.join(", ")) }
 }
 
 /// A short demo: the sample, the library and all between them, end to end.
@@ -89,4 +99,17 @@ fn smoke(workspace: &Workspace) -> Result<String> {
     let folder = builds::sample(workspace)?;
     let played = demo::play(&demo::launcher(workspace, &folder), &options, false)?;
     Ok(played.told()?.lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_failed_once_is_named() {
+        let text = "        PASS [ 0.1s] (1/2) sockeye::conformance send::epoll::pool::whole\n   \
+                    FLAKY 2/2 [   0.489s] (2/2) sockeye::conformance rest::poll::host::ends\n";
+        assert_eq!(flaky(text), "; to be mended: rest::poll::host::ends");
+        assert_eq!(flaky("Summary"), "");
+    }
 }
