@@ -41,6 +41,7 @@ const CAUSE_TEXTS: [&CStr; 35] = [
     c"connect token used before",
     c"server full",
     c"version not known to the peer",
+    c"message slower than it has to be",
 ];
 
 fn text(texts: &[&'static CStr], index: Option<usize>) -> *const c_char {
