@@ -5,7 +5,7 @@ use super::status::{SOCKEYE_ABI_VERSION, sockeye_status, words_of};
 use crate::engine::Error;
 use std::ffi::{CStr, c_char};
 
-const CAUSE_TEXTS: [&CStr; 35] = [
+const CAUSE_TEXTS: [&CStr; 36] = [
     c"none",
     c"closed by the peer",
     c"connection reset",
