@@ -1,18 +1,14 @@
 //! TLS with the program `openssl` at the other end: every suite that both know, both ways round.
 //! For Unix.
 
-use crate::common::event::Kind;
-use crate::common::host::Host;
 use crate::common::tls::tls;
 use crate::common::words::*;
 use crate::common::{Setup, suite};
 use std::ffi::CString;
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 suite! {
     each: their_client, their_server;
@@ -136,20 +132,23 @@ pub fn their_server(setup: Setup) {
     let files = Files::new(setup);
     let mut host = setup.host();
     for (version, suite, kind) in SUITES {
-        // The port may be another's by the time that openssl takes it: then the next one.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let port = free.expect("a port").port();
         let mut command = Command::new("openssl");
-        command.args(["s_server", "-quiet", "-rev", version, suite_option(version), suite]);
-        command.arg("-accept").arg(port.to_string());
+        command.args(["s_server", "-rev", version, suite_option(version), suite]);
+        command.args(["-accept", "127.0.0.1:0"]);
         command.arg("-cert").arg(files.0.join(format!("{kind}.pem")));
         command.arg("-key").arg(files.0.join(format!("{kind}.key")));
-        let _server = Openssl::spawn(&mut command);
+        let server = Openssl::spawn(&mut command);
+        let (mut said, mut port) = (String::new(), None);
+        host.until("its port", |_| {
+            said.extend(server.1.try_iter().flatten().map(char::from));
+            let line = said.lines().find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:"));
+            port = line.filter(|_| said.ends_with('\n')).map(str::to_owned);
+            port.is_some()
+        });
         let ca = files.path(&format!("{kind}.pem"));
         let trusts = tls(|tls| (tls.verify, tls.ca_pem) = (1, ca.as_ptr()));
-        let url = format!("tls://127.0.0.1:{port}?frame=line");
-        let conn =
-            reach(&mut host, |host| host.connect_with(&url, |endpoint| endpoint.tls = &trusts));
+        let url = format!("tls://127.0.0.1:{}?frame=line", port.expect("it is there"));
+        let conn = host.connect_with(&url, |endpoint| endpoint.tls = &trusts);
         assert_eq!(host.net.send(conn, b"hello\n"), OK);
         host.await_messages(conn, 1);
         assert_eq!(host.messages(conn), [b"olleh"], "{suite}");
@@ -157,24 +156,4 @@ pub fn their_server(setup: Setup) {
         assert_eq!(host.closed(conn).cause, HOST);
     }
     host.finish();
-}
-
-/// Connects as soon as there is somebody to connect to.
-fn reach(
-    host: &mut Host,
-    connect: impl Fn(&mut Host) -> sockeye::capi::conn::sockeye_conn,
-) -> sockeye::capi::conn::sockeye_conn {
-    let mut conn = connect(host);
-    host.until("a server", |host| {
-        match host.kinds_of(conn)[..] {
-            [Kind::Opened] => return true,
-            [Kind::Closed] => {
-                std::thread::park_timeout(Duration::from_millis(10));
-                conn = connect(host);
-            }
-            _ => {}
-        }
-        false
-    });
-    conn
 }
