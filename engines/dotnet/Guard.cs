@@ -86,7 +86,7 @@ namespace Sockeye
 
         /// <summary>
         /// Asks about each peer that rules, bans and bounds let in. The net keeps the function;
-        /// with null nobody is asked any more, and when that returns it does not run.
+        /// null removes the function, and when that returns it does not run.
         /// </summary>
         public SockeyeStatus SetAdmit(SockeyeAdmitHandler admit)
         {

@@ -84,7 +84,7 @@ namespace Sockeye
         System = 0,
         /// <summary>The authorities of <c>ca_pem</c> alone.</summary>
         Ca = 1,
-        /// <summary>Nothing: the connection is encrypted, and nobody knows with whom.</summary>
+        /// <summary>Nothing: the connection is encrypted, but the server may be anyone.</summary>
         None = 2,
     }
 

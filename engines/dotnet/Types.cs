@@ -132,9 +132,8 @@ namespace Sockeye
         /// <summary>Connections in a second, of all sources together, in the same way.</summary>
         [FieldOffset(12)] public uint AcceptsPerS;
         /// <summary>
-        /// <c>tcp://</c> listeners: who connects from here is a proxy, and begins with a header of
-        /// the PROXY protocol, version 1 or 2, which says for whom: that is the peer from there on,
-        /// also for rules, bans and bounds, and OPENED is behind it.
+        /// <c>tcp://</c> and <c>tls://</c> listeners: a peer with one of these addresses is a
+        /// proxy, and begins with a header of the PROXY protocol, version 1 or 2.
         /// </summary>
         [FieldOffset(16)] public SockeyePrefix* ProxyFrom;
         /// <summary>How many prefixes.</summary>
@@ -189,8 +188,8 @@ namespace Sockeye
         /// </summary>
         [FieldOffset(48)] public byte* Alpn;
         /// <summary>
-        /// A file to which the keys of all connections are appended, for Wireshark: whoever has it
-        /// can read everything.
+        /// A file to which the library appends the keys of all connections, for Wireshark: anyone
+        /// who has the file can decrypt them.
         /// </summary>
         [FieldOffset(56)] public byte* KeyLogPath;
         /// <summary>Servers: further chains.</summary>

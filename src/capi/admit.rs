@@ -62,7 +62,7 @@ unsafe impl Sync for User {}
 /// this call itself, that is so when it returns.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
-/// NULL:      `admit` may be NULL: nobody is asked any more. `user` may be NULL.
+/// NULL:      `admit` may be NULL, which removes the function. `user` may be NULL.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL net); ERR_WOULD_DEADLOCK (the previous function waits, itself
 ///            or through others, for the one that this thread runs).

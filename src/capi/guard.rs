@@ -58,11 +58,11 @@ pub struct sockeye_guard {
     pub per_address_per_s: u32,
     /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
     pub accepts_per_s: u32,
-    /// `tcp://` listeners: who connects from here is a proxy, and begins with a header of the PROXY
-    /// protocol, version 1 or 2, which says for whom: that is the peer from there on, also for
-    /// rules, bans and bounds, and OPENED is behind it. A proxy whose header is not there or wrong
-    /// is reset without an event; of nobody else a header is looked at. The prefixes are copied.
-    /// Default NULL: no proxies.
+    /// `tcp://` and `tls://` listeners: a peer with one of these addresses is a proxy, and begins
+    /// with a header of the PROXY protocol, version 1 or 2. The header names the real peer: the
+    /// library reports that one, and asks rules, bans and bounds about it before OPENED. It resets
+    /// a proxy whose header is missing or wrong, without an event, and reads no header of other
+    /// peers. The prefixes are copied. Default NULL: no proxies.
     pub proxy_from: *const sockeye_prefix,
     /// How many prefixes. Default 0.
     pub proxy_from_count: u32,

@@ -18,7 +18,7 @@ pub enum sockeye_tls_verify {
     SOCKEYE_TLS_VERIFY_SYSTEM = 0,
     /// The authorities of `ca_pem` alone.
     SOCKEYE_TLS_VERIFY_CA = 1,
-    /// Nothing: the connection is encrypted, and nobody knows with whom. For tests.
+    /// Nothing: the connection is encrypted, but the server may be anyone. For tests.
     SOCKEYE_TLS_VERIFY_NONE = 2,
 }
 
@@ -75,8 +75,8 @@ pub struct sockeye_tls {
     /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
     /// `"game/2,game/1"`. Ends that both have some and none in common do not connect. Default NULL.
     pub alpn: *const c_char,
-    /// A file to which the keys of all connections are appended, for Wireshark: whoever has it can
-    /// read everything. Default NULL: they are written nowhere.
+    /// A file to which the library appends the keys of all connections, for Wireshark: anyone who
+    /// has the file can decrypt them. Default NULL: the library writes no keys.
     pub key_log_path: *const c_char,
     /// Servers: further chains. A client gets the first whose certificate has the name that it asks
     /// for (SNI), and `cert_pem` if none has. Default NULL.

@@ -220,15 +220,26 @@ fn without_memory_nothing_is_lost() {
 }
 
 #[test]
-fn half_a_new_key_is_kept() {
-    // Half of a record of the handshake after it was opened, and plaintext in between of the
-    // other way: rustls is never given less than it had.
-    let mut both = open(&TLS13, usize::MAX);
-    let wire = both[0].seal(b"hello");
-    let (first, second) = wire.split_at(3);
-    both[1].receive(first);
-    let answer = both[1].seal(b"there");
-    both[0].receive(&answer);
-    both[1].receive(second);
-    assert_eq!((&both[0].plain[..], &both[1].plain[..]), (&b"there"[..], &b"hello"[..]));
+fn new_keys_are_taken_however_they_are_cut() {
+    for at in 0.. {
+        let mut both = open(&TLS13, usize::MAX);
+        let Conn::Client(client) = &mut both[0].tls.conn else { panic!("it comes first") };
+        match client.process_tls_records(&mut []).state {
+            Ok(ConnectionState::WriteTraffic(traffic)) => traffic.refresh_traffic_keys(),
+            other => panic!("it is open: {other:?}"),
+        }
+        .expect("new keys");
+        let wire = both[0].seal(b"hello");
+        if at == wire.len() {
+            return;
+        }
+        let (first, second) = wire.split_at(at);
+        both[1].receive(first);
+        // The other way meanwhile: rustls is never given less than it had.
+        let answer = both[1].seal(b"there");
+        both[0].receive(&answer);
+        both[1].receive(second);
+        let got = [&both[0].plain[..], &both[1].plain[..]];
+        assert_eq!(got, [b"there", b"hello"], "cut at {at}");
+    }
 }
