@@ -296,7 +296,7 @@ typedef enum {
     SOCKEYE_TLS_VERIFY_SYSTEM = 0,
     /// The authorities of `ca_pem` alone.
     SOCKEYE_TLS_VERIFY_CA = 1,
-    /// Nothing: the connection is encrypted, and nobody knows with whom. For tests.
+    /// Nothing: the connection is encrypted, but the server may be anyone. For tests.
     SOCKEYE_TLS_VERIFY_NONE = 2,
 } sockeye_tls_verify;
 
@@ -585,11 +585,11 @@ typedef struct {
     uint32_t per_address_per_s;
     /// Connections in a second, of all sources together, in the same way. 0: no bound. Default 0.
     uint32_t accepts_per_s;
-    /// `tcp://` listeners: who connects from here is a proxy, and begins with a header of the PROXY
-    /// protocol, version 1 or 2, which says for whom: that is the peer from there on, also for
-    /// rules, bans and bounds, and OPENED is behind it. A proxy whose header is not there or wrong
-    /// is reset without an event; of nobody else a header is looked at. The prefixes are copied.
-    /// Default NULL: no proxies.
+    /// `tcp://` and `tls://` listeners: a peer with one of these addresses is a proxy, and begins
+    /// with a header of the PROXY protocol, version 1 or 2. The header names the real peer: the
+    /// library reports that one, and asks rules, bans and bounds about it before OPENED. It resets
+    /// a proxy whose header is missing or wrong, without an event, and reads no header of other
+    /// peers. The prefixes are copied. Default NULL: no proxies.
     const sockeye_prefix *proxy_from;
     /// How many prefixes. Default 0.
     uint32_t proxy_from_count;
@@ -673,8 +673,8 @@ typedef struct {
     /// Protocols of the application (ALPN, RFC 7301), the preferred one first, with commas:
     /// `"game/2,game/1"`. Ends that both have some and none in common do not connect. Default NULL.
     const char *alpn;
-    /// A file to which the keys of all connections are appended, for Wireshark: whoever has it can
-    /// read everything. Default NULL: they are written nowhere.
+    /// A file to which the library appends the keys of all connections, for Wireshark: anyone who
+    /// has the file can decrypt them. Default NULL: the library writes no keys.
     const char *key_log_path;
     /// Servers: further chains. A client gets the first whose certificate has the name that it asks
     /// for (SNI), and `cert_pem` if none has. Default NULL.
@@ -1665,7 +1665,7 @@ SOCKEYE_API sockeye_status sockeye_listener_close(sockeye_net *net, sockeye_list
 /// this call itself, that is so when it returns.
 ///
 /// Ownership: `user` is borrowed until another function, or NULL, is set.
-/// NULL:      `admit` may be NULL: nobody is asked any more. `user` may be NULL.
+/// NULL:      `admit` may be NULL, which removes the function. `user` may be NULL.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (NULL net); ERR_WOULD_DEADLOCK (the previous function waits, itself
 ///            or through others, for the one that this thread runs).
