@@ -14,6 +14,7 @@ const FILES: &[&str] = &[
     "net",
     "guard",
     "tls",
+    "http",
     "endpoint",
     "listener",
     "admit",

@@ -2,6 +2,7 @@
 
 use super::boundary::{fail, guard, in_words, init_sized, read_sized, text_arg};
 use super::guard::{read_guard, sockeye_guard};
+use super::http::{read_http, sockeye_http};
 use super::net::{enter_shared, sockeye_net};
 use super::status::sockeye_status;
 use super::tls::{read_tls, sockeye_tls};
@@ -95,8 +96,6 @@ pub struct sockeye_framing {
     pub reserved: [u32; 4],
 }
 
-/// HTTP and WebSocket of an endpoint. Not in this version.
-pub struct sockeye_http(());
 /// Lanes of an endpoint. Not in this version.
 pub struct sockeye_lanes(());
 
@@ -180,14 +179,15 @@ pub struct sockeye_endpoint {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     pub user_timeout_ms: u32,
-    /// `tls://`: time for the handshake, in milliseconds; 0: any. It begins when TCP is connected,
-    /// and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    /// `tls://`, `ws://`, `wss://` and `any://`: time for the handshake, in milliseconds; 0: any. It
+    /// begins when TCP is connected, and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
     pub handshake_timeout_ms: u32,
-    /// TLS of `tls://`. To listen it must have a certificate. It is copied, and files are read by
+    /// TLS of `tls://`, `wss://` and `any://`. To listen it must have a certificate. It is copied, and files are read by
     /// the call. Default NULL: to connect, the server's certificate is checked against what the
     /// system trusts.
     pub tls: *const sockeye_tls,
-    /// HTTP and WebSocket. Not in this version: NULL.
+    /// HTTP and WebSocket of `ws://`, `wss://` and `any://`. It is copied. Default NULL: as
+    /// `sockeye_http_init` fills it.
     pub http: *const sockeye_http,
     /// Lanes over datagrams. Not in this version: NULL.
     pub lanes: *const sockeye_lanes,
@@ -312,6 +312,7 @@ impl sockeye_framing {
             overlong: engine::Overlong::from_number(self.overlong).ok_or_else(|| {
                 format!("endpoint.framing.overlong: {} is unknown", self.overlong)
             })?,
+            ..engine::Framing::default()
         })
     }
 }
@@ -321,9 +322,8 @@ impl sockeye_endpoint {
         if self.reserved.iter().any(|&it| it != 0) {
             return Err("endpoint.reserved must be 0".into());
         }
-        let later = [(self.http.is_null(), "http"), (self.lanes.is_null(), "lanes")];
-        if let Some((_, field)) = later.into_iter().find(|(absent, _)| !absent) {
-            return Err(format!("endpoint.{field} is not in this version"));
+        if !self.lanes.is_null() {
+            return Err("endpoint.lanes is not in this version".into());
         }
         Ok(engine::Endpoint {
             queue: (self.queue != SOCKEYE_QUEUE_SPREAD).then_some(self.queue),
@@ -361,8 +361,11 @@ impl sockeye_endpoint {
             },
             weight: self.weight,
             step: flag("step", self.step)?,
-            secure: false,
+            scheme: engine::Scheme::Plain,
             tls: None,
+            http: None,
+            sniff: None,
+            web_framing: Default::default(),
             handshake_timeout_ms: self.handshake_timeout_ms,
             layer: None,
             carrying: None,
@@ -392,8 +395,8 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 /// Reads an endpoint.
 ///
 /// # Safety
-/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `tls` and
-/// its `guard`, which has `proxy_from_count` proxies.
+/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `tls`, its
+/// `http` and its `guard`, each with as many certificates, pages and proxies as it says.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {
@@ -410,6 +413,8 @@ pub(super) unsafe fn read_endpoint(
     }
     // SAFETY: NULL, or the caller's TLS.
     endpoint.tls = unsafe { read_tls(given.tls) }?;
+    // SAFETY: NULL, or the caller's HTTP.
+    endpoint.http = unsafe { read_http(given.http) }?;
     Ok(endpoint)
 }
 

@@ -202,7 +202,11 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
                 Form::Bytes => sockeye_event_kind::SOCKEYE_EVENT_BYTES as u32,
                 _ => sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32,
             };
-            out.flags = if *form == Form::Cut { SOCKEYE_FLAG_TRUNCATED } else { 0 };
+            out.flags = match form {
+                Form::Cut => SOCKEYE_FLAG_TRUNCATED,
+                Form::Text => SOCKEYE_FLAG_TEXT,
+                _ => 0,
+            };
             out.conn = conn();
             out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
             out.data_len = data.len() as u32;

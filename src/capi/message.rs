@@ -4,7 +4,7 @@ use super::boundary::{bytes_arg, copy_sized, guard, guard_send, init_sized};
 use super::conn::{Targets, sockeye_conn};
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{Error, Key, Message, kept};
+use crate::engine::{Error, Key, Message, Utf8, kept};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -15,7 +15,8 @@ pub const SOCKEYE_MESSAGE_PARTS_MAX: u32 = 64;
 /// `flags` of a message with a key: it replaces the older one and is sent behind everything that is
 /// pending.
 pub const SOCKEYE_MESSAGE_AT_END: u32 = 1;
-/// `flags`: a text message of a WebSocket. Not in this version.
+/// `flags`: to WebSockets it is a text message, in UTF-8; others are binary. To other connections it
+/// makes no difference.
 pub const SOCKEYE_MESSAGE_TEXT: u32 = 2;
 
 /// A run of bytes in the host's memory.
@@ -34,7 +35,7 @@ pub struct sockeye_bytes {
 pub struct sockeye_message {
     /// The size this program was built with; set by `sockeye_message_init`.
     pub struct_size: u32,
-    /// `SOCKEYE_MESSAGE_AT_END` or 0.
+    /// `SOCKEYE_MESSAGE_AT_END`, `SOCKEYE_MESSAGE_TEXT`, both or 0.
     pub flags: u32,
     /// Names what the message is about, where only the newest one counts. A message replaces an
     /// older one with the same key to the same connection, if no byte of that was handed to the
@@ -79,7 +80,8 @@ impl sockeye_message {
         send: impl FnOnce(&Message<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let count = self.parts_count as usize;
-        let known = self.flags & !SOCKEYE_MESSAGE_AT_END == 0 && self.reserved == 0;
+        let flags = SOCKEYE_MESSAGE_AT_END | SOCKEYE_MESSAGE_TEXT;
+        let known = self.flags & !flags == 0 && self.reserved == 0;
         let given = !self.parts.is_null() || count == 0;
         let mut room = [const { MaybeUninit::uninit() }; SOCKEYE_MESSAGE_PARTS_MAX as usize];
         if !known || !given || count > room.len() {
@@ -100,8 +102,18 @@ impl sockeye_message {
         };
         let at_end = self.flags & SOCKEYE_MESSAGE_AT_END != 0;
         let key = Key { key: self.key, at_end };
-        send(&Message { parts, key, buffer: buffer.as_ref() })
+        let text = self.flags & SOCKEYE_MESSAGE_TEXT != 0;
+        if text && !is_text(parts) {
+            return Err(Error::Invalid);
+        }
+        send(&Message { parts, key, text, buffer: buffer.as_ref() })
     }
+}
+
+/// Whether the parts make a text in UTF-8; a character may be split over two of them.
+fn is_text(parts: &[&[u8]]) -> bool {
+    let mut check = Utf8::default();
+    parts.iter().all(|part| check.feed(part)) && check.is_whole()
 }
 
 /// Fills `message` with the defaults, up to `size` bytes, and zeroes the bytes after those that
@@ -134,7 +146,7 @@ pub unsafe extern "C" fn sockeye_message_init(
 /// Threads:   any thread. A later send of the same thread is sent after this one, unless its key
 ///            gives it the place of an older message.
 /// Returns:   how many took it; ERR_INVALID (also a part that is half in the buffer, too many
-///            parts); ERR_STALE (no connection took it: the buffer was released, or is none);
+///            parts, a text that is no UTF-8); ERR_STALE (no connection took it: the buffer was released, or is none);
 ///            ERR_NO_MEMORY (no connection took it; with one connection a WRITABLE follows, as
 ///            after ERR_AGAIN); ERR_SHUTDOWN. In `out_each` the answers of `sockeye_send`, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.

@@ -18,6 +18,7 @@ pub mod event;
 pub mod fault;
 pub mod group;
 pub mod guard;
+pub mod http;
 pub mod listener;
 pub mod log;
 pub mod message;

@@ -128,6 +128,23 @@ pub struct sockeye_conn_info {
     pub peer_gid: u32,
     /// The address of the proxy that made the connection for the peer; family 0: none did.
     pub proxy: sockeye_address,
+    /// A `sockeye_arrival`: what stands between its bytes and its messages, once it is open.
+    pub arrival: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// What stands between the bytes and the messages of a connection.
+#[repr(C)]
+pub enum sockeye_arrival {
+    /// Nothing.
+    SOCKEYE_ARRIVAL_PLAIN = 0,
+    /// TLS.
+    SOCKEYE_ARRIVAL_TLS = 1,
+    /// A WebSocket.
+    SOCKEYE_ARRIVAL_WS = 2,
+    /// A WebSocket in TLS.
+    SOCKEYE_ARRIVAL_WSS = 3,
 }
 
 /// What a connection has counted.
@@ -324,6 +341,8 @@ pub unsafe extern "C" fn sockeye_conn_get_info(
             peer_uid: uid,
             peer_gid: gid,
             proxy: facts.proxy.into(),
+            arrival: facts.arrival as u32,
+            reserved: 0,
         };
         // SAFETY: the caller gives `size` writable bytes.
         unsafe { write_sized(out_info, size, &info) }

@@ -45,6 +45,8 @@ pub enum Cause {
 pub enum Event {
     /// One frame's payload, or what arrived where there is no framing.
     Message(Slice),
+    /// A message that is text.
+    Text(Slice),
     /// The beginning of a message that is over the maximum; the rest of it is dropped.
     Cut(Slice),
     /// The layer is open; reported before any message.

@@ -32,6 +32,16 @@ impl<'a> Parts<'a> {
         self.len <= most && self.parts.iter().all(|part| self.place(part).is_none())
     }
 
+    /// Bytes in all, or more than can be counted.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The parts in order.
+    pub fn runs(&self) -> &'a [&'a [u8]] {
+        self.parts
+    }
+
     /// Bytes on the wire, header included.
     pub fn wire_bytes(&self, framing: &Framing) -> Result<usize, SendError> {
         self.head(framing).map(|head| head.wire)

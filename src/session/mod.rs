@@ -25,7 +25,8 @@ pub use event::{Cause, Event, SendError};
 pub use framer::{DELIMITER_MAX, Framing, FramingKind, Overlong};
 pub use input::Input;
 pub use layer::{
-    Layer, Layering, Maker, Plain, Side, Starved, State, Tls, TlsEnd, TlsFacts, TlsMaker, note_name,
+    AnyEnd, Layer, Layering, Maker, Page, Plain, Side, Starved, State, Tls, TlsEnd, TlsFacts,
+    TlsMaker, Utf8, WebClient, WebEnd, WebFacts, WebServer, deflate, looks_like, note_name,
 };
 pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};

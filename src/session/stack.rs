@@ -3,7 +3,7 @@
 use super::event::{Cause, Event};
 use super::framer::Framing;
 use super::input::Input;
-use super::layer::{Layer, Plain, Starved, State, TlsFacts};
+use super::layer::{Layer, Plain, Starved, State, TlsFacts, WebFacts};
 use super::limits::{Limits, Millis};
 use super::outbox::Outbox;
 use super::session::{Session, Want};
@@ -45,6 +45,8 @@ struct Below {
     unasked: bool,
     /// That it is open was reported.
     opened: bool,
+    /// Messages are those of a WebSocket; the bits of the window that ours are deflated with.
+    web: Option<u8>,
     /// The peer has said that nothing follows.
     ended: bool,
     /// The bytes that there was no memory for when it last had something to send.
@@ -75,6 +77,7 @@ impl Stack {
             taken: 0,
             unasked: false,
             opened: false,
+            web: None,
             ended: false,
             starved: None,
         };
@@ -162,7 +165,7 @@ impl Stack {
     /// Whether the end of the stream comes too early: the layer's peer has not said that nothing
     /// follows.
     pub fn is_cut(&self) -> bool {
-        self.below().is_some_and(|below| !below.ended)
+        self.below().is_some_and(|below| !below.ended && !below.layer.ends_with_stream())
     }
 
     /// The bytes that there was no memory for when `poll_transmit` last had nothing.
@@ -277,14 +280,26 @@ impl Stack {
         self.below().is_some_and(|below| below.layer.has_last_word() || !below.wire.is_empty())
     }
 
-    /// The TLS alert that the peer sent; 0 for none.
-    pub fn alert(&self) -> u8 {
-        self.below().map_or(0, |below| below.layer.alert())
+    /// What the peer said of why it ends: see `Layer::code`.
+    pub fn code(&self) -> u16 {
+        self.below().map_or(0, |below| below.layer.code())
     }
 
     /// What TLS has agreed on.
     pub fn tls(&self) -> Option<TlsFacts> {
         self.below().filter(|below| below.opened)?.layer.tls()
+    }
+
+    /// Whether its messages are those of a WebSocket; the bits of the window that ours may be
+    /// deflated with, 0: not at all.
+    #[inline]
+    pub fn web(&self) -> Option<u8> {
+        self.below()?.web
+    }
+
+    /// What a WebSocket has agreed on.
+    pub fn web_facts(&self) -> Option<WebFacts> {
+        self.below()?.layer.web()
     }
 
     /// When the layer wants to be called.
@@ -379,17 +394,23 @@ impl Layered {
             return None;
         }
         if below.wire.is_empty() {
-            let open = below.layer.state() == State::Open;
+            let open = below.layer.state() == State::Open && below.plain.is_none();
             let plain = if open { self.session.poll_transmit(most, now) } else { None };
             let plain = plain.unwrap_or_default();
-            match below.layer.poll_wire(&plain, &mut below.wire, pool, now) {
-                Ok(taken) => below.taken = taken,
-                Err(Starved(bytes)) => (below.taken, below.starved) = (0, Some(bytes)),
-            }
-            if below.taken > 0 {
-                below.plain = Some(plain);
+            let taken = match below.layer.poll_wire(&plain, &mut below.wire, pool, now) {
+                Ok(taken) => taken,
+                Err(Starved(bytes)) => {
+                    below.starved = Some(bytes);
+                    0
+                }
+            };
+            if taken > 0 {
+                (below.plain, below.taken) = (Some(plain), taken);
             } else if !plain.is_empty() {
                 self.session.handle_sent(0, plain, &mut Release::default());
+            }
+            if below.wire.is_empty() && below.layer.owed_bytes() > 0 {
+                below.starved = Some(below.layer.owed_bytes());
             }
         }
         if below.wire.is_empty() {
@@ -414,6 +435,7 @@ impl Layered {
             }
         }
         if below.wire.is_empty()
+            && below.layer.owed_bytes() == 0
             && let Some(plain) = below.plain.take()
         {
             self.session.handle_sent(below.taken, plain, release);
@@ -424,7 +446,11 @@ impl Layered {
 impl Below {
     fn opens(&mut self) -> bool {
         let open = matches!(self.layer.state(), State::Open | State::Ending);
-        open && !mem::replace(&mut self.opened, true)
+        if !open || mem::replace(&mut self.opened, true) {
+            return false;
+        }
+        self.web = self.layer.web().map(|_| self.layer.compression().unwrap_or(0));
+        true
     }
 
     /// What the layer has, asked once.
@@ -436,7 +462,7 @@ impl Below {
         match plain {
             Plain::Nothing | Plain::Broken(_) => self.unasked = false,
             Plain::End => self.ended = true,
-            Plain::Bytes(_) | Plain::Starved(_) => {}
+            Plain::Bytes(_) | Plain::Message { .. } | Plain::Starved(_) => {}
         }
         plain
     }
@@ -448,7 +474,7 @@ impl Below {
                 Plain::Starved(_) => break,
                 Plain::Broken(cause) => return Some(cause),
                 Plain::End => self.unasked = false,
-                Plain::Nothing | Plain::Bytes(_) => {}
+                Plain::Nothing | Plain::Bytes(_) | Plain::Message { .. } => {}
             }
         }
         None
@@ -481,6 +507,10 @@ impl Intake<'_> {
                 Plain::Bytes(slice) => {
                     self.input.feed(slice);
                     None
+                }
+                Plain::Message { data, text } => {
+                    self.input.session.received = true;
+                    Some(if text { Event::Text(data) } else { Event::Message(data) })
                 }
                 Plain::Starved(bytes) => Some(Event::Starved(bytes)),
                 Plain::Broken(cause) => Some(Event::Broken(cause)),

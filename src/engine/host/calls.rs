@@ -80,7 +80,7 @@ impl Net {
         if !matches!(place, Place::Descriptor(_)) {
             self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         }
-        self.add_tls(&place, listens, &mut endpoint)?;
+        self.add_layer(&place, listens, &mut endpoint)?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         if place.is_of_datagrams()
             && let Some(carrying) = carrier_of_tests()
@@ -271,7 +271,8 @@ impl Net {
         match (conn.life.end, how) {
             (End::Not, CloseHow::Graceful) => {
                 if let Some(last) = last {
-                    let (framing, limits) = (&conn.endpoint.framing, &conn.endpoint.limits);
+                    let framing = conn.endpoint.framing_of(conn.session.web().is_some());
+                    let limits = &conn.endpoint.limits;
                     let message = Outgoing::Copy(last);
                     let memory = self.memory(usize::from(conn.home));
                     let session = conn.session.session_mut();

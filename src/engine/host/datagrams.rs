@@ -1,7 +1,7 @@
 //! What the host asks of a datagram socket.
 
 use crate::buf::{ARENA_BYTES, Purpose};
-use crate::engine::host::facts::ConnInfo;
+use crate::engine::host::facts::{Arrival, ConnInfo};
 use crate::engine::host::net::Net;
 use crate::engine::host::sends::Message;
 use crate::engine::host::url::{Dial, Place};
@@ -315,6 +315,7 @@ impl Net {
         let (peer, local) = (udp.peer, udp.local);
         let queue = udp.queue as u32;
         Ok(ConnInfo {
+            arrival: Arrival::Plain,
             queue,
             peer,
             local,

@@ -75,7 +75,7 @@ impl Net {
     ) -> Result<(), Refusal> {
         let opening = self.opening.read();
         self.check_running()?;
-        self.add_tls(&Place::Descriptor(handle), true, &mut endpoint)?;
+        self.add_layer(&Place::Descriptor(handle), true, &mut endpoint)?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         let opened = self.take_listener(handle, &format!("handle {handle}"), endpoint, out);
         drop(opening);

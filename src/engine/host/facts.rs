@@ -40,6 +40,16 @@ pub struct ListenerInfo {
     pub accepted: u64,
 }
 
+/// What a connection came by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the C ABI's `sockeye_arrival` documents each")]
+pub enum Arrival {
+    Plain = 0,
+    Tls = 1,
+    Web = 2,
+    WebTls = 3,
+}
+
 /// Facts of a connection.
 #[allow(missing_docs, reason = "the C ABI's `sockeye_conn_info` documents each")]
 pub struct ConnInfo {
@@ -50,6 +60,7 @@ pub struct ConnInfo {
     pub credentials: Option<Credentials>,
     pub listener: Option<Token>,
     pub user_data: u64,
+    pub arrival: Arrival,
 }
 
 /// What a net has counted.
@@ -120,6 +131,12 @@ impl Net {
             credentials: conn.credentials(),
             listener: conn.listener(),
             user_data,
+            arrival: match (conn.session.tls().is_some(), conn.session.web_facts().is_some()) {
+                (false, false) => Arrival::Plain,
+                (true, false) => Arrival::Tls,
+                (false, true) => Arrival::Web,
+                (true, true) => Arrival::WebTls,
+            },
         })
     }
 

@@ -96,9 +96,10 @@ impl Net {
         let parts = Parts::new(message.parts, message.buffer).ok_or(Error::Invalid)?;
         let payload = parts.gather(&core.pool).ok_or(Error::NoMemory)?;
         let full = known.full.load(Relaxed);
-        let (group, key) = (group.index() as u32, message.key);
+        let (group, key, text) = (group.index() as u32, message.key, message.text);
         let at = core.histograms.as_ref().map(|_| core.elapsed());
-        if !core.groups.log.append(Sent { number: 0, group, except, key, payload, at }, homes) {
+        let sent = Sent { number: 0, group, except, key, text, payload, at };
+        if !core.groups.log.append(sent, homes) {
             return Err(Error::NoMemory);
         }
         known.sends.fetch_add(1, Relaxed);

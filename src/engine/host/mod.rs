@@ -26,4 +26,5 @@ pub mod timers;
 pub mod tls;
 pub mod url;
 pub mod weather;
+pub mod web;
 pub mod zone;

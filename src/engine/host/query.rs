@@ -57,7 +57,7 @@ const fn key(
 
 const STREAMS: &str = "streams (tcp://, unix:)";
 const ACCEPTS: &str = "listeners of streams";
-const TCP: &str = "tcp:// and tls://";
+const TCP: &str = "tcp://, tls://, ws://, wss:// and any://";
 const FRAMED: &str = "streams with a frame= that is not raw";
 const DELIMITED: &str = "frame=line and frame=delimiter";
 
@@ -78,7 +78,11 @@ fn bound_datagrams(used: &Use<'_>, _: &Framing) -> bool {
 }
 
 fn tcp(used: &Use<'_>, _: &Framing) -> bool {
-    used.is("tcp") || used.is("tls")
+    used.is_stream() && !used.is("unix") && !used.is("fd")
+}
+
+fn sniffs(used: &Use<'_>, _: &Framing) -> bool {
+    used.is("any")
 }
 
 fn framed(used: &Use<'_>, framing: &Framing) -> bool {
@@ -97,8 +101,11 @@ fn connects(used: &Use<'_>, _: &Framing) -> bool {
 const KEYS: &[Key] = &[
     key(
         "frame",
-        "streams (tcp://, unix:); a datagram is a message as it is",
-        |used, framing| used.is_stream() || framing.kind == FramingKind::Raw,
+        "tcp://, tls://, any:// and unix:; a datagram, and what a WebSocket sends, is a message",
+        |used, framing| match used.scheme.as_str() {
+            "udp" => framing.kind == FramingKind::Raw,
+            scheme => !scheme.starts_with("ws"),
+        },
         |e, v| preset(&mut e.framing, v),
     ),
     key(
@@ -112,6 +119,10 @@ const KEYS: &[Key] = &[
     key("overlong", DELIMITED, delimited, |e, v| {
         let named = [("close", Overlong::Close), ("cut", Overlong::Cut)];
         put(&mut e.framing.overlong, one_of(v, &named, "close or cut"))
+    }),
+    key("sniff", "any://", sniffs, |e, v| {
+        e.sniff = Some(flag(v)?);
+        Ok(())
     }),
     key("outbox", "", all, |e, v| put(&mut e.limits.outbox_max_bytes, size(v))),
     key("outbox_low", "", all, |e, v| put(&mut e.limits.outbox_low_bytes, size(v))),

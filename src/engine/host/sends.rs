@@ -2,17 +2,18 @@
 
 use crate::buf::{Chunk, Purpose, Slice};
 use crate::engine::host::net::Net;
-use crate::engine::shared::config::{Endpoint, Kind};
-use crate::engine::shared::conn::{End, Origin};
+use crate::engine::shared::config::Kind;
+use crate::engine::shared::conn::End;
 use crate::engine::shared::error::Error;
 use crate::engine::shared::groups::deliver::settle;
 use crate::engine::shared::home::Command;
+use crate::engine::shared::rendering::{DEFLATE_MIN, Form, Rendering};
 use crate::engine::shared::table::HeldConn;
 use crate::io::Token;
 use crate::session::{
-    Cause, Framed, FramingKind, Key, Memory, Outgoing, Parts, SendError, Session,
+    Cause, Framing, FramingKind, GATHER_MAX, Key, Limits, Memory, Outgoing, Overflow, Parts,
+    SendError, Session,
 };
-use crate::session::{GATHER_MAX, Overflow};
 use std::sync::Arc;
 
 /// Larger messages are copied outside of the connection's lock.
@@ -24,6 +25,8 @@ pub struct Message<'a> {
     pub parts: &'a [&'a [u8]],
     /// What it is about: a newer message takes the place of an older one that waits.
     pub key: Key,
+    /// To WebSockets it is text.
+    pub text: bool,
     /// Memory of the library's: parts in it need not be copied.
     pub buffer: Option<&'a Slice>,
 }
@@ -32,10 +35,19 @@ pub struct Message<'a> {
 struct Sending<'a> {
     parts: Parts<'a>,
     key: Key,
+    text: bool,
     /// It is copied among the other messages of its connection.
     gathers: bool,
-    /// As the one before was given it, and the endpoint of that.
-    framed: Option<(Arc<Origin>, Framed)>,
+    /// As the one before was given it.
+    rendering: Rendering,
+}
+
+impl<'a> Sending<'a> {
+    /// Of a message to `count` connections.
+    fn new(parts: Parts<'a>, key: Key, text: bool, count: usize) -> Sending<'a> {
+        let gathers = count == 1 && key.key == 0 && parts.is_small(GATHER_MAX);
+        Sending { parts, key, text, gathers, rendering: Rendering::default() }
+    }
 }
 
 impl Net {
@@ -46,18 +58,22 @@ impl Net {
         let Ok(mut held) = self.hold_conn(token) else {
             return self.send_datagram(token, None, data, false);
         };
+        if held.session.web().is_some_and(|bits| bits > 0) && data.len() >= DEFLATE_MIN {
+            drop(held);
+            return self.send_deflated(token, data);
+        }
         if data.len() <= LOCKED_COPY_MAX {
             return self.take(token, held, Outgoing::Copy(data));
         }
         let conn = &mut *held;
-        let endpoint = conn.endpoint.clone();
-        let wire = Session::wire_bytes(&endpoint.framing, data)?;
+        let (endpoint, framing) = (conn.endpoint.clone(), *conn.framing());
+        let wire = Session::wire_bytes(&framing, data)?;
         if wire > endpoint.limits.outbox_max_bytes as usize {
             return Err(Error::TooBig);
         }
         let purpose = conn.session.outbox().purpose(wire);
         drop(held);
-        let framed = Session::frame(&endpoint.framing, &self.core.pool, data, purpose);
+        let framed = Session::frame(&framing, &self.core.pool, data, purpose);
         let held = self.hold_conn(token)?;
         match framed {
             // The framing may have been changed meanwhile.
@@ -70,6 +86,14 @@ impl Net {
         }
     }
 
+    /// As `send`, where the messages of the connection are deflated.
+    #[cold]
+    fn send_deflated(&self, token: Token, data: &[u8]) -> Result<(), Error> {
+        let parts = [data];
+        let parts = Parts::new(&parts, None).ok_or(Error::Invalid)?;
+        self.send_or_owe(token, &mut Sending::new(parts, Key::default(), false, 1), 1)
+    }
+
     /// There is no memory for a message of `wire` bytes: a WRITABLE is owed when there is.
     fn refuse_for_memory(
         &self,
@@ -77,7 +101,7 @@ impl Net {
         held: HeldConn<'_>,
         wire: usize,
     ) -> Result<(), Error> {
-        self.take_by(token, held, wire, |session, _, _| Err(session.refuse_for_memory(wire)))
+        self.take_by(token, held, wire, |session, _, _, _| Err(session.refuse_for_memory(wire)))
     }
 
     /// Where the sends of a worker's connections get their memory.
@@ -89,8 +113,8 @@ impl Net {
     #[inline]
     fn take(&self, token: Token, held: HeldConn<'_>, message: Outgoing<'_>) -> Result<(), Error> {
         let bytes = message.bytes();
-        self.take_by(token, held, bytes, |session, endpoint, memory| {
-            session.send(&endpoint.framing, &endpoint.limits, memory, message, false)
+        self.take_by(token, held, bytes, |session, framing, limits, memory| {
+            session.send(framing, limits, memory, message, false)
         })
     }
 
@@ -101,7 +125,7 @@ impl Net {
         token: Token,
         mut held: HeldConn<'_>,
         bytes: usize,
-        send: impl FnOnce(&mut Session, &Endpoint, Memory<'_>) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Session, &Framing, &Limits, Memory<'_>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         let conn = &mut *held;
         settle(&self.core, token, conn);
@@ -115,7 +139,9 @@ impl Net {
             return Err(Error::Closed);
         }
         let home = usize::from(conn.home);
-        match send(conn.session.session_mut(), &conn.endpoint, self.memory(home)) {
+        let framing = conn.endpoint.framing_of(conn.session.web().is_some());
+        let limits = &conn.endpoint.limits;
+        match send(conn.session.session_mut(), framing, limits, self.memory(home)) {
             Ok(()) => {
                 self.core.note_send(token, None);
                 if std::mem::replace(&mut conn.marks.dirty, true) {
@@ -164,28 +190,34 @@ impl Net {
         mut tell: impl FnMut(usize, Result<(), Error>),
     ) -> Result<usize, Error> {
         self.check_running()?;
-        let mut framed: Option<(Arc<Origin>, Result<Chunk, SendError>)> = None;
+        let mut framed: Option<(Form, Result<Chunk, SendError>)> = None;
+        let parts = [data];
+        let parts = || Parts::new(&parts, None).ok_or(Error::Invalid);
+        let mut deflated = None;
         let mut taken = 0;
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
                 let Ok(held) = self.hold_conn(token) else {
                     return self.send_datagram(token, None, data, false);
                 };
-                let endpoint = &held.endpoint;
-                let same = framed.as_ref().is_some_and(|(known, _)| {
-                    Arc::ptr_eq(known, endpoint) || known.framing == endpoint.framing
-                });
-                if !same {
-                    let (framing, pool) = (&endpoint.framing, &self.core.pool);
-                    let chunk = Session::frame(framing, pool, data, Purpose::Send);
-                    framed = Some((endpoint.clone(), chunk));
+                if held.session.web().is_some_and(|bits| bits > 0) {
+                    drop(held);
+                    let sending = match &mut deflated {
+                        Some(sending) => sending,
+                        none => none.insert(Sending::new(parts()?, Key::default(), false, count)),
+                    };
+                    return self.send_or_owe(token, sending, count - at);
+                }
+                if !framed.as_ref().is_some_and(|(form, _)| form.is_of(&held)) {
+                    let (form, pool) = (Form::of(&held), &self.core.pool);
+                    let chunk = Session::frame(form.framing(), pool, data, Purpose::Send);
+                    framed = Some((form, chunk));
                 }
                 match &mut framed.as_mut().ok_or(Error::Invalid)?.1 {
                     Ok(chunk) => self.take(token, held, Outgoing::Framed(chunk.share())),
                     Err(SendError::Memory) if taken > 0 => {
-                        let Endpoint { framing, limits, .. } = &***endpoint;
-                        let wire = Session::wire_bytes(framing, data)?;
-                        if wire > limits.outbox_max_bytes as usize {
+                        let wire = Session::wire_bytes(held.framing(), data)?;
+                        if wire > held.endpoint.limits.outbox_max_bytes as usize {
                             return Err(Error::TooBig);
                         }
                         self.refuse_for_memory(token, held, wire)
@@ -213,19 +245,12 @@ impl Net {
     ) -> Result<usize, Error> {
         self.check_running()?;
         let parts = Parts::new(message.parts, message.buffer).ok_or(Error::Invalid)?;
-        let key = message.key;
-        let gathers = count == 1 && key.key == 0 && parts.is_small(GATHER_MAX);
-        let mut sending = Sending { parts, key, gathers, framed: None };
+        let mut sending = Sending::new(parts, message.key, message.text, count);
         let mut taken = 0;
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
                 match self.send_one(token, &mut sending, count - at) {
-                    Err(Error::NoMemory) if count == 1 || taken > 0 => {
-                        let held = self.hold_conn(token)?;
-                        let framing = &held.endpoint.framing;
-                        let wire = sending.parts.wire_bytes(framing)?;
-                        self.refuse_for_memory(token, held, wire)
-                    }
+                    Err(Error::NoMemory) if count == 1 || taken > 0 => self.owe(token, &sending),
                     Err(Error::Stale) => self.send_datagram_of(token, message),
                     answer => answer,
                 }
@@ -239,13 +264,27 @@ impl Net {
         Ok(taken)
     }
 
+    /// There is no memory for a message: a WRITABLE is owed when there is.
+    fn owe(&self, token: Token, sending: &Sending) -> Result<(), Error> {
+        let held = self.hold_conn(token)?;
+        let wire = sending.parts.wire_bytes(held.framing())?;
+        self.refuse_for_memory(token, held, wire)
+    }
+
+    /// As `send_one`; without memory a WRITABLE is owed.
+    fn send_or_owe(&self, token: Token, sending: &mut Sending, left: usize) -> Result<(), Error> {
+        match self.send_one(token, sending, left) {
+            Err(Error::NoMemory) => self.owe(token, sending),
+            answer => answer,
+        }
+    }
+
     /// Gives a message in parts to one connection; `left`: to how many, from this one on.
     fn send_one(&self, token: Token, sending: &mut Sending, left: usize) -> Result<(), Error> {
-        let Sending { parts, key, gathers, framed } = sending;
+        let Sending { parts, key, text, gathers, rendering } = sending;
         loop {
             let held = self.hold_conn(token)?;
-            let endpoint = &held.endpoint;
-            let (framing, limits) = (&endpoint.framing, &endpoint.limits);
+            let (framing, limits) = (held.framing(), &held.endpoint.limits);
             let wire = parts.wire_bytes(framing)?;
             if key.key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
                 return Err(Error::Invalid);
@@ -253,28 +292,25 @@ impl Net {
             if wire > limits.outbox_max_bytes as usize {
                 return Err(Error::TooBig);
             }
-            if *gathers && limits.overflow != Overflow::DropOldest {
-                return self.take_by(token, held, wire, |session, endpoint, memory| {
-                    session.send_parts(&endpoint.framing, &endpoint.limits, memory, parts)
+            let web = framing.kind == FramingKind::Web;
+            if *gathers && !web && limits.overflow != Overflow::DropOldest {
+                return self.take_by(token, held, wire, |session, framing, limits, memory| {
+                    session.send_parts(framing, limits, memory, parts)
                 });
             }
-            let same = |(known, _): &&mut (Arc<Origin>, Framed)| {
-                Arc::ptr_eq(known, endpoint) || known.framing == *framing
-            };
-            if let Some((_, framed)) = framed.as_mut().filter(same) {
-                return self.take_by(token, held, wire, |session, endpoint, memory| {
-                    session.send_framed(&endpoint.framing, &endpoint.limits, memory, framed, *key)
+            if let Some(framed) = rendering.for_conn(&held) {
+                return self.take_by(token, held, wire, |session, framing, limits, memory| {
+                    session.send_framed(framing, limits, memory, framed, *key)
                 });
             }
             // Copied without the lock: the connection may have another framing afterwards.
-            let endpoint = endpoint.clone();
+            let form = Form::of(&held);
             drop(held);
-            let fresh = parts.frame(&endpoint.framing, &self.core.pool, left, Purpose::Send);
-            let fresh = fresh.map_err(|error| match error {
+            let made = rendering.make(form, parts, *text, &self.core.pool, left);
+            made.map_err(|error| match error {
                 SendError::Memory => Error::NoMemory,
                 error => error.into(),
             })?;
-            *framed = Some((endpoint, fresh));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! URLs of endpoints: `tcp://host:port?frame=u32be&max=65536`, `unix:///run/game.sock`.
 
 use crate::engine::host::query::{self, Use};
+use crate::engine::host::web;
 use crate::engine::host::zone;
-use crate::engine::shared::config::Endpoint;
+use crate::engine::shared::config::{Endpoint, Scheme};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::options::SocketOptions;
 use crate::io::os::{descriptor, local};
@@ -57,13 +58,30 @@ pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place,
     let place = match uri.scheme().as_str() {
         "tcp" => internet(&uri, zone, Place::Internet)?,
         "tls" => {
-            endpoint.secure = true;
+            endpoint.scheme = Scheme::Tls;
+            internet(&uri, zone, Place::Internet)?
+        }
+        "ws" | "wss" => {
+            let secure = uri.scheme().as_str() == "wss";
+            endpoint.scheme = if secure { Scheme::WebTls } else { Scheme::Web };
+            web::frame(endpoint)?;
+            web::put_path(endpoint, uri.path().as_str())?;
+            internet(&uri, zone, Place::Internet)?
+        }
+        "any" if !listens => {
+            return Err(invalid(
+                "any:// is for listeners: to connect, say which (tcp://, wss:// …)",
+            ));
+        }
+        "any" => {
+            endpoint.scheme = Scheme::Any;
+            web::put_path(endpoint, uri.path().as_str())?;
             internet(&uri, zone, Place::Internet)?
         }
         "udp" => internet(&uri, zone, Place::Datagrams)?,
         "unix" => local_name(&uri)?,
         "fd" => descriptor_of(&uri)?,
-        scheme @ ("ws" | "wss" | "quic") => {
+        scheme @ "quic" => {
             let words = format!("scheme {scheme} is not in this version");
             return Err(Refusal::new(Error::Unsupported, words));
         }
@@ -83,7 +101,9 @@ fn internet(
 ) -> Result<Place, Refusal> {
     let authority =
         uri.authority().ok_or_else(|| invalid("the URL has no host (tcp://host:port)"))?;
-    if authority.has_userinfo() || !matches!(uri.path().as_str(), "" | "/") || uri.has_fragment() {
+    let has_path = matches!(uri.scheme().as_str(), "ws" | "wss" | "any");
+    let well = has_path || matches!(uri.path().as_str(), "" | "/");
+    if authority.has_userinfo() || !well || uri.has_fragment() {
         return Err(invalid("only host, port and query may be in the URL (tcp://host:port?query)"));
     }
     let port = match authority.port().map(|port| port.as_str()) {

@@ -4,6 +4,7 @@ use crate::buf::CHUNK_BYTES;
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::guard::proxies::Proxies;
 use crate::engine::shared::guard::table;
+use crate::engine::shared::http::HttpOptions;
 use crate::engine::shared::options::SocketOptions;
 use crate::engine::shared::tls::TlsOptions;
 use crate::io::{Model, Token};
@@ -198,6 +199,29 @@ impl Config {
     }
 }
 
+/// What stands between the bytes and the messages of a URL's connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Scheme {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// `tls:`.
+    Tls,
+    /// `ws:`.
+    Web,
+    /// `wss:`.
+    WebTls,
+    /// `any:`, what the peer turns out to be.
+    Any,
+}
+
+impl Scheme {
+    /// Whether all of its messages are those of WebSockets.
+    pub fn is_web(self) -> bool {
+        matches!(self, Scheme::Web | Scheme::WebTls)
+    }
+}
+
 /// What the connections of one listener, or one outgoing one, are made with.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
@@ -215,8 +239,14 @@ pub struct Endpoint {
     pub weight: u32,
     /// The host decides message by message how the stream goes on.
     pub step: bool,
-    /// The URL asks for TLS.
-    pub secure: bool,
+    /// The URL's scheme, as far as it says what stands between bytes and messages.
+    pub scheme: Scheme,
+    /// How HTTP is answered and WebSockets are done.
+    pub http: Option<Box<HttpOptions>>,
+    /// Of `any://`: frames of the endpoint's own are among what may come.
+    pub sniff: Option<bool>,
+    /// How messages are cut where a peer may turn out to be a WebSocket.
+    pub web_framing: Framing,
     /// How TLS is done. None: as a client does it by default.
     pub tls: Option<Box<TlsOptions>>,
     /// Time for a layer to open; 0: any.
@@ -261,6 +291,7 @@ impl Endpoint {
             let words = "share: two udp:// listeners may share an address, no others";
             return Err(Refusal::new(Error::Invalid, words));
         }
+        self.web_framing = self.framing.web();
         let raw = self.framing.kind == FramingKind::Raw && !datagrams;
         if raw && self.limits.overflow == Overflow::DropOldest {
             let words = "endpoint.overflow DROP_OLDEST needs framing: RAW has no messages to drop";
@@ -288,6 +319,12 @@ impl Endpoint {
         words.map_err(|words| Refusal::new(Error::Invalid, words))?;
         self.limits.cap(memory);
         Ok(())
+    }
+
+    /// How the messages of a connection are cut; `web`: of one that turned out to be a WebSocket.
+    #[inline]
+    pub fn framing_of(&self, web: bool) -> &Framing {
+        if web { &self.web_framing } else { &self.framing }
     }
 
     /// Has its connections carried, of a resolved endpoint of datagrams: they have messages, and

@@ -21,6 +21,8 @@ pub struct Event {
 pub enum Form {
     /// One message.
     Whole,
+    /// One message, which is text.
+    Text,
     /// The beginning of one that was over the maximum.
     Cut,
     /// What arrived, where there is no framing.

@@ -272,8 +272,12 @@ impl Run {
         let taken = match &held {
             // What was received goes on to all, as it is.
             Some(held) => {
-                let message =
-                    Message { parts: &[&payload, held], key: Key::default(), buffer: Some(held) };
+                let message = Message {
+                    parts: &[&payload, held],
+                    key: Key::default(),
+                    text: false,
+                    buffer: Some(held),
+                };
                 self.net.send_message(tokens.len(), id, &message, tell)
             }
             None => self.net.send_many(tokens.len(), id, &payload, tell),

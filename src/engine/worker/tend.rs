@@ -218,6 +218,7 @@ impl Desk {
         conn: &mut Conn,
         arrived: Option<(Slice, Option<Chunk>)>,
     ) {
+        let web = conn.session.web().is_some();
         let mut input = match arrived {
             Some((slice, chunk)) => conn.session.handle_received(slice, chunk, self.now),
             None => conn.session.input(),
@@ -225,7 +226,7 @@ impl Desk {
         if (conn.marks.paused || conn.moving.stage.is_quiet()) && conn.life.phase == Phase::Open {
             return;
         }
-        let framing = &conn.endpoint.framing;
+        let framing = conn.endpoint.framing_of(web);
         let step = conn.endpoint.step;
         let whole = if framing.kind == FramingKind::Raw { Form::Bytes } else { Form::Whole };
         let mut again = false;
@@ -241,8 +242,8 @@ impl Desk {
                         return;
                     }
                 }
-                Some(Event::Cut(data)) => {
-                    self.emit_message(token, data, Form::Cut);
+                Some(event @ (Event::Cut(_) | Event::Text(_))) => {
+                    self.emit_other(token, event);
                     conn.received_messages += 1;
                     if step {
                         conn.marks.paused = true;
@@ -285,6 +286,15 @@ impl Desk {
     fn emit_message(&mut self, token: Token, data: Slice, form: Form) {
         self.batch_messages += 1;
         self.emit(token, Notice::Message { data, form });
+    }
+
+    #[cold]
+    fn emit_other(&mut self, token: Token, event: Event) {
+        match event {
+            Event::Cut(data) => self.emit_message(token, data, Form::Cut),
+            Event::Text(data) => self.emit_message(token, data, Form::Text),
+            _ => {}
+        }
     }
 
     /// Whether a connection is not to be read now: the queue is full, or this one has an eighth of
@@ -478,7 +488,7 @@ impl Desk {
             let (cause, os_error) = (conn.life.cause, conn.os_error());
             let code = match cause {
                 Cause::Truncated => conn.session.partial_bytes(),
-                Cause::TlsAlert => conn.session.alert().into(),
+                Cause::TlsAlert | Cause::Peer | Cause::Protocol => conn.session.code().into(),
                 _ => 0,
             };
             self.emit(token, Notice::Closed { cause, os_error, unsent, code });

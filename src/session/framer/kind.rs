@@ -12,6 +12,8 @@ pub enum FramingKind {
     Varint = 2,
     Delimiter = 3,
     Fixed = 4,
+    /// Of `ws://`; no endpoint of the host's has it.
+    Web = 5,
 }
 
 impl FramingKind {
@@ -38,6 +40,10 @@ pub struct Framing {
     pub delimiter_len: u32,
     pub append_delimiter: bool,
     pub overlong: Overlong,
+    /// Of a WebSocket's message: it is text.
+    pub text: bool,
+    /// Of a WebSocket's message: it is deflated.
+    pub deflated: bool,
 }
 
 /// What becomes of a message that is over the maximum before its delimiter comes.
@@ -79,6 +85,8 @@ impl Default for Framing {
             delimiter_len: 0,
             append_delimiter: false,
             overlong: Overlong::Close,
+            text: false,
+            deflated: false,
         }
     }
 }
@@ -109,6 +117,33 @@ pub enum HeaderError {
 }
 
 impl Framing {
+    /// That of a WebSocket whose messages are as large at most.
+    pub fn web(&self) -> Framing {
+        Framing {
+            kind: FramingKind::Web,
+            frame_max_bytes: self.frame_max_bytes,
+            ..Framing::default()
+        }
+    }
+
+    /// Whether a stream of such frames may begin with these bytes, and others behind them.
+    pub fn may_begin(&self, first: &[u8]) -> bool {
+        match self.kind {
+            FramingKind::Length => {
+                // The least length that the field may have then.
+                let mut least = [0; HEADER_MAX];
+                least[..first.len()].copy_from_slice(first);
+                match self.step(&least) {
+                    Step::Broken(cause) => cause != Cause::LimitFrame,
+                    _ => true,
+                }
+            }
+            FramingKind::Varint => !matches!(self.step(first), Step::Broken(_)),
+            FramingKind::Web => false,
+            FramingKind::Raw | FramingKind::Delimiter | FramingKind::Fixed => true,
+        }
+    }
+
     /// Whether the numbers go together; the message names the field.
     pub fn check(&self) -> Result<(), String> {
         if self.kind == FramingKind::Fixed && self.frame_max_bytes == 0 {

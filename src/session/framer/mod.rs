@@ -5,6 +5,7 @@ mod fixed;
 mod kind;
 mod length;
 mod raw;
+mod web;
 
 pub use delimiter::is_behind_cr;
 pub use kind::{DELIMITER_MAX, Framing, FramingKind, HEADER_MAX, HeaderError, Overlong, Step};
@@ -19,6 +20,7 @@ impl Framing {
             FramingKind::Raw => raw::step(input),
             FramingKind::Delimiter => Step::Delimited,
             FramingKind::Fixed => fixed::step(self, input),
+            FramingKind::Web => web::step(),
         }
     }
 
@@ -44,6 +46,7 @@ impl Framing {
             FramingKind::Raw => Ok(0),
             FramingKind::Delimiter => delimiter::header(self, len),
             FramingKind::Fixed => fixed::header(self, len),
+            FramingKind::Web => web::header(self, len, out),
         }
     }
 }

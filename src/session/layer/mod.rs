@@ -11,16 +11,23 @@
 //! 3. OPENED is reported when the layer is open, and not before.
 //! 4. Our end of the stream is sent when the layer is done, and not before.
 
+mod any;
+mod over;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod web;
 
 use super::event::Cause;
 use super::limits::Millis;
 use crate::buf::{Mutex, Pool, Slice, Train, rank};
+use any::Any;
+pub use any::{AnyEnd, looks_like};
+use over::Over;
 use std::fmt;
 use std::sync::Arc;
 pub use tls::{Tls, TlsEnd, TlsFacts, note_name};
+pub use web::{Page, Utf8, Web, WebClient, WebEnd, WebFacts, WebServer, deflate};
 
 /// Which end of the connection a layer stands at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +60,13 @@ pub enum Plain {
     Nothing,
     /// Plaintext, never empty.
     Bytes(Slice),
+    /// One whole message, which no framer is to cut. It may be empty.
+    Message {
+        /// Its payload.
+        data: Slice,
+        /// Whether it is text: UTF-8, and checked.
+        text: bool,
+    },
     /// The peer has said that nothing follows. Without this, the end of the stream is a cut.
     End,
     /// There is no memory for so many bytes. To be asked again when there is.
@@ -106,13 +120,35 @@ pub trait Layer: Send {
         false
     }
 
-    /// The TLS alert that the peer sent; 0 for none.
-    fn alert(&self) -> u8 {
+    /// Bytes that it has taken of the outbox and that `poll_wire` has not added as yet: they wait
+    /// for the train before, or for memory.
+    fn owed_bytes(&self) -> usize {
+        0
+    }
+
+    /// Whether the end of the stream below is a proper end, without a word of the peer's before.
+    fn ends_with_stream(&self) -> bool {
+        false
+    }
+
+    /// What the peer said of why it ends: a TLS alert, or the close code of a WebSocket; 0 for
+    /// nothing.
+    fn code(&self) -> u16 {
         0
     }
 
     /// What TLS has agreed on.
     fn tls(&self) -> Option<TlsFacts> {
+        None
+    }
+
+    /// The bits of the window that our messages may be deflated with. None: not at all.
+    fn compression(&self) -> Option<u8> {
+        None
+    }
+
+    /// What a WebSocket has agreed on. None: it is not one, or not open.
+    fn web(&self) -> Option<WebFacts> {
         None
     }
 }
@@ -137,6 +173,7 @@ impl PartialEq for Layering {
         let same = match (&self.maker, &other.maker) {
             (Maker::Test(one), Maker::Test(other)) => std::ptr::fn_addr_eq(*one, *other),
             (Maker::Tls(one), Maker::Tls(other)) => Arc::ptr_eq(one, other),
+            // Those that connect have a path of their own, and are not made alike.
             _ => false,
         };
         same && self.handshake_timeout_ms == other.handshake_timeout_ms
@@ -150,17 +187,34 @@ pub enum Maker {
     Test(fn(Side) -> Box<dyn Layer>),
     /// TLS.
     Tls(Arc<TlsMaker>),
+    /// A WebSocket, in TLS or not.
+    Web(WebEnd, Option<Arc<TlsMaker>>),
+    /// What the peer turns out to be.
+    Any(Arc<AnyEnd>),
 }
 
 impl Maker {
     /// The layer of a connection. Fails where the system has no random numbers.
     pub fn make(&self, side: Side) -> Result<Box<dyn Layer>, Cause> {
+        let secure = |maker: &TlsMaker| Tls::new(&maker.end()).map_err(|_| Cause::Internal);
+        Ok(match self {
+            Maker::Test(make) => make(side),
+            Maker::Tls(maker) => Box::new(secure(maker)?),
+            Maker::Web(end, None) => Box::new(Web::new(end)?),
+            Maker::Web(end, Some(maker)) => {
+                Box::new(Over::new(Box::new(Web::new(end)?), Box::new(secure(maker)?)))
+            }
+            Maker::Any(end) => Box::new(Any::new(end.clone())),
+        })
+    }
+
+    /// How TLS is done, where there is any.
+    pub fn tls(&self) -> Option<&Arc<TlsMaker>> {
         match self {
-            Maker::Test(make) => Ok(make(side)),
-            Maker::Tls(maker) => match Tls::new(&maker.end()) {
-                Ok(tls) => Ok(Box::new(tls)),
-                Err(_) => Err(Cause::Internal),
-            },
+            Maker::Test(_) => None,
+            Maker::Tls(maker) => Some(maker),
+            Maker::Web(_, maker) => maker.as_ref(),
+            Maker::Any(end) => end.tls.as_ref(),
         }
     }
 }
@@ -170,6 +224,8 @@ impl fmt::Debug for Maker {
         out.write_str(match self {
             Maker::Test(_) => "Test",
             Maker::Tls(_) => "Tls",
+            Maker::Web(..) => "Web",
+            Maker::Any(_) => "Any",
         })
     }
 }

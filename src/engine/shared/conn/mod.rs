@@ -32,7 +32,7 @@ use crate::engine::shared::reminder::Reminder;
 use crate::io::os::local::{self, Credentials};
 use crate::io::os::sys;
 use crate::io::{Lane, Role, Token, Weather, canonical};
-use crate::session::{Cause, Millis, Stack};
+use crate::session::{Cause, Framing, Millis, Stack};
 use socket2::Socket;
 use std::io;
 use std::net::SocketAddr;
@@ -309,6 +309,12 @@ impl Conn {
         !self.more.as_ref().is_some_and(|more| timed(more))
             && !self.marks.paused
             && !self.session.is_layered()
+    }
+
+    /// How its messages are cut.
+    #[inline]
+    pub fn framing(&self) -> &Framing {
+        self.endpoint.framing_of(self.session.web().is_some())
     }
 
     /// The listener that it came from.

@@ -101,7 +101,11 @@ impl Origin {
             layer,
             carrying,
             // The layer has what they came to.
-            secure: _,
+            scheme: _,
+            http: _,
+            sniff: _,
+            // Follows from the framing.
+            web_framing: _,
             tls: _,
             handshake_timeout_ms: _,
             // Of listeners.

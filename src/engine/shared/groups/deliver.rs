@@ -2,13 +2,12 @@
 //! be.
 
 use super::log::Sent;
-use crate::buf::Purpose;
-use crate::engine::shared::conn::{Conn, Origin};
+use crate::engine::shared::conn::Conn;
 use crate::engine::shared::core::Core;
 use crate::engine::shared::home::Command;
+use crate::engine::shared::rendering::{Form, Rendering};
 use crate::io::Token;
-use crate::session::{Cause, Framed, FramingKind, Memory, Overflow, Parts, SendError};
-use std::sync::Arc;
+use crate::session::{Cause, FramingKind, Memory, Overflow, Parts, SendError};
 use std::sync::atomic::Ordering::*;
 
 /// What became of a message at a member.
@@ -28,12 +27,12 @@ pub struct Delivery {
     pub sent: Sent,
     /// About how many are given it.
     count: usize,
-    framed: Option<(Arc<Origin>, Framed)>,
+    rendering: Rendering,
 }
 
 impl Delivery {
     pub fn new(sent: Sent, count: usize) -> Delivery {
-        Delivery { sent, count, framed: None }
+        Delivery { sent, count, rendering: Rendering::default() }
     }
 
     /// Gives it to a member, whose slot is locked.
@@ -59,8 +58,7 @@ impl Delivery {
     fn put(&mut self, core: &Core, conn: &mut Conn) -> Given {
         let payload = &[&self.sent.payload[..]];
         let Some(parts) = Parts::new(payload, Some(&self.sent.payload)) else { return Given::Not };
-        let endpoint = &conn.endpoint;
-        let (framing, limits) = (&endpoint.framing, &endpoint.limits);
+        let (framing, limits) = (conn.framing(), &conn.endpoint.limits);
         let key = self.sent.key;
         let Ok(wire) = parts.wire_bytes(framing) else { return Given::Not };
         if key.key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
@@ -74,20 +72,18 @@ impl Delivery {
             // Without a refusal to be made good: a member that is skipped is owed no WRITABLE.
             return Given::Full;
         }
-        let same = |(known, _): &(Arc<Origin>, Framed)| {
-            Arc::ptr_eq(known, endpoint) || known.framing == *framing
-        };
-        if !self.framed.as_ref().is_some_and(same) {
-            let Ok(fresh) = parts.frame(framing, &core.pool, self.count, Purpose::Send) else {
+        if self.rendering.for_conn(conn).is_none() {
+            let (form, pool) = (Form::of(conn), &core.pool);
+            if self.rendering.make(form, &parts, self.sent.text, pool, self.count).is_err() {
                 return Given::Full;
-            };
-            self.framed = Some((endpoint.clone(), fresh));
+            }
         }
-        let Some((_, framed)) = &mut self.framed else { return Given::Not };
+        let Some(framed) = self.rendering.for_conn(conn) else { return Given::Not };
         let arena = &core.homes[usize::from(conn.home)].arena;
         let memory = Memory { arena, pool: &core.pool };
-        let endpoint = endpoint.clone();
-        let (framing, limits) = (&endpoint.framing, &endpoint.limits);
+        let endpoint = conn.endpoint.clone();
+        let framing = endpoint.framing_of(conn.session.web().is_some());
+        let limits = &endpoint.limits;
         match conn.session.session_mut().send_framed(framing, limits, memory, framed, key) {
             Ok(()) => Given::Taken,
             Err(SendError::Overflow) => Given::Closed,

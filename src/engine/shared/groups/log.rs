@@ -22,6 +22,8 @@ pub struct Sent {
     /// A connection that is not given it.
     pub except: Option<Token>,
     pub key: Key,
+    /// To WebSockets it is text.
+    pub text: bool,
     pub payload: Slice,
     /// When it was sent, by the net's clock; only where latencies are counted.
     pub at: Option<Duration>,

@@ -457,8 +457,8 @@ impl Layer for Tls {
         self.failed.is_some() && !self.own.is_empty()
     }
 
-    fn alert(&self) -> u8 {
-        self.alert
+    fn code(&self) -> u16 {
+        self.alert.into()
     }
 
     fn tls(&self) -> Option<TlsFacts> {

@@ -34,6 +34,7 @@ impl End {
                 Plain::Nothing => return,
                 Plain::Bytes(slice) => self.plain.extend_from_slice(&slice),
                 Plain::End => return self.ended = true,
+                Plain::Message { .. } => panic!("TLS knows no messages"),
                 Plain::Broken(cause) => return self.broken = Some(cause),
                 Plain::Starved(bytes) => panic!("{bytes} bytes are there"),
             }
@@ -145,7 +146,7 @@ fn a_client_knows_whom_it_talks_to() {
     talk(&mut both, usize::MAX);
     assert_eq!(both[0].broken, Some(Cause::TlsCertificateUntrusted));
     assert_eq!(both[1].broken, Some(Cause::TlsAlert), "it is told");
-    assert_ne!(both[1].tls.alert(), 0);
+    assert_ne!(both[1].tls.code(), 0);
     let [client, server] = ends(&TLS13);
     let TlsEnd::Client(config, _) = client else { panic!("it comes first") };
     let name = ServerName::try_from("other.test").expect("a name");

@@ -1,0 +1,293 @@
+//! What a peer turns out to be whose first bytes say it: TLS, HTTP with its WebSocket, or the
+//! endpoint's own frames, each of the latter two in TLS or without.
+
+use super::over::Over;
+use super::{Layer, Plain, Starved, State, Tls, TlsFacts, TlsMaker, Web, WebEnd, WebFacts};
+use crate::buf::{Pool, Slice, Train};
+use crate::session::event::Cause;
+use crate::session::framer::Framing;
+use crate::session::limits::Millis;
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+/// A handshake record of TLS: RFC 8446, section 5.1. Its version is 1.0 to 1.3, in two bytes.
+const RECORD: [u8; 2] = [22, 3];
+const VERSIONS: std::ops::RangeInclusive<u8> = 1..=4;
+/// What a request of HTTP begins with: RFC 9110, section 9.3, and RFC 5789.
+const METHODS: [&[u8]; 7] =
+    [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH "];
+/// Bytes that say it in every case.
+const LONGEST: usize = 8;
+
+/// What the peers of a listener may turn out to be.
+pub struct AnyEnd {
+    /// How TLS is done, where there is any.
+    pub tls: Option<Arc<TlsMaker>>,
+    /// How WebSockets are.
+    pub web: WebEnd,
+    /// The endpoint's own frames are among them.
+    pub framed: bool,
+}
+
+/// How a stream begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Looks {
+    Tls,
+    Web,
+    /// None of these.
+    Other,
+    /// It takes more bytes to say.
+    Unclear,
+}
+
+fn looks(bytes: &[u8]) -> Looks {
+    if bytes.is_empty() {
+        return Looks::Unclear;
+    }
+    match *bytes {
+        [first] if first == RECORD[0] => return Looks::Unclear,
+        [first, second] if [first, second] == RECORD => return Looks::Unclear,
+        [first, second, third, ..] if [first, second] == RECORD && VERSIONS.contains(&third) => {
+            return Looks::Tls;
+        }
+        _ => {}
+    }
+    let mut looks = Looks::Other;
+    for method in METHODS {
+        if bytes.starts_with(method) {
+            return Looks::Web;
+        }
+        if method.starts_with(bytes) {
+            looks = Looks::Unclear;
+        }
+    }
+    looks
+}
+
+/// Whether a stream of such frames may look like TLS or HTTP; if so, like what.
+pub fn looks_like(framing: &Framing) -> Option<&'static str> {
+    if framing.may_begin(&[RECORD[0], RECORD[1], *VERSIONS.start()]) {
+        return Some("TLS");
+    }
+    METHODS.iter().any(|method| framing.may_begin(method)).then_some("HTTP")
+}
+
+/// The layer of a connection that may be anything.
+pub struct Any {
+    end: Arc<AnyEnd>,
+    /// Received, and not looked at.
+    arrived: Slice,
+    /// The first bytes, as long as they do not say it.
+    held: Vec<u8>,
+    inside_tls: bool,
+    failed: Option<Cause>,
+    /// What it turned out to be.
+    is: Option<Box<dyn Layer>>,
+}
+
+impl Any {
+    /// One that has received nothing.
+    pub fn new(end: Arc<AnyEnd>) -> Any {
+        Any {
+            end,
+            arrived: Slice::default(),
+            held: Vec::new(),
+            inside_tls: false,
+            failed: None,
+            is: None,
+        }
+    }
+
+    /// What a stream is that looks like this.
+    fn make(&self, looks: Looks) -> Result<Box<dyn Layer>, Cause> {
+        let end = &self.end;
+        Ok(match (looks, &end.tls) {
+            (Looks::Tls, Some(tls)) if !self.inside_tls => {
+                let tls = Tls::new(&tls.end()).map_err(|_| Cause::Internal)?;
+                let inside = Any { inside_tls: true, ..Any::new(end.clone()) };
+                Box::new(Over::new(Box::new(inside), Box::new(tls)))
+            }
+            (Looks::Web, _) => Box::new(Web::new(&end.web)?),
+            _ if end.framed => Box::new(Bare::default()),
+            _ => return Err(Cause::Protocol),
+        })
+    }
+
+    /// Looks at what came, and gives it to what it turns out to be.
+    fn decide(&mut self, pool: &Pool, now: Millis) -> Result<(), Starved> {
+        let more = self.arrived.len().min(LONGEST);
+        let first = [&self.held[..], &self.arrived[..more]].concat();
+        let looks = looks(&first);
+        if looks == Looks::Unclear {
+            (self.held, self.arrived) = (first, Slice::default());
+            return Ok(());
+        }
+        let before = match self.held.len() {
+            0 => Slice::default(),
+            len => {
+                let mut chunk = pool.take(len).ok_or(Starved(len))?;
+                chunk.put(&self.held);
+                chunk.into_slice()
+            }
+        };
+        self.held = Vec::new();
+        match self.make(looks) {
+            Ok(mut is) => {
+                for part in [before, mem::take(&mut self.arrived)] {
+                    if !part.is_empty() {
+                        is.handle_received(part, now);
+                    }
+                }
+                self.is = Some(is);
+            }
+            Err(cause) => self.failed = Some(cause),
+        }
+        Ok(())
+    }
+}
+
+impl Layer for Any {
+    fn state(&self) -> State {
+        match (&self.is, self.failed) {
+            (_, Some(cause)) => State::Done(cause),
+            (Some(is), _) => is.state(),
+            (None, _) => State::Opening,
+        }
+    }
+
+    fn handle_received(&mut self, wire: Slice, now: Millis) {
+        match &mut self.is {
+            Some(is) => is.handle_received(wire, now),
+            None => self.arrived = wire,
+        }
+    }
+
+    fn poll_plain(&mut self, pool: &Pool, now: Millis) -> Plain {
+        if !self.arrived.is_empty()
+            && self.failed.is_none()
+            && let Err(Starved(bytes)) = self.decide(pool, now)
+        {
+            return Plain::Starved(bytes);
+        }
+        match (&mut self.is, self.failed) {
+            (_, Some(cause)) => Plain::Broken(cause),
+            (Some(is), _) => is.poll_plain(pool, now),
+            (None, _) => Plain::Nothing,
+        }
+    }
+
+    fn poll_wire(
+        &mut self,
+        plain: &Train,
+        wire: &mut Train,
+        pool: &Pool,
+        now: Millis,
+    ) -> Result<usize, Starved> {
+        match &mut self.is {
+            Some(is) => is.poll_wire(plain, wire, pool, now),
+            None => Ok(0),
+        }
+    }
+
+    fn end(&mut self) {
+        match &mut self.is {
+            Some(is) => is.end(),
+            None => self.failed = self.failed.or(Some(Cause::Host)),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Millis> {
+        self.is.as_ref()?.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Millis) {
+        if let Some(is) = &mut self.is {
+            is.handle_timeout(now);
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held.len() + self.is.as_ref().map_or(0, |is| is.held_bytes())
+    }
+
+    fn has_last_word(&self) -> bool {
+        self.is.as_ref().is_some_and(|is| is.has_last_word())
+    }
+
+    fn owed_bytes(&self) -> usize {
+        self.is.as_ref().map_or(0, |is| is.owed_bytes())
+    }
+
+    fn ends_with_stream(&self) -> bool {
+        self.is.as_ref().is_some_and(|is| is.ends_with_stream())
+    }
+
+    fn code(&self) -> u16 {
+        self.is.as_ref().map_or(0, |is| is.code())
+    }
+
+    fn tls(&self) -> Option<TlsFacts> {
+        self.is.as_ref()?.tls()
+    }
+
+    fn compression(&self) -> Option<u8> {
+        self.is.as_ref()?.compression()
+    }
+
+    fn web(&self) -> Option<WebFacts> {
+        self.is.as_ref()?.web()
+    }
+}
+
+/// Of the endpoint's own frames: the bytes as they are.
+#[derive(Default)]
+struct Bare {
+    arrived: VecDeque<Slice>,
+    ended: bool,
+}
+
+impl Layer for Bare {
+    fn state(&self) -> State {
+        if self.ended { State::Done(Cause::Host) } else { State::Open }
+    }
+
+    fn handle_received(&mut self, wire: Slice, _now: Millis) {
+        self.arrived.push_back(wire);
+    }
+
+    fn poll_plain(&mut self, _pool: &Pool, _now: Millis) -> Plain {
+        self.arrived.pop_front().map_or(Plain::Nothing, Plain::Bytes)
+    }
+
+    fn poll_wire(
+        &mut self,
+        plain: &Train,
+        wire: &mut Train,
+        _pool: &Pool,
+        _now: Millis,
+    ) -> Result<usize, Starved> {
+        for slice in plain.slices() {
+            wire.push(slice.clone());
+        }
+        Ok(plain.len())
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+    }
+
+    fn poll_timeout(&self) -> Option<Millis> {
+        None
+    }
+
+    fn handle_timeout(&mut self, _now: Millis) {}
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    fn ends_with_stream(&self) -> bool {
+        true
+    }
+}
