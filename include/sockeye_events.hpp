@@ -84,6 +84,9 @@ public:
     /// What the ends of a TLS connection agreed on.
     status tls_info(sockeye_tls_info &out) const noexcept
     { return sockeye_conn_get_tls(net_, id_, &out, sizeof out); }
+    /// What a WebSocket has agreed on.
+    status web_info(sockeye_web_info &out) const noexcept
+    { return sockeye_conn_get_web(net_, id_, &out, sizeof out); }
     /// The peer's certificate in DER, or how long it is.
     status tls_certificate(void *buffer, std::size_t cap, std::size_t &len) const noexcept
     { return sockeye_conn_get_tls_certificate(net_, id_, buffer, cap, &len); }

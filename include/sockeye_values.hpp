@@ -327,6 +327,13 @@ struct tls : sockeye_tls {
     { (void)sockeye_tls_init(this, sizeof(sockeye_tls)); }
 };
 
+/// HTTP and WebSocket of an endpoint with the defaults of `sockeye_http_init`; `endpoint.http`
+/// points to it.
+struct http : sockeye_http {
+    http() noexcept : sockeye_http()
+    { (void)sockeye_http_init(this, sizeof(sockeye_http)); }
+};
+
 /// What a bad network does: nothing, to be changed by field. Needs `config::taps`.
 struct fault : sockeye_fault {
     fault() noexcept : sockeye_fault()

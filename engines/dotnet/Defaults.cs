@@ -47,6 +47,20 @@ namespace Sockeye
         }
     }
 
+    public unsafe partial struct SockeyeHttp
+    {
+        /// <summary>What the library does unless it is told otherwise.</summary>
+        public static SockeyeHttp Default
+        {
+            get
+            {
+                SockeyeHttp made;
+                Native.sockeye_http_init(&made, (UIntPtr)sizeof(SockeyeHttp));
+                return made;
+            }
+        }
+    }
+
     public unsafe partial struct SockeyeEndpoint
     {
         /// <summary>What the library does unless it is told otherwise.</summary>
@@ -116,6 +130,13 @@ namespace Sockeye
             Demand(Native.sockeye_tls_init(&tls, size) >= 0
                 && Native.sockeye_tls_init(&tls, less) < 0
                 && tls.StructSize == sizeof(SockeyeTls), "SockeyeTls");
+
+            SockeyeHttp http;
+            size = (UIntPtr)sizeof(SockeyeHttp);
+            less = (UIntPtr)(sizeof(SockeyeHttp) - 1);
+            Demand(Native.sockeye_http_init(&http, size) >= 0
+                && Native.sockeye_http_init(&http, less) < 0
+                && http.StructSize == sizeof(SockeyeHttp), "SockeyeHttp");
 
             SockeyeEndpoint endpoint;
             size = (UIntPtr)sizeof(SockeyeEndpoint);

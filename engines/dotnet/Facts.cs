@@ -96,6 +96,25 @@ namespace Sockeye
         [FieldOffset(80)] public fixed byte ServerName[256];
     }
 
+    /// <summary>What the ends of a WebSocket agreed on.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 584)]
+    public unsafe partial struct SockeyeWebInfo
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_web_info)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>1: messages may be deflated.</summary>
+        [FieldOffset(4)] public uint Compression;
+        /// <summary>The subprotocol, NUL-terminated; empty for none.</summary>
+        [FieldOffset(8)] public fixed byte Protocol[64];
+        /// <summary>
+        /// The path that the client asked for, with its query, NUL-terminated; what is over 511
+        /// bytes is cut.
+        /// </summary>
+        [FieldOffset(72)] public fixed byte Path[512];
+    }
+
     /// <summary>What a group has counted since it was made.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 40)]
     public unsafe partial struct SockeyeGroupStats
@@ -299,7 +318,7 @@ namespace Sockeye
     }
 
     /// <summary>Facts of a connection.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 160)]
+    [StructLayout(LayoutKind.Explicit, Size = 168)]
     public unsafe partial struct SockeyeConnInfo
     {
         /// <summary>
@@ -333,6 +352,13 @@ namespace Sockeye
         /// The address of the proxy that made the connection for the peer; family 0: none did.
         /// </summary>
         [FieldOffset(120)] public SockeyeAddress Proxy;
+        /// <summary>
+        /// A <c>sockeye_arrival</c>: what stands between its bytes and its messages, once it is
+        /// open.
+        /// </summary>
+        [FieldOffset(160)] public SockeyeArrival Arrival;
+        /// <summary>0.</summary>
+        [FieldOffset(164)] public uint Reserved;
     }
 
     /// <summary>What a connection has counted.</summary>

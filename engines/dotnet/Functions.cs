@@ -96,7 +96,9 @@ namespace Sockeye
         /// everything that is pending.
         /// </summary>
         public const uint MessageAtEnd = 1;
-        /// <summary><c>flags</c>: a text message of a WebSocket.</summary>
+        /// <summary>
+        /// <c>flags</c>: to WebSockets it is a text message, in UTF-8; others are binary.
+        /// </summary>
         public const uint MessageText = 2;
         /// <summary>
         /// The first kind that is the host's: <c>sockeye_post_message</c> takes kinds from here on.
@@ -247,6 +249,18 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_conn_get_tls_certificate(
             SockeyeNetHandle net, SockeyeConn conn, IntPtr buffer, UIntPtr cap, UIntPtr* outLen);
+
+        /// <summary>
+        /// Fills <c>http</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes after
+        /// those that this library knows.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_http_init(SockeyeHttp* http, UIntPtr size);
+
+        /// <summary>What the ends of a WebSocket agreed on.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_get_web(
+            SockeyeNetHandle net, SockeyeConn conn, SockeyeWebInfo* outInfo, UIntPtr size);
 
         /// <summary>
         /// Fills <c>endpoint</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes

@@ -228,6 +228,19 @@ namespace Sockeye
         Migrated = 13,
     }
 
+    /// <summary>What stands between the bytes and the messages of a connection.</summary>
+    public enum SockeyeArrival : uint
+    {
+        /// <summary>Nothing.</summary>
+        Plain = 0,
+        /// <summary>TLS.</summary>
+        Tls = 1,
+        /// <summary>A WebSocket.</summary>
+        Ws = 2,
+        /// <summary>A WebSocket in TLS.</summary>
+        Wss = 3,
+    }
+
     /// <summary>A latency that is counted with <c>config.histograms</c>.</summary>
     public enum SockeyeHistogramKind : uint
     {

@@ -200,6 +200,66 @@ namespace Sockeye
         [FieldOffset(76)] public fixed uint Reserved[7];
     }
 
+    /// <summary>
+    /// Something that a listener serves beside its WebSockets, to anyone who asks with GET.
+    /// </summary>
+    [StructLayout(LayoutKind.Explicit, Size = 32)]
+    public unsafe partial struct SockeyeHttpPage
+    {
+        /// <summary>Its path, without a query: "/" or "/play.js".</summary>
+        [FieldOffset(0)] public byte* Path;
+        /// <summary>Its <c>Content-Type</c>: "text/html; charset=utf-8".</summary>
+        [FieldOffset(8)] public byte* ContentType;
+        /// <summary>Its first byte; may be NULL when <c>len</c> is 0.</summary>
+        [FieldOffset(16)] public byte* Data;
+        /// <summary>Bytes of it, at most 16 MiB.</summary>
+        [FieldOffset(24)] public UIntPtr Len;
+    }
+
+    /// <summary>
+    /// HTTP and WebSocket of an endpoint: RFC 6455, and RFC 7692 for compression.
+    /// </summary>
+    [StructLayout(LayoutKind.Explicit, Size = 88)]
+    public unsafe partial struct SockeyeHttp
+    {
+        /// <summary>
+        /// The size this program was built with; set by <c>sockeye_http_init</c>.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>
+        /// 1: messages are deflated where the peer does it too, each for itself (no context
+        /// take-over), so that an idle connection has no memory for it.
+        /// </summary>
+        [FieldOffset(4)] public uint Compression;
+        /// <summary>
+        /// After so many milliseconds of silence the peer is asked for a sign of life (ping), and
+        /// after as many more without one the connection ends with TIMEOUT_IDLE.
+        /// </summary>
+        [FieldOffset(8)] public uint PingMs;
+        /// <summary>Bytes of a request, or of the answer to one, 256 to 65,536.</summary>
+        [FieldOffset(12)] public uint HeaderMaxBytes;
+        /// <summary>
+        /// The path of the WebSocket: "/play"; to connect, with its query: "/play?room=2".
+        /// </summary>
+        [FieldOffset(16)] public byte* Path;
+        /// <summary>
+        /// The origins that browsers may come from, with commas: "https://game.example".
+        /// </summary>
+        [FieldOffset(24)] public byte* Origins;
+        /// <summary>Subprotocols, the preferred one first, with commas.</summary>
+        [FieldOffset(32)] public byte* Protocols;
+        /// <summary>
+        /// To connect: further lines of the request, each <c>Name: value</c> and a line feed (LF).
+        /// </summary>
+        [FieldOffset(40)] public byte* Headers;
+        /// <summary>To listen: what is served beside.</summary>
+        [FieldOffset(48)] public SockeyeHttpPage* Pages;
+        /// <summary>How many pages these are, at most 256.</summary>
+        [FieldOffset(56)] public uint PagesCount;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(60)] public fixed uint Reserved[7];
+    }
+
     /// <summary>Framing.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeFraming
@@ -331,12 +391,15 @@ namespace Sockeye
         /// connection ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing).
         /// </summary>
         [FieldOffset(160)] public uint UserTimeoutMs;
-        /// <summary><c>tls://</c>: time for the handshake, in milliseconds; 0: any.</summary>
+        /// <summary>
+        /// <c>tls://</c>, <c>ws://</c>, <c>wss://</c> and <c>any://</c>: time for the handshake, in
+        /// milliseconds; 0: any.
+        /// </summary>
         [FieldOffset(164)] public uint HandshakeTimeoutMs;
-        /// <summary>TLS of <c>tls://</c>.</summary>
+        /// <summary>TLS of <c>tls://</c>, <c>wss://</c> and <c>any://</c>.</summary>
         [FieldOffset(168)] public SockeyeTls* Tls;
-        /// <summary>HTTP and WebSocket.</summary>
-        [FieldOffset(176)] public IntPtr Http;
+        /// <summary>HTTP and WebSocket of <c>ws://</c>, <c>wss://</c> and <c>any://</c>.</summary>
+        [FieldOffset(176)] public SockeyeHttp* Http;
         /// <summary>Lanes over datagrams.</summary>
         [FieldOffset(184)] public IntPtr Lanes;
         /// <summary>
@@ -407,7 +470,9 @@ namespace Sockeye
         /// The size this program was built with; set by <c>sockeye_message_init</c>.
         /// </summary>
         [FieldOffset(0)] public uint StructSize;
-        /// <summary><c>SOCKEYE_MESSAGE_AT_END</c> or 0.</summary>
+        /// <summary>
+        /// <c>SOCKEYE_MESSAGE_AT_END</c>, <c>SOCKEYE_MESSAGE_TEXT</c>, both or 0.
+        /// </summary>
         [FieldOffset(4)] public uint Flags;
         /// <summary>Names what the message is about, where only the newest one counts.</summary>
         [FieldOffset(8)] public ulong Key;

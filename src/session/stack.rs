@@ -299,7 +299,7 @@ impl Stack {
 
     /// What a WebSocket has agreed on.
     pub fn web_facts(&self) -> Option<WebFacts> {
-        self.below()?.layer.web()
+        self.below().filter(|below| below.opened)?.layer.web()
     }
 
     /// When the layer wants to be called.
