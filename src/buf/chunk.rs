@@ -142,6 +142,16 @@ impl Chunk {
         self.end += bytes.len() as u32;
     }
 
+    /// As `put`, and gives the copy, which may be changed until some of the chunk is handed out.
+    #[inline]
+    pub fn put_mut(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let (spare, _) = self.spare();
+        self.put(bytes);
+        // SAFETY: `put` has written these bytes, and no slice has them before the chunk, which
+        // stays borrowed, is used again.
+        unsafe { slice::from_raw_parts_mut(spare, bytes.len()) }
+    }
+
     /// As `put`, and hands them out.
     pub fn write(&mut self, bytes: &[u8]) -> Slice {
         self.copy(bytes);

@@ -19,6 +19,7 @@ pub mod rules;
 pub mod tls;
 pub mod udp;
 pub mod veil;
+pub mod web;
 pub mod words;
 
 use host::Host;

@@ -152,6 +152,7 @@ impl Veil {
                 Plain::Nothing => break,
                 Plain::End => self.left = true,
                 Plain::Bytes(data) => self.plain.extend_from_slice(&data),
+                Plain::Message { .. } => panic!("the layer of tests knows no messages"),
                 Plain::Starved(_) => panic!("there is memory"),
                 Plain::Broken(cause) => panic!("the host's end broke the layer: {cause:?}"),
             }

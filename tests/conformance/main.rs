@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod any;
 mod batch;
 mod bounds;
 mod buffers;
@@ -90,3 +91,4 @@ mod trouble;
 #[cfg(unix)]
 mod unix_host;
 mod waiting;
+mod web;

@@ -67,6 +67,8 @@ impl Desk {
                 self.turned_away(core, "its proxy ended it before its header was whole");
             }
             _ if conn.is_outside() => {}
+            // It came for a page, and has it.
+            Cause::Host => {}
             _ => self.turned_away(core, "its layer did not open"),
         }
     }

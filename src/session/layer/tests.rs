@@ -77,7 +77,9 @@ impl End {
             self.events.push(match event {
                 Event::Opened => Told::Opened,
                 Event::Ended => Told::Ended,
-                Event::Message(data) | Event::Cut(data) => Told::Message(data.to_vec()),
+                Event::Message(data) | Event::Text(data) | Event::Cut(data) => {
+                    Told::Message(data.to_vec())
+                }
                 Event::Broken(cause) => Told::Broken(cause),
                 Event::Starved(bytes) => panic!("{bytes} bytes are there"),
             });

@@ -183,7 +183,9 @@ impl<'a> Feed<'a> {
                     assert_eq!(self.broken.replace(cause), None, "broken once");
                     assert!(input.is_empty(), "what cannot be parsed is dropped");
                 }
-                Event::Opened | Event::Ended => panic!("{event:?} without a layer"),
+                Event::Opened | Event::Ended | Event::Text(_) => {
+                    panic!("{event:?} without a layer")
+                }
                 Event::Starved(_) => {
                     assert!(!input.is_empty() && !hog.is_empty(), "starved for a reason");
                     drop(input);

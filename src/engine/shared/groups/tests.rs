@@ -91,6 +91,7 @@ fn sent(group: u32) -> Sent {
         group,
         except: None,
         key: Key::default(),
+        text: false,
         payload: Slice::default(),
         at: None,
     }
