@@ -143,7 +143,7 @@ pub fn frames_that_look_like_others(setup: Setup) {
         ("?frame=u16be", "TLS"),
         ("?frame=varint", "TLS"),
         ("?frame=u32le", "TLS"),
-        ("?frame=u32be&max=1500M", "HTTP"),
+        ("?frame=u32be&max=400M", "TLS"),
     ] {
         let words = refused(&host, &format!("any://127.0.0.1:0{query}"));
         assert!(words.contains(like), "{query}: {words}");

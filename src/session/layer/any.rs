@@ -7,7 +7,6 @@ use crate::buf::{Pool, Slice, Train};
 use crate::session::event::Cause;
 use crate::session::framer::Framing;
 use crate::session::limits::Millis;
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
@@ -123,22 +122,20 @@ impl Any {
             (self.held, self.arrived) = (first, Slice::default());
             return Ok(());
         }
-        let before = match self.held.len() {
-            0 => Slice::default(),
-            len => {
-                let mut chunk = pool.take(len).ok_or(Starved(len))?;
-                chunk.put(&self.held);
-                chunk.into_slice()
-            }
-        };
-        self.held = Vec::new();
+        let mut all = mem::take(&mut self.arrived);
+        if !self.held.is_empty() {
+            let len = self.held.len() + all.len();
+            let Some(mut chunk) = pool.take(len) else {
+                self.arrived = all;
+                return Err(Starved(len));
+            };
+            chunk.put(&self.held);
+            chunk.put(&all);
+            (self.held, all) = (Vec::new(), chunk.into_slice());
+        }
         match self.make(looks) {
             Ok(mut is) => {
-                for part in [before, mem::take(&mut self.arrived)] {
-                    if !part.is_empty() {
-                        is.handle_received(part, now);
-                    }
-                }
+                is.handle_received(all, now);
                 self.is = Some(is);
             }
             Err(cause) => self.failed = Some(cause),
@@ -243,7 +240,7 @@ impl Layer for Any {
 /// Of the endpoint's own frames: the bytes as they are.
 #[derive(Default)]
 struct Bare {
-    arrived: VecDeque<Slice>,
+    arrived: Slice,
     ended: bool,
 }
 
@@ -253,11 +250,15 @@ impl Layer for Bare {
     }
 
     fn handle_received(&mut self, wire: Slice, _now: Millis) {
-        self.arrived.push_back(wire);
+        debug_assert!(self.arrived.is_empty(), "it is asked behind each");
+        self.arrived = wire;
     }
 
     fn poll_plain(&mut self, _pool: &Pool, _now: Millis) -> Plain {
-        self.arrived.pop_front().map_or(Plain::Nothing, Plain::Bytes)
+        match mem::take(&mut self.arrived) {
+            arrived if arrived.is_empty() => Plain::Nothing,
+            arrived => Plain::Bytes(arrived),
+        }
     }
 
     fn poll_wire(

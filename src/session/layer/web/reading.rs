@@ -71,7 +71,8 @@ impl Reading {
 
     /// Takes what was received.
     pub fn add(&mut self, slice: Slice) {
-        if self.input.rest().is_empty() {
+        let late = self.rare.as_ref().is_some_and(|rare| !rare.late.is_empty());
+        if self.input.rest().is_empty() && !late {
             self.input = slice.into();
         } else if !slice.is_empty() {
             self.rare.get_or_insert_default().late.push(slice);
