@@ -111,7 +111,7 @@
 /// `flags` of a DATAGRAM or MESSAGE: it was longer than `frame_max_bytes`; the rest is lost.
 #define SOCKEYE_FLAG_TRUNCATED 1
 
-/// `flags` of a MESSAGE: a text message of a WebSocket. Not in this version.
+/// `flags` of a MESSAGE: a text message of a WebSocket; it is UTF-8.
 #define SOCKEYE_FLAG_TEXT 2
 
 /// `flags` of a MESSAGE: it came over an unreliable lane. Not in this version.

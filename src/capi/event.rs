@@ -59,7 +59,7 @@ pub const SOCKEYE_EVENT_HOST: u32 = 0x1000;
 
 /// `flags` of a DATAGRAM or MESSAGE: it was longer than `frame_max_bytes`; the rest is lost.
 pub const SOCKEYE_FLAG_TRUNCATED: u32 = 1;
-/// `flags` of a MESSAGE: a text message of a WebSocket. Not in this version.
+/// `flags` of a MESSAGE: a text message of a WebSocket; it is UTF-8.
 pub const SOCKEYE_FLAG_TEXT: u32 = 2;
 /// `flags` of a MESSAGE: it came over an unreliable lane. Not in this version.
 pub const SOCKEYE_FLAG_UNRELIABLE: u32 = 4;

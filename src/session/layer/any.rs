@@ -292,3 +292,61 @@ impl Layer for Bare {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::framer::FramingKind;
+
+    #[test]
+    fn first_bytes_say_it_as_soon_as_they_can() {
+        for (bytes, told) in [
+            (&b"\x16\x03\x01\x00"[..], Looks::Tls),
+            (b"\x16\x03\x04", Looks::Tls),
+            (b"\x16\x03\x00", Looks::Other),
+            (b"\x16\x04", Looks::Other),
+            (b"\x17", Looks::Other),
+            (b"\0\0\0\x01", Looks::Other),
+            (b"GET /", Looks::Web),
+            (b"OPTIONS *", Looks::Web),
+            (b"GETS", Looks::Other),
+            (b"PRI * HTTP/2.0", Looks::Other),
+        ] {
+            assert_eq!(looks(bytes), told, "{bytes:?}");
+            let early: Vec<Looks> = (0..bytes.len()).map(|len| looks(&bytes[..len])).collect();
+            let first = early.iter().position(|it| *it != Looks::Unclear).unwrap_or(early.len());
+            assert!(early[first..].iter().all(|it| *it == told), "{bytes:?}: {early:?}");
+            assert!(LONGEST >= first, "{bytes:?}");
+        }
+    }
+
+    /// Whatever framing is said to be none of the others is so for all beginnings.
+    #[test]
+    fn frames_that_cannot_look_like_others_do_not() {
+        for bytes in 1..=4 {
+            for little_endian in [false, true] {
+                for max in [20, 100, 5_000, 20_000, 65_536, 1 << 20, 400 << 20, 1500 << 20] {
+                    let framing = Framing {
+                        kind: FramingKind::Length,
+                        length_bytes: bytes,
+                        little_endian,
+                        frame_max_bytes: max,
+                        ..Framing::default()
+                    };
+                    let tls = u32::from_be_bytes([0x16, 3, 1, 0]);
+                    let starts = [*b"GET ", *b"PUT ", *b"HEAD", tls.to_be_bytes()];
+                    let fits = |start: &[u8; 4]| {
+                        let mut field = [0; 4];
+                        let len = bytes as usize;
+                        field[..len].copy_from_slice(&start[..len]);
+                        if !little_endian {
+                            field[..len].reverse();
+                        }
+                        u32::from_le_bytes(field) <= max
+                    };
+                    assert_eq!(looks_like(&framing).is_some(), starts.iter().any(fits));
+                }
+            }
+        }
+    }
+}
