@@ -1,5 +1,7 @@
 //! Two ends of TLS against each other, however their bytes are cut, and against what is none.
 
+mod forged;
+
 use super::*;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::RootCertStore;
@@ -70,17 +72,18 @@ fn ends(version: &'static rustls::SupportedProtocolVersion) -> [TlsEnd; 2] {
     let cert: CertificateDer<'static> = cert.der().clone();
     let mut roots = RootCertStore::empty();
     roots.add(cert.clone()).expect("a root");
-    let server = ServerConfig::builder_with_provider(ring::default_provider().into())
+    let mut server = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_protocol_versions(&[version])
         .expect("a version")
         .with_no_client_auth()
         .with_single_cert(vec![cert], key)
         .expect("they go together");
-    let client = ClientConfig::builder_with_provider(ring::default_provider().into())
+    let mut client = ClientConfig::builder_with_provider(ring::default_provider().into())
         .with_protocol_versions(&[version])
         .expect("a version")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    (server.enable_secret_extraction, client.enable_secret_extraction) = (true, true);
     let name = ServerName::try_from("game.test").expect("a name");
     [
         TlsEnd::Client(Arc::new(client), name),
