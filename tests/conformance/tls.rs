@@ -2,7 +2,7 @@
 
 use crate::common::event::{Event, Kind};
 use crate::common::host::{Door, Host};
-use crate::common::net::last_error;
+use crate::common::net::{Net, last_error};
 use crate::common::peer::Peer;
 use crate::common::tls::{Authority, Pair, client, server, tls};
 use crate::common::words::*;
@@ -14,19 +14,25 @@ use sockeye::capi::tls::{
     SOCKEYE_TLS12, SOCKEYE_TLS13, sockeye_conn_get_tls, sockeye_conn_get_tls_certificate,
     sockeye_listener_set_tls, sockeye_tls, sockeye_tls_info,
 };
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::mem::{MaybeUninit, size_of};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 suite! {
     each: messages_both_ways, who_is_trusted, certificates_of_clients, names_and_protocols,
         another_certificate, an_end_of_tcp_alone_is_a_cut, behind_a_proxy,
         strangers_make_no_event, a_handshake_has_an_end;
+    pool: certificates_change_under_load;
 }
 
 const NAME: &str = "game.test";
+/// Those who connect while certificates change, and how many at once.
+const CROWD: usize = if cfg!(windows) { 200 } else { 1000 };
+const WAVE: usize = 8;
 
 fn pair(authority: &Authority) -> Pair {
     authority.sign(&[NAME, "127.0.0.1"], |_| {})
@@ -63,6 +69,32 @@ fn info(host: &Host, conn: sockeye_conn) -> Result<sockeye_tls_info, i32> {
         OK => Ok(unsafe { info.assume_init() }),
         status => Err(status),
     }
+}
+
+/// Ends a thread, also when a test fails beside it.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the peer has shown.
+fn certificate(host: &Host, conn: sockeye_conn) -> Vec<u8> {
+    let bytes = info(host, conn).expect("it is open").certificate_bytes as usize;
+    let mut der = vec![0u8; bytes];
+    let (at, mut len) = (der.as_mut_ptr().cast(), 0);
+    // SAFETY: as many bytes as are said.
+    let status =
+        unsafe { sockeye_conn_get_tls_certificate(host.net.raw(), conn, at, bytes, &mut len) };
+    assert_eq!((status, len), (OK, bytes));
+    der
+}
+
+fn set(net: &Net, door: Door, tls: *const sockeye_tls) -> i32 {
+    // SAFETY: a live net, and a TLS whose texts live.
+    unsafe { sockeye_listener_set_tls(net.raw(), door.listener, tls) }
 }
 
 pub fn messages_both_ways(setup: Setup) {
@@ -140,20 +172,7 @@ pub fn certificates_of_clients(setup: Setup) {
         };
         let conn = dial(&mut host, door, &show(&mine));
         let other = accepted(&mut host, conn);
-        let bytes = info(&host, other).expect("it is open").certificate_bytes as usize;
-        let mut der = vec![0u8; bytes];
-        let mut len = 0;
-        // SAFETY: as many bytes as are said.
-        let status = unsafe {
-            sockeye_conn_get_tls_certificate(
-                host.net.raw(),
-                other,
-                der.as_mut_ptr().cast(),
-                bytes,
-                &mut len,
-            )
-        };
-        assert_eq!((status, len), (OK, bytes));
+        let der = certificate(&host, other);
         assert_eq!(der.first(), Some(&0x30), "a sequence of DER");
         // With TLS 1.3 a client is open before the server has looked at its certificate.
         for shown in [show(&stranger), trusts] {
@@ -217,19 +236,15 @@ pub fn another_certificate(setup: Setup) {
     let door = listen(&mut host, &server(&old));
     let first = dial(&mut host, door, &client(&before));
     let other = accepted(&mut host, first);
-    let set = |host: &Host, tls: *const sockeye_tls| {
-        // SAFETY: a live net, and a TLS whose texts live.
-        unsafe { sockeye_listener_set_tls(host.net.raw(), door.listener, tls) }
-    };
     let mut torn = server(&old);
     torn.key_pem = new.key.as_ptr();
-    assert_eq!(set(&host, &torn), ERR_INVALID);
+    assert_eq!(set(&host.net, door, &torn), ERR_INVALID);
     assert!(last_error().contains("cert_pem"), "{}", last_error());
-    assert_eq!(set(&host, ptr::null()), ERR_INVALID);
+    assert_eq!(set(&host.net, door, ptr::null()), ERR_INVALID);
     host.log.clear();
     let second = dial(&mut host, door, &client(&before));
     accepted(&mut host, second);
-    assert_eq!(set(&host, &server(&new)), OK);
+    assert_eq!(set(&host.net, door, &server(&new)), OK);
     host.log.clear();
     let third = dial(&mut host, door, &client(&after));
     accepted(&mut host, third);
@@ -237,6 +252,54 @@ pub fn another_certificate(setup: Setup) {
     assert_eq!(host.closed(late).cause, TLS_CERTIFICATE_UNTRUSTED);
     assert_eq!(host.net.send(first, b"still here"), OK);
     host.await_messages(other, 1);
+    host.finish();
+}
+
+/// A thread changes the certificate all the while, and tries pairs that do not fit: everyone who
+/// connects gets in, and is shown the one or the other.
+pub fn certificates_change_under_load(setup: Setup) {
+    let authority = Authority::new();
+    let pairs = [pair(&authority), pair(&authority)];
+    let mut host = setup.host();
+    let door = listen(&mut host, &server(&pairs[0]));
+    let trusts = client(&authority);
+    let (mut seen, mut connected) = (HashSet::new(), 0);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (net, stop, pairs) = (host.net.clone(), &stop, &pairs);
+        let changes = scope.spawn(move || {
+            let mut torn = server(&pairs[0]);
+            torn.key_pem = pairs[1].key.as_ptr();
+            for round in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    return round;
+                }
+                assert_eq!(set(&net, door, &server(&pairs[round % 2])), OK);
+                assert_eq!(set(&net, door, &torn), ERR_INVALID);
+                assert!(last_error().contains("cert_pem"), "{}", last_error());
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            unreachable!("it is stopped")
+        });
+        let ends = Ends(stop);
+        while connected < CROWD {
+            host.log.clear();
+            let conns: Vec<_> = (0..WAVE).map(|_| dial(&mut host, door, &trusts)).collect();
+            host.until("a wave", |host| host.log.len() == 2 * WAVE);
+            assert_eq!(host.count(Kind::Opened), 2 * WAVE, "{:?}", host.log);
+            for conn in conns {
+                seen.insert(certificate(&host, conn));
+                assert_eq!(host.net.close(conn, GRACEFUL), OK);
+            }
+            host.until("its end", |host| host.count(Kind::Closed) == 2 * WAVE);
+            connected += WAVE;
+        }
+        drop(ends);
+        let changes = changes.join().expect("it saw only right answers");
+        assert!(changes > 20, "{changes} changes");
+    });
+    assert_eq!(seen.len(), 2, "both certificates");
+    assert_eq!(host.net.stats().accept_failures, 0);
     host.finish();
 }
 
