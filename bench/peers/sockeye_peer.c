@@ -12,6 +12,8 @@
 
    --deny ADDRESS: the guard refuses all of its /16.
 
+   --scheme: tls and ws have the same calls; ws frames by itself.
+
    --plain: the endpoint is as the library makes it; --idle-timeout-ms: with that deadline.
 
    --clocks: the game thread measures its own CPU in the library; `report` on stdin prints the
@@ -45,9 +47,12 @@ static sockeye_config config;
 static sockeye_net *net;
 /* raw: no framing. plain: nothing of the endpoint is set. polls_sockets: the drive that runs does
    its I/O in polls. */
-static bool raw, plain, polls_sockets, groups;
+static bool raw, web, plain, polls_sockets, groups;
 static uint32_t idle_timeout_ms, room_size;
 static sockeye_guard_rule denied;
+/* What is below the messages: tcp, tls or ws. */
+static const char *scheme = "tcp";
+static sockeye_tls tls;
 
 /* The connections, in no order; by sockeye_conn_index: their place, and the tick, counted from 1,
    in which they were last heard. */
@@ -74,7 +79,7 @@ static void explain(const char *why)
             "sockeye_peer [--drive pool|lend|host] [--workers N] [--model NAME]\n"
             "    [--flush auto|manual] [--framing u32be|raw] [--gather-us N] [--spin-us N]\n"
             "    [--clocks] [--plain] [--idle-timeout-ms N] [--room N] [--groups]\n"
-            "    [--deny ADDRESS]\n"
+            "    [--deny ADDRESS] [--scheme tcp|tls|ws] [--cert FILE] [--key FILE]\n"
             "    [--job echo|tick|broadcast|udp]\n"
             "    [--period-ms N] [--size N] [--burst N]\n",
             why);
@@ -128,6 +133,12 @@ static void own_option(const char *name, const char *value)
         if (sockeye_address_parse(value, &denied.address) < 0) explain(value);
         denied.prefix_bits = 16;
         denied.action = SOCKEYE_GUARD_DENY;
+    } else if (!strcmp(name, "--scheme")) {
+        scheme = value;
+    } else if (!strcmp(name, "--cert")) {
+        tls.cert_pem = value;
+    } else if (!strcmp(name, "--key")) {
+        tls.key_pem = value;
     } else if (!strcmp(name, "--room")) {
         room_size = number(value);
     } else {
@@ -160,6 +171,7 @@ static void read_options(int argc, char **argv)
         }
         i += words;
     }
+    web = !strcmp(scheme, "ws");
     if (options.gather) explain("--gather: broadcasts are gathered where --flush says so");
 }
 
@@ -361,7 +373,7 @@ static void tell_group(sockeye_group group, const uint8_t *data, uint32_t size)
 static void broadcast(const uint8_t *burst)
 {
     /* The length field is the framing's, unless there is none. */
-    uint32_t skipped = raw ? 0 : HEADER_SIZE, size = options.size - skipped;
+    uint32_t skipped = raw || web ? 0 : HEADER_SIZE, size = options.size - skipped;
     for (uint32_t i = 0; i < options.burst && count > 0; i++) {
         const uint8_t *message = burst + (size_t)i * options.size + skipped;
         uint64_t begun = used_ns(), calls = 0;
@@ -391,10 +403,13 @@ static void open_door(void)
     }
     if (options.job == JOB_BROADCAST)
         endpoint.outbox_max_bytes = options.size > UNWRITTEN_MOST ? options.size : UNWRITTEN_MOST;
+    if (tls.cert_pem) endpoint.tls = &tls;
     if (options.job == JOB_UDP) {
         snprintf(url, sizeof url, "udp://127.0.0.1:0");
     } else {
-        snprintf(url, sizeof url, "tcp://127.0.0.1:0?frame=%s", FRAMINGS[raw]);
+        /* WebSocket frames by itself. */
+        const char *frame = web ? "" : FRAMINGS[raw];
+        snprintf(url, sizeof url, "%s://127.0.0.1:0%s%s", scheme, web ? "" : "?frame=", frame);
     }
     demand(url, sockeye_listen(net, url, &endpoint, &door));
     demand("port", sockeye_listener_get_info(net, door, &at, sizeof at));
@@ -410,6 +425,7 @@ int main(int argc, char **argv)
 {
     struct ticker ticker;
     demand("defaults", sockeye_config_init(&config, sizeof config));
+    demand("defaults", sockeye_tls_init(&tls, sizeof tls));
     read_options(argc, argv);
     if (options.job != JOB_ECHO && options.period_ms * 2000 > LEASE_LEAST_US)
         config.lease_us = options.period_ms < 5000 ? options.period_ms * 2000 : 10000000;

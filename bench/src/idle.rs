@@ -66,7 +66,7 @@ pub fn measure(folder: &Path, peers: &[Peer], failures: &mut Vec<Failure>) -> Ve
 
 fn start(folder: &Path, peer: &Peer) -> Result<Watched> {
     let server = peer.start(folder, &[])?;
-    let holder = hold(server.port, CONNS, 64)?;
+    let holder = hold(&server, peer, CONNS, 64)?;
     server.process.rest()?;
     let name = peer.name.clone();
     Ok(Watched { name, server: server.process, _holder: holder, before: Threads::new() })

@@ -3,6 +3,7 @@
 //! - `pattern`: the messages, and the verifier that every byte of an echo passes.
 //! - `load`: a load generator, a process of its own, one thread; `hold`: one that only holds
 //!   connections, `crowd`: strangers that hold unfinished frames, `knocks`: peers that are refused.
+//! - `wire`: TLS and WebSocket on the side of the load generator.
 //! - `process`, `procfs`: child processes on one processor, their clocks, stopping and going on.
 //! - `peers`, `workloads`: the servers that are compared, and what they are loaded with.
 //! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`,
@@ -43,4 +44,5 @@ pub mod slices;
 pub mod stats;
 pub mod strangers;
 pub mod table;
+pub mod wire;
 pub mod workloads;

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 pub const CONNS: u32 = 10_000;
+pub const CONNS_LAYERED: u32 = 2000;
 pub const CONNS_QUICK: u32 = 1000;
 const PATIENCE: Duration = Duration::from_secs(120);
 const SMALL: u32 = 64;
@@ -58,11 +59,11 @@ fn one(folder: &Path, peer: &Peer, conns: u32) -> Result<Row> {
 fn phases(folder: &Path, peer: &Peer, conns: u32, size: u32) -> Result<(u64, [i64; 3])> {
     let server = peer.start(folder, &[])?;
     // One connection stays: what is made on first use is there before.
-    let mut first = hold(server.port, 1, SMALL)?;
+    let mut first = hold(&server, peer, 1, SMALL)?;
     first.order("echo", PATIENCE)?;
     let start = at_rest(&server)?;
     let each = |now: u64| (now as i64 - start as i64) / i64::from(conns);
-    let mut many = hold(server.port, conns, size)?;
+    let mut many = hold(&server, peer, conns, size)?;
     let connected = each(at_rest(&server)?);
     many.order("echo", PATIENCE)?;
     let echoed = each(at_rest(&server)?);
@@ -76,10 +77,10 @@ fn at_rest(server: &Server) -> Result<u64> {
 }
 
 /// A process that holds connections, and exchanges messages of this size on them when told.
-pub fn hold(port: u16, conns: u32, size: u32) -> Result<Process> {
+pub fn hold(server: &Server, peer: &Peer, conns: u32, size: u32) -> Result<Process> {
     let mut command = Command::new(env::current_exe().context("who am I")?);
-    command.arg("hold").args(["--port", &port.to_string(), "--conns", &conns.to_string()]);
-    command.args(["--size", &size.to_string()]);
+    command.arg("hold").args(["--port", &server.port.to_string(), "--conns", &conns.to_string()]);
+    command.args(["--size", &size.to_string()]).args(peer.wire.load_args()?);
     let mut process = Process::start("the holder", &mut command, LOAD_CPU)?;
     process.line(PATIENCE)?;
     Ok(process)

@@ -2,6 +2,7 @@
 
 use crate::process::{Process, SERVER_CPU};
 use crate::procfs;
+use crate::wire::Kind;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,8 +11,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a server is built on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Family {
+    #[default]
     Epoll,
     /// The same for datagrams.
     Udp,
@@ -19,6 +21,14 @@ pub enum Family {
     Libuv,
     Asio,
     Libevent,
+    /// With TLS.
+    Openssl,
+    AsioSsl,
+    LibeventSsl,
+    /// With WebSocket.
+    WebEpoll,
+    Beast,
+    Lws,
 }
 
 impl Family {
@@ -30,20 +40,35 @@ impl Family {
             Self::Libuv => "libuv_peer",
             Self::Asio => "asio_peer",
             Self::Libevent => "libevent_peer",
+            Self::Openssl => "openssl_peer",
+            Self::AsioSsl => "asio_ssl_peer",
+            Self::LibeventSsl => "libevent_ssl_peer",
+            Self::WebEpoll => "web_peer",
+            Self::Beast => "beast_peer",
+            Self::Lws => "lws_peer",
         }
     }
 }
 
 /// A server as it is started.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Peer {
     pub name: String,
     pub family: Family,
     pub args: Vec<String>,
+    /// What its connections speak below the messages.
+    pub wire: Kind,
     /// Where the programs of its version are, if that is an earlier one.
     pub folder: Option<PathBuf>,
 }
 
+/// The references of TLS and of WebSocket.
+pub const OPENSSL: &str = "OpenSSL";
+pub const WEB: &str = "epoll, web";
+pub const ASIO_SSL: &str = "asio + OpenSSL";
+pub const OPENSSL_EACH: &str = "OpenSSL, each";
+pub const BEAST: &str = "Beast";
+pub const LWS: &str = "libwebsockets";
 /// What all are measured against; and in workloads of datagrams.
 pub const EPOLL: &str = "epoll";
 pub const MMSG: &str = "recvmmsg";
@@ -71,14 +96,14 @@ const MODELS: [(&str, u32); 5] = [
 pub const BOUND: [&str; 1] = ["io_uring"];
 
 fn form(name: &str, family: Family, form: &str) -> Peer {
-    Peer { name: name.into(), family, args: vec!["--form".into(), form.into()], folder: None }
+    Peer { name: name.into(), family, args: vec!["--form".into(), form.into()], ..Peer::default() }
 }
 
 fn sockeye(name: &str, drive: &str, workers: &str) -> Peer {
     let common = ["--flush", "manual", "--framing", "u32be"];
     let args = ["--drive", drive, "--workers", workers].into_iter().chain(common);
     let args = args.map(str::to_owned).collect();
-    Peer { name: name.into(), family: Family::Sockeye, args, folder: None }
+    Peer { name: name.into(), family: Family::Sockeye, args, ..Peer::default() }
 }
 
 pub fn epoll() -> Peer {
@@ -92,7 +117,7 @@ pub fn epoll_edge() -> Peer {
 
 /// The least that a server of datagrams can do.
 pub fn mmsg() -> Peer {
-    Peer { name: MMSG.into(), family: Family::Udp, args: Vec::new(), folder: None }
+    Peer { name: MMSG.into(), family: Family::Udp, ..Peer::default() }
 }
 
 pub fn pool() -> Peer {
@@ -114,7 +139,7 @@ pub fn plain(models: &[(&'static str, u32)]) -> Vec<Peer> {
         name: format!("Sockeye, {model}"),
         family: Family::Sockeye,
         args: ["--plain", "--model", model].map(str::to_owned).into(),
-        folder: None,
+        ..Peer::default()
     };
     names.map(plain).collect()
 }
@@ -154,6 +179,32 @@ pub fn hosts() -> Vec<Peer> {
 /// The strongest of them.
 pub fn experts() -> Vec<Peer> {
     hosts().into_iter().filter(|peer| EXPERTS.contains(&&*peer.name)).collect()
+}
+
+/// Sockeye in one of its drives with a layer below the messages.
+fn layered(peer: Peer, name: &str, wire: Kind, scheme: &str) -> Peer {
+    Peer { wire, ..peer.with(name, &["--scheme", scheme]) }
+}
+
+/// With TLS, all to one certificate; the forms of OpenSSL first.
+pub fn with_tls() -> Vec<Peer> {
+    let of = |name: &str, family, kind: &str| Peer { wire: Kind::Tls, ..form(name, family, kind) };
+    let mut peers = vec![
+        of(OPENSSL, Family::Openssl, "loop"),
+        of(OPENSSL_EACH, Family::Openssl, "each"),
+        of(ASIO_SSL, Family::AsioSsl, "loop"),
+        of("libevent + OpenSSL", Family::LibeventSsl, "loop"),
+    ];
+    peers.extend(drives().into_iter().map(|peer| layered(peer, ", TLS", Kind::Tls, "tls")));
+    peers
+}
+
+/// With WebSocket.
+pub fn with_web() -> Vec<Peer> {
+    let of = |name: &str, family| Peer { wire: Kind::Web, ..form(name, family, "loop") };
+    let mut peers = vec![of(WEB, Family::WebEpoll), of(BEAST, Family::Beast), of(LWS, Family::Lws)];
+    peers.extend(drives().into_iter().map(|peer| layered(peer, ", web", Kind::Web, "ws")));
+    peers
 }
 
 /// Whether it is one of those that a quick run is content with.
@@ -202,7 +253,7 @@ impl Peer {
 
     /// Starts it out of the folder with the programs, for a job.
     pub fn start(&self, folder: &Path, job: &[String]) -> Result<Server> {
-        self.run(&mut self.command(folder, job))
+        self.run(self.command(folder, job).args(self.wire.server_args()?))
     }
 
     fn command(&self, folder: &Path, job: &[String]) -> Command {
@@ -231,6 +282,8 @@ mod tests {
         all.extend(drives());
         all.extend(loops());
         all.extend(hosts());
+        all.extend(with_tls());
+        all.extend(with_web());
         let names: BTreeSet<&str> = all.iter().map(|peer| &*peer.name).collect();
         assert_eq!(names.len(), all.len());
         assert!(EXPERTS.iter().all(|name| names.contains(name)));

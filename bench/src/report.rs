@@ -14,6 +14,8 @@ pub struct Report {
     pub measured: Vec<Measured>,
     /// With how many connections.
     pub memory: (u32, Vec<memory::Row>),
+    /// The same of servers with TLS and WebSocket.
+    pub layered: (u32, Vec<memory::Row>),
     pub idle: Vec<idle::Row>,
     pub clocks: Vec<clocks::Row>,
     pub strangers: Vec<strangers::Row>,
@@ -21,11 +23,13 @@ pub struct Report {
     pub failures: Vec<Failure>,
 }
 
-const SECTIONS: [(Group, &str, Option<&str>); 6] = [
+const SECTIONS: [(Group, &str, Option<&str>); 8] = [
     (Group::Echo, "Echo", Some("echo")),
     (Group::Ticks, "Games, and comings and goings", Some("games")),
     (Group::RoundTrip, "Round trip", None),
     (Group::Datagrams, "Datagrams", None),
+    (Group::Tls, "TLS", None),
+    (Group::Web, "WebSocket", None),
     (Group::Models, "Models", Some("models")),
     (Group::Timeouts, "Timeouts", None),
 ];
@@ -65,7 +69,11 @@ impl Report {
         if !self.memory.1.is_empty() {
             out.push_str("## Memory of idle connections\n\n");
             show(&mut out, "memory", "Memory of the server for each connection");
-            self.idle_memory(&mut out);
+            idle_memory(&mut out, &self.memory);
+        }
+        if !self.layered.1.is_empty() {
+            out.push_str("## Memory of idle connections with TLS and WebSocket\n\n");
+            idle_memory(&mut out, &self.layered);
         }
         self.rest(&mut out);
         out.truncate(out.trim_end().len());
@@ -128,17 +136,6 @@ impl Report {
         out.push_str(&format!("{}\n", table.text()));
     }
 
-    fn idle_memory(&self, out: &mut String) {
-        let (conns, rows) = &self.memory;
-        out.push_str(&format!(
-            "Anonymous memory of the server, bytes for each of {} ",
-            grouped((*conns).into())
-        ));
-        out.push_str("connections more than at the start (one connection had its echo by then). ");
-        out.push_str("Sockets in the kernel are not counted.\n\n");
-        out.push_str(&format!("{}\n", memory::table(rows).text()));
-    }
-
     /// Wake-ups, the host's costs, the programs, and what failed.
     fn rest(&self, out: &mut String) {
         if !self.idle.is_empty() {
@@ -199,6 +196,16 @@ impl Report {
     }
 }
 
+fn idle_memory(out: &mut String, (conns, rows): &(u32, Vec<memory::Row>)) {
+    out.push_str(&format!(
+        "Anonymous memory of the server, bytes for each of {} ",
+        grouped((*conns).into())
+    ));
+    out.push_str("connections more than at the start (one connection had its echo by then). ");
+    out.push_str("Sockets in the kernel are not counted.\n\n");
+    out.push_str(&format!("{}\n", memory::table(rows).text()));
+}
+
 const NONE: &str = "–";
 
 /// Each contender once, in the order of appearance.
@@ -240,12 +247,13 @@ fn workload(out: &mut String, measured: &Measured) {
         heads.extend(["p50", "p99", "p99.9"].map(str::to_owned));
     }
     heads.push(format!("switches a {}", workload.unit));
-    heads.extend(match workload.extra {
-        Extra::None => None,
-        Extra::RatioTo(name) => Some(format!("ratio to {name}")),
-        Extra::RoundTrip => Some(format!("p50, ratio to {}", base.peer.name)),
-        Extra::Memory => Some("memory at the end, MiB".into()),
-    });
+    match workload.extra {
+        Extra::None => {}
+        Extra::RatioTo(name) => heads.push(format!("ratio to {name}")),
+        Extra::Ratios(names) => heads.extend(names.iter().map(|name| format!("ratio to {name}"))),
+        Extra::RoundTrip => heads.push(format!("p50, ratio to {}", base.peer.name)),
+        Extra::Memory => heads.push("memory at the end, MiB".into()),
+    }
     let mut table = Table::new(heads.iter().map(String::as_str));
     for row in &measured.rows {
         let mut cells = vec![row.peer.name.clone(), cost(row), ratio(row.cost_ratio(base))];
@@ -260,14 +268,14 @@ fn workload(out: &mut String, measured: &Measured) {
             cells.push(or_none(row.of(|s| Some(s.latency?.p999)), time));
         }
         cells.push(or_none(row.of(|s| Some(s.switches())), |each| format!("{each:.3}")));
-        cells.extend(match workload.extra {
-            Extra::None => None,
-            Extra::RatioTo(name) => {
-                Some(ratio(measured.row(name).and_then(|other| row.cost_ratio(other))))
-            }
-            Extra::RoundTrip => Some(ratio(row.ratio(base, |s| Some(s.latency?.p50)))),
-            Extra::Memory => Some(row.memory.map_or(NONE.into(), mebibytes)),
-        });
+        let to = |name: &str| ratio(measured.row(name).and_then(|other| row.cost_ratio(other)));
+        match workload.extra {
+            Extra::None => {}
+            Extra::RatioTo(name) => cells.push(to(name)),
+            Extra::Ratios(names) => cells.extend(names.iter().map(|name| to(name))),
+            Extra::RoundTrip => cells.push(ratio(row.ratio(base, |s| Some(s.latency?.p50)))),
+            Extra::Memory => cells.push(row.memory.map_or(NONE.into(), mebibytes)),
+        }
         table.row(cells);
     }
     out.push_str(&format!("{}\n", table.text()));
@@ -324,12 +332,24 @@ mod tests {
     use crate::figures::tests::measured;
 
     fn report() -> Report {
-        let (memory, idle, clocks) = ((10, Vec::new()), Vec::new(), Vec::new());
+        let (memory, layered) = ((10, Vec::new()), (10, Vec::new()));
+        let (idle, clocks) = (Vec::new(), Vec::new());
         let machine = vec![("kernel", "Linux 6".to_owned())];
         let failures = vec![Failure { place: "churn: x".into(), why: "it\nended".into() }];
         let measured = vec![measured()];
         let (strangers, guard) = (Vec::new(), Vec::new());
-        Report { machine, quick: false, measured, memory, idle, clocks, strangers, guard, failures }
+        Report {
+            machine,
+            quick: false,
+            measured,
+            memory,
+            layered,
+            idle,
+            clocks,
+            strangers,
+            guard,
+            failures,
+        }
     }
 
     #[test]

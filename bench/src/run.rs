@@ -4,7 +4,7 @@ use crate::figures::Failure;
 use crate::peers::{self, Family, Peer};
 use crate::report::Report;
 use crate::workloads::{self, Group, Models, Workload};
-use crate::{clocks, docs, guard, idle, machine, memory, process, slices, strangers};
+use crate::{clocks, docs, guard, idle, machine, memory, process, slices, strangers, wire};
 use anyhow::{Context, Result, bail};
 use std::mem;
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ pub struct Options {
 }
 
 const MEMORY: &str = "idle memory";
+const LAYERED: &str = "tls and web, idle memory";
 const WAKES: &str = "idle wake-ups";
 const CALLS: &str = "host costs";
 const STRANGERS: &str = "strangers";
@@ -44,6 +45,7 @@ pub fn run(options: &Options) -> Result<()> {
         quick: options.quick,
         measured: Vec::new(),
         memory: (0, Vec::new()),
+        layered: (0, Vec::new()),
         idle: Vec::new(),
         clocks: Vec::new(),
         strangers: Vec::new(),
@@ -64,11 +66,12 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(folder) = &options.write {
         docs::write(&report, &workloads, folder)?;
     }
+    wire::certificate::remove();
     eprintln!("{:4} s  done", begun.elapsed().as_secs());
     told(&report.failures)
 }
 
-const UNPAIRED: [&str; 5] = [MEMORY, WAKES, CALLS, STRANGERS, GUARD];
+const UNPAIRED: [&str; 6] = [MEMORY, LAYERED, WAKES, CALLS, STRANGERS, GUARD];
 
 /// What is measured without turns.
 fn unpaired(options: &Options, models: &Models, report: &mut Report) {
@@ -81,6 +84,14 @@ fn unpaired(options: &Options, models: &Models, report: &mut Report) {
         eprintln!("{MEMORY}");
         let conns = if options.quick { memory::CONNS_QUICK } else { memory::CONNS };
         report.memory = (conns, memory::measure(folder, &all, conns, failures));
+    }
+    if wanted(options, LAYERED) && !options.quick {
+        eprintln!("{LAYERED}");
+        let mut all = peers::with_tls();
+        all.extend(peers::with_web());
+        all.retain(|peer| contends(options, peer));
+        let rows = memory::measure(folder, &all, memory::CONNS_LAYERED, failures);
+        report.layered = (memory::CONNS_LAYERED, rows);
     }
     if wanted(options, WAKES) {
         eprintln!("{WAKES}");

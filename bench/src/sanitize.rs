@@ -92,7 +92,7 @@ fn takes(peer: &Peer, job: &str) -> bool {
 fn all() -> Vec<Peer> {
     let mut peers = vec![peers::mmsg()];
     let mut add = |family, name: &str, args: &[&str]| {
-        let peer = Peer { name: name.into(), family, args: Vec::new(), folder: None };
+        let peer = Peer { name: name.into(), family, args: Vec::new(), ..Peer::default() };
         peers.push(peer.with("", args));
     };
     for (family, forms) in FORMS {

@@ -76,7 +76,7 @@ pub fn measure(folder: &Path, workload: &Workload, failures: &mut Vec<Failure>) 
 impl Live {
     fn start(folder: &Path, peer: &Peer, workload: &Workload, n: usize) -> Result<Self> {
         let mut server = peer.start(folder, &workload.job)?;
-        match Self::start_load(&server, workload, n) {
+        match Self::start_load(&server, peer, workload, n) {
             Ok((load, counter)) => {
                 let (peer, samples, game) = (peer.clone(), Vec::new(), None);
                 let paced = workload.paced;
@@ -89,11 +89,16 @@ impl Live {
     }
 
     /// The load generator, at work, and what it counts.
-    fn start_load(server: &Server, workload: &Workload, n: usize) -> Result<(Process, Counter)> {
+    fn start_load(
+        server: &Server,
+        peer: &Peer,
+        workload: &Workload,
+        n: usize,
+    ) -> Result<(Process, Counter)> {
         let path = env::temp_dir().join(format!("sockeye-bench-{}-{n}", std::process::id()));
         let counter = Counter::make(&path)?;
         let mut command = load(server.port, workload.conns, &path, LIMIT_S)?;
-        command.args(&workload.load);
+        command.args(&workload.load).args(peer.wire.load_args()?);
         let mut load = Process::start("the load generator", &mut command, LOAD_CPU)?;
         load.line(PATIENCE)?;
         Ok((load, counter))

@@ -13,6 +13,8 @@ pub enum Group {
     Ticks,
     RoundTrip,
     Datagrams,
+    Tls,
+    Web,
     Models,
     Timeouts,
     Scaling,
@@ -24,6 +26,8 @@ pub enum Extra {
     None,
     /// The ratio of CPU to this contender.
     RatioTo(&'static str),
+    /// The same to each of several.
+    Ratios(&'static [&'static str]),
     /// The ratio of the median round trip to the reference.
     RoundTrip,
     /// Memory of the server at the end.
@@ -333,6 +337,8 @@ pub fn all(models: &Models) -> Vec<Workload> {
     let all_drives = [peers::epoll()].into_iter().chain(drives).chain(spinning);
     workloads.push(Workload { peers: all_drives.collect(), ..round_trip() });
     workloads.extend([udp(64, 1), udp(16, 8)]);
+    workloads.extend(tls());
+    workloads.extend(web());
     workloads.extend(of_models(models));
     workloads.push(timeouts());
     for conns in [100, 1000, 10_000, 15_000] {
@@ -381,6 +387,51 @@ fn of_scaling(conns: u32, models: &Models) -> Vec<Peer> {
     peers
 }
 
+/// Echoes over TLS, and full handshakes, each with one echo.
+fn tls() -> Vec<Workload> {
+    let of = |name: &str, workload: Workload| Workload {
+        name: format!("tls, {name}"),
+        group: Group::Tls,
+        extra: Extra::Ratios(&[peers::OPENSSL_EACH, peers::ASIO_SSL]),
+        peers: peers::with_tls(),
+        rounds: ROUNDS_LONG,
+        ..workload
+    };
+    let handshakes = Workload {
+        about: "32 connections at once: connect, a full handshake (ECDSA on P-256, X25519), one \
+                echo of 64 B, close, and again."
+            .into(),
+        conns: 32,
+        warm: 64,
+        ..churn()
+    };
+    vec![
+        of("64 × 64 B", closed(64, 64, 1)),
+        of("1,000 × 64 B", closed(1000, 64, 1)),
+        of("1,000 × 64 B, 8 in flight", closed(1000, 64, 8)),
+        of("64 × 16 KiB", closed(64, 16_384, 1)),
+        of("handshakes", handshakes),
+    ]
+}
+
+/// Echoes and broadcasts over WebSocket, beside Sockeye's own framing.
+fn web() -> Vec<Workload> {
+    let of = |name: &str, workload: Workload| Workload {
+        name: format!("web, {name}"),
+        group: Group::Web,
+        extra: Extra::Ratios(&[peers::BEAST, peers::LWS, peers::HOST_ALONE, POOL]),
+        peers: peers::with_web().into_iter().chain(peers::drives()).collect(),
+        rounds: ROUNDS_LONG,
+        ..workload
+    };
+    vec![
+        of("64 × 64 B", closed(64, 64, 1)),
+        of("1,000 × 64 B", closed(1000, 64, 1)),
+        of("64 × 16 KiB", closed(64, 16_384, 1)),
+        of("broadcast, 1,000", broadcast(String::new(), 1000, 200, 1, TICK_MS)),
+    ]
+}
+
 /// Whether a quick run has it.
 pub fn quick(name: &str) -> bool {
     let names = ["echo, 64 × 64 B, 1 ", "echo, 1,000 × 64 B, 8 ", "game loop", "broadcast, 1,000"];
@@ -405,8 +456,12 @@ mod tests {
         let names: BTreeSet<&str> = workloads.iter().map(|workload| &*workload.name).collect();
         assert_eq!(names.len(), workloads.len());
         for workload in &workloads {
-            let datagrams = workload.group == Group::Datagrams;
-            let reference = if datagrams { peers::MMSG } else { peers::EPOLL };
+            let reference = match workload.group {
+                Group::Datagrams => peers::MMSG,
+                Group::Tls => peers::OPENSSL,
+                Group::Web => peers::WEB,
+                _ => peers::EPOLL,
+            };
             assert_eq!(workload.peers[0].name, reference, "{}", workload.name);
             let names: BTreeSet<&str> = workload.peers.iter().map(|peer| &*peer.name).collect();
             assert_eq!(names.len(), workload.peers.len(), "{}", workload.name);

@@ -17,6 +17,9 @@ pub enum Need {
     Libuv,
     Asio,
     Libevent,
+    LibSsl,
+    Boost,
+    Libwebsockets,
     Doxygen,
     Python,
     Rustfmt,
@@ -61,7 +64,16 @@ enum Source {
 /// For `demo`.
 pub const DEMO: &[Need] = &[Need::Cc, Need::Cxx, Need::Make, Need::Cmake];
 /// For `bench`.
-pub const BENCH: &[Need] = &[Need::Cc, Need::Cxx, Need::Libuv, Need::Asio, Need::Libevent];
+pub const BENCH: &[Need] = &[
+    Need::Cc,
+    Need::Cxx,
+    Need::Libuv,
+    Need::Asio,
+    Need::Libevent,
+    Need::LibSsl,
+    Need::Boost,
+    Need::Libwebsockets,
+];
 /// For `test`.
 pub const TEST: &[Need] = &[
     Need::Cc,
@@ -152,6 +164,13 @@ impl Need {
             Self::Asio => (&has_header!("c++", "asio/version.hpp"), Source::Apt(&["libasio-dev"])),
             Self::Libevent => {
                 (&has_header!("c", "event2/thread.h"), Source::Apt(&["libevent-dev"]))
+            }
+            Self::LibSsl => (&has_header!("c", "openssl/ssl.h"), Source::Apt(&["libssl-dev"])),
+            Self::Boost => {
+                (&has_header!("c++", "boost/beast/version.hpp"), Source::Apt(&["libboost-dev"]))
+            }
+            Self::Libwebsockets => {
+                (&has_header!("c", "libwebsockets.h"), Source::Apt(&["libwebsockets-dev"]))
             }
             Self::Doxygen => (&["doxygen", "--version"], Source::Apt(&["doxygen"])),
             Self::Python => (&["python3", "--version"], Source::Apt(&["python3"])),

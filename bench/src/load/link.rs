@@ -3,6 +3,7 @@
 use super::{BUFFER, Common};
 use crate::net;
 use crate::pattern::{Pattern, Verifier};
+use crate::wire::Wire;
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -18,6 +19,7 @@ const ENDING: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
 pub struct Link {
     n: u32,
     stream: TcpStream,
+    wire: Wire,
     pub verifier: Verifier,
     /// Messages sent so far.
     pub sent: u64,
@@ -30,11 +32,13 @@ impl Link {
     /// Connects all.
     pub fn connect(common: &Common) -> Result<Vec<Self>> {
         let link = |n| {
-            let stream = net::connect(common.port, n)?;
+            let mut stream = net::connect(common.port, n)?;
+            let mut wire = common.wires.make(n)?;
+            wire.open(&mut stream)?;
             stream.set_nonblocking(true)?;
             common.poller.add(stream.as_raw_fd(), n, BOTH)?;
             let verifier = Verifier::new(n, 0);
-            Ok(Self { n, stream, verifier, sent: 0, rest: Vec::new(), rest_sent: 0 })
+            Ok(Self { n, stream, wire, verifier, sent: 0, rest: Vec::new(), rest_sent: 0 })
         };
         (0..common.conns).map(link).collect()
     }
@@ -50,9 +54,13 @@ impl Link {
             pattern.write(self.n, self.sent, message);
             self.sent += 1;
         }
-        let taken = if self.rest.is_empty() { write(&mut self.stream, out)? } else { 0 };
-        self.rest.extend_from_slice(&out[taken..]);
-        Ok(())
+        if let Wire::Tcp = self.wire {
+            let taken = if self.rest.is_empty() { write(&mut self.stream, out)? } else { 0 };
+            self.rest.extend_from_slice(&out[taken..]);
+            return Ok(());
+        }
+        self.wire.wrap(out, pattern.size(), &mut self.rest)?;
+        self.send_rest()
     }
 
     /// Sends what there was no room for, if there is some.
@@ -80,7 +88,11 @@ impl Link {
         received: &mut [u8],
     ) -> Result<(u64, bool)> {
         let count = receive(&mut self.stream, received)?;
-        let verified = self.verifier.feed(pattern, &received[..count])?;
+        let (verifier, mut verified) = (&mut self.verifier, 0);
+        self.wire.unwrap(&received[..count], |bytes| {
+            verified += verifier.feed(pattern, bytes)?;
+            Ok(())
+        })?;
         Ok((verified, more(count, ready)))
     }
 }

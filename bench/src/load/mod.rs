@@ -28,6 +28,7 @@ use crate::counter::Counter;
 use crate::net::Poller;
 use crate::pattern::Pattern;
 use crate::process;
+use crate::wire::Wires;
 use anyhow::{Context, Result};
 use latency::Latencies;
 use orders::Orders;
@@ -45,6 +46,7 @@ const ORDERS: u32 = u32::MAX;
 struct Common {
     port: u16,
     conns: u32,
+    wires: Wires,
     poller: Poller,
     counter: Counter,
     latencies: Latencies,
@@ -70,11 +72,12 @@ trait Work {
 /// Connects, says "ready", and loads until it is ended or the limit is over.
 pub fn run(options: Options) -> Result<()> {
     process::raise_descriptors()?;
-    let Options { port, conns, counter, limit, mode } = options;
+    let Options { port, conns, counter, wire, ca, limit, mode } = options;
+    let wires = Wires::new(wire, ca.as_deref())?;
     let received = vec![0; BUFFER].into_boxed_slice();
     let (counter, poller) = (Counter::open(&counter)?, Poller::new()?);
     let latencies = Latencies::new()?;
-    let mut common = Common { port, conns, poller, counter, latencies, received };
+    let mut common = Common { port, conns, wires, poller, counter, latencies, received };
     match mode {
         Mode::Closed { in_flight, size, active } => {
             let work = closed::Closed::connect(&common, Pattern::new(size), in_flight, active)?;

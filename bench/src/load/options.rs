@@ -1,6 +1,7 @@
 //! The command line of the load generator.
 
 use crate::pattern;
+use crate::wire::Kind;
 use anyhow::{Context, Result, bail};
 use lexopt::{Parser, ValueExt, prelude::*};
 use std::path::PathBuf;
@@ -16,6 +17,9 @@ pub struct Options {
     /// Connections; in churn, how many at once.
     pub conns: u32,
     pub counter: PathBuf,
+    pub wire: Kind,
+    /// The certificate of a server with TLS.
+    pub ca: Option<PathBuf>,
     /// It ends by itself after so long, whatever became of the harness.
     pub limit: Duration,
     pub mode: Mode,
@@ -51,11 +55,13 @@ struct Found {
 /// Takes all arguments that are left.
 pub fn options(parser: &mut Parser) -> Result<Options> {
     let (mut port, mut conns, mut counter, mut limit) = (None, None, None, None);
-    let mut mode = "closed".to_owned();
+    let (mut mode, mut wire, mut ca) = ("closed".to_owned(), Kind::Tcp, None);
     let mut found = Found::default();
     while let Some(arg) = parser.next()? {
         match arg {
             Long("mode") => mode = parser.value()?.string()?,
+            Long("wire") => wire = Kind::of(&parser.value()?.string()?)?,
+            Long("ca") => ca = Some(PathBuf::from(parser.value()?)),
             Long("port") => port = Some(parser.value()?.parse()?),
             Long("conns") => conns = Some(parser.value()?.parse()?),
             Long("counter") => counter = Some(PathBuf::from(parser.value()?)),
@@ -74,12 +80,18 @@ pub fn options(parser: &mut Parser) -> Result<Options> {
     if conns == 0 || conns == u32::MAX {
         bail!("--conns has to be at least 1");
     }
+    let mode = found.mode(&mode, conns)?;
+    if wire != Kind::Tcp && matches!(mode, Mode::Udp { .. }) {
+        bail!("--wire is not for the mode udp");
+    }
     Ok(Options {
+        wire,
+        ca,
         port: port.context("--port P is missing")?,
         conns,
         counter: counter.context("--counter FILE is missing")?,
         limit: Duration::from_secs(limit.context("--limit SECONDS is missing")?),
-        mode: found.mode(&mode, conns)?,
+        mode,
     })
 }
 
@@ -190,6 +202,8 @@ mod tests {
             ("--mode udp --size 64", "--in-flight is missing"),
             ("--mode udp --in-flight 1 --size 65508", "--size has to be at most 65507"),
             ("--mode udp --in-flight 1 --size 64 --active 1", "--active is not for"),
+            ("--mode udp --in-flight 1 --size 64 --wire tls", "--wire is not for"),
+            ("--mode reader --wire string", "no wire 'string'"),
             ("--mode sideways", "no mode 'sideways'"),
             ("--conns 0 --mode reader", "--conns has to be"),
             ("--loud", "invalid option"),

@@ -4,6 +4,7 @@ use super::link::{self, INPUT};
 use super::{Common, Work, clock};
 use crate::net;
 use crate::pattern::broadcast::{Messages, Verifier};
+use crate::wire::Wire;
 use anyhow::{Result, bail};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
@@ -16,6 +17,7 @@ pub struct Reader {
 
 struct Conn {
     stream: TcpStream,
+    wire: Wire,
     verifier: Verifier,
 }
 
@@ -26,12 +28,14 @@ impl Reader {
             let is_slow = is_slow(n, slow);
             // What a slow one does not take is to wait in the server soon.
             let connect = if is_slow { net::connect_idle } else { net::connect };
-            let stream = connect(common.port, n)?;
+            let mut stream = connect(common.port, n)?;
+            let mut wire = common.wires.make(n)?;
+            wire.open(&mut stream)?;
             // That a slow one is closed is seen too.
             let interest = if is_slow { libc::EPOLLRDHUP } else { INPUT };
             stream.set_nonblocking(true)?;
             common.poller.add(stream.as_raw_fd(), n, interest)?;
-            Ok(Conn { stream, verifier: Verifier::default() })
+            Ok(Conn { stream, wire, verifier: Verifier::default() })
         };
         let conns = (0..common.conns).map(conn).collect::<Result<_>>()?;
         Ok(Self { conns, messages: Messages::default(), times: Vec::new() })
@@ -46,15 +50,16 @@ fn is_slow(n: u32, slow: u32) -> bool {
 
 impl Work for Reader {
     fn turn(&mut self, common: &mut Common, n: u32, ready: u32) -> Result<()> {
-        let Conn { stream, verifier } = &mut self.conns[n as usize];
+        let Conn { stream, wire, verifier } = &mut self.conns[n as usize];
         let mut more = true;
         while more {
             let count = link::receive(stream, &mut common.received)?;
             more = link::more(count, ready);
             let now = clock::now();
             self.times.clear();
-            let bytes = &common.received[..count];
-            verifier.feed(&mut self.messages, bytes, |time| self.times.push(time))?;
+            wire.unwrap(&common.received[..count], |bytes| {
+                Ok(verifier.feed(&mut self.messages, bytes, |time| self.times.push(time))?)
+            })?;
             for time in &self.times {
                 if *time > now {
                     bail!("a message of {} ns later", time - now);

@@ -22,7 +22,9 @@ struct Program {
     libraries: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 6] = [
+const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
+
+const PROGRAMS: [Program; 12] = [
     Program { source: "epoll_peer.c", defines: &[], libraries: &["-lpthread"] },
     Program {
         source: "sockeye_peer.c",
@@ -37,6 +39,20 @@ const PROGRAMS: [Program; 6] = [
         libraries: &["-levent", "-levent_pthreads", "-lpthread"],
     },
     Program { source: "udp_peer.c", defines: &[], libraries: &[] },
+    Program { source: "openssl_peer.c", defines: &[], libraries: OPENSSL },
+    Program {
+        source: "asio_ssl_peer.cpp",
+        defines: &["-DASIO_STANDALONE"],
+        libraries: &["-lssl", "-lcrypto", "-lpthread"],
+    },
+    Program {
+        source: "libevent_ssl_peer.c",
+        defines: &[],
+        libraries: &["-levent", "-levent_openssl", "-lssl", "-lcrypto"],
+    },
+    Program { source: "web_peer.c", defines: &[], libraries: OPENSSL },
+    Program { source: "beast_peer.cpp", defines: &[], libraries: &["-lpthread"] },
+    Program { source: "lws_peer.c", defines: &[], libraries: &["-lwebsockets"] },
 ];
 
 /// How the servers are built: a folder, and flags.
