@@ -59,6 +59,8 @@ int main(int argc, char **argv)
     context = SSL_CTX_new(TLS_server_method());
     if (!context) tls_die("SSL_CTX_new");
     tls_prepare(context, &options);
+    /* libevent asks OpenSSL what is pending, which does not tell of what was read ahead. */
+    SSL_CTX_set_read_ahead(context, 0);
     struct event_config *config = need(event_config_new());
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     struct event_base *base = need(event_base_new_with_config(config));
