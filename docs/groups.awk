@@ -36,6 +36,7 @@ BEGIN {
     place["sockeye_cause_text"] = "words"
     place["sockeye_close"] = "conn"
     place["sockeye_close_how"] = "conn"
+    place["sockeye_close_web"] = "http"
     place["sockeye_close_with"] = "conn"
     place["sockeye_config"] = "config"
     place["sockeye_config_init"] = "config"

@@ -1685,6 +1685,20 @@ sockeye_status sockeye_conn_get_web(sockeye_net *net,
                                     sockeye_web_info *out_info,
                                     size_t size);
 
+/// Closes a WebSocket as `sockeye_close` GRACEFUL does, and tells the peer why: its CLOSED has the
+/// number in `code`. `sockeye_close` says 1000.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (a code that is neither 1000 to 1003, 1007 to 1014, nor 3000 to 4999:
+///            RFC 6455, section 7.4); ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still to
+///            come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_close_web(sockeye_net *net,
+                                 sockeye_conn conn,
+                                 uint32_t code);
+
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
 ///

@@ -87,6 +87,9 @@ public:
     /// What a WebSocket has agreed on.
     status web_info(sockeye_web_info &out) const noexcept
     { return sockeye_conn_get_web(net_, id_, &out, sizeof out); }
+    /// Closes a WebSocket in order, with a code that the peer is told.
+    status close_web(uint32_t code) const noexcept
+    { return sockeye_close_web(net_, id_, code); }
     /// The peer's certificate in DER, or how long it is.
     status tls_certificate(void *buffer, std::size_t cap, std::size_t &len) const noexcept
     { return sockeye_conn_get_tls_certificate(net_, id_, buffer, cap, &len); }

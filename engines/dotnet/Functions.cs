@@ -109,7 +109,9 @@ namespace Sockeye
         /// rest is lost.
         /// </summary>
         public const uint FlagTruncated = 1;
-        /// <summary><c>flags</c> of a MESSAGE: a text message of a WebSocket.</summary>
+        /// <summary>
+        /// <c>flags</c> of a MESSAGE: a text message of a WebSocket; it is UTF-8.
+        /// </summary>
         public const uint FlagText = 2;
         /// <summary><c>flags</c> of a MESSAGE: it came over an unreliable lane.</summary>
         public const uint FlagUnreliable = 4;
@@ -261,6 +263,14 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_conn_get_web(
             SockeyeNetHandle net, SockeyeConn conn, SockeyeWebInfo* outInfo, UIntPtr size);
+
+        /// <summary>
+        /// Closes a WebSocket as <c>sockeye_close</c> GRACEFUL does, and tells the peer why: its
+        /// CLOSED has the number in <c>code</c>.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_close_web(
+            SockeyeNetHandle net, SockeyeConn conn, uint code);
 
         /// <summary>
         /// Fills <c>endpoint</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes

@@ -276,3 +276,28 @@ pub unsafe extern "C" fn sockeye_conn_get_web(
         unsafe { write_sized(out_info, size, &info) }
     })
 }
+
+/// Closes a WebSocket as `sockeye_close` GRACEFUL does, and tells the peer why: its CLOSED has the
+/// number in `code`. `sockeye_close` says 1000.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (a code that is neither 1000 to 1003, 1007 to 1014, nor 3000 to 4999:
+///            RFC 6455, section 7.4); ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still to
+///            come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sockeye_close_web(
+    net: *mut sockeye_net,
+    conn: sockeye_conn,
+    code: u32,
+) -> sockeye_status {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a live net.
+        let net = unsafe { enter(net) }?;
+        if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+            return Err(invalid(format!("code {code} is not for a close (3000 to 4999 are free)")));
+        }
+        net.close_web(net.token(conn.id, Kind::Conn)?, code as u16)
+    })
+}

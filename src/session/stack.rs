@@ -285,6 +285,14 @@ impl Stack {
         self.below().map_or(0, |below| below.layer.code())
     }
 
+    /// What the peer is told when the layer ends: see `Layer::set_code`.
+    pub fn set_code(&mut self, code: u16) -> bool {
+        match &mut self.0 {
+            Kind::Bare(_) => false,
+            Kind::Layered(all) => all.below.layer.set_code(code),
+        }
+    }
+
     /// What TLS has agreed on.
     pub fn tls(&self) -> Option<TlsFacts> {
         self.below().filter(|below| below.opened)?.layer.tls()

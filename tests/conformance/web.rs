@@ -10,7 +10,9 @@ use crate::common::web::{BINARY, CLOSE, DEFLATED, PING, PONG, TEXT, http, masked
 use crate::common::words::*;
 use crate::common::{Setup, suite, text_of};
 use sockeye::capi::conn::sockeye_conn;
-use sockeye::capi::http::{sockeye_conn_get_web, sockeye_http_page, sockeye_web_info};
+use sockeye::capi::http::{
+    sockeye_close_web, sockeye_conn_get_web, sockeye_http_page, sockeye_web_info,
+};
 use sockeye::capi::message::SOCKEYE_MESSAGE_TEXT;
 use sockeye::capi::stats::sockeye_arrival;
 use std::mem::{MaybeUninit, size_of};
@@ -229,6 +231,16 @@ pub fn codes_of_both_ends(setup: Setup) {
     peer.put(&masked(CLOSE, b"\x03\xe8"));
     drop(peer);
     assert_eq!(host.closed(conn).cause, HOST);
+    host.log.clear();
+    let conn = host.connect(&format!("ws://127.0.0.1:{}/", door.port));
+    let other = accepted(&mut host, conn);
+    // SAFETY: a live net.
+    let close = |host: &Host, code| unsafe { sockeye_close_web(host.net.raw(), other, code) };
+    assert_eq!((close(&host, 1005), close(&host, 5000)), (ERR_INVALID, ERR_INVALID));
+    assert_eq!(close(&host, 4321), OK);
+    let closed = host.closed(conn);
+    assert_eq!((closed.cause, closed.code), (PEER, 4321));
+    assert_eq!(close(&host, 4321), ERR_CLOSED);
     host.finish();
 }
 

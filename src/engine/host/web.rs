@@ -2,7 +2,8 @@
 
 use crate::engine::host::net::Net;
 use crate::engine::host::url::{HostName, Place};
-use crate::engine::shared::config::{Endpoint, Scheme};
+use crate::engine::shared::config::{CloseHow, Endpoint, Scheme};
+use crate::engine::shared::conn::End;
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::http::HttpOptions;
 use crate::io::Token;
@@ -83,6 +84,19 @@ impl Net {
     ) -> Result<Option<Arc<TlsMaker>>, Refusal> {
         let end = self.tls_end(place, listens, endpoint)?;
         Ok(end.map(|end| Arc::new(TlsMaker::new(end))))
+    }
+
+    /// Closes a WebSocket in order, with a code of the host's. Unsupported: it is none.
+    pub fn close_web(&self, token: Token, code: u16) -> Result<(), Error> {
+        let mut held = self.hold_conn(token)?;
+        if held.life.end != End::Not {
+            return Err(Error::Closed);
+        }
+        if held.session.web_facts().is_none() || !held.session.set_code(code) {
+            return Err(Error::Unsupported);
+        }
+        drop(held);
+        self.close(token, CloseHow::Graceful, None)
     }
 
     /// What a WebSocket has agreed on. None: it is not one, or not open.

@@ -194,6 +194,10 @@ impl Layer for Any {
         }
     }
 
+    fn set_code(&mut self, code: u16) -> bool {
+        self.is.as_mut().is_some_and(|is| is.set_code(code))
+    }
+
     fn poll_timeout(&self) -> Option<Millis> {
         self.is.as_ref()?.poll_timeout()
     }

@@ -106,6 +106,12 @@ pub trait Layer: Send {
     /// number of times.
     fn end(&mut self);
 
+    /// What the peer is told when the layer ends, where it can be told a number: the close code of a
+    /// WebSocket. False: it cannot.
+    fn set_code(&mut self, _code: u16) -> bool {
+        false
+    }
+
     /// When it wants to be called without a cause from outside.
     fn poll_timeout(&self) -> Option<Millis>;
 

@@ -111,6 +111,10 @@ impl Layer for Over {
         }
     }
 
+    fn set_code(&mut self, code: u16) -> bool {
+        self.upper.set_code(code)
+    }
+
     fn poll_timeout(&self) -> Option<Millis> {
         [self.upper.poll_timeout(), self.lower.poll_timeout()].into_iter().flatten().min()
     }

@@ -72,6 +72,12 @@ impl Under {
                 self.plain.extend_from_slice(&slice);
                 return true;
             }
+            Plain::Message { data, text } => {
+                assert!(!done, "a message behind the end");
+                assert!(!text || std::str::from_utf8(&data).is_ok(), "text is UTF-8");
+                self.plain.extend_from_slice(&data);
+                return true;
+            }
             Plain::End => {
                 assert!(self.broken.is_none(), "an end of what is broken");
                 self.ended = true;
@@ -111,7 +117,7 @@ impl Under {
     pub fn ask(&mut self) {
         let before = self.state();
         self.layer.handle_timeout(NOW);
-        let _ = (self.layer.poll_timeout(), self.layer.alert(), self.layer.tls());
+        let _ = (self.layer.poll_timeout(), self.layer.code(), self.layer.tls());
         self.look(before);
     }
 

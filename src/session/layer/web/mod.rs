@@ -83,6 +83,8 @@ pub struct Web {
     broken: Option<Cause>,
     /// Of the peer's Close, or of its answer to our request.
     code: u16,
+    /// Of ours.
+    own_code: u16,
 }
 
 #[derive(Default)]
@@ -121,6 +123,7 @@ impl Web {
             ended: false,
             broken: None,
             code: 0,
+            own_code: code::NORMAL,
         })
     }
 
@@ -220,7 +223,7 @@ impl Web {
 
     /// Says Close, and answers the peer's with its code.
     fn say_close(&mut self) -> Result<(), NoKeys> {
-        let code = if self.ended { self.code } else { code::NORMAL };
+        let code = if self.ended { self.code } else { self.own_code };
         match code {
             code::NONE => self.writing.close(&[]),
             code => self.writing.close(&code.to_be_bytes()),
@@ -343,6 +346,11 @@ impl Layer for Web {
             }
             State::Ending | State::Done(_) => {}
         }
+    }
+
+    fn set_code(&mut self, code: u16) -> bool {
+        self.own_code = code;
+        true
     }
 
     fn poll_timeout(&self) -> Option<Millis> {
