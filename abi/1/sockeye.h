@@ -101,7 +101,8 @@
 /// pending.
 #define SOCKEYE_MESSAGE_AT_END 1
 
-/// `flags`: a text message of a WebSocket. Not in this version.
+/// `flags`: to WebSockets it is a text message, in UTF-8; others are binary. To other connections it
+/// makes no difference.
 #define SOCKEYE_MESSAGE_TEXT 2
 
 /// The first kind that is the host's: `sockeye_post_message` takes kinds from here on.
@@ -110,7 +111,7 @@
 /// `flags` of a DATAGRAM or MESSAGE: it was longer than `frame_max_bytes`; the rest is lost.
 #define SOCKEYE_FLAG_TRUNCATED 1
 
-/// `flags` of a MESSAGE: a text message of a WebSocket. Not in this version.
+/// `flags` of a MESSAGE: a text message of a WebSocket; it is UTF-8.
 #define SOCKEYE_FLAG_TEXT 2
 
 /// `flags` of a MESSAGE: it came over an unreliable lane. Not in this version.
@@ -408,6 +409,18 @@ typedef enum {
     SOCKEYE_EVENT_MIGRATED = 13,
 } sockeye_event_kind;
 
+/// What stands between the bytes and the messages of a connection.
+typedef enum {
+    /// Nothing.
+    SOCKEYE_ARRIVAL_PLAIN = 0,
+    /// TLS.
+    SOCKEYE_ARRIVAL_TLS = 1,
+    /// A WebSocket.
+    SOCKEYE_ARRIVAL_WS = 2,
+    /// A WebSocket in TLS.
+    SOCKEYE_ARRIVAL_WSS = 3,
+} sockeye_arrival;
+
 /// A latency that is counted with `config.histograms`.
 typedef enum {
     /// From when a worker received a message until a poll, or a callback, was given it: one for
@@ -438,9 +451,6 @@ typedef enum {
     /// It ends, and calls nothing of the host's any more.
     SOCKEYE_THREAD_ENDS = 2,
 } sockeye_thread_moment;
-
-/// HTTP and WebSocket of an endpoint. Not in this version.
-typedef struct sockeye_http sockeye_http;
 
 /// Lanes of an endpoint. Not in this version.
 typedef struct sockeye_lanes sockeye_lanes;
@@ -715,6 +725,66 @@ typedef struct {
     char server_name[256];
 } sockeye_tls_info;
 
+/// Something that a listener serves beside its WebSockets, to anyone who asks with GET.
+typedef struct {
+    /// Its path, without a query: "/" or "/play.js".
+    const char *path;
+    /// Its `Content-Type`: "text/html; charset=utf-8".
+    const char *content_type;
+    /// Its first byte; may be NULL when `len` is 0.
+    const void *data;
+    /// Bytes of it, at most 16 MiB.
+    size_t len;
+} sockeye_http_page;
+
+/// HTTP and WebSocket of an endpoint: RFC 6455, and RFC 7692 for compression. Fill it with
+/// `sockeye_http_init`, then change what you need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_http_init`.
+    uint32_t struct_size;
+    /// 1: messages are deflated where the peer does it too, each for itself (no context take-over),
+    /// so that an idle connection has no memory for it. 0: they are not. Default 1.
+    uint32_t compression;
+    /// After so many milliseconds of silence the peer is asked for a sign of life (ping), and after
+    /// as many more without one the connection ends with TIMEOUT_IDLE. 0: never. Default 0.
+    uint32_t ping_ms;
+    /// Bytes of a request, or of the answer to one, 256 to 65,536. Default 8,192.
+    uint32_t header_max_bytes;
+    /// The path of the WebSocket: "/play"; to connect, with its query: "/play?room=2". Default
+    /// NULL: that of the URL; if it has none, a listener takes every path that is no page's, and a
+    /// connect asks for "/".
+    const char *path;
+    /// The origins that browsers may come from, with commas: "https://game.example". Who says no
+    /// origin is no browser, and comes in. To connect: the one origin that is said. Default NULL:
+    /// all, or none.
+    const char *origins;
+    /// Subprotocols, the preferred one first, with commas. Ends that have none in common go on
+    /// without. Default NULL.
+    const char *protocols;
+    /// To connect: further lines of the request, each `Name: value` and a line feed (LF). Default
+    /// NULL.
+    const char *headers;
+    /// To listen: what is served beside. Default NULL.
+    const sockeye_http_page *pages;
+    /// How many pages these are, at most 256.
+    uint32_t pages_count;
+    /// Must be 0.
+    uint32_t reserved[7];
+} sockeye_http;
+
+/// What the ends of a WebSocket agreed on.
+typedef struct {
+    /// `sizeof(sockeye_web_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// 1: messages may be deflated.
+    uint32_t compression;
+    /// The subprotocol, NUL-terminated; empty for none.
+    char protocol[64];
+    /// The path that the client asked for, with its query, NUL-terminated; what is over 511 bytes
+    /// is cut.
+    char path[512];
+} sockeye_web_info;
+
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
 /// field, and the payload has `length + length_adjustment` bytes.
 typedef struct {
@@ -833,14 +903,15 @@ typedef struct {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     uint32_t user_timeout_ms;
-    /// `tls://`: time for the handshake, in milliseconds; 0: any. It begins when TCP is connected,
-    /// and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    /// `tls://`, `ws://`, `wss://` and `any://`: time for the handshake, in milliseconds; 0: any. It
+    /// begins when TCP is connected, and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
     uint32_t handshake_timeout_ms;
-    /// TLS of `tls://`. To listen it must have a certificate. It is copied, and files are read by
+    /// TLS of `tls://`, `wss://` and `any://`. To listen it must have a certificate. It is copied, and files are read by
     /// the call. Default NULL: to connect, the server's certificate is checked against what the
     /// system trusts.
     const sockeye_tls *tls;
-    /// HTTP and WebSocket. Not in this version: NULL.
+    /// HTTP and WebSocket of `ws://`, `wss://` and `any://`. It is copied. Default NULL: as
+    /// `sockeye_http_init` fills it.
     const sockeye_http *http;
     /// Lanes over datagrams. Not in this version: NULL.
     const sockeye_lanes *lanes;
@@ -895,7 +966,7 @@ typedef struct {
 typedef struct {
     /// The size this program was built with; set by `sockeye_message_init`.
     uint32_t struct_size;
-    /// `SOCKEYE_MESSAGE_AT_END` or 0.
+    /// `SOCKEYE_MESSAGE_AT_END`, `SOCKEYE_MESSAGE_TEXT`, both or 0.
     uint32_t flags;
     /// Names what the message is about, where only the newest one counts. A message replaces an
     /// older one with the same key to the same connection, if no byte of that was handed to the
@@ -1150,6 +1221,10 @@ typedef struct {
     uint32_t peer_gid;
     /// The address of the proxy that made the connection for the peer; family 0: none did.
     sockeye_address proxy;
+    /// A `sockeye_arrival`: what stands between its bytes and its messages, once it is open.
+    uint32_t arrival;
+    /// 0.
+    uint32_t reserved;
 } sockeye_conn_info;
 
 /// What a connection has counted.
@@ -1586,6 +1661,44 @@ sockeye_status sockeye_conn_get_tls_certificate(sockeye_net *net,
                                                 size_t cap,
                                                 size_t *out_len);
 
+/// Fills `http` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `http` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_http_init(sockeye_http *http, size_t size);
+
+/// What the ends of a WebSocket agreed on.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still to come); ERR_STALE;
+///            ERR_INVALID (NULL, size below 8).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_web(sockeye_net *net,
+                                    sockeye_conn conn,
+                                    sockeye_web_info *out_info,
+                                    size_t size);
+
+/// Closes a WebSocket as `sockeye_close` GRACEFUL does, and tells the peer why: its CLOSED has the
+/// number in `code`. `sockeye_close` says 1000.
+///
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (a code that is neither 1000 to 1003, 1007 to 1014, nor 3000 to 4999:
+///            RFC 6455, section 7.4); ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still to
+///            come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_close_web(sockeye_net *net,
+                                 sockeye_conn conn,
+                                 uint32_t code);
+
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
 ///
@@ -1867,7 +1980,7 @@ SOCKEYE_API sockeye_status sockeye_message_init(sockeye_message *message, size_t
 /// Threads:   any thread. A later send of the same thread is sent after this one, unless its key
 ///            gives it the place of an older message.
 /// Returns:   how many took it; ERR_INVALID (also a part that is half in the buffer, too many
-///            parts); ERR_STALE (no connection took it: the buffer was released, or is none);
+///            parts, a text that is no UTF-8); ERR_STALE (no connection took it: the buffer was released, or is none);
 ///            ERR_NO_MEMORY (no connection took it; with one connection a WRITABLE follows, as
 ///            after ERR_AGAIN); ERR_SHUTDOWN. In `out_each` the answers of `sockeye_send`, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.
