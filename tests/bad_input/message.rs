@@ -77,7 +77,7 @@ fn fields_that_mean_nothing() {
     let pair = Pair::new();
     let parts = [part(b"x")];
     let wrong: &[(&str, Change)] = &[
-        ("flags", |message| message.flags = 2),
+        ("flags", |message| message.flags = 4),
         ("flags", |message| message.flags = 1 << 31),
         ("reserved", |message| message.reserved = 1),
         ("reserved", |message| message.reserved = u32::MAX),
