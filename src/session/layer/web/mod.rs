@@ -41,6 +41,7 @@ mod code {
     pub const NONE: u16 = 1005;
     pub const DATA: u16 = 1007;
     pub const TOO_BIG: u16 = 1009;
+    pub const INTERNAL: u16 = 1011;
 }
 
 /// Why the layer fails: what the peer is told, and what the host is.
@@ -57,6 +58,7 @@ impl Fault {
     const TOO_BIG: Fault = Fault { code: code::TOO_BIG, cause: Cause::LimitFrame };
     const MEMORY: Fault = Fault { code: code::TOO_BIG, cause: Cause::LimitMemory };
     const LATE: Fault = Fault { code: code::PROTOCOL, cause: Cause::TimeoutFrame };
+    const INTERNAL: Fault = Fault { code: code::INTERNAL, cause: Cause::Internal };
     const SILENT: Fault = Fault { code: code::PROTOCOL, cause: Cause::TimeoutIdle };
 }
 
@@ -211,9 +213,7 @@ impl Web {
                 self.reading.stop();
             }
             PING if self.state == State::Open => {
-                if self.writing.control(PONG, payload).is_err() {
-                    return Err(Fault { code: 0, cause: Cause::Internal });
-                }
+                self.writing.control(PONG, payload).map_err(|NoKeys| Fault::INTERNAL)?;
             }
             // A Pong says that the peer is there, as all that is received does.
             _ => {}

@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a server makes of these bytes, cut at each place: messages, what it says, how it ends.
-fn taken(server: &WebServer, wire: &[u8]) -> (Vec<(Vec<u8>, bool)>, Vec<u8>, Option<Cause>) {
+fn taken(server: &WebServer, wire: &[u8]) -> (Messages, Vec<u8>, Option<Cause>) {
     let outcome = |cut: usize| {
         let mut end = End::open(server.clone());
         end.receive(&wire[..cut]);
@@ -18,7 +18,7 @@ fn taken(server: &WebServer, wire: &[u8]) -> (Vec<(Vec<u8>, bool)>, Vec<u8>, Opt
     whole
 }
 
-fn messages(all: &[(&[u8], bool)]) -> Vec<(Vec<u8>, bool)> {
+fn messages(all: &[(&[u8], bool)]) -> Messages {
     all.iter().map(|&(data, text)| (data.to_vec(), text)).collect()
 }
 

@@ -169,12 +169,15 @@ fn client_after(client: WebClient, answer: impl Fn(&str) -> String) -> End {
     end
 }
 
+/// An answer, made of the right one.
+type Answer = fn(&str) -> String;
+
 #[test]
 fn a_client_checks_the_answer() {
     let client = WebClient { origin: Some("https://a.test".into()), ..WebClient::default() };
     let end = client_after(client.clone(), str::to_owned);
     assert_eq!((end.web.state(), end.broken), (State::Open, None));
-    let wrong: [(fn(&str) -> String, u16); 9] = [
+    let wrong: [(Answer, u16); 9] = [
         (|right| right.replace("Upgrade: websocket", "Upgrade: h2c"), 101),
         (|right| right.replace("Connection: Upgrade", "Connection: close"), 101),
         (|right| right.replace("Accept: ", "Accept: A"), 101),

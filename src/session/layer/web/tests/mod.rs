@@ -17,11 +17,14 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const PROOF: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// Messages, and whether they are text.
+type Messages = Vec<(Vec<u8>, bool)>;
+
 /// A layer, and what came out of it.
 struct End {
     web: Web,
     pool: Pool,
-    messages: Vec<(Vec<u8>, bool)>,
+    messages: Messages,
     ended: bool,
     broken: Option<Cause>,
 }

@@ -82,7 +82,7 @@ const UPGRADE: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
 /// The target without a scheme and a host, which proxies may be given. None: it is no path.
 fn origin_form(target: &str) -> Option<&str> {
     let path = match target.split_once("://") {
-        Some((scheme, rest)) if matches!(scheme, "http" | "https" | "ws" | "wss") => {
+        Some(("http" | "https" | "ws" | "wss", rest)) => {
             rest.find(['/', '?']).map_or("/", |at| &rest[at..])
         }
         _ => target,
