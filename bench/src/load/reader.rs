@@ -30,14 +30,17 @@ impl Reader {
             let connect = if is_slow { net::connect_idle } else { net::connect };
             let mut stream = connect(common.port, n)?;
             let mut wire = common.wires.make(n)?;
-            wire.open(&mut stream)?;
-            // That a slow one is closed is seen too.
-            let interest = if is_slow { libc::EPOLLRDHUP } else { INPUT };
-            stream.set_nonblocking(true)?;
-            common.poller.add(stream.as_raw_fd(), n, interest)?;
+            wire.greet(&mut stream)?;
             Ok(Conn { stream, wire, verifier: Verifier::default() })
         };
-        let conns = (0..common.conns).map(conn).collect::<Result<_>>()?;
+        let mut conns = (0..common.conns).map(conn).collect::<Result<Vec<_>>>()?;
+        for (n, Conn { stream, wire, .. }) in (0..).zip(&mut conns) {
+            wire.open(stream)?;
+            stream.set_nonblocking(true)?;
+            // That a slow one is closed is seen too.
+            let interest = if is_slow(n, slow) { libc::EPOLLRDHUP } else { INPUT };
+            common.poller.add(stream.as_raw_fd(), n, interest)?;
+        }
         Ok(Self { conns, messages: Messages::default(), times: Vec::new() })
     }
 }

@@ -147,14 +147,19 @@ impl Wire {
         }
     }
 
-    /// Waits until messages may pass; what comes in front of the first one is of no length that
-    /// could hide a message, as nothing is sent unasked before.
+    /// Sends what opens it, and does not wait for an answer: a server that looks at its sockets
+    /// by the clock then answers many at once.
+    pub fn greet(&mut self, stream: &mut TcpStream) -> Result<()> {
+        let mut out = Vec::new();
+        self.speak(&mut out)?;
+        stream.write_all(&out).context("opening")
+    }
+
+    /// Waits until messages may pass.
     pub fn open(&mut self, stream: &mut TcpStream) -> Result<()> {
-        let (mut out, mut bytes) = (Vec::new(), [0; OPENING]);
+        let mut bytes = [0; OPENING];
         loop {
-            self.speak(&mut out)?;
-            stream.write_all(&out).context("opening")?;
-            out.clear();
+            self.greet(stream)?;
             if self.is_open() {
                 return Ok(());
             }
