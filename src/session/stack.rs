@@ -43,6 +43,8 @@ struct Below {
     taken: usize,
     /// The layer has something that it was not asked for.
     unasked: bool,
+    /// It stands in line for its costly work.
+    queued: bool,
     /// That it is open was reported.
     opened: bool,
     /// Messages are those of a WebSocket; the bits of the window that ours are deflated with.
@@ -76,6 +78,7 @@ impl Stack {
             plain: None,
             taken: 0,
             unasked: false,
+            queued: false,
             opened: false,
             web: None,
             ended: false,
@@ -264,6 +267,13 @@ impl Stack {
                 all.below.layer.end();
                 matches!(all.below.layer.state(), State::Done(_))
             }
+        }
+    }
+
+    /// It stands in line no more.
+    pub fn unqueue(&mut self) {
+        if let Kind::Layered(all) = &mut self.0 {
+            all.below.queued = false;
         }
     }
 
@@ -493,6 +503,16 @@ impl Intake<'_> {
     /// Whether nothing is left to be parsed.
     pub fn is_empty(&self) -> bool {
         self.input.is_empty() && self.below.as_ref().is_none_or(|below| !below.unasked)
+    }
+
+    /// Whether it takes long to work on.
+    pub fn is_costly(&self) -> bool {
+        self.below.as_ref().is_some_and(|below| below.unasked && below.layer.is_costly())
+    }
+
+    /// It stands in line for that from here on. Whether it did not before.
+    pub fn queue(&mut self) -> bool {
+        self.below.as_mut().is_some_and(|below| !mem::replace(&mut below.queued, true))
     }
 
     /// The next message, or the end of what can be parsed.

@@ -2,12 +2,13 @@
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
 //! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues,
 //! `late.rs` deadlines, `host_timers.rs` timers of the host, `memory.rs` who is closed for memory,
-//! `rates.rs` how fast.
+//! `rates.rs` how fast, `hellos.rs` how connections with a layer open.
 
 mod baton;
 mod cases;
 mod conn_log;
 mod elastic;
+mod hellos;
 mod host_timers;
 mod late;
 mod ledger;

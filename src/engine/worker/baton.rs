@@ -222,8 +222,9 @@ impl<P: Proactor> WorkerBaton<P> {
         if let Some(set) = self.watched.get() {
             self.leave_to(set, &mut held);
         }
+        let has_hellos = held.as_ref().is_some_and(Worker::has_hellos);
         drop(held);
-        if home.rung() {
+        if has_hellos || home.rung() {
             home.call_backstop();
         } else if P::TAPS && self.due.load(SeqCst) < self.until.load(SeqCst) {
             self.unpark_backstop();

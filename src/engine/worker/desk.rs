@@ -21,6 +21,7 @@ use crate::io::tap::unsent;
 use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
 use crate::session::Millis;
 use socket2::Socket;
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::time::Duration;
@@ -66,6 +67,10 @@ pub struct Desk {
     pub batch_messages: u64,
     /// Connections with input left over from their budget.
     pub hungry: Vec<Token>,
+    /// Connections whose layer has costly work to do, in the order in which that came.
+    pub hellos: VecDeque<Token>,
+    /// The one of them whose turn it is.
+    pub served: Option<Token>,
     /// Connections and listeners that wait for the queue to be drained.
     pub stalled: Vec<Token>,
     /// Listeners of other workers whose connections this turn reports.
@@ -118,6 +123,8 @@ impl Desk {
             batch_bytes: 0,
             batch_messages: 0,
             hungry: Vec::new(),
+            hellos: VecDeque::new(),
+            served: None,
             stalled: Vec::new(),
             handed: Vec::new(),
             awaited: Vec::new(),
@@ -149,6 +156,7 @@ impl Desk {
             && self.orders.is_empty()
             && self.batch.is_empty()
             && self.hungry.is_empty()
+            && self.hellos.is_empty()
             && self.handed.is_empty()
             && self.relieving == 0
             && self.carriers.at_rest()
@@ -288,6 +296,7 @@ impl Desk {
         self.done.shrink_to(room);
         self.orders.shrink_to(room);
         self.batch.shrink_to(room);
+        self.hellos.shrink_to(room);
     }
 
     fn received(

@@ -6,7 +6,8 @@ use crate::engine::shared::core::Core;
 use crate::engine::shared::event::Notice;
 use crate::engine::worker::desk::Desk;
 use crate::io::Token;
-use crate::session::{Cause, Millis, Side};
+use crate::session::{Cause, Intake, Millis, Side};
+use std::mem;
 
 impl Desk {
     /// A socket is connected: if a proxy made it, its header is to come first, and if its endpoint
@@ -56,6 +57,34 @@ impl Desk {
         }
     }
 
+    /// Whether the costly work of a layer is for a later turn: one is done in each.
+    #[cold]
+    pub fn waits_for_its_turn(&mut self, token: Token, input: &mut Intake<'_>) -> bool {
+        let waits = self.served != Some(token);
+        if waits && input.queue() {
+            self.hellos.push_back(token);
+        }
+        waits
+    }
+
+    /// Does the costly work of the layer that waits longest, behind all else of the turn. What
+    /// others wait for is delayed by one such step at most. Answers whether there was one.
+    pub fn serve_hello(&mut self, core: &Core) -> bool {
+        while let Some(token) = self.hellos.pop_front() {
+            let Some(mut held) = core.table.hold(token) else { continue };
+            let Some(conn) = held.conn() else { continue };
+            conn.session.unqueue();
+            if conn.life.end != End::Not || self.wait_elsewhere(core, token, conn.home.into()) {
+                continue;
+            }
+            self.served = Some(token);
+            self.tend_conn(core, token, conn);
+            self.served = None;
+            return true;
+        }
+        false
+    }
+
     /// An accepted one ended before it was open.
     #[cold]
     pub fn not_opened(&mut self, core: &Core, conn: &Conn) {
@@ -77,7 +106,7 @@ impl Desk {
     #[cold]
     pub fn opened(&mut self, core: &Core, token: Token, conn: &mut Conn) {
         conn.life.phase = Phase::Open;
-        if std::mem::take(&mut conn.marks.handed) {
+        if mem::take(&mut conn.marks.handed) {
             self.handed.extend(conn.listener());
         }
         match conn.life.end {

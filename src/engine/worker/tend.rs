@@ -223,7 +223,11 @@ impl Desk {
             Some((slice, chunk)) => conn.session.handle_received(slice, chunk, self.now),
             None => conn.session.input(),
         };
-        if (conn.marks.paused || conn.moving.stage.is_quiet()) && conn.life.phase == Phase::Open {
+        let waits = match conn.life.phase {
+            Phase::Open => conn.marks.paused || conn.moving.stage.is_quiet(),
+            _ => input.is_costly() && self.waits_for_its_turn(token, &mut input),
+        };
+        if waits {
             return;
         }
         let framing = conn.endpoint.framing_of(web);

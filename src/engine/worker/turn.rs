@@ -75,6 +75,11 @@ impl<P: Proactor> Worker<P> {
         // Operations of connections that time out are cancelled now, and complete in the next turn.
         happened |= !self.desk.orders.is_empty();
         self.carry_out();
+        // What is not in a hurry: those who are in are served, and their events published.
+        if self.desk.serve_hello(&self.core) {
+            self.desk.publish(&self.core);
+            self.carry_out();
+        }
         self.desk.end_claims(&self.core);
         if std::mem::take(&mut self.desk.trims) {
             self.proactor.trim();
@@ -352,6 +357,11 @@ impl<P: Proactor> Worker<P> {
         let waits = |socket: &_| proactor.waits(lent, socket, look);
         self.desk.done.iter().any(|it| it.token == token)
             || self.core.with_socket(token, waits).unwrap_or(false)
+    }
+
+    /// Whether connections that open wait for turns.
+    pub fn has_hellos(&self) -> bool {
+        !self.desk.hellos.is_empty()
     }
 
     /// Whether nothing is left to do before the next wait.

@@ -118,6 +118,12 @@ pub trait Layer: Send {
     /// That time has come. What it has to say is asked for with `poll_wire`.
     fn handle_timeout(&mut self, now: Millis);
 
+    /// Whether what arrived, and was not asked for, takes long to work on: the keys of a handshake.
+    /// A turn of a worker does that for one connection.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// Bytes of memory that it holds for a record that has not come whole.
     fn held_bytes(&self) -> usize;
 

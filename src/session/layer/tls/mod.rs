@@ -15,7 +15,6 @@ use crate::buf::{Chunk, Pool, Slice, Train};
 use crate::session::event::Cause;
 use crate::session::limits::Millis;
 pub use facts::TlsFacts;
-use rustls::Error;
 use rustls::client::{ClientConfig, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::server::{ServerConfig, UnbufferedServerConnection};
@@ -23,6 +22,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
     WriteTraffic,
 };
+use rustls::{Error, ProtocolVersion};
 use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ const OVERHEAD_MAX: usize = 64;
 const UNREAD_MAX: usize = 18_437 + 5;
 /// What a peer may send of one handshake message before it has proven itself.
 const STRANGER_MAX: usize = 8 << 10;
+/// Bytes in front of a record.
+const HEADER: usize = 5;
 /// Types of records: RFC 8446, section 5.1.
 const CHANGE_CIPHER: u8 = 20;
 const HANDSHAKE: u8 = 22;
@@ -87,6 +89,8 @@ pub struct Tls {
     own: Vec<u8>,
     /// The longest input that makes no whole record or handshake message.
     input_max: usize,
+    /// The client is asked for a certificate.
+    asks: bool,
     failed: Option<Cause>,
     /// The alert that the peer sent.
     alert: u8,
@@ -126,6 +130,7 @@ struct Sink<'a> {
 impl Tls {
     /// One that has said nothing as yet.
     pub fn new(end: &TlsEnd) -> Result<Tls, Error> {
+        let asks = matches!(end, TlsEnd::Server { asks: true, .. });
         let (conn, input_max) = match end {
             TlsEnd::Server { config, asks } => {
                 let most = if *asks { CERTIFICATES_MAX } else { STRANGER_MAX };
@@ -143,6 +148,7 @@ impl Tls {
             input: Vec::new(),
             own: Vec::new(),
             input_max,
+            asks,
             failed: None,
             alert: 0,
             ended: false,
@@ -233,6 +239,25 @@ impl Tls {
     fn broken(&mut self, cause: Cause) {
         (self.arrived, self.input) = (Vec::new(), Vec::new());
         (self.failed, self.state) = (Some(cause), State::Done(cause));
+    }
+
+    /// Whether the next message of the peer is a hello, which has all that keys are made of.
+    fn is_stranger(&self) -> bool {
+        match &self.conn {
+            Conn::Client(_) => false,
+            Conn::Server(conn) => {
+                let first = conn.protocol_version() != Some(ProtocolVersion::TLSv1_2);
+                first && conn.negotiated_key_exchange_group().is_none()
+            }
+        }
+    }
+
+    /// Whether the first record of what came is whole.
+    fn has_record(&self) -> bool {
+        let mut bytes = self.input.iter().chain(&self.arrived).skip(3);
+        let len = bytes.next().zip(bytes.next()).map(|(high, low)| [*high, *low]);
+        let all = self.input.len() + self.arrived.len();
+        len.is_some_and(|len| all >= HEADER + usize::from(u16::from_be_bytes(len)))
     }
 
     fn is_handshaking(&self) -> bool {
@@ -373,6 +398,10 @@ impl Layer for Tls {
     fn handle_received(&mut self, wire: Slice, _now: Millis) {
         if self.failed.is_none() && !self.ended {
             self.arrived.extend_from_slice(&wire);
+            if self.input.len() + self.arrived.len() > self.input_max && self.is_stranger() {
+                // It may have to wait for its turn, and has nothing to say that is so long.
+                self.broken(Cause::TlsProtocol);
+            }
         }
     }
 
@@ -448,6 +477,15 @@ impl Layer for Tls {
     }
 
     fn handle_timeout(&mut self, _now: Millis) {}
+
+    fn is_costly(&self) -> bool {
+        let costly = match &self.conn {
+            // Certificates are looked at.
+            Conn::Client(_) => true,
+            Conn::Server(conn) => self.asks || conn.negotiated_key_exchange_group().is_none(),
+        };
+        costly && self.state == State::Opening && !self.arrived.is_empty() && self.has_record()
+    }
 
     fn held_bytes(&self) -> usize {
         self.arrived.len() + self.input.len() + self.own.len()
