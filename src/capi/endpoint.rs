@@ -179,12 +179,13 @@ pub struct sockeye_endpoint {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     pub user_timeout_ms: u32,
-    /// `tls://`, `ws://`, `wss://` and `any://`: time for the handshake, in milliseconds; 0: any. It
-    /// begins when TCP is connected, and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    /// `tls://`, `ws://`, `wss://` and `any://`: time for the handshake, in milliseconds; 0: any.
+    /// It begins when TCP is connected, and ends the connection with TIMEOUT_HANDSHAKE. Default
+    /// 10,000.
     pub handshake_timeout_ms: u32,
-    /// TLS of `tls://`, `wss://` and `any://`. To listen it must have a certificate. It is copied, and files are read by
-    /// the call. Default NULL: to connect, the server's certificate is checked against what the
-    /// system trusts.
+    /// TLS of `tls://`, `wss://` and `any://`. To listen it must have a certificate; without one
+    /// `any://` has no TLS. It is copied, and files are read by the call. Default NULL: to connect,
+    /// the server's certificate is checked against what the system trusts.
     pub tls: *const sockeye_tls,
     /// HTTP and WebSocket of `ws://`, `wss://` and `any://`. It is copied. Default NULL: as
     /// `sockeye_http_init` fills it.
@@ -395,8 +396,8 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 /// Reads an endpoint.
 ///
 /// # Safety
-/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `tls`, its
-/// `http` and its `guard`, each with as many certificates, pages and proxies as it says.
+/// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `tls`,
+/// its `http` and its `guard`, each with as many certificates, pages and proxies as it says.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {

@@ -190,6 +190,18 @@ unsafe fn poll(
     })
 }
 
+/// The kind and the flags of an event with a payload.
+#[inline]
+fn kind_of(form: Form) -> (u32, u32) {
+    let message = sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32;
+    match form {
+        Form::Bytes => (sockeye_event_kind::SOCKEYE_EVENT_BYTES as u32, 0),
+        Form::Cut => (message, SOCKEYE_FLAG_TRUNCATED),
+        Form::Text => (message, SOCKEYE_FLAG_TEXT),
+        Form::Whole | Form::Carried => (message, 0),
+    }
+}
+
 /// An event as C sees it.
 #[inline]
 pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
@@ -198,15 +210,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
     let conn = || sockeye_conn { id: net.conn_id(event.token) };
     match &event.notice {
         Notice::Message { data, form } => {
-            out.kind = match form {
-                Form::Bytes => sockeye_event_kind::SOCKEYE_EVENT_BYTES as u32,
-                _ => sockeye_event_kind::SOCKEYE_EVENT_MESSAGE as u32,
-            };
-            out.flags = match form {
-                Form::Cut => SOCKEYE_FLAG_TRUNCATED,
-                Form::Text => SOCKEYE_FLAG_TEXT,
-                _ => 0,
-            };
+            (out.kind, out.flags) = kind_of(*form);
             out.conn = conn();
             out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
             out.data_len = data.len() as u32;

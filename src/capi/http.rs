@@ -283,8 +283,8 @@ pub unsafe extern "C" fn sockeye_conn_get_web(
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (a code that is neither 1000 to 1003, 1007 to 1014, nor 3000 to 4999:
-///            RFC 6455, section 7.4); ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still to
-///            come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+///            RFC 6455, section 7.4); ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still
+///            to come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_close_web(

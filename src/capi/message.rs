@@ -15,8 +15,8 @@ pub const SOCKEYE_MESSAGE_PARTS_MAX: u32 = 64;
 /// `flags` of a message with a key: it replaces the older one and is sent behind everything that is
 /// pending.
 pub const SOCKEYE_MESSAGE_AT_END: u32 = 1;
-/// `flags`: to WebSockets it is a text message, in UTF-8; others are binary. To other connections it
-/// makes no difference.
+/// `flags`: to WebSockets it is a text message, in UTF-8; others are binary. To other connections
+/// it makes no difference.
 pub const SOCKEYE_MESSAGE_TEXT: u32 = 2;
 
 /// A run of bytes in the host's memory.
@@ -146,7 +146,8 @@ pub unsafe extern "C" fn sockeye_message_init(
 /// Threads:   any thread. A later send of the same thread is sent after this one, unless its key
 ///            gives it the place of an older message.
 /// Returns:   how many took it; ERR_INVALID (also a part that is half in the buffer, too many
-///            parts, a text that is no UTF-8); ERR_STALE (no connection took it: the buffer was released, or is none);
+///            parts, a text that is no UTF-8); ERR_STALE (no connection took it: the buffer was
+///            released, or is none);
 ///            ERR_NO_MEMORY (no connection took it; with one connection a WRITABLE follows, as
 ///            after ERR_AGAIN); ERR_SHUTDOWN. In `out_each` the answers of `sockeye_send`, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.

@@ -1,12 +1,12 @@
 //! URLs of endpoints: `tcp://host:port?frame=u32be&max=65536`, `unix:///run/game.sock`.
 
 use crate::engine::host::query::{self, Use};
-use crate::engine::host::web;
 use crate::engine::host::zone;
 use crate::engine::shared::config::{Endpoint, Scheme};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::options::SocketOptions;
 use crate::io::os::{descriptor, local};
+use crate::session::FramingKind;
 use fluent_uri::{Uri, component::Host};
 use socket2::SockAddr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -64,8 +64,8 @@ pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place,
         "ws" | "wss" => {
             let secure = uri.scheme().as_str() == "wss";
             endpoint.scheme = if secure { Scheme::WebTls } else { Scheme::Web };
-            web::frame(endpoint)?;
-            web::put_path(endpoint, uri.path().as_str())?;
+            frame_web(endpoint)?;
+            put_path(endpoint, uri.path().as_str())?;
             internet(&uri, zone, Place::Internet)?
         }
         "any" if !listens => {
@@ -75,7 +75,7 @@ pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place,
         }
         "any" => {
             endpoint.scheme = Scheme::Any;
-            web::put_path(endpoint, uri.path().as_str())?;
+            put_path(endpoint, uri.path().as_str())?;
             internet(&uri, zone, Place::Internet)?
         }
         "udp" => internet(&uri, zone, Place::Datagrams)?,
@@ -92,6 +92,30 @@ pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place,
         query::read(query.as_str(), used, endpoint).map_err(invalid)?;
     }
     Ok(place)
+}
+
+/// Makes the framing of an endpoint that of WebSockets, whose messages are the frames.
+fn frame_web(endpoint: &mut Endpoint) -> Result<(), Refusal> {
+    if endpoint.framing.kind != FramingKind::Raw {
+        return Err(invalid("endpoint.framing: a WebSocket's messages are the frames (RAW)"));
+    }
+    endpoint.framing = endpoint.framing.web();
+    Ok(())
+}
+
+/// The path that a URL has, for one whose `http.path` is to be that.
+fn put_path(endpoint: &mut Endpoint, path: &str) -> Result<(), Refusal> {
+    if path.is_empty() || path == "/" {
+        return Ok(());
+    }
+    let http = endpoint.http.get_or_insert_default();
+    match &http.path {
+        Some(other) if other != path => Err(invalid("http.path and the path of the URL differ")),
+        _ => {
+            http.path = Some(path.to_owned());
+            Ok(())
+        }
+    }
 }
 
 fn internet(

@@ -8,8 +8,7 @@ use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::http::HttpOptions;
 use crate::io::Token;
 use crate::session::{
-    AnyEnd, FramingKind, Layering, Maker, TlsMaker, WebClient, WebEnd, WebFacts, WebServer,
-    looks_like,
+    AnyEnd, Layering, Maker, TlsMaker, WebClient, WebEnd, WebFacts, WebServer, looks_like,
 };
 use std::sync::Arc;
 
@@ -172,28 +171,4 @@ fn client(mut http: HttpOptions, endpoint: &Endpoint, place: &Place) -> Result<W
         message_max: endpoint.framing.frame_max_bytes,
         frame_timeout_ms: endpoint.limits.frame_timeout_ms,
     })
-}
-
-/// Makes the framing of an endpoint that of WebSockets, whose messages are the frames.
-pub fn frame(endpoint: &mut Endpoint) -> Result<(), Refusal> {
-    if endpoint.framing.kind != FramingKind::Raw {
-        return Err(invalid("endpoint.framing: a WebSocket's messages are the frames (RAW)"));
-    }
-    endpoint.framing = endpoint.framing.web();
-    Ok(())
-}
-
-/// The path that a URL has, for one whose `http.path` is to be that.
-pub fn put_path(endpoint: &mut Endpoint, path: &str) -> Result<(), Refusal> {
-    if path.is_empty() || path == "/" {
-        return Ok(());
-    }
-    let http = endpoint.http.get_or_insert_default();
-    match &http.path {
-        Some(other) if other != path => Err(invalid("http.path and the path of the URL differ")),
-        _ => {
-            http.path = Some(path.to_owned());
-            Ok(())
-        }
-    }
 }

@@ -236,24 +236,11 @@ impl Desk {
         let mut again = false;
         let most = core.config.turn_messages.saturating_mul(conn.endpoint.weight);
         for _ in 0..most {
-            match input.poll_event(framing, &core.pool, self.now) {
+            let (data, form) = match input.poll_event(framing, &core.pool, self.now) {
                 None => return,
-                Some(Event::Message(data)) => {
-                    self.emit_message(token, data, whole);
-                    conn.received_messages += 1;
-                    if step {
-                        conn.marks.paused = true;
-                        return;
-                    }
-                }
-                Some(event @ (Event::Cut(_) | Event::Text(_))) => {
-                    self.emit_other(token, event);
-                    conn.received_messages += 1;
-                    if step {
-                        conn.marks.paused = true;
-                        return;
-                    }
-                }
+                Some(Event::Message(data)) => (data, whole),
+                Some(Event::Text(data)) => (data, Form::Text),
+                Some(Event::Cut(data)) => (data, Form::Cut),
                 Some(Event::Opened) => {
                     drop(input);
                     self.opened(core, token, conn);
@@ -278,6 +265,12 @@ impl Desk {
                     }
                     return;
                 }
+            };
+            self.emit_message(token, data, form);
+            conn.received_messages += 1;
+            if step {
+                conn.marks.paused = true;
+                return;
             }
         }
         if !input.is_empty() {
@@ -290,15 +283,6 @@ impl Desk {
     fn emit_message(&mut self, token: Token, data: Slice, form: Form) {
         self.batch_messages += 1;
         self.emit(token, Notice::Message { data, form });
-    }
-
-    #[cold]
-    fn emit_other(&mut self, token: Token, event: Event) {
-        match event {
-            Event::Cut(data) => self.emit_message(token, data, Form::Cut),
-            Event::Text(data) => self.emit_message(token, data, Form::Text),
-            _ => {}
-        }
     }
 
     /// Whether a connection is not to be read now: the queue is full, or this one has an eighth of

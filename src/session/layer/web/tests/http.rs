@@ -106,8 +106,8 @@ fn pages_and_health() {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an empty line");
     assert_eq!(
         head,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\nConnection: close\r\n\
-         Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\n\
+         Connection: close\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
     );
     assert_eq!((body.len(), end.broken), (100_000, Some(Cause::Host)));
     let (answer, _) = answered(at_play(), &request("HEAD / HTTP/1.1", &["Host: a"]));

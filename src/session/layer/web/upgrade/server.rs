@@ -113,8 +113,8 @@ fn page(method: &str, path: &str, server: &WebServer) -> Option<Verdict> {
 fn refuse(status: u16, reason: &str, headers: &str) -> Verdict {
     let len = reason.len() + 1;
     let head = format!(
-        "HTTP/1.1 {status} {reason}\r\n{headers}Content-Type: text/plain\r\nContent-Length: {len}\r\n\
-         Connection: close\r\n\r\n{reason}\n"
+        "HTTP/1.1 {status} {reason}\r\n{headers}Content-Type: text/plain\r\n\
+         Content-Length: {len}\r\nConnection: close\r\n\r\n{reason}\n"
     );
     Verdict::Reply(Reply { head: head.into_bytes(), body: None, served: false })
 }
