@@ -191,7 +191,7 @@ fn small_messages_of_a_receive_share_one_chunk() {
 #[test]
 fn it_is_small() {
     let size = size_of::<Web>();
-    assert!(size <= 280, "{size} bytes");
+    assert!(size <= 240, "{size} bytes");
     let end = End::open(WebServer::default());
     assert_eq!((end.web.held_bytes(), end.pool.bytes()), (0, 0));
     assert!(end.web.opening.is_none());

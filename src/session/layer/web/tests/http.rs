@@ -138,7 +138,7 @@ fn origins() {
 }
 
 #[test]
-fn a_subprotocol_is_the_first_that_both_have() {
+fn a_subprotocol_is_the_one_that_the_server_prefers() {
     let protocols = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
     let server = WebServer { protocols: protocols(&["one", "two", "three"]), ..at_play() };
     let client = WebClient {
@@ -148,7 +148,7 @@ fn a_subprotocol_is_the_first_that_both_have() {
     };
     let (client, server) = pair(client, server);
     for end in [client, server] {
-        assert_eq!(&*end.web.web().expect("it is one").protocol, "three");
+        assert_eq!(&*end.web.web().expect("it is one").protocol, "two");
     }
 }
 

@@ -55,8 +55,8 @@ pub fn judge(response: &[u8], proof: &str, client: &WebClient) -> Result<Agreed,
     let headers = &*parsed.headers;
     let opens = matches!(parse, Ok(Status::Complete(_)))
         && status == 101
-        && lists(headers, "Upgrade", "websocket")
-        && lists(headers, "Connection", "upgrade")
+        && lists(headers, "Upgrade", |word| word.eq_ignore_ascii_case("websocket"))
+        && lists(headers, "Connection", |word| word.eq_ignore_ascii_case("upgrade"))
         && only(headers, "Sec-WebSocket-Accept") == Some(proof);
     if !opens {
         return Err(status);

@@ -97,9 +97,7 @@ fn only<'a>(headers: &'a [Header<'_>], name: &str) -> Option<&'a str> {
     all.next().filter(|_| all.next().is_none())
 }
 
-/// Whether a header with a list has this word.
-fn lists(headers: &[Header<'_>], name: &str, word: &str) -> bool {
-    values(headers, name)
-        .flat_map(|value| value.split(','))
-        .any(|item| item.trim().eq_ignore_ascii_case(word))
+/// Whether a header with a list has such a word.
+fn lists(headers: &[Header<'_>], name: &str, is_such: impl Fn(&str) -> bool) -> bool {
+    values(headers, name).flat_map(|value| value.split(',')).any(|word| is_such(word.trim()))
 }

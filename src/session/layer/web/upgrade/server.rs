@@ -62,8 +62,8 @@ fn respond(request: &Request<'_, '_>, server: &WebServer) -> Verdict {
     let path = target.split('?').next().unwrap_or(target);
     let ours = server.path.as_ref().is_none_or(|ours| ours == path);
     let upgrades = request.version == Some(1)
-        && lists(headers, "Upgrade", "websocket")
-        && lists(headers, "Connection", "upgrade");
+        && lists(headers, "Upgrade", |word| word.eq_ignore_ascii_case("websocket"))
+        && lists(headers, "Connection", |word| word.eq_ignore_ascii_case("upgrade"));
     if !(ours && upgrades)
         && let Some(reply) = page(method, path, server)
     {
@@ -132,9 +132,8 @@ fn upgrade(target: &str, headers: &[Header<'_>], server: &WebServer) -> Verdict 
     if !server.origins.is_empty() && !values(headers, "Origin").all(may) {
         return refuse(403, "Forbidden", "");
     }
-    let mut asked =
-        values(headers, "Sec-WebSocket-Protocol").flat_map(|value| value.split(',')).map(str::trim);
-    let protocol = asked.find_map(|name| server.protocols.iter().position(|ours| ours == name));
+    let asks = |ours: &String| lists(headers, "Sec-WebSocket-Protocol", |asked| asked == ours);
+    let protocol = server.protocols.iter().position(asks);
     let extensions = values(headers, "Sec-WebSocket-Extensions");
     let accepted = if server.compress { extension::accept(extensions) } else { None };
     let mut answer = format!(
