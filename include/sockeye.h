@@ -937,8 +937,12 @@ typedef struct {
     uint32_t weight;
     /// The time over which `min_receive_rate` is judged, in milliseconds, 1 or more. Default 5,000.
     uint32_t min_receive_window_ms;
+    /// Listeners whose connections have a handshake or a proxy's header: so many may be at it at a
+    /// time. While they are, nothing more is accepted and peers wait in the backlog. What one
+    /// accept brings may come on top, 64 at most. 0: 1,024. Default 0.
+    uint32_t handshakes_max;
     /// Must be 0.
-    uint32_t reserved[1];
+    uint32_t reserved[2];
 } sockeye_endpoint;
 
 /// The host's function for peers: it receives `user` as given, the listener, and the peer's

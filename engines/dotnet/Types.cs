@@ -299,7 +299,7 @@ namespace Sockeye
     /// <summary>
     /// What the connections of a listener, or one outgoing connection, are made with.
     /// </summary>
-    [StructLayout(LayoutKind.Explicit, Size = 224)]
+    [StructLayout(LayoutKind.Explicit, Size = 232)]
     public unsafe partial struct SockeyeEndpoint
     {
         /// <summary>
@@ -429,8 +429,13 @@ namespace Sockeye
         /// The time over which <c>min_receive_rate</c> is judged, in milliseconds, 1 or more.
         /// </summary>
         [FieldOffset(216)] public uint MinReceiveWindowMs;
+        /// <summary>
+        /// Listeners whose connections have a handshake or a proxy's header: so many may be at it
+        /// at a time.
+        /// </summary>
+        [FieldOffset(220)] public uint HandshakesMax;
         /// <summary>Must be 0.</summary>
-        [FieldOffset(220)] public fixed uint Reserved[1];
+        [FieldOffset(224)] public fixed uint Reserved[2];
     }
 
     /// <summary>A listener of one net.</summary>

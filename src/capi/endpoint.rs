@@ -213,12 +213,16 @@ pub struct sockeye_endpoint {
     pub weight: u32,
     /// The time over which `min_receive_rate` is judged, in milliseconds, 1 or more. Default 5,000.
     pub min_receive_window_ms: u32,
+    /// Listeners whose connections have a handshake or a proxy's header: so many may be at it at a
+    /// time. While they are, nothing more is accepted and peers wait in the backlog. What one
+    /// accept brings may come on top, 64 at most. 0: 1,024. Default 0.
+    pub handshakes_max: u32,
     /// Must be 0.
-    pub reserved: [u32; 1],
+    pub reserved: [u32; 2],
 }
 
 const _: () = assert!(size_of::<sockeye_framing>() == 64);
-const _: () = assert!(size_of::<sockeye_endpoint>() == 224);
+const _: () = assert!(size_of::<sockeye_endpoint>() == 232);
 
 impl From<engine::Framing> for sockeye_framing {
     fn from(framing: engine::Framing) -> Self {
@@ -279,6 +283,7 @@ impl Default for sockeye_endpoint {
             send_rate: limits.send_rate,
             min_receive_rate: limits.min_receive_rate,
             weight: 1,
+            handshakes_max: 0,
             reserved: Default::default(),
         }
     }
@@ -368,6 +373,7 @@ impl sockeye_endpoint {
             sniff: None,
             web_framing: Default::default(),
             handshake_timeout_ms: self.handshake_timeout_ms,
+            handshakes_max: self.handshakes_max,
             layer: None,
             carrying: None,
             guard: None,

@@ -25,8 +25,13 @@ use std::time::{Duration, Instant};
 suite! {
     each: messages_both_ways, who_is_trusted, certificates_of_clients, names_and_protocols,
         another_certificate, an_end_of_tcp_alone_is_a_cut, behind_a_proxy,
+<<<<<<< HEAD
         strangers_make_no_event, a_handshake_has_an_end;
     pool: certificates_change_under_load;
+=======
+        strangers_make_no_event, a_handshake_has_an_end, many_at_once,
+        strangers_have_their_share;
+>>>>>>> 1f4cecb (Bound how many connections of a listener do a handshake)
 }
 
 const NAME: &str = "game.test";
@@ -407,5 +412,46 @@ pub fn a_handshake_has_an_end(setup: Setup) {
     let url = format!("tls://{}", far.local_addr().expect("bound"));
     let conn = host.connect_with(&url, |endpoint| endpoint.handshake_timeout_ms = 200);
     assert_eq!(host.closed(conn).cause, TIMEOUT_HANDSHAKE);
+    host.finish();
+}
+
+/// Their hellos stand in line, and none is lost.
+pub fn many_at_once(setup: Setup) {
+    const MANY: usize = 40;
+    let authority = Authority::new();
+    let pair = pair(&authority);
+    let mut host = setup.host();
+    let door = listen(&mut host, &server(&pair));
+    let trusts = client(&authority);
+    let conns: Vec<_> = (0..MANY).map(|_| dial(&mut host, door, &trusts)).collect();
+    for conn in &conns {
+        assert_eq!(host.net.send(*conn, b"early"), OK);
+    }
+    host.until("all of them", |host| {
+        host.count(Kind::Opened) == 2 * MANY && host.count(Kind::Message) == MANY
+    });
+    assert_eq!(host.net.stats().accept_failures, 0);
+    host.finish();
+}
+
+/// As many as may do a handshake say nothing: others come in when these are gone.
+pub fn strangers_have_their_share(setup: Setup) {
+    let authority = Authority::new();
+    let pair = pair(&authority);
+    let tls = server(&pair);
+    let mut host = setup.host();
+    let door = host.door_at("tls://127.0.0.1:0?frame=u32be&handshakes=1", |endpoint| {
+        (endpoint.tls, endpoint.handshake_timeout_ms) = (&tls, 300);
+    });
+    let begun = Instant::now();
+    let stranger = Peer::connect(door.port);
+    host.until("it is accepted", |host| {
+        host.net.listener_info(door.listener).is_ok_and(|info| info.accepted == 1)
+    });
+    let conn = dial(&mut host, door, &client(&authority));
+    accepted(&mut host, conn);
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+    assert_eq!(host.net.stats().accept_failures, 1);
+    drop(stranger);
     host.finish();
 }

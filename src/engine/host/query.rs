@@ -162,6 +162,7 @@ const KEYS: &[Key] = &[
     }),
     key("weight", STREAMS, streams, |e, v| put(&mut e.weight, number(v))),
     key("backlog", ACCEPTS, accepts, |e, v| put(&mut e.socket.backlog, number(v))),
+    key("handshakes", ACCEPTS, accepts, |e, v| put(&mut e.handshakes_max, number(v))),
     key("per_address", ACCEPTS, accepts, |e, v| put(&mut bounds(e).per_address_max, number(v))),
     key("per_address_rate", ACCEPTS, accepts, |e, v| {
         put(&mut bounds(e).per_address_per_s, number(v))
@@ -424,7 +425,7 @@ mod tests {
             "frame=u16be&outbox=4M&outbox_low=64K&outbox_messages=9&overflow=drop_oldest&\
              gate_reads=1&half_open=1&step=1&queue=2&idle=30s&first_byte=500ms&frame_timeout=2m&\
              send_timeout=0&linger=0s&receive_rate=64K&send_rate=1M&min_receive_rate=100&\
-             min_receive_window=3s&weight=4&backlog=7&accept_rate=500&per_address=8&\
+             min_receive_window=3s&weight=4&backlog=7&handshakes=70&accept_rate=500&per_address=8&\
              per_address_rate=4&nodelay=0&keepalive=1m&user_timeout=9s&\
              recv_buffer=65536&send_buffer=1K",
         )
@@ -433,6 +434,7 @@ mod tests {
         assert_eq!((limits.outbox_max_bytes, limits.outbox_low_bytes), (4 << 20, 64 << 10));
         assert_eq!((limits.outbox_max_messages, limits.overflow), (9, Overflow::DropOldest));
         assert!(limits.gate_reads && limits.half_open && tuned.step);
+        assert_eq!(tuned.handshakes_max, 70);
         assert_eq!((tuned.queue, limits.idle_timeout_ms), (Some(2), 30_000));
         assert_eq!((limits.first_byte_timeout_ms, limits.frame_timeout_ms), (500, 120_000));
         assert_eq!((limits.send_timeout_ms, limits.linger_ms), (0, 0));

@@ -251,6 +251,8 @@ pub struct Endpoint {
     pub tls: Option<Box<TlsOptions>>,
     /// Time for a layer to open; 0: any.
     pub handshake_timeout_ms: u32,
+    /// So many connections of a listener may be opening; 0: `HANDSHAKES_MAX`.
+    pub handshakes_max: u32,
     /// What stands between its bytes and its messages.
     pub layer: Option<Layering>,
     /// What carries its connections over datagrams.
@@ -260,6 +262,9 @@ pub struct Endpoint {
     /// The proxies that a listener believes.
     pub proxies: Option<Arc<Proxies>>,
 }
+
+/// What `handshakes_max` is where the host does not say. Each may take 10 KiB.
+const HANDSHAKES_MAX: u32 = 1024;
 
 impl Endpoint {
     /// Puts numbers in the place of zeros that stand for a default, and says whether all go
@@ -277,6 +282,9 @@ impl Endpoint {
         if self.queue.is_some_and(|queue| queue >= queues) {
             let words = format!("endpoint.queue: the net has {queues}");
             return Err(Refusal::new(Error::Invalid, words));
+        }
+        if self.handshakes_max == 0 {
+            self.handshakes_max = HANDSHAKES_MAX;
         }
         self.weight = self.weight.max(1);
         if self.weight > WEIGHT_MAX {

@@ -278,8 +278,10 @@ impl Core {
     pub fn handed_told(&self, token: Token) {
         let Some(mut held) = self.table.hold(token) else { return };
         let Some(listener) = held.listener() else { return };
+        let crowded = listener.is_crowded();
         listener.handed -= 1;
-        if listener.handed == 0 && listener.closing.is_some() {
+        let ends = listener.handed == 0 && listener.closing.is_some();
+        if ends || crowded != listener.is_crowded() {
             let home = usize::from(listener.home);
             self.summon(token, held, home);
         }

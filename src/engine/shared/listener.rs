@@ -27,8 +27,8 @@ pub struct Listener {
     /// LISTENER_CLOSED was emitted.
     pub told: bool,
     pub stalled: bool,
-    /// Connections that were given to other workers and are not reported yet. LISTENER_CLOSED waits
-    /// for them: no OPENED comes after it.
+    /// Connections that are opening, or were given to other workers, and are not reported yet.
+    /// LISTENER_CLOSED waits for them: no OPENED comes after it.
     pub handed: u32,
     /// The host is asked about peers: nothing more is accepted, and its end waits.
     pub asks: bool,
@@ -68,6 +68,12 @@ impl Listener {
             reminder: Reminder::default(),
             accepted: 0,
         }
+    }
+
+    /// Whether as many of its connections are opening as may be.
+    pub fn is_crowded(&self) -> bool {
+        let opens = self.endpoint.layer.is_some() || self.endpoint.proxies.is_some();
+        opens && self.handed >= self.endpoint.handshakes_max
     }
 
     /// Its worker is gone: the socket goes, and the last event, if it was not emitted.

@@ -133,3 +133,34 @@ fn who_ends_in_line_leaves_it() {
     assert_eq!(causes(&told), [(conn, Cause::Host)]);
     assert_eq!((opened(&stage, &told).len(), messages(&told)), (CLIENTS, CLIENTS));
 }
+
+#[test]
+fn so_many_open_at_a_time() {
+    let accepted = |stage: &Stage, links: &[usize]| {
+        links.iter().filter(|&&link| stage.world.token_of(link).is_some()).count()
+    };
+    let mut stage = Stage::plain();
+    layer_for_tests(Some(GREETER));
+    let listener = stage.listen_with(plain(), "&handshakes=3");
+    let clients = |stage: &mut Stage, count| -> Vec<usize> {
+        let links = (0..count).map(|_| stage.client(listener, WIDE)).collect();
+        stage.soon();
+        links
+    };
+    let first = clients(&mut stage, 3);
+    let second = clients(&mut stage, CLIENTS);
+    assert_eq!((accepted(&stage, &first), accepted(&stage, &second)), (3, 0));
+    stage.ledger.peers[first[0]].send(100);
+    let told = stage.soon();
+    assert_eq!(opened(&stage, &told), first[..1]);
+    assert_eq!(accepted(&stage, &second), CLIENTS, "one accept brings them all");
+    let third = clients(&mut stage, 2);
+    assert_eq!(accepted(&stage, &third), 0);
+    stage.pass(6000);
+    stage.soon();
+    assert_eq!(stage.net.stats().accept_failures, 2 + CLIENTS as u64, "silent ones make room");
+    assert_eq!(accepted(&stage, &third), 2);
+    third.iter().for_each(|&link| stage.ledger.peers[link].send(100));
+    let told = stage.soon();
+    assert_eq!(opened(&stage, &told).len(), 2);
+}

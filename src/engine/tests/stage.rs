@@ -56,7 +56,12 @@ impl Stage {
     }
 
     pub fn listen(&mut self, style: Style) -> Token {
-        let url = format!("tcp://127.0.0.1:0?{}", style.wire.query(style.frame_max));
+        self.listen_with(style, "")
+    }
+
+    /// As `listen`, with more in its query.
+    pub fn listen_with(&mut self, style: Style, more: &str) -> Token {
+        let url = format!("tcp://127.0.0.1:0?{}{more}", style.wire.query(style.frame_max));
         let mut id = 0;
         let listened = self.net.listen(&url, endpoint(&style), |given| id = given);
         listened.expect("a port is free");

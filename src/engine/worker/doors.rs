@@ -232,6 +232,7 @@ impl Desk {
             if listener.link.is_adopted()
                 && !listener.link.is_busy(Lane::In)
                 && !listener.asks
+                && !listener.is_crowded()
                 && late
                 && !self.stall(core, token, self.queue, &mut listener.stalled)
             {

@@ -208,6 +208,17 @@ impl Layer for Any {
         }
     }
 
+    fn is_costly(&self) -> bool {
+        match &self.is {
+            Some(is) => is.is_costly(),
+            None => {
+                let more = self.arrived.len().min(LONGEST);
+                let first = [&self.held[..], &self.arrived[..more]].concat();
+                !self.inside_tls && looks(&first) == Looks::Tls
+            }
+        }
+    }
+
     fn held_bytes(&self) -> usize {
         self.held.len() + self.is.as_ref().map_or(0, |is| is.held_bytes())
     }

@@ -127,6 +127,10 @@ impl Layer for Over {
         }
     }
 
+    fn is_costly(&self) -> bool {
+        self.lower.is_costly()
+    }
+
     fn held_bytes(&self) -> usize {
         self.upper.held_bytes() + self.lower.held_bytes()
     }

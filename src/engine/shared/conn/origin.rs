@@ -109,6 +109,7 @@ impl Origin {
             tls: _,
             handshake_timeout_ms: _,
             // Of listeners.
+            handshakes_max: _,
             guard: _,
             proxies: _,
         } = endpoint;
