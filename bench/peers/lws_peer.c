@@ -40,6 +40,8 @@ static int writable(struct lws *conn, struct session *session)
 {
     if (options.job == JOB_ECHO) {
         size_t size = session->size;
+        /* The library asks too when it has written what a socket had no room for. */
+        if (!size) return 0;
         session->size = 0;
         return lws_write(conn, session->data + LWS_PRE, size, LWS_WRITE_BINARY) < (int)size;
     }

@@ -319,8 +319,8 @@ fn time(ns: f64) -> String {
 pub fn contenders() -> String {
     let mut table = Table::new(["server", "started as"]);
     let of = [peers::epoll(), peers::epoll_edge(), peers::mmsg()].into_iter();
-    let of = of.chain(peers::drives());
-    for peer in of.chain(peers::loops()).chain(peers::hosts()) {
+    let of = of.chain(peers::drives()).chain(peers::loops()).chain(peers::hosts());
+    for peer in of.chain(peers::with_tls()).chain(peers::with_web()) {
         table.row(vec![peer.name.clone(), format!("`{}`", peer.told())]);
     }
     table.text()

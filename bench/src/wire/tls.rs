@@ -84,3 +84,68 @@ impl Tls {
         self.speak(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::certificate;
+    use super::*;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+    use std::io::Read;
+
+    fn server() -> ServerConnection {
+        let files = certificate::files().unwrap();
+        let chain = CertificateDer::from_pem_file(&files.certificate).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let config = builder.with_no_client_auth().with_single_cert(vec![chain], key).unwrap();
+        ServerConnection::new(Arc::new(config)).unwrap()
+    }
+
+    /// Gives the server what the client says, and the client what that comes to.
+    fn exchange(tls: &mut Tls, server: &mut ServerConnection, got: &mut Vec<u8>) -> usize {
+        let (mut out, mut back) = (Vec::new(), Vec::new());
+        tls.speak(&mut out).unwrap();
+        let mut bytes = &out[..];
+        while !bytes.is_empty() {
+            server.read_tls(&mut bytes).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        while server.wants_write() {
+            server.write_tls(&mut back).unwrap();
+        }
+        let take = |bytes: &[u8]| {
+            got.extend_from_slice(bytes);
+            Ok(())
+        };
+        tls.unwrap(&back, take).unwrap();
+        out.len() + back.len()
+    }
+
+    #[test]
+    fn each_message_has_a_record_and_comes_back() {
+        let (mut tls, mut server) = (
+            Tls::new(&config(&certificate::files().unwrap().certificate).unwrap()).unwrap(),
+            server(),
+        );
+        let mut got = Vec::new();
+        while exchange(&mut tls, &mut server, &mut got) > 0 {}
+        assert!(tls.is_open() && got.is_empty());
+        let (messages, mut out) = ([7; 192], Vec::new());
+        tls.wrap(&messages, 64, &mut out).unwrap();
+        // Head, type and tag.
+        assert_eq!(out.len(), 3 * (64 + 5 + 1 + 16));
+        server.read_tls(&mut &out[..]).unwrap();
+        let state = server.process_new_packets().unwrap();
+        let mut plain = vec![0; state.plaintext_bytes_to_read()];
+        server.reader().read_exact(&mut plain).unwrap();
+        server.writer().write_all(&plain).unwrap();
+        exchange(&mut tls, &mut server, &mut got);
+        assert_eq!(got, messages);
+        server.send_close_notify();
+        let mut end = Vec::new();
+        server.write_tls(&mut end).unwrap();
+        assert!(tls.unwrap(&end, |_| Ok(())).is_err(), "a server has no reason to close");
+    }
+}
