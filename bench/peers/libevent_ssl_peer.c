@@ -1,6 +1,5 @@
 /* TLS on libevent: bufferevent_openssl on the descriptor, one thread without locks. What came is
-   moved from the input to the output without a copy; libevent writes it when the socket is
-   ready. */
+   moved from the input to the output without a copy, and written when the socket is ready. */
 #include "peer_tls.h"
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

@@ -180,8 +180,7 @@ static void unmask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t 
     for (; at < size; at++) to[at] = from[at] ^ mask[at & 3];
 }
 
-/* Echoes the frame that `size` bytes begin with. How long it is; 0: it is not whole; else it is
-   broken. */
+/* Echoes the frame that `size` bytes begin with. Its length; 0: it is not whole; else: broken. */
 static ptrdiff_t frame(const uint8_t *data, size_t size)
 {
     size_t head = 6;

@@ -151,6 +151,7 @@ mod tests {
             quick: false,
             measured: vec![measured(), scaling],
             memory: (10_000, vec![row]),
+            layered: (0, Vec::new()),
             idle: Vec::new(),
             clocks: Vec::new(),
             strangers: Vec::new(),
