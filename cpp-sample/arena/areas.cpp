@@ -24,15 +24,15 @@ void Areas::move(sockeye::conn player, AreaSet from, AreaSet to) const
     }
 }
 
-sockeye::status Areas::send(uint32_t area, const Writer &snapshot) const
+sockeye::status send_newest(sockeye::group to, uint32_t key, const Writer &snapshot)
 {
     const sockeye::bytes parts[] = {snapshot};
     sockeye::message_parts message(parts);
-    message.key = area + 1; // 0 would be none
+    message.key = key;
     // Behind all that waits, not in the place of the old one: a VIEW that was sent since then is
     // about this one.
     message.flags = SOCKEYE_MESSAGE_AT_END;
-    return groups_[area].send(message);
+    return to.send(message);
 }
 
 sockeye_group_stats Areas::stats() const

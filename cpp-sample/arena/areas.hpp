@@ -11,6 +11,10 @@
 
 namespace arena {
 
+// Sends a snapshot to all of a group. One that still waits for a member is replaced by this one:
+// who reads slowly is told less often, but never what is old.
+sockeye::status send_newest(sockeye::group to, uint32_t key, const Writer &snapshot);
+
 class Areas {
 public:
     // Makes the groups, or ends the program with the reason.
@@ -18,9 +22,11 @@ public:
 
     // Makes a member of the areas `from` one of the areas `to`.
     void move(sockeye::conn player, AreaSet from, AreaSet to) const;
-    // Sends a snapshot to all members of an area. One that still waits for a member is replaced by
-    // this one: who reads slowly is told less often, but never what is old.
-    sockeye::status send(uint32_t area, const Writer &snapshot) const;
+    // Sends a snapshot to all members of an area, as `send_newest`.
+    sockeye::status send(uint32_t area, const Writer &snapshot) const
+    {
+        return send_newest(groups_[area], area + 1, snapshot); // 0 would be no key
+    }
 
     uint32_t members(uint32_t area) const
     {

@@ -28,8 +28,11 @@ PlayerState state_of(const Body &body)
 
 Match::Match(sockeye::net_ref net, uint32_t connections_max) : areas_(net), guests_(connections_max)
 {
-    const sockeye::status made = net.create_group(everybody_);
-    if (!made) die("a group for all", made);
+    for (sockeye::group *group : {&everybody_, &watchers_}) {
+        const sockeye::status made = net.create_group(*group);
+        if (!made) die("a group", made);
+    }
+    everything_.area = kAreas;
     for (uint32_t area = 0; area < kAreas; area++)
         snapshots_[area].area = static_cast<uint8_t>(area);
 }
@@ -57,9 +60,13 @@ void Match::message(Guest &guest, sockeye::message event, uint64_t now)
     counts_.messages_in++;
     Reader in(event.data(), event.size());
     const auto type = static_cast<Type>(in.u8());
-    if (type == Type::hello && guest.state == State::greeting) return hello(guest, in);
-    if (type == Type::input && guest.state == State::playing) return input(guest, in, now);
-    if (type == Type::bye && guest.state == State::playing) {
+    const bool watching = guest.state == State::watching;
+    const bool playing = guest.state == State::playing;
+    if (type == Type::watch && guest.state == State::greeting) return watch(guest, in);
+    if (type == Type::hello && !playing) return hello(guest, in);
+    if (type == Type::ping && (watching || playing)) return ping(guest, in);
+    if (type == Type::input && playing) return input(guest, in, now);
+    if (type == Type::bye && playing) {
         Bye bye;
         return dismiss(guest, bye.get(in) ? Reason::bye : Reason::protocol);
     }
@@ -72,6 +79,7 @@ void Match::hello(Guest &guest, Reader &in)
     if (!hello.get(in)) return dismiss(guest, Reason::protocol);
     if (hello.version != kVersion) return dismiss(guest, Reason::version);
     if (playing_.size() == kBodiesMax) return dismiss(guest, Reason::full);
+    if (guest.state == State::watching) (void)watchers_.remove(guest.conn);
     guest.state = State::playing;
     guest.id = free_id();
     for (const char c : hello.name) guest.name += c >= ' ' && c <= '~' ? c : '?';
@@ -86,6 +94,24 @@ void Match::hello(Guest &guest, Reader &in)
     welcome.put(message);
     tell(guest, message);
     if (guest.state == State::playing) (void)everybody_.add(guest.conn);
+}
+
+void Match::watch(Guest &guest, Reader &in)
+{
+    Watch watch;
+    if (!watch.get(in)) return dismiss(guest, Reason::protocol);
+    if (watch.version != kVersion) return dismiss(guest, Reason::version);
+    guest.state = State::watching;
+    (void)watchers_.add(guest.conn); // refused for one who is leaving: CLOSED follows
+}
+
+void Match::ping(Guest &guest, Reader &in)
+{
+    Ping ping;
+    if (!ping.get(in)) return dismiss(guest, Reason::protocol);
+    Writer message(Type::pong);
+    ping.put(message);
+    tell(guest, message);
 }
 
 void Match::input(Guest &guest, Reader &in, uint64_t now)
@@ -218,6 +244,18 @@ void Match::send_snapshots()
         const sockeye::status sent = areas_.send(snapshot.area, message_);
         if (!sent) counts_.refused += areas_.members(snapshot.area);
     }
+    if (watchers_.count().count() > 0) send_everything();
+}
+
+void Match::send_everything()
+{
+    everything_.tick = tick_;
+    everything_.players.clear();
+    for (const Body &body : world_.bodies()) everything_.players.push_back(state_of(body));
+    message_.restart(Type::snapshot);
+    everything_.put(message_);
+    // Not counted among those that are due: who watches is no part of the game.
+    (void)send_newest(watchers_, 1, message_);
 }
 
 // Each is a call of the system: it asks for a few players in each tick, and for all in a second.
@@ -235,13 +273,14 @@ void Match::end()
     const Writer message(Type::ending);
     for (size_t i = playing_.size(); i-- > 0;) tell(guest_at(i), message);
     for (Guest &guest : guests_)
-        if (guest.state == State::greeting) dismiss(guest, Reason::stopped);
+        if (guest.state == State::greeting || guest.state == State::watching)
+            dismiss(guest, Reason::stopped);
 }
 
 void Match::dismiss_all()
 {
     for (Guest &guest : guests_)
-        if (guest.state == State::greeting || guest.state == State::playing)
+        if (guest.state != State::none && guest.state != State::gone)
             dismiss(guest, Reason::stopped);
 }
 

@@ -55,7 +55,7 @@ public:
     sockeye::group everybody() const { return everybody_; }
 
 private:
-    enum class State : uint8_t { none, greeting, playing, gone };
+    enum class State : uint8_t { none, greeting, watching, playing, gone };
 
     // One connection, kept at the connection's index.
     struct Guest {
@@ -75,6 +75,8 @@ private:
     void opened(sockeye::conn conn);
     void message(Guest &guest, sockeye::message event, uint64_t now);
     void hello(Guest &guest, Reader &in);
+    void watch(Guest &guest, Reader &in);
+    void ping(Guest &guest, Reader &in);
     void input(Guest &guest, Reader &in, uint64_t now);
     void closed(Guest &guest);
     // GOODBYE behind everything sent before, then the end of the connection.
@@ -84,17 +86,19 @@ private:
     void look_around();
     void see(Guest &guest, AreaSet areas);
     void send_snapshots();
+    void send_everything();
     void measure();
     uint16_t free_id();
     Guest &guest_of(sockeye::conn conn) { return guests_[conn.index()]; }
     Guest &guest_at(size_t place) { return guests_[playing_[place]]; }
 
     Areas areas_;
-    sockeye::group everybody_;
+    sockeye::group everybody_, watchers_;
     Simulation world_;
     std::vector<Guest> guests_;
     std::vector<uint32_t> playing_; // indices of their connections
     std::array<Snapshot, kAreas> snapshots_;
+    Snapshot everything_; // for those who watch
     Writer message_{Type::snapshot};
     uint32_t tick_ = 0;
     uint16_t next_id_ = 1;

@@ -1,7 +1,8 @@
 // What the arena's server and its clients say to each other.
 //
-// A message is one Sockeye frame (16-bit little-endian length, `?frame=u16le`). Its first byte is
-// its type; wire.hpp has what the rest is made of. Readers refuse what is left over.
+// A message is one Sockeye frame (16-bit little-endian length, `?frame=u16le`), or one message of a
+// WebSocket. Its first byte is its type; wire.hpp has what the rest is made of. Readers refuse what
+// is left over.
 //
 //   client                                server
 //   HELLO version, name           ->
@@ -11,6 +12,8 @@
 //                                 <-      SNAPSHOT tick, area, who stands in it (each tick)
 //                                 <-      NOTICE text (an administrator says something to all)
 //                                 <-      ENDING (the server will stop: please say BYE)
+//   PING time                     ->
+//                                 <-      PONG time
 //   BYE inputs sent               ->
 //                                 <-      GOODBYE reason, inputs got, snapshots due, last tick
 //
@@ -19,6 +22,9 @@
 // the ticks is no fault, but VIEW and GOODBYE say how many there were to be. GOODBYE is the last
 // message; the server closes after it and the client closes when it sees that. So both sides know
 // the exact numbers of the other, and can check them.
+//
+// Who says WATCH in place of HELLO sees all of the arena and is not in it: each tick brings one
+// SNAPSHOT of everybody, of the area kAreas. HELLO may follow, and makes a player of him.
 #pragma once
 
 #include <cstddef>
@@ -42,12 +48,15 @@ enum class Type : uint8_t {
     hello = 1,
     input = 2,
     bye = 3,
+    watch = 4,
+    ping = 5,
     welcome = 65,
     snapshot = 66,
     ending = 67,
     goodbye = 68,
     view = 69,
     notice = 70,
+    pong = 71,
 };
 
 enum class Reason : uint8_t { bye = 0, version = 1, protocol = 2, slow = 3, full = 4, stopped = 5 };
@@ -109,6 +118,35 @@ struct Welcome {
         version = in.u16();
         id = in.u16();
         tick_hz = in.u8();
+        return in.complete();
+    }
+};
+
+struct Watch {
+    uint32_t magic = kMagic;
+    uint16_t version = kVersion;
+
+    void put(Writer &out) const
+    {
+        out.u32(magic);
+        out.u16(version);
+    }
+    bool get(Reader &in)
+    {
+        magic = in.u32();
+        version = in.u16();
+        return in.complete() && magic == kMagic;
+    }
+};
+
+// PING and, as it came, PONG.
+struct Ping {
+    uint32_t sent_us = 0; // as in INPUT
+
+    void put(Writer &out) const { out.u32(sent_us); }
+    bool get(Reader &in)
+    {
+        sent_us = in.u32();
         return in.complete();
     }
 };
