@@ -101,8 +101,8 @@
 /// pending.
 #define SOCKEYE_MESSAGE_AT_END 1
 
-/// `flags`: to WebSockets it is a text message, in UTF-8; others are binary. To other connections it
-/// makes no difference.
+/// `flags`: to WebSockets it is a text message, in UTF-8; others are binary. To other connections
+/// it makes no difference.
 #define SOCKEYE_MESSAGE_TEXT 2
 
 /// The first kind that is the host's: `sockeye_post_message` takes kinds from here on.
@@ -903,12 +903,13 @@ typedef struct {
     /// ends, in milliseconds (TCP_USER_TIMEOUT of Linux; elsewhere nothing). 0: the system's own.
     /// Default 0.
     uint32_t user_timeout_ms;
-    /// `tls://`, `ws://`, `wss://` and `any://`: time for the handshake, in milliseconds; 0: any. It
-    /// begins when TCP is connected, and ends the connection with TIMEOUT_HANDSHAKE. Default 10,000.
+    /// `tls://`, `ws://`, `wss://` and `any://`: time for the handshake, in milliseconds; 0: any.
+    /// It begins when TCP is connected, and ends the connection with TIMEOUT_HANDSHAKE. Default
+    /// 10,000.
     uint32_t handshake_timeout_ms;
-    /// TLS of `tls://`, `wss://` and `any://`. To listen it must have a certificate. It is copied, and files are read by
-    /// the call. Default NULL: to connect, the server's certificate is checked against what the
-    /// system trusts.
+    /// TLS of `tls://`, `wss://` and `any://`. To listen it must have a certificate; without one
+    /// `any://` has no TLS. It is copied, and files are read by the call. Default NULL: to connect,
+    /// the server's certificate is checked against what the system trusts.
     const sockeye_tls *tls;
     /// HTTP and WebSocket of `ws://`, `wss://` and `any://`. It is copied. Default NULL: as
     /// `sockeye_http_init` fills it.
@@ -936,8 +937,12 @@ typedef struct {
     uint32_t weight;
     /// The time over which `min_receive_rate` is judged, in milliseconds, 1 or more. Default 5,000.
     uint32_t min_receive_window_ms;
+    /// Listeners whose connections have a handshake or a proxy's header: so many may be at it at a
+    /// time. While they are, nothing more is accepted and peers wait in the backlog. What one
+    /// accept brings may come on top, 64 at most. 0: 1,024. Default 0.
+    uint32_t handshakes_max;
     /// Must be 0.
-    uint32_t reserved[1];
+    uint32_t reserved[2];
 } sockeye_endpoint;
 
 /// The host's function for peers: it receives `user` as given, the listener, and the peer's
@@ -1691,13 +1696,10 @@ sockeye_status sockeye_conn_get_web(sockeye_net *net,
 /// NULL:      not allowed.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_INVALID (a code that is neither 1000 to 1003, 1007 to 1014, nor 3000 to 4999:
-///            RFC 6455, section 7.4); ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still to
-///            come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+///            RFC 6455, section 7.4); ERR_UNSUPPORTED (it is no WebSocket, or its OPENED is still
+///            to come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
-SOCKEYE_API
-sockeye_status sockeye_close_web(sockeye_net *net,
-                                 sockeye_conn conn,
-                                 uint32_t code);
+SOCKEYE_API sockeye_status sockeye_close_web(sockeye_net *net, sockeye_conn conn, uint32_t code);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
@@ -1980,7 +1982,8 @@ SOCKEYE_API sockeye_status sockeye_message_init(sockeye_message *message, size_t
 /// Threads:   any thread. A later send of the same thread is sent after this one, unless its key
 ///            gives it the place of an older message.
 /// Returns:   how many took it; ERR_INVALID (also a part that is half in the buffer, too many
-///            parts, a text that is no UTF-8); ERR_STALE (no connection took it: the buffer was released, or is none);
+///            parts, a text that is no UTF-8); ERR_STALE (no connection took it: the buffer was
+///            released, or is none);
 ///            ERR_NO_MEMORY (no connection took it; with one connection a WRITABLE follows, as
 ///            after ERR_AGAIN); ERR_SHUTDOWN. In `out_each` the answers of `sockeye_send`, and
 ///            ERR_INVALID (a key without framing), ERR_NO_MEMORY.

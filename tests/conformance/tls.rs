@@ -25,13 +25,9 @@ use std::time::{Duration, Instant};
 suite! {
     each: messages_both_ways, who_is_trusted, certificates_of_clients, names_and_protocols,
         another_certificate, an_end_of_tcp_alone_is_a_cut, behind_a_proxy,
-<<<<<<< HEAD
-        strangers_make_no_event, a_handshake_has_an_end;
-    pool: certificates_change_under_load;
-=======
         strangers_make_no_event, a_handshake_has_an_end, many_at_once,
         strangers_have_their_share;
->>>>>>> 1f4cecb (Bound how many connections of a listener do a handshake)
+    pool: certificates_change_under_load;
 }
 
 const NAME: &str = "game.test";
