@@ -37,6 +37,7 @@ fn behind_a_close_nothing_is_read() {
     end.receive(&[close, masked(FIN | TEXT, b"late"), vec![0xff]].concat());
     end.receive(&masked(FIN | TEXT, b"later"));
     assert_eq!((end.messages.len(), end.ended, end.broken), (0, true, None));
+    assert_eq!(end.pool.bytes(), 0, "nor kept");
     // What the host has still to say leaves.
     assert_eq!(end.send(&bare(FIN | TEXT, b"bye")), bare(FIN | TEXT, b"bye"));
 }

@@ -114,6 +114,11 @@ fn text_is_utf8_from_the_first_byte_that_is_not() {
         let mut end = End::open(WebServer::default());
         end.receive(&begun[..6 + wrong.len()]);
         assert_eq!(end.broken, Some(Cause::Protocol), "{wrong:x?}");
+        let mut end = End::open(WebServer::default());
+        for byte in &begun[..6 + wrong.len()] {
+            end.receive(&[*byte]);
+        }
+        assert_eq!(end.broken, Some(Cause::Protocol), "{wrong:x?}");
     }
     // A character that is not whole at the end.
     for wire in
