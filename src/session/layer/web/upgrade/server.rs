@@ -102,8 +102,8 @@ fn page(method: &str, path: &str, server: &WebServer) -> Option<Verdict> {
     }
     let (kind, len) = page.map_or(("text/plain", 0), |page| (&page.content_type, page.body.len()));
     let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\nConnection: close\r\n\
-         Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\
+         Connection: close\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n\r\n"
     );
     let body = |page: &Page| page.body.clone();
     let body = page.filter(|_| method == "GET").map(body);
