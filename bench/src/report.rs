@@ -381,6 +381,6 @@ mod tests {
 
     #[test]
     fn every_contender_is_told_of() {
-        assert_eq!(contenders().lines().count(), 2 + 3 + 4 + 4 + 8);
+        assert_eq!(contenders().lines().count(), 2 + 3 + 4 + 4 + 8 + 8 + 7);
     }
 }
