@@ -1,6 +1,7 @@
 // What the arena's server and its clients say to each other.
 //
-// A message is one Sockeye frame (16-bit little-endian length, `?frame=u16le`), or one message of a
+// A message is one Sockeye frame (16-bit little-endian length, `?frame=u16le`; where browsers come
+// to the same port 32-bit, `?frame=u32le`, which cannot look like TLS or HTTP), or one message of a
 // WebSocket. Its first byte is its type; wire.hpp has what the rest is made of. Readers refuse what
 // is left over.
 //

@@ -12,6 +12,7 @@
 #include "admin.hpp"
 #include "host.hpp"
 #include "match.hpp"
+#include "page.hpp"
 #include "rules.hpp"
 #include "sockeye.hpp"
 
@@ -21,7 +22,8 @@ using namespace arena;
 using namespace std::chrono_literals;
 
 constexpr const char *kUsage =
-    "usage: arena_server [--url tcp://127.0.0.1:7777?frame=u16le]\n"
+    "usage: arena_server [--url any://127.0.0.1:7777?frame=u32le]\n"
+    "                                       (default; any:// has a page for browsers, too)\n"
     "                    [--seconds N]      0: until Ctrl-C (default)\n"
     "                    [--empty-ms N]     ends when everybody has been gone for so long;\n"
     "                                       0: does not (default)\n"
@@ -52,7 +54,7 @@ Settings read_settings(int argc, char **argv)
 {
     Options options(argc, argv, kUsage);
     Settings settings;
-    settings.url = options.text("url", "tcp://127.0.0.1:7777?frame=u16le");
+    settings.url = options.text("url", "any://127.0.0.1:7777?frame=u32le");
     settings.seconds = options.number("seconds", 0, 0, 1000000);
     settings.empty_ms = options.number("empty-ms", 0, 0, 1000000);
     settings.players_max = options.number("players-max", 1024, 1, 65536);
@@ -105,6 +107,13 @@ private:
         guard.per_address_max = settings_.per_address;
         sockeye::endpoint endpoint = arena_endpoint();
         endpoint.guard = &guard;
+        sockeye_http http; // for browsers: the page and its WebSocket
+        (void)sockeye_http_init(&http, sizeof http);
+        const sockeye_http_page page = page_for_browsers();
+        http.path = "/play";
+        http.pages = &page;
+        http.pages_count = 1;
+        if (settings_.url.compare(0, 6, "any://") == 0) endpoint.http = &http;
         // Small: what a slow player is behind waits here, where a newer snapshot takes its place,
         // not in the kernel.
         endpoint.send_buffer_bytes = 64 * 1024;

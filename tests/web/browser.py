@@ -41,7 +41,7 @@ class Server:
     def __init__(self, programs, port=0):
         self.process = subprocess.Popen(
             [os.path.join(programs, "arena_server"), "--admin", "none", "--url",
-             f"any://127.0.0.1:{port}?frame=u16le"],
+             f"any://127.0.0.1:{port}?frame=u32le"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening "):
@@ -175,7 +175,7 @@ def main():
     try:
         bots = subprocess.Popen(
             [os.path.join(given.programs, "arena_bots"), "--url",
-             f"tcp://127.0.0.1:{server.port}?frame=u16le", "--bots", str(BOTS), "--restless", "0",
+             f"tcp://127.0.0.1:{server.port}?frame=u32le", "--bots", str(BOTS), "--restless", "0",
              "--seconds", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         running += [bots.wait, bots.kill]
         browser = Chromium(given.chromium, os.path.join(given.work, "profile"),
