@@ -1,6 +1,6 @@
 """Autobahn's cases (RFC 6455, RFC 7692), as `kosoku` has them, against an echo over Sockeye.
 
-    autobahn.py --echo PROGRAM --cases server|client
+    cases.py --echo PROGRAM --cases server|client
 
 Prints a row for each group of cases: "row GROUP CASES OK NON-STRICT INFORMATIONAL FAILED", and each
 case that failed with what it expected. Ends with 1 if one did.
