@@ -1,5 +1,7 @@
 #include "caller.hpp"
 
+#include "secure.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -19,14 +21,17 @@ const char *const QUERIES[DOORS] = {
     "?frame=u32le&max=20000",
     "?frame=varint&max=20000",
     "?frame=raw",
+    "?frame=u16be",
 };
 /* What the peers of a stranger cannot take for a frame, where there is such a thing. */
 const uint8_t GARBAGE[8] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
-/* A small frame of filling for each framing. */
+/* A small frame of filling for each framing, and what a handshake begins with. */
 const uint8_t SMALL[DOORS][6] = {
     {0, 2, 0x5A, 0x5A, 0, 0}, {1, 0, 0, 0, 0x5A, 0}, {1, 0x5A, 1, 0x5A, 0, 0},
-    {0x5A, 0x5A, 0x5A, 0x5A, 0x5A, 0x5A}};
-const size_t SMALL_LEN[DOORS] = {6, 5, 4, 6};
+    {0x5A, 0x5A, 0x5A, 0x5A, 0x5A, 0x5A},
+    /* The beginning of a hello that never comes. */
+    {22, 3, 1, 2, 0, 1}};
+const size_t SMALL_LEN[DOORS] = {6, 5, 4, 6, 6};
 
 /* Lines that the library told, and how many came after their function was taken away. */
 std::atomic<uint64_t> lines{0};
@@ -34,8 +39,8 @@ std::atomic<uint64_t> lines{0};
 void write_url(char (&url)[80], uint32_t at, uint32_t port)
 {
     const uint32_t ip = World::address_of(at);
-    std::snprintf(url, sizeof url, "tcp://%u.%u.%u.%u:%u%s", ip >> 24, ip >> 16 & 255,
-                  ip >> 8 & 255, ip & 255, port, QUERIES[at]);
+    std::snprintf(url, sizeof url, "%s://%u.%u.%u.%u:%u%s", at == DOOR_TLS ? "tls" : "tcp",
+                  ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, port, QUERIES[at]);
 }
 
 void count_line(void *user, uint32_t, const char *text)
@@ -195,7 +200,16 @@ const uint8_t *Caller::new_message(size_t len)
 void Caller::listen()
 {
     const uint32_t at = random_.below(DOORS);
-    if (world_.doors[at].load() != 0 && !random_.chance(5)) return;
+    const sockeye_tls tls =
+        server_tls(random_.pick({uint32_t{SOCKEYE_TLS12}, uint32_t{SOCKEYE_TLS13}}));
+    const uint64_t there = world_.doors[at].load();
+    if (there != 0 && at == DOOR_TLS) {
+        begin("sockeye_listener_set_tls");
+        const sockeye_listener door = {there};
+        allow("sockeye_listener_set_tls", sockeye_listener_set_tls(world_.net, door, &tls),
+              {SOCKEYE_OK, SOCKEYE_ERR_CLOSED, SOCKEYE_ERR_STALE});
+    }
+    if (there != 0 && !random_.chance(5)) return;
     sockeye_endpoint endpoint;
     sockeye_endpoint_init(&endpoint, sizeof endpoint);
     endpoint.queue = random_.chance(50) ? SOCKEYE_QUEUE_SPREAD : random_.below(world_.queues);
@@ -207,6 +221,8 @@ void Caller::listen()
     endpoint.idle_timeout_ms = random_.chance(10) ? 100 : 0;
     endpoint.first_byte_timeout_ms = random_.chance(10) ? 50 : 0;
     endpoint.send_buffer_bytes = random_.pick({0u, 8192u});
+    if (at == DOOR_TLS) endpoint.tls = &tls;
+    endpoint.handshake_timeout_ms = random_.pick({50u, 5000u});
     if (at != DOOR_RAW)
         endpoint.overflow = random_.pick({0u, 0u, uint32_t{SOCKEYE_OVERFLOW_DROP_OLDEST},
                                           uint32_t{SOCKEYE_OVERFLOW_CLOSE}});
@@ -251,6 +267,9 @@ void Caller::connect()
     endpoint.linger_ms = random_.pick({0u, 20u, 500u});
     endpoint.user_data = at == DOOR_RAW ? RAW : 0;
     endpoint.connect_timeout_ms = random_.pick({50u, 5000u});
+    const sockeye_tls tls = client_tls();
+    if (at == DOOR_TLS) endpoint.tls = &tls;
+    endpoint.handshake_timeout_ms = random_.pick({50u, 5000u});
     char url[80];
     write_url(url, at, port);
     sockeye_conn conn = {0};
@@ -421,7 +440,7 @@ void Caller::stranger()
     // Not connected: a write tells.
     if (!connect_socket(socket, World::address_of(at), port) && random_.chance(50))
         return close_socket(socket);
-    const bool garbage = at == 1 || at == 2 ? random_.chance(20) : false;
+    const bool garbage = at == 1 || at == 2 || at == DOOR_TLS ? random_.chance(20) : false;
     const uint8_t *bytes = garbage ? GARBAGE : SMALL[at];
     const size_t len = random_.below(static_cast<uint32_t>(garbage ? 8 : SMALL_LEN[at]) + 1);
     if (!send_bytes(socket, bytes, len) && random_.chance(50)) return close_socket(socket);

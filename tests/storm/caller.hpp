@@ -12,8 +12,9 @@
 namespace storm {
 
 constexpr uint32_t HANDLES = 64;
-constexpr uint32_t DOORS = 4;
+constexpr uint32_t DOORS = 5;
 constexpr uint32_t DOOR_RAW = 3;
+constexpr uint32_t DOOR_TLS = 4;
 
 /* SplitMix64 (Steele, Lea, Flood 2014). */
 class Random {
