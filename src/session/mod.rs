@@ -28,6 +28,8 @@ pub use layer::{
     AnyEnd, Layer, Layering, Maker, Page, Plain, Side, Starved, State, Tls, TlsEnd, TlsFacts,
     TlsMaker, Utf8, WebClient, WebEnd, WebFacts, WebServer, deflate, looks_like, note_name,
 };
+#[cfg(test)]
+pub(crate) use layer::{pad, tls_ends};
 pub use limits::{Limits, Millis, Moment, Overflow};
 pub use message::{Framed, Parts};
 pub use outbox::{GATHER_MAX, Key, Memory};

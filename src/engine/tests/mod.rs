@@ -2,7 +2,8 @@
 //! `ledger.rs` watches the rules of behaviour, `cases.rs` are single stories, `panics.rs` what a
 //! fault leaves behind, `baton.rs` whose thread turns, `moves.rs` a change of queues,
 //! `late.rs` deadlines, `host_timers.rs` timers of the host, `memory.rs` who is closed for memory,
-//! `rates.rs` how fast, `hellos.rs` how connections with a layer open.
+//! `rates.rs` how fast, `hellos.rs` how connections with a layer open, `layered.rs` what layers do
+//! over the simulated network.
 
 mod baton;
 mod cases;
@@ -11,6 +12,7 @@ mod elastic;
 mod hellos;
 mod host_timers;
 mod late;
+mod layered;
 mod ledger;
 mod memory;
 mod moves;

@@ -26,6 +26,10 @@ pub use any::{AnyEnd, looks_like};
 use over::Over;
 use std::fmt;
 use std::sync::Arc;
+#[cfg(test)]
+pub(crate) use tests::pad;
+#[cfg(test)]
+pub(crate) use tls::tests::tls_ends;
 pub use tls::{Tls, TlsEnd, TlsFacts, note_name};
 pub use web::{Page, Utf8, Web, WebClient, WebEnd, WebFacts, WebServer, deflate};
 

@@ -1,7 +1,7 @@
 //! Two stacks with a layer each, against every way in which the bytes between them can be cut.
 
 #[path = "../../../tests/common/pad.rs"]
-mod pad;
+pub(crate) mod pad;
 
 use crate::buf::{Arena, Pool, Release, Slice, Train};
 use crate::session::{

@@ -8,7 +8,7 @@
 mod cause;
 mod facts;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::{Layer, Plain, Starved, State};
 use crate::buf::{Chunk, Pool, Slice, Train};

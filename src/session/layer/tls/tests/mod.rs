@@ -3,7 +3,7 @@
 mod forged;
 
 use super::*;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -66,10 +66,11 @@ impl End {
 
 /// A server, and a client that trusts it, of one version.
 fn ends(version: &'static rustls::SupportedProtocolVersion) -> [TlsEnd; 2] {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["game.test".to_owned()]).expect("a certificate");
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
-    let cert: CertificateDer<'static> = cert.der().clone();
+    // Its signatures always have the same length, so that a simulated network does the same again.
+    let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+    let params = CertificateParams::new(["game.test".to_owned()]).expect("a name");
+    let cert: CertificateDer<'static> = params.self_signed(&key).expect("itself").der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let mut roots = RootCertStore::empty();
     roots.add(cert.clone()).expect("a root");
     let mut server = ServerConfig::builder_with_provider(ring::default_provider().into())
@@ -89,6 +90,11 @@ fn ends(version: &'static rustls::SupportedProtocolVersion) -> [TlsEnd; 2] {
         TlsEnd::Client(Arc::new(client), name),
         TlsEnd::Server { config: Arc::new(server), asks: false },
     ]
+}
+
+/// The same, for whom the layer is one of many: a client and a server of TLS 1.3.
+pub fn tls_ends() -> [TlsEnd; 2] {
+    ends(&TLS13)
 }
 
 /// Carries what both have to say, in pieces of `cut` bytes, until neither says anything.
