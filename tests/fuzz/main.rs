@@ -94,3 +94,13 @@ fn tls_server() {
 fn tls_client() {
     play("tls_client");
 }
+
+#[test]
+fn web_server() {
+    play("web_server");
+}
+
+#[test]
+fn web_client() {
+    play("web_client");
+}

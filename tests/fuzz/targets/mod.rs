@@ -8,25 +8,52 @@
 mod program;
 mod tls;
 mod under;
+mod web;
 
-use program::Program;
+use program::{Peer, Program};
+use under::Under;
 
-/// A target's name, as that of its folder in `fuzz/corpus`, and its body. The layer of WebSocket
-/// at both ends (`web_server`, `web_client`) and the look at the first bytes of a port for all
-/// (`any`) have their place here.
-pub const TARGETS: [(&str, fn(&[u8])); 2] =
-    [("tls_server", tls_server), ("tls_client", tls_client)];
+/// A target's name, as that of its folder in `fuzz/corpus`, and its body.
+pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+    ("tls_server", tls_server),
+    ("tls_client", tls_client),
+    ("web_server", web_server),
+    ("web_client", web_client),
+    ("any", any),
+];
 
 /// Our server against a client that means well, over a line that does not.
 pub fn tls_server(input: &[u8]) {
-    let mut program = Program::new(input);
-    let (under, peer) = tls::server(program.byte());
-    program.run(under, peer);
+    run(input, |choice| boxed(tls::server(choice)));
 }
 
 /// Our client against such a server.
 pub fn tls_client(input: &[u8]) {
+    run(input, |choice| boxed(tls::client(choice)));
+}
+
+/// The same of a WebSocket.
+pub fn web_server(input: &[u8]) {
+    run(input, |choice| boxed(web::server(choice)));
+}
+
+/// The same.
+pub fn web_client(input: &[u8]) {
+    run(input, |choice| boxed(web::client(choice)));
+}
+
+/// A port for all.
+pub fn any(input: &[u8]) {
+    run(input, web::any);
+}
+
+/// The first byte chooses between kinds of ends.
+fn run(input: &[u8], make: impl FnOnce(u8) -> (Under, Box<dyn Peer>)) {
     let mut program = Program::new(input);
-    let (under, peer) = tls::client(program.byte());
+    let (under, peer) = make(program.byte());
     program.run(under, peer);
+}
+
+fn boxed((under, peer): (Under, impl Peer + 'static)) -> (Under, Box<dyn Peer>) {
+    (under, Box::new(peer))
 }

@@ -9,7 +9,7 @@ use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::ServerConfig;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConnection, Connection, RootCertStore, ServerConnection};
-use sockeye::session::{Tls, TlsEnd};
+use sockeye::session::{Tls, TlsEnd, TlsMaker};
 use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
 
@@ -79,17 +79,27 @@ pub fn client(choice: u8) -> (Under, Rustls) {
     (Under::new(layer, CERTIFICATES_MAX, OPEN_MAX), Rustls::new(peer.into()))
 }
 
+/// How a port for all does TLS, and a client of it.
+pub fn of_any() -> (TlsMaker, Rustls) {
+    let ends = ends(1);
+    let end = TlsEnd::Server { config: ends.server.clone(), asks: false };
+    let peer = ClientConnection::new(ends.client.clone(), name()).expect("random numbers");
+    // A bit less, and it is not TLS that came.
+    (TlsMaker::new(end), Rustls { is_sealed: false, ..Rustls::new(peer.into()) })
+}
+
 /// See the module.
 pub struct Rustls {
     conn: Connection,
     keys: usize,
     failed: bool,
+    is_sealed: bool,
 }
 
 impl Rustls {
     fn new(mut conn: Connection) -> Rustls {
         conn.set_buffer_limit(None);
-        Rustls { conn, keys: 0, failed: false }
+        Rustls { conn, keys: 0, failed: false, is_sealed: true }
     }
 }
 
@@ -126,8 +136,9 @@ impl Peer for Rustls {
         Some(plain)
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> bool {
         self.conn.send_close_notify();
+        true
     }
 
     /// New keys, which TLS 1.2 has not.
@@ -138,6 +149,6 @@ impl Peer for Rustls {
     }
 
     fn is_sealed(&self) -> bool {
-        true
+        self.is_sealed
     }
 }
