@@ -104,3 +104,8 @@ fn web_server() {
 fn web_client() {
     play("web_client");
 }
+
+#[test]
+fn any() {
+    play("any");
+}

@@ -9,6 +9,7 @@ import argparse
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def until(what, look, limit=LIMIT):
             return found
         if time.monotonic() > end:
             raise SystemExit(f"not within {limit:g} s: {what}")
-        time.sleep(0.01)
+        select.select([], [], [], 0.01)
 
 
 class Server:
@@ -151,7 +152,7 @@ def plays(browser):
 
 
 def lost_and_found(browser, server, programs):
-    """The server dies; its page notices, and plays again on the next one. Gives how long it took."""
+    """The server dies; its page notices, and plays on with the next one. Gives how long it took."""
     tick = browser.look("arena.tick")
     server.kill()
     until("the loss noticed", lambda: browser.look("arena.state === 'lost' || arena.lost > 0"), 3)

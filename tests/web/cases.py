@@ -1,6 +1,8 @@
 """Autobahn's cases (RFC 6455, RFC 7692), as `kosoku` has them, against an echo over Sockeye.
 
-    cases.py --echo PROGRAM --cases server|client
+    cases.py --echo PROGRAM --cases server|client [--deflated]
+
+Without --deflated: all groups but 12 and 13, which are those of compression and take long.
 
 Prints a row for each group of cases: "row GROUP CASES OK NON-STRICT INFORMATIONAL FAILED", and each
 case that failed with what it expected. Ends with 1 if one did.
@@ -21,19 +23,19 @@ TITLES = {
 }
 
 
-async def of_server(echo):
+async def of_server(echo, cases):
     program = await asyncio.create_subprocess_exec(
         echo, "serve", "ws://127.0.0.1:0", stdout=subprocess.PIPE)
     try:
         port = int(await program.stdout.readline())
-        return await kosoku.run_fuzzingclient(f"ws://127.0.0.1:{port}")
+        return await kosoku.run_fuzzingclient(f"ws://127.0.0.1:{port}", concurrency=2, **cases)
     finally:
         program.kill()
         await program.wait()
 
 
-async def of_client(echo):
-    async with kosoku.run_fuzzingserver(host="127.0.0.1", port=0) as server:
+async def of_client(echo, cases):
+    async with kosoku.run_fuzzingserver(host="127.0.0.1", port=0, **cases) as server:
         program = await asyncio.create_subprocess_exec(
             echo, "autobahn", f"ws://127.0.0.1:{server.port}", "Sockeye")
         try:
@@ -46,10 +48,12 @@ async def of_client(echo):
                 program.kill()
 
 
-async def run(echo, cases):
+async def run(echo, cases, deflated):
+    compression = ["12.*", "13.*"]
+    which = {"cases": compression} if deflated else {"exclude_cases": compression}
     try:
         both = {"server": of_server, "client": of_client}
-        return await asyncio.wait_for(both[cases](echo), LIMIT)
+        return await asyncio.wait_for(both[cases](echo, which), LIMIT)
     except kosoku.FailureError as failure:
         return failure.results
 
@@ -81,8 +85,9 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--echo", required=True)
     options.add_argument("--cases", choices=["server", "client"], required=True)
+    options.add_argument("--deflated", action="store_true")
     given = options.parse_args()
-    return report(asyncio.run(run(given.echo, given.cases)))
+    return report(asyncio.run(run(given.echo, given.cases, given.deflated)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 //! What the command line asks for.
 
+use crate::run::web;
 use anyhow::{Result, bail};
 use lexopt::{Parser, ValueExt, prelude::*};
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ pub const USAGE: &str = "\
 Usage: cargo xtask <task> [options]
 
   demo      build everything, run the arena server and its bots, show a row a second
+              --browser       with a page for browsers; says where, and runs until it is stopped
               --seconds N     how long (default 10)
               --bots N        how many players (default 200)
               --model NAME    input/output model (default auto)
@@ -31,6 +33,9 @@ Usage: cargo xtask <task> [options]
   kqueue    the tests of the model KQUEUE, on Linux over libkqueue
               --write         write its row to docs/models.md
   proxy     the PROXY protocol as haproxy, nginx and curl speak it
+  web       WebSockets as Autobahn's cases, Python, curl and Chromium speak them
+              --deflated      the cases of compression too (minutes)
+              --write         write the table of cases to docs/websocket.md
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
               --graph         instead: the rooms, who names whom, and the circles in each
   header    write include/sockeye.h anew
@@ -76,6 +81,7 @@ pub enum Task {
     Storm(Storm),
     Kqueue { write: bool },
     Proxy,
+    Web(web::Options),
     Tidy { graph: bool },
     Header { check: bool },
     Bindings { write: bool },
@@ -93,6 +99,8 @@ pub enum Task {
 /// Options of `demo`. Names are handed to the sample, which knows what they may be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demo {
+    /// The port is for browsers too.
+    pub browser: bool,
     pub seconds: u32,
     pub bots: u32,
     pub model: String,
@@ -102,16 +110,20 @@ pub struct Demo {
     pub line: Vec<(String, String)>,
 }
 
+/// A game that nobody waits for the end of: a day.
+const FOR_EVER_S: u32 = 86_400;
+
 impl Default for Demo {
     fn default() -> Self {
         let (model, workers, drive) = ("auto".into(), "auto".into(), "lend".into());
-        Self { seconds: 10, bots: 200, model, workers, drive, line: Vec::new() }
+        Self { browser: false, seconds: 10, bots: 200, model, workers, drive, line: Vec::new() }
     }
 }
 
 impl Demo {
     fn take(&mut self, name: String, parser: &mut Parser) -> Result<()> {
         match &*name {
+            "browser" => (self.browser, self.seconds) = (true, FOR_EVER_S),
             "seconds" => self.seconds = count(parser)?,
             "bots" => self.bots = count(parser)?,
             "model" => self.model = parser.value()?.string()?,
@@ -290,6 +302,8 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
                 install.take(name.to_owned(), &mut parser)?;
             }
             (Task::Package(package), Long("out")) => package.out = Some(parser.value()?.into()),
+            (Task::Web(web), Long("deflated")) => web.deflated = true,
+            (Task::Web(web), Long("write")) => web.write = true,
             (Task::Kqueue { write }, Long("write")) => *write = true,
             (Task::Header { check }, Long("check")) => *check = true,
             (Task::Abi { write } | Task::Bindings { write }, Long("write")) => *write = true,
@@ -323,6 +337,7 @@ fn named(name: &str) -> Result<Task> {
         "storm" => Task::Storm(Storm::default()),
         "kqueue" => Task::Kqueue { write: false },
         "proxy" => Task::Proxy,
+        "web" => Task::Web(web::Options::default()),
         "tidy" => Task::Tidy { graph: false },
         "header" => Task::Header { check: false },
         "bindings" => Task::Bindings { write: false },

@@ -12,7 +12,7 @@ mod workspace;
 
 use args::Task;
 use check::{abi, docs, header, matrix, test, tidy};
-use run::{bench, demo, kqueue, proxy, sim, storm, windows};
+use run::{bench, demo, kqueue, proxy, sim, storm, web, windows};
 use ship::{bindings, install, package, unreal};
 use std::process::ExitCode;
 use workspace::Workspace;
@@ -43,6 +43,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Kqueue { write } => kqueue::run(&workspace, write),
         Task::Proxy => proxy::run(&workspace),
+        Task::Web(options) => web::run(&workspace, options),
         Task::Windows(options) => windows::run(&workspace, &options),
         Task::Unreal { stage } => unreal::run(&workspace, &stage),
         Task::Install(options) => install::run(&workspace, &options),

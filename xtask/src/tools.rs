@@ -38,6 +38,9 @@ pub enum Need {
     Haproxy,
     Nginx,
     Curl,
+    Chromium,
+    /// Packages of Python for `web`.
+    WebWheels,
     Pip,
     Zig,
     Zip,
@@ -106,6 +109,19 @@ pub const DOCS: &[Need] = &[
 pub const KQUEUE: &[Need] = &[Need::PkgConfig, Need::Libkqueue, Need::Nextest];
 /// For `proxy`.
 pub const PROXY: &[Need] = &[Need::Cc, Need::Haproxy, Need::Nginx, Need::Curl];
+/// For `web`.
+pub const WEB: &[Need] = &[
+    Need::Cc,
+    Need::Cxx,
+    Need::Make,
+    Need::Cmake,
+    Need::Curl,
+    Need::Chromium,
+    Need::Pip,
+    Need::WebWheels,
+];
+/// The folder of its wheels.
+pub const WEB_WHEELS: &str = "web";
 /// For `windows`.
 pub const WINDOWS: &[Need] =
     &[Need::MingwCc, Need::MingwCxx, Need::Make, Need::Cmake, Need::Wine, Need::Nextest];
@@ -198,6 +214,11 @@ impl Need {
             Self::Haproxy => (&["haproxy", "-v"], Source::Apt(&["haproxy"])),
             Self::Nginx => (&["nginx", "-v"], Source::Apt(&["nginx-light", "libnginx-mod-stream"])),
             Self::Curl => (&["curl", "--version"], Source::Apt(&["curl"])),
+            Self::Chromium => (&["chromium", "--version"], Source::Apt(&["chromium"])),
+            Self::WebWheels => (
+                &["kosoku/__init__.py"],
+                Source::Wheels(WEB_WHEELS, &["kosoku==0.1.0", "websockets==17.4"]),
+            ),
             Self::Pip => (&["python3", "-m", "pip", "--version"], Source::Apt(&["python3-pip"])),
             Self::Zig => (
                 &["bin/cargo-zigbuild"],

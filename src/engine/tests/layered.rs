@@ -11,7 +11,7 @@ use crate::session::pad::PAD;
 use crate::session::{Cause, Layering, Maker, TlsMaker, tls_ends};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -343,10 +343,7 @@ fn layers_hold_over_any_network() {
     let (mut causes, mut messages) = (Vec::new(), 0);
     for seed in 0..SEEDS {
         let all = AssertUnwindSafe(|| Layers::new(seed).play());
-        let (closed, came) = catch_unwind(all).unwrap_or_else(|fault| {
-            eprintln!("seed {seed}");
-            resume_unwind(fault);
-        });
+        let (closed, came) = catch_unwind(all).unwrap_or_else(|_| panic!("seed {seed}"));
         causes.extend(closed);
         messages += came;
     }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 const MESSAGE_MAX: u32 = 1 << 16;
 /// A request, what was given last, and the answer.
 const OPENING_MAX: usize = (8 << 10) + READ_MAX + (4 << 10);
+/// As that, or a record of TLS that has not come whole: what is inside is still to be told.
+const ANY_OPENING_MAX: usize = OPENING_MAX + (17 << 10);
 /// A message, the rest of what was given, and what is deflated.
 const OPEN_MAX: usize = 4 * MESSAGE_MAX as usize;
 
@@ -52,7 +54,7 @@ pub fn any(choice: u8) -> (Under, Box<dyn Peer>) {
         1 => Box::new(Ours::new(layer(web_client(true), Side::Connected))),
         _ => Box::new(Plainly::default()),
     };
-    (Under::new(layer_of_any, OPENING_MAX, OPEN_MAX), peer)
+    (Under::new(layer_of_any, ANY_OPENING_MAX, OPEN_MAX), peer)
 }
 
 /// Another end of ours.

@@ -111,7 +111,8 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     let deadline = Instant::now() + Duration::from_secs(options.seconds.into()) + GRACE;
     let (sender, heard) = mpsc::channel();
     let mut command = program(launch, "arena_server", options);
-    command.args(["--url", "tcp://127.0.0.1:0?frame=u16le"]);
+    let (scheme, frame) = if options.browser { ("any", "u32le") } else { ("tcp", "u16le") };
+    command.args(["--url", &format!("{scheme}://127.0.0.1:0?frame={frame}")]);
     command.args(["--empty-ms", &EMPTY_MS.to_string()]);
     command.args(["--players-max", &(2 * options.bots).max(64).to_string()]);
     // More come from this address in all, since some of them leave and come back.
@@ -121,8 +122,11 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     command.args(["--workers", &options.workers]);
     let mut server = start("arena_server", command, Side::Server, show, &sender)?;
     let (port, admin) = listening(&heard)?;
+    if options.browser {
+        println!("open http://127.0.0.1:{port}/ in a browser; Ctrl-C ends the game");
+    }
     let mut command = program(launch, "arena_bots", options);
-    command.args(["--url", &format!("tcp://127.0.0.1:{port}?frame=u16le")]);
+    command.args(["--url", &format!("tcp://127.0.0.1:{port}?frame={frame}")]);
     command.args(["--bots", &options.bots.to_string()]);
     command.args(["--seconds", &options.seconds.to_string()]);
     for (name, value) in &options.line {

@@ -10,4 +10,5 @@ pub mod sim;
 pub mod storm;
 pub mod table;
 pub mod tour;
+pub mod web;
 pub mod windows;
