@@ -33,7 +33,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Bytes in all, or more than can be counted.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.len
     }
 

@@ -326,11 +326,15 @@ impl Stack {
         self.below()?.layer.poll_timeout()
     }
 
-    /// Calls the layer if it wanted that by now. Whether it did.
-    pub fn handle_alarm(&mut self, now: Millis) -> bool {
+    /// Calls the layer if it wanted that by now. Whether it did. `reading`: what the peer says is
+    /// received.
+    pub fn handle_alarm(&mut self, now: Millis, reading: bool) -> bool {
         let due = self.poll_alarm().is_some_and(|at| at <= now);
         if due && let Kind::Layered(all) = &mut self.0 {
-            all.below.layer.handle_timeout(now);
+            match reading {
+                true => all.below.layer.handle_timeout(now),
+                false => all.below.layer.handle_unread(now),
+            }
         }
         due
     }

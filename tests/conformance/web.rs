@@ -16,10 +16,11 @@ use sockeye::capi::http::{
 use sockeye::capi::message::SOCKEYE_MESSAGE_TEXT;
 use sockeye::capi::stats::sockeye_arrival;
 use std::mem::{MaybeUninit, size_of};
+use std::time::{Duration, Instant};
 
 suite! {
     each: messages_both_ways, in_tls, rooms_of_all_kinds, what_http_is_answered,
-        codes_of_both_ends, rude_frames, a_bomb, a_cut_end, pings, a_page_is_served;
+        codes_of_both_ends, a_pause_is_no_silence, rude_frames, a_bomb, a_cut_end, pings, a_page_is_served;
 }
 
 const FLAG_TEXT: u32 = 2;
@@ -103,7 +104,7 @@ pub fn in_tls(setup: Setup) {
     let conn = host.connect_with(&url, |endpoint| endpoint.tls = &trusts);
     assert_eq!(host.net.send(conn, b"early"), OK);
     let other = accepted(&mut host, conn);
-    let long: Vec<u8> = (0..300_000u32).map(|at| (at * 31 >> 3) as u8).collect();
+    let long: Vec<u8> = (0..300_000u32).map(|at| ((at * 31) >> 3) as u8).collect();
     assert_eq!(host.net.send(conn, &long), OK);
     assert_eq!(host.net.send(other, &long), OK);
     host.await_messages(other, 2);
@@ -306,7 +307,7 @@ struct Bits {
 impl Bits {
     fn put(&mut self, value: u32, count: u32) {
         for at in 0..count {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             let last = self.bytes.last_mut().expect("one was pushed");
@@ -352,6 +353,25 @@ pub fn pings(setup: Setup) {
     peer.put(&masked(PONG, b""));
     assert_eq!(host.read(&mut peer, 2), ping);
     assert_eq!(host.closed(conn).cause, TIMEOUT_IDLE);
+    host.finish();
+}
+
+/// While the host does not read, nobody is late.
+pub fn a_pause_is_no_silence(setup: Setup) {
+    let mut host = setup.host();
+    let asks = http(|http| http.ping_ms = 50);
+    // From OPENED on it is paused.
+    let door = host.door_at("ws://127.0.0.1:0?step=1", |endpoint| endpoint.http = &asks);
+    let mut peer = host.web_peer(door, "");
+    peer.put(&masked(BINARY, b"it spoke"));
+    host.until("OPENED", |host| host.count(Kind::Opened) == 1);
+    let conn = host.log[0].conn;
+    let end = Instant::now() + Duration::from_millis(400);
+    host.until("a while", |_| Instant::now() > end);
+    assert!(!host.is_closed(conn));
+    assert_eq!(host.net.resume(conn), OK);
+    host.await_messages(conn, 1);
+    assert_eq!(host.messages(conn), [b"it spoke"]);
     host.finish();
 }
 

@@ -79,7 +79,7 @@ impl Rendering {
     }
 
     fn deflate(&mut self, bits: u8, parts: &Parts<'_>, pool: &Pool) -> Option<Slice> {
-        if bits == 0 || parts.len() < DEFLATE_MIN {
+        if bits == 0 || parts.bytes() < DEFLATE_MIN {
             return None;
         }
         if self.deflated.as_ref().is_none_or(|(known, _)| *known != bits) {

@@ -162,7 +162,8 @@ impl Desk {
         }
         let limits = &conn.endpoint.limits;
         let paced = limits.receive_rate | limits.send_rate != 0;
-        if conn.session.handle_alarm(self.now) || paced {
+        let reading = conn.link.is_busy(Lane::In) || conn.life.phase != Phase::Open;
+        if conn.session.handle_alarm(self.now, reading) || paced {
             self.hungry.push(token);
         }
         let mut asked = false;

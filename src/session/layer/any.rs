@@ -219,6 +219,12 @@ impl Layer for Any {
         }
     }
 
+    fn handle_unread(&mut self, now: Millis) {
+        if let Some(is) = &mut self.is {
+            is.handle_unread(now);
+        }
+    }
+
     fn held_bytes(&self) -> usize {
         self.held.len() + self.is.as_ref().map_or(0, |is| is.held_bytes())
     }

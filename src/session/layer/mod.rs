@@ -122,6 +122,12 @@ pub trait Layer: Send {
     /// That time has come. What it has to say is asked for with `poll_wire`.
     fn handle_timeout(&mut self, now: Millis);
 
+    /// That time has come, but the peer is not read by the host's choice: what it has said may wait
+    /// in the system.
+    fn handle_unread(&mut self, now: Millis) {
+        self.handle_timeout(now);
+    }
+
     /// Whether what arrived, and was not asked for, takes long to work on: the keys of a handshake.
     /// A turn of a worker does that for one connection.
     fn is_costly(&self) -> bool {

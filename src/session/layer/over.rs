@@ -131,6 +131,14 @@ impl Layer for Over {
         self.lower.is_costly()
     }
 
+    fn handle_unread(&mut self, now: Millis) {
+        for layer in [&mut self.upper, &mut self.lower] {
+            if layer.poll_timeout().is_some_and(|at| at <= now) {
+                layer.handle_unread(now);
+            }
+        }
+    }
+
     fn held_bytes(&self) -> usize {
         self.upper.held_bytes() + self.lower.held_bytes()
     }

@@ -236,8 +236,8 @@ fn it_speaks_by_itself_and_what_is_none_of_it_breaks_it() {
     let [near, far] = &mut ends;
     let at = near.stack.poll_alarm().expect("a silence ends");
     assert!(at > NOW && at <= NOW + ALIVE_MS);
-    assert!(!near.stack.handle_alarm(at - 1) && near.write(at - 1).is_empty());
-    assert!(near.stack.handle_alarm(at));
+    assert!(!near.stack.handle_alarm(at - 1, true) && near.write(at - 1).is_empty());
+    assert!(near.stack.handle_alarm(at, true));
     let wire = near.write(at);
     assert!(!wire.is_empty());
     far.receive(&wire, at);

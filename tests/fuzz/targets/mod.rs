@@ -14,7 +14,10 @@ use program::{Peer, Program};
 use under::Under;
 
 /// A target's name, as that of its folder in `fuzz/corpus`, and its body.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// A name, and what runs an input.
+type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 5] = [
     ("tls_server", tls_server),
     ("tls_client", tls_client),
     ("web_server", web_server),

@@ -377,6 +377,11 @@ impl Layer for Web {
         }
     }
 
+    fn handle_unread(&mut self, now: Millis) {
+        self.heard = now;
+        self.reading.wait_anew(now);
+    }
+
     fn held_bytes(&self) -> usize {
         let opening = self.opening.as_ref().map_or(0, |opening| opening.head.bytes().len());
         self.reading.held_bytes() + self.writing.waiting() + opening

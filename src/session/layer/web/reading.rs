@@ -93,6 +93,11 @@ impl Reading {
         *self = Reading::default();
     }
 
+    /// The time of what has begun is counted from now.
+    pub fn wait_anew(&mut self, now: Millis) {
+        self.since = now;
+    }
+
     /// Since when it waits for the rest of something.
     pub fn since(&self) -> Option<Millis> {
         (self.head_len > 0 || self.frame.is_some() || self.goes_on()).then_some(self.since)
