@@ -751,8 +751,8 @@ typedef struct {
     /// Bytes of a request, or of the answer to one, 256 to 65,536. Default 8,192.
     uint32_t header_max_bytes;
     /// The path of the WebSocket: "/play"; to connect, with its query: "/play?room=2". Default
-    /// NULL: that of the URL; if it has none, a listener takes every path that is no page's, and a
-    /// connect asks for "/".
+    /// NULL: that of the URL; if it has none, a listener takes every path, and a connect asks for
+    /// "/".
     const char *path;
     /// The origins that browsers may come from, with commas: "https://game.example". Who says no
     /// origin is no browser, and comes in. To connect: the one origin that is said. Default NULL:
