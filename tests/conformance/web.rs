@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 suite! {
     each: messages_both_ways, in_tls, rooms_of_all_kinds, what_http_is_answered,
-        codes_of_both_ends, a_pause_is_no_silence, rude_frames, a_bomb, a_cut_end, pings, a_page_is_served;
+        codes_of_both_ends, a_pause_is_no_silence, rude_frames, a_bomb, a_cut_end, pings,
+        a_page_is_served;
 }
 
 const FLAG_TEXT: u32 = 2;

@@ -14,7 +14,6 @@ use program::{Peer, Program};
 use under::Under;
 
 /// A target's name, as that of its folder in `fuzz/corpus`, and its body.
-/// A name, and what runs an input.
 type Target = (&'static str, fn(&[u8]));
 
 pub const TARGETS: [Target; 5] = [
