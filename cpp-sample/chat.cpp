@@ -4,11 +4,15 @@
 //   chat serve [URL]          the room; the member who is there longest may say "/kick NAME"
 //   chat join [URL] NAME      reads lines from the terminal until its end (Ctrl-D)
 //
+// The URL may be tcp, tls, ws or wss, and "any" to serve all of these on one port. For TLS the
+// environment names the files: CHAT_CERT and CHAT_KEY to serve, CHAT_CA (whom to trust) to join.
+//
 // The server is a plain poll loop. The client waits for two things at once, its terminal and the
 // net, with the queue's wait handle in a wait of its own (terminal.hpp).
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -53,6 +57,24 @@ sockeye::endpoint text_endpoint()
     endpoint.outbox_max_bytes = 64 * 1024; // whoever is further behind is too slow
     return endpoint;
 }
+
+// What a URL is opened with. A WebSocket has frames of its own.
+struct Opening {
+    sockeye::endpoint endpoint = text_endpoint();
+    sockeye::tls tls;
+
+    explicit Opening(std::string_view url)
+    {
+        if (url.substr(0, 2) == "ws") endpoint.framing.kind = SOCKEYE_FRAMING_RAW;
+        tls.cert_pem = std::getenv("CHAT_CERT");
+        tls.key_pem = std::getenv("CHAT_KEY");
+        tls.ca_pem = std::getenv("CHAT_CA");
+        if (tls.ca_pem != nullptr) tls.verify = SOCKEYE_TLS_VERIFY_CA;
+        if (tls.cert_pem != nullptr || tls.ca_pem != nullptr) endpoint.tls = &tls;
+    }
+    Opening(const Opening &) = delete;
+    Opening &operator=(const Opening &) = delete;
+};
 
 struct Member {
     sockeye::conn conn;
@@ -170,7 +192,8 @@ private:
 int serve(sockeye::net_ref net, const char *url)
 {
     sockeye::listener door;
-    if (const auto done = net.listen(url, text_endpoint(), door); !done) return fail(url, done);
+    const Opening with(url);
+    if (const auto done = net.listen(url, with.endpoint, door); !done) return fail(url, done);
     sockeye_listener_info info;
     if (const auto done = door.info(info); !done) return fail(url, done);
     std::printf("listening %u\n", info.port);
@@ -201,7 +224,8 @@ bool send_lines(sockeye::conn server, Terminal &terminal, std::string &rest)
 int join(sockeye::net_ref net, const char *url, std::string_view name)
 {
     sockeye::conn server;
-    sockeye::status done = net.connect(url, text_endpoint(), server);
+    const Opening with(url);
+    sockeye::status done = net.connect(url, with.endpoint, server);
     if (!done) return fail(url, done);
     done = server.send(name); // waits for the connection
     if (!done) return fail("send", done);
