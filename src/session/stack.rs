@@ -49,6 +49,8 @@ struct Below {
     opened: bool,
     /// Messages are those of a WebSocket; the bits of the window that ours are deflated with.
     web: Option<u8>,
+    /// A message that came with what opened the layer: OPENED is reported first.
+    early: Option<Box<Event>>,
     /// The peer has said that nothing follows.
     ended: bool,
     /// The bytes that there was no memory for when it last had something to send.
@@ -81,6 +83,7 @@ impl Stack {
             queued: false,
             opened: false,
             web: None,
+            early: None,
             ended: false,
             starved: None,
         };
@@ -491,6 +494,7 @@ impl Below {
 
     /// Drops all plaintext. Answers why the layer failed.
     fn skip(&mut self, pool: &Pool, now: Millis) -> Option<Cause> {
+        self.early = None;
         while self.unasked {
             match self.ask(pool, now) {
                 Plain::Starved(_) => break,
@@ -533,6 +537,9 @@ impl Intake<'_> {
     fn poll_below(&mut self, framing: &Framing, pool: &Pool, now: Millis) -> Option<Event> {
         loop {
             let below = self.below.as_deref_mut().filter(|below| below.unasked)?;
+            if let Some(early) = below.early.take() {
+                return Some(*early);
+            }
             let plain = below.ask(pool, now);
             let event = match plain {
                 Plain::Nothing | Plain::End => None,
@@ -542,7 +549,12 @@ impl Intake<'_> {
                 }
                 Plain::Message { data, text } => {
                     self.input.session.received = true;
-                    Some(if text { Event::Text(data) } else { Event::Message(data) })
+                    let event = if text { Event::Text(data) } else { Event::Message(data) };
+                    if self.below.as_deref_mut().is_some_and(Below::opens) {
+                        self.below.as_deref_mut()?.early = Some(Box::new(event));
+                        return Some(Event::Opened);
+                    }
+                    Some(event)
                 }
                 Plain::Starved(bytes) => Some(Event::Starved(bytes)),
                 Plain::Broken(cause) => Some(Event::Broken(cause)),
