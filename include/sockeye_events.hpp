@@ -87,7 +87,7 @@ public:
     /// What a WebSocket has agreed on.
     status web_info(sockeye_web_info &out) const noexcept
     { return sockeye_conn_get_web(net_, id_, &out, sizeof out); }
-    /// Closes a WebSocket in order, with a code that the peer is told.
+    /// Closes a WebSocket in order, with a code for the peer.
     status close_web(uint32_t code) const noexcept
     { return sockeye_close_web(net_, id_, code); }
     /// The peer's certificate in DER, or how long it is.

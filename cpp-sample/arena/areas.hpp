@@ -12,7 +12,7 @@
 namespace arena {
 
 // Sends a snapshot to all of a group. One that still waits for a member is replaced by this one:
-// who reads slowly is told less often, but never what is old.
+// who reads slowly gets fewer of them, but never an old one.
 sockeye::status send_newest(sockeye::group to, uint32_t key, const Writer &snapshot);
 
 class Areas {

@@ -298,7 +298,7 @@ impl Stack {
         self.below().map_or(0, |below| below.layer.code())
     }
 
-    /// What the peer is told when the layer ends: see `Layer::set_code`.
+    /// The number that the layer sends when it ends: see `Layer::set_code`.
     pub fn set_code(&mut self, code: u16) -> bool {
         match &mut self.0 {
             Kind::Bare(_) => false,

@@ -374,6 +374,18 @@ pub fn a_pause_is_no_silence(setup: Setup) {
     assert_eq!(host.net.resume(conn), OK);
     host.await_messages(conn, 1);
     assert_eq!(host.messages(conn), [b"it spoke"]);
+    // Its limits may change, and its messages stay those of a WebSocket.
+    let other = crate::common::endpoint(|endpoint| (endpoint.step, endpoint.linger_ms) = (1, 9));
+    assert_eq!(host.net.configure(conn, &other, b"x"), ERR_UNSUPPORTED);
+    assert_eq!(host.net.configure(conn, &other, b""), OK, "{}", last_error());
+    peer.put(&masked(BINARY, b"and again"));
+    host.await_messages(conn, 2);
+    assert_eq!(host.net.send(conn, b"an answer"), OK);
+    let answer = plain(BINARY, b"an answer");
+    host.until("the answer", |_| {
+        peer.has(usize::MAX);
+        peer.got.ends_with(&answer)
+    });
     host.finish();
 }
 

@@ -3,7 +3,7 @@
 //! elsewhere. `fuzz/README.md` says how to run them with one.
 
 #[path = "../common/random.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod random;
 mod targets;
 

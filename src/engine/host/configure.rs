@@ -6,6 +6,7 @@ use crate::engine::shared::conn::{End, Origin};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::groups::deliver::settle;
 use crate::io::{Lane, Token};
+use crate::session::FramingKind;
 use std::sync::Arc;
 
 impl Net {
@@ -26,9 +27,14 @@ impl Net {
         }
         settle(&self.core, token, conn);
         let now = &conn.endpoint;
-        // A transport has messages of its own.
-        if now.carrying.is_some() {
-            endpoint.framing = now.framing;
+        // A transport and a WebSocket have messages of their own.
+        let web = now.framing.kind == FramingKind::Web || conn.session.web().is_some();
+        if now.carrying.is_some() || web {
+            (endpoint.framing, endpoint.web_framing) = (now.framing, now.web_framing);
+        }
+        if web && !unread.is_empty() {
+            let words = "unread: the bytes of a WebSocket are no messages";
+            return Err(Refusal::new(Error::Unsupported, words));
         }
         let between = conn.marks.paused && !conn.session.session().has_partial();
         let takes = unread.is_empty() || !conn.link.is_busy(Lane::In);

@@ -110,8 +110,8 @@ pub trait Layer: Send {
     /// number of times.
     fn end(&mut self);
 
-    /// What the peer is told when the layer ends, where it can be told a number: the close code of
-    /// a WebSocket. False: it cannot.
+    /// The number that the layer sends when it ends: the close code of a WebSocket. False: it sends
+    /// none.
     fn set_code(&mut self, _code: u16) -> bool {
         false
     }

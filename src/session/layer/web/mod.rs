@@ -44,7 +44,7 @@ mod code {
     pub const INTERNAL: u16 = 1011;
 }
 
-/// Why the layer fails: what the peer is told, and what the host is.
+/// Why the layer fails: the code for the peer, and the cause for the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Fault {
     code: u16,
