@@ -377,6 +377,8 @@ pub fn a_pause_is_no_silence(setup: Setup) {
     // Its limits may change, and its messages stay those of a WebSocket.
     let other = crate::common::endpoint(|endpoint| (endpoint.step, endpoint.linger_ms) = (1, 9));
     assert_eq!(host.net.configure(conn, &other, b"x"), ERR_UNSUPPORTED);
+    let half = crate::common::endpoint(|endpoint| (endpoint.step, endpoint.half_open) = (1, 1));
+    assert_eq!(host.net.configure(conn, &half, b""), ERR_INVALID);
     assert_eq!(host.net.configure(conn, &other, b""), OK, "{}", last_error());
     peer.put(&masked(BINARY, b"and again"));
     host.await_messages(conn, 2);

@@ -32,6 +32,10 @@ impl Net {
         if now.carrying.is_some() || web {
             (endpoint.framing, endpoint.web_framing) = (now.framing, now.web_framing);
         }
+        if web && endpoint.limits.half_open {
+            let words = "endpoint.half_open: a WebSocket ends in both directions at once";
+            return Err(Refusal::new(Error::Invalid, words));
+        }
         if web && !unread.is_empty() {
             let words = "unread: the bytes of a WebSocket are no messages";
             return Err(Refusal::new(Error::Unsupported, words));
