@@ -1928,7 +1928,8 @@ sockeye_status sockeye_conn_set_queue(sockeye_net *net,
 /// at any time. On a connection whose endpoint has `step` and that stands after OPENED or between
 /// two messages, the framing too, and `step` itself, which may end so; then it goes on, as after
 /// `sockeye_conn_resume`. Messages that were sent before keep the framing they were sent with. The
-/// `queue`, `user_data` and the options of the socket stay as they are.
+/// `queue`, `user_data` and the options of the socket stay as they are, and so do the frames of a
+/// WebSocket, which takes no `unread` and no `half_open`.
 ///
 /// `unread`: bytes that come before those that were not yet delivered: the host's own, or the part
 /// of the last event that it did not use.
@@ -1938,8 +1939,8 @@ sockeye_status sockeye_conn_set_queue(sockeye_net *net,
 ///            `unread_len` is 0.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_BUSY (another framing, `step` or `unread` while the connection does not stand
-///            between two messages); ERR_INVALID (endpoint, in words); ERR_NO_MEMORY; ERR_CLOSED;
-///            ERR_STALE; ERR_SHUTDOWN.
+///            between two messages); ERR_INVALID (endpoint, in words); ERR_UNSUPPORTED (`unread` of a
+///            WebSocket); ERR_NO_MEMORY; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_conn_configure(sockeye_net *net,
