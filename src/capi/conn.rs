@@ -328,8 +328,8 @@ pub unsafe extern "C" fn sockeye_conn_set_queue(
 ///            `unread_len` is 0.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_BUSY (another framing, `step` or `unread` while the connection does not stand
-///            between two messages); ERR_INVALID (endpoint, in words); ERR_UNSUPPORTED (`unread` of a
-///            WebSocket); ERR_NO_MEMORY; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+///            between two messages); ERR_INVALID (endpoint, in words); ERR_UNSUPPORTED (`unread` of
+///            a WebSocket); ERR_NO_MEMORY; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_conn_configure(
