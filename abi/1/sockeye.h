@@ -1939,8 +1939,8 @@ sockeye_status sockeye_conn_set_queue(sockeye_net *net,
 ///            `unread_len` is 0.
 /// Threads:   any thread.
 /// Returns:   OK; ERR_BUSY (another framing, `step` or `unread` while the connection does not stand
-///            between two messages); ERR_INVALID (endpoint, in words); ERR_UNSUPPORTED (`unread` of a
-///            WebSocket); ERR_NO_MEMORY; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
+///            between two messages); ERR_INVALID (endpoint, in words); ERR_UNSUPPORTED (`unread` of
+///            a WebSocket); ERR_NO_MEMORY; ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API
 sockeye_status sockeye_conn_configure(sockeye_net *net,
