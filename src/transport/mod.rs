@@ -5,6 +5,7 @@
 
 mod cutter;
 mod endpoint;
+pub mod lanes;
 #[cfg(test)]
 mod tests;
 

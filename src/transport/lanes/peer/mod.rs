@@ -1,0 +1,1 @@
+//! One established connection: messages in lanes, and the frames that carry them.
