@@ -3,6 +3,7 @@
 use super::boundary::{fail, guard, in_words, init_sized, read_sized, text_arg};
 use super::guard::{read_guard, sockeye_guard};
 use super::http::{read_http, sockeye_http};
+use super::lanes::{read_lanes, sockeye_lanes};
 use super::net::{enter_shared, sockeye_net};
 use super::status::sockeye_status;
 use super::tls::{read_tls, sockeye_tls};
@@ -96,9 +97,6 @@ pub struct sockeye_framing {
     pub reserved: [u32; 4],
 }
 
-/// Lanes of an endpoint. Not in this version.
-pub struct sockeye_lanes(());
-
 /// What the connections of a listener, or one outgoing connection, are made with.
 ///
 /// For `udp://` the framing is RAW, with `frame_max_bytes`; `connect_timeout_ms` bounds the lookup
@@ -190,7 +188,7 @@ pub struct sockeye_endpoint {
     /// HTTP and WebSocket of `ws://`, `wss://` and `any://`. It is copied. Default NULL: as
     /// `sockeye_http_init` fills it.
     pub http: *const sockeye_http,
-    /// Lanes over datagrams. Not in this version: NULL.
+    /// Lanes of `game://`. They are copied. Default NULL: as `sockeye_lanes_init` fills them.
     pub lanes: *const sockeye_lanes,
     /// Of listeners: how many connections or datagrams come in, and how fast. It is copied; a
     /// connect does not look at it. Default NULL: no bounds.
@@ -328,9 +326,6 @@ impl sockeye_endpoint {
         if self.reserved.iter().any(|&it| it != 0) {
             return Err("endpoint.reserved must be 0".into());
         }
-        if !self.lanes.is_null() {
-            return Err("endpoint.lanes is not in this version".into());
-        }
         Ok(engine::Endpoint {
             queue: (self.queue != SOCKEYE_QUEUE_SPREAD).then_some(self.queue),
             user_data: self.user_data,
@@ -375,6 +370,8 @@ impl sockeye_endpoint {
             handshake_timeout_ms: self.handshake_timeout_ms,
             handshakes_max: self.handshakes_max,
             layer: None,
+            lanes: None,
+            connect_token: None,
             carrying: None,
             guard: None,
             proxies: None,
@@ -403,7 +400,8 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 ///
 /// # Safety
 /// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `tls`,
-/// its `http` and its `guard`, each with as many certificates, pages and proxies as it says.
+/// its `http`, its `lanes` and its `guard`, each with as many certificates, pages, lanes and proxies
+/// as it says.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {
@@ -422,6 +420,8 @@ pub(super) unsafe fn read_endpoint(
     endpoint.tls = unsafe { read_tls(given.tls) }?;
     // SAFETY: NULL, or the caller's HTTP.
     endpoint.http = unsafe { read_http(given.http) }?;
+    // SAFETY: NULL, or the caller's lanes.
+    endpoint.lanes = unsafe { read_lanes(given.lanes) }?;
     Ok(endpoint)
 }
 

@@ -50,7 +50,7 @@ pub enum sockeye_event_kind {
     /// the resolver's code in `os_error`. `data`: the addresses, an array of `sockeye_address`, or
     /// the name and the service as two NUL-terminated texts. `user_data`: what the call was given.
     SOCKEYE_EVENT_RESOLVED = 12,
-    /// The address of the peer has changed. Not in this version.
+    /// Lanes: the peer of `conn` goes on from another address, which `sockeye_conn_get_info` has.
     SOCKEYE_EVENT_MIGRATED = 13,
 }
 
@@ -61,7 +61,7 @@ pub const SOCKEYE_EVENT_HOST: u32 = 0x1000;
 pub const SOCKEYE_FLAG_TRUNCATED: u32 = 1;
 /// `flags` of a MESSAGE: a text message of a WebSocket; it is UTF-8.
 pub const SOCKEYE_FLAG_TEXT: u32 = 2;
-/// `flags` of a MESSAGE: it came over an unreliable lane. Not in this version.
+/// `flags` of a MESSAGE: it came in an unreliable lane.
 pub const SOCKEYE_FLAG_UNRELIABLE: u32 = 4;
 
 /// One event, 64 bytes.
@@ -198,7 +198,8 @@ fn kind_of(form: Form) -> (u32, u32) {
         Form::Bytes => (sockeye_event_kind::SOCKEYE_EVENT_BYTES as u32, 0),
         Form::Cut => (message, SOCKEYE_FLAG_TRUNCATED),
         Form::Text => (message, SOCKEYE_FLAG_TEXT),
-        Form::Whole | Form::Carried => (message, 0),
+        Form::Carried { unreliable: true, .. } => (message, SOCKEYE_FLAG_UNRELIABLE),
+        Form::Whole | Form::Carried { .. } => (message, 0),
     }
 }
 
@@ -215,10 +216,15 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
             out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
             out.data_len = data.len() as u32;
             out.detail = handed.number;
+            if let Form::Carried { lane, .. } = form {
+                out.code = u32::from(*lane);
+            }
         }
-        Notice::Opened(listener) => {
+        Notice::Opened { listener, data } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_OPENED as u32;
             out.conn = conn();
+            out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
+            out.data_len = data.len() as u32;
             out.listener.id = listener.map_or(0, |token| net.listener_id(token));
         }
         Notice::Datagram { data, truncated, connected } => {
@@ -262,6 +268,10 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
         }
         Notice::Ended => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_ENDED as u32;
+            out.conn = conn();
+        }
+        Notice::Migrated => {
+            out.kind = sockeye_event_kind::SOCKEYE_EVENT_MIGRATED as u32;
             out.conn = conn();
         }
         Notice::Gone => {}

@@ -2,6 +2,7 @@
 
 use super::boundary::{bytes_arg, copy_sized, guard, guard_send, init_sized};
 use super::conn::{Targets, sockeye_conn};
+use super::lanes::SOCKEYE_LANES_MAX;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
 use crate::engine::{Error, Key, Message, Utf8, kept};
@@ -45,16 +46,21 @@ pub struct sockeye_message {
     pub parts: *const sockeye_bytes,
     /// The number of parts, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
     pub parts_count: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// The lane, where the connection has lanes. Default 0.
+    pub lane: u32,
     /// The `id` of a buffer that the host holds: parts in its memory are not copied, except those
     /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside the buffer or wholly
     /// outside. Default 0: none.
     pub buffer_id: u64,
+    /// Unreliable lanes: the message is dropped if it was not sent within so many milliseconds; 0:
+    /// never. Default 0.
+    pub deadline_ms: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<sockeye_bytes>() == 16);
-const _: () = assert!(size_of::<sockeye_message>() == 40);
+const _: () = assert!(size_of::<sockeye_message>() == 48);
 
 impl Default for sockeye_message {
     fn default() -> Self {
@@ -64,8 +70,10 @@ impl Default for sockeye_message {
             key: 0,
             parts: ptr::null(),
             parts_count: 0,
-            reserved: 0,
+            lane: 0,
             buffer_id: 0,
+            deadline_ms: 0,
+            reserved: 0,
         }
     }
 }
@@ -82,6 +90,7 @@ impl sockeye_message {
         let count = self.parts_count as usize;
         let flags = SOCKEYE_MESSAGE_AT_END | SOCKEYE_MESSAGE_TEXT;
         let known = self.flags & !flags == 0 && self.reserved == 0;
+        let known = known && self.lane < SOCKEYE_LANES_MAX;
         let given = !self.parts.is_null() || count == 0;
         let mut room = [const { MaybeUninit::uninit() }; SOCKEYE_MESSAGE_PARTS_MAX as usize];
         if !known || !given || count > room.len() {
@@ -106,7 +115,8 @@ impl sockeye_message {
         if text && !is_text(parts) {
             return Err(Error::Invalid);
         }
-        send(&Message { parts, key, text, buffer: buffer.as_ref() })
+        let (lane, deadline_ms) = (self.lane as u8, self.deadline_ms);
+        send(&Message { parts, key, text, lane, deadline_ms, buffer: buffer.as_ref() })
     }
 }
 

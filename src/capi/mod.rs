@@ -19,6 +19,7 @@ pub mod fault;
 pub mod group;
 pub mod guard;
 pub mod http;
+pub mod lanes;
 pub mod listener;
 pub mod log;
 pub mod message;

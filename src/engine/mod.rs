@@ -24,6 +24,9 @@ pub use crate::io::{Way, Weather};
 pub use crate::session::{
     Cause, Framing, FramingKind, Key, Limits, Overflow, Overlong, Page, Utf8,
 };
+pub use crate::transport::lanes::{
+    Control, LANES_MAX, LaneKind, LaneOptions, Options as LaneDefaults,
+};
 pub use host::carried::{carrier_of_tests, carry_for_tests};
 pub use host::facts::{Arrival, ConnInfo, ListenerInfo, NetInfo, QueueStats};
 pub use host::layered::{layer_for_tests, layer_of_tests};
@@ -47,6 +50,7 @@ pub use shared::guard::table::Limits as GuardLimits;
 pub use shared::histogram::{BUCKETS, Latencies, Measure, upper_ns};
 pub use shared::http::HttpOptions;
 pub use shared::kept;
+pub use shared::lanes::LanesGiven;
 pub use shared::log::{Level, Sink};
 pub use shared::options::SocketOptions;
 pub use shared::parting::Parted;

@@ -31,12 +31,17 @@ pub enum Cause {
     Internal = 21,
     Truncated = 22,
     TimeoutHandshake = 23,
+    TimeoutPeer = 24,
     TlsCertificateExpired = 25,
     TlsCertificateName = 26,
     TlsCertificateUntrusted = 27,
     TlsAlert = 28,
     TlsProtocol = 29,
-    // 24, and 30 to 34, are of lanes.
+    TokenInvalid = 30,
+    TokenExpired = 31,
+    TokenUsed = 32,
+    Full = 33,
+    Version = 34,
     TimeoutRate = 35,
 }
 

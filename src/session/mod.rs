@@ -7,6 +7,7 @@ mod event;
 mod framer;
 mod input;
 mod keyed;
+mod lanes;
 mod layer;
 mod limits;
 mod message;
@@ -22,8 +23,9 @@ mod tests;
 mod untold;
 
 pub use event::{Cause, Event, SendError};
-pub use framer::{DELIMITER_MAX, Framing, FramingKind, Overlong};
+pub use framer::{DELIMITER_MAX, Framing, FramingKind, Overlong, TAG_BYTES, Tag};
 pub use input::Input;
+pub use lanes::{LaneFacts, Lanes};
 pub use layer::{
     AnyEnd, Layer, Layering, Maker, Page, Plain, Side, Starved, State, Tls, TlsEnd, TlsFacts,
     TlsMaker, Utf8, WebClient, WebEnd, WebFacts, WebServer, deflate, looks_like, note_name,

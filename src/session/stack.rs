@@ -1,8 +1,9 @@
 //! A session and what stands below it: what the engine talks to.
 
-use super::event::{Cause, Event};
+use super::event::{Cause, Event, SendError};
 use super::framer::Framing;
 use super::input::Input;
+use super::lanes::Lanes;
 use super::layer::{Layer, Plain, Starved, State, TlsFacts, WebFacts};
 use super::limits::{Limits, Millis};
 use super::outbox::Outbox;
@@ -20,6 +21,7 @@ pub struct Stack(Kind);
 enum Kind {
     Bare(Session),
     Layered(Box<Layered>),
+    Laned(Box<Laned>),
 }
 
 // Every connection has one, idle or not.
@@ -28,6 +30,12 @@ const _: () = assert!(size_of::<Stack>() <= size_of::<Session>());
 struct Layered {
     session: Session,
     below: Below,
+}
+
+/// A session whose messages go into lanes, which a transport has.
+struct Laned {
+    session: Session,
+    lanes: Lanes,
 }
 
 /// A layer, and what it has on its way to the model.
@@ -90,12 +98,74 @@ impl Stack {
         self.0 = Kind::Layered(Box::new(Layered { session, below }));
     }
 
+    /// Has its messages go into so many lanes.
+    pub fn add_lanes(&mut self, count: usize) {
+        let session = mem::take(self.session_mut());
+        self.0 = Kind::Laned(Box::new(Laned { session, lanes: Lanes::new(count) }));
+    }
+
+    /// Its lanes, if it has any.
+    #[inline]
+    pub fn lanes(&self) -> Option<&Lanes> {
+        match &self.0 {
+            Kind::Laned(all) => Some(&all.lanes),
+            Kind::Bare(_) | Kind::Layered(_) => None,
+        }
+    }
+
+    /// As `lanes`, to be changed.
+    #[inline]
+    pub fn lanes_mut(&mut self) -> Option<&mut Lanes> {
+        match &mut self.0 {
+            Kind::Laned(all) => Some(&mut all.lanes),
+            Kind::Bare(_) | Kind::Layered(_) => None,
+        }
+    }
+
+    /// Gives it a message by `send`, where that of a lane has room there. `wire`: its bytes in the
+    /// outbox, at most.
+    #[inline]
+    pub fn send_in_lane<T: From<SendError>>(
+        &mut self,
+        limits: &Limits,
+        lane: u8,
+        wire: usize,
+        send: impl FnOnce(&mut Session) -> Result<(), T>,
+    ) -> Result<(), T> {
+        let Kind::Laned(all) = &mut self.0 else { return send(self.session_mut()) };
+        all.lanes.admit(limits, lane, wire)?;
+        let before = all.session.outbox().bytes();
+        send(&mut all.session)?;
+        all.lanes.take(lane, all.session.outbox().bytes() - before);
+        Ok(())
+    }
+
+    /// Gives it a message by `send` that is taken also where there is no room.
+    pub fn send_over<T>(
+        &mut self,
+        send: impl FnOnce(&mut Session) -> Result<(), T>,
+    ) -> Result<(), T> {
+        let before = self.outbox().bytes();
+        send(self.session_mut())?;
+        let more = self.outbox().bytes() - before;
+        if let Some(lanes) = self.lanes_mut() {
+            lanes.take(0, more);
+        }
+        Ok(())
+    }
+
+    /// Bytes of messages that the host has pending.
+    pub fn pending_bytes(&self) -> u64 {
+        self.lanes().map_or_else(|| self.outbox().bytes().into(), Lanes::bytes)
+    }
+
     /// The session, to be asked.
     #[inline(always)]
     pub fn session(&self) -> &Session {
         match &self.0 {
             Kind::Bare(session) => session,
             Kind::Layered(all) => &all.session,
+            Kind::Laned(all) => &all.session,
         }
     }
 
@@ -105,13 +175,14 @@ impl Stack {
         match &mut self.0 {
             Kind::Bare(session) => session,
             Kind::Layered(all) => &mut all.session,
+            Kind::Laned(all) => &mut all.session,
         }
     }
 
     #[inline(always)]
     fn below(&self) -> Option<&Below> {
         match &self.0 {
-            Kind::Bare(_) => None,
+            Kind::Bare(_) | Kind::Laned(_) => None,
             Kind::Layered(all) => Some(&all.below),
         }
     }
@@ -131,7 +202,8 @@ impl Stack {
     /// As `Session::owed`.
     #[inline]
     pub fn owed(&self, limits: &Limits) -> Option<usize> {
-        self.session().owed(limits)
+        let owed = self.session().owed(limits);
+        owed.or_else(|| self.lanes()?.owed(limits))
     }
 
     /// As `Session::partial_bytes`.
@@ -158,7 +230,11 @@ impl Stack {
     /// Bytes of memory that an unfinished frame or record has here, and of input that waits to be
     /// parsed.
     pub fn held_bytes(&self) -> usize {
-        let below = self.below().map_or(0, |below| below.layer.held_bytes());
+        let below = match &self.0 {
+            Kind::Bare(_) => 0,
+            Kind::Layered(all) => all.below.layer.held_bytes(),
+            Kind::Laned(all) => all.lanes.facts().held_bytes as usize,
+        };
         self.session().held_bytes() + below
     }
 
@@ -192,6 +268,9 @@ impl Stack {
             Kind::Bare(session) => {
                 Intake { input: session.handle_received(slice, into, now), below: None }
             }
+            Kind::Laned(all) => {
+                Intake { input: all.session.handle_received(slice, into, now), below: None }
+            }
             Kind::Layered(all) => {
                 debug_assert!(into.is_none(), "it was not asked for");
                 all.handle_received(slice, now);
@@ -218,6 +297,7 @@ impl Stack {
     pub fn input(&mut self) -> Intake<'_> {
         match &mut self.0 {
             Kind::Bare(session) => Intake { input: session.input(), below: None },
+            Kind::Laned(all) => Intake { input: all.session.input(), below: None },
             Kind::Layered(all) => {
                 Intake { input: all.session.input(), below: Some(&mut all.below) }
             }
@@ -229,6 +309,7 @@ impl Stack {
     pub fn poll_recv(&mut self, now: Millis) -> Want {
         match &mut self.0 {
             Kind::Bare(session) => session.poll_recv(now),
+            Kind::Laned(all) => all.session.poll_recv(now),
             Kind::Layered(all) => all.poll_recv(now),
         }
     }
@@ -239,6 +320,7 @@ impl Stack {
     pub fn poll_transmit(&mut self, pool: &Pool, most: u32, now: Millis) -> Option<Train> {
         match &mut self.0 {
             Kind::Bare(session) => session.poll_transmit(most, now),
+            Kind::Laned(all) => all.session.poll_transmit(most, now),
             Kind::Layered(all) => all.poll_transmit(pool, most, now),
         }
     }
@@ -248,6 +330,7 @@ impl Stack {
     pub fn handle_sent(&mut self, count: usize, train: Train, release: &mut Release) {
         match &mut self.0 {
             Kind::Bare(session) => session.handle_sent(count, train, release),
+            Kind::Laned(all) => all.session.handle_sent(count, train, release),
             Kind::Layered(all) => all.handle_sent(count, train, release),
         }
     }
@@ -255,7 +338,7 @@ impl Stack {
     /// Whether the layer is open, reported once.
     pub fn poll_opened(&mut self) -> bool {
         match &mut self.0 {
-            Kind::Bare(_) => false,
+            Kind::Bare(_) | Kind::Laned(_) => false,
             Kind::Layered(all) => all.below.opens(),
         }
     }
@@ -265,7 +348,7 @@ impl Stack {
     #[inline]
     pub fn poll_end(&mut self) -> bool {
         match &mut self.0 {
-            Kind::Bare(_) => true,
+            Kind::Bare(_) | Kind::Laned(_) => true,
             Kind::Layered(all) => {
                 all.below.layer.end();
                 matches!(all.below.layer.state(), State::Done(_))
@@ -301,7 +384,7 @@ impl Stack {
     /// The number that the layer sends when it ends: see `Layer::set_code`.
     pub fn set_code(&mut self, code: u16) -> bool {
         match &mut self.0 {
-            Kind::Bare(_) => false,
+            Kind::Bare(_) | Kind::Laned(_) => false,
             Kind::Layered(all) => all.below.layer.set_code(code),
         }
     }
@@ -363,7 +446,10 @@ impl Stack {
     /// As `Session::poll_writable`.
     #[inline]
     pub fn poll_writable(&mut self, limits: &Limits) -> Option<u32> {
-        self.session_mut().poll_writable(limits)
+        let refused = self.session_mut().poll_writable(limits);
+        let Kind::Laned(all) = &mut self.0 else { return refused };
+        let of_lanes = all.lanes.relieved(limits);
+        refused.map(|refused| refused + of_lanes.unwrap_or(0)).or(of_lanes)
     }
 
     /// What was sent so far may leave.
@@ -387,7 +473,11 @@ impl Stack {
         if let Kind::Layered(all) = &mut self.0 {
             (all.below.wire, all.below.plain) = (Train::default(), None);
         }
-        self.session_mut().abandon()
+        let bytes = self.session_mut().abandon();
+        match &mut self.0 {
+            Kind::Laned(all) => all.lanes.clear().try_into().unwrap_or(u32::MAX),
+            Kind::Bare(_) | Kind::Layered(_) => bytes,
+        }
     }
 }
 

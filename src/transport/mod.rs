@@ -10,4 +10,7 @@ pub mod lanes;
 mod tests;
 
 pub use cutter::{Cutter, Run};
-pub use endpoint::{Carrying, Datagram, Endpoint, Event, Full, Handled, Reason, Stream, Transmit};
+pub use endpoint::{
+    Carrying, Datagram, Endpoint, Event, Full, Handled, Maker, Message, Reason, Stream, Target,
+    Transmit,
+};

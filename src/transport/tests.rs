@@ -5,17 +5,19 @@
 mod freight;
 
 use crate::buf::{Arena, Pool, Reader, Release, Slice};
-use crate::session::{Cause, Limits, Memory, Millis, Outgoing, Parts, Session, Side};
+use crate::session::{Cause, Limits, Memory, Outgoing, Parts, Session, Side, Tag};
+use crate::transport::lanes::Micros;
 use crate::transport::{
-    Carrying, Cutter, Datagram, Endpoint, Event, Full, Handled, Reason, Run, Stream, Transmit,
+    Carrying, Cutter, Datagram, Endpoint, Event, Full, Handled, Reason, Run, Stream, Target,
+    Transmit,
 };
 use freight::{
-    ACCEPT, AGAIN_MS, CLOSE, DATA, FREIGHT, Freight, HEADER, LONE_FREIGHT, MESSAGE_MAX, OPEN,
+    ACCEPT, AGAIN_US, CLOSE, DATA, FREIGHT, Freight, HEADER, LONE_FREIGHT, MESSAGE_MAX, OPEN,
     RESET, UNREAD_MAX, WAITING_MAX, datagram, parse,
 };
 use std::net::SocketAddr;
 
-const NOW: Millis = 1000;
+const NOW: Micros = 1_000_000;
 
 /// Numbers from a seed.
 struct Random(u64);
@@ -56,6 +58,10 @@ impl End {
         }
     }
 
+    fn target(&self) -> Target {
+        Target { peer: self.address, token: None }
+    }
+
     fn pair() -> (End, End) {
         (End::new(Side::Connected, "10.0.0.1:5"), End::new(Side::Accepted, "10.0.0.2:6"))
     }
@@ -80,7 +86,7 @@ impl End {
         while let Some(event) = self.freight.poll_event() {
             if let Event::Readable(stream) = event {
                 while let Some(message) = self.freight.read(stream) {
-                    self.read.push((stream, message.to_vec()));
+                    self.read.push((stream, message.data.to_vec()));
                 }
             } else {
                 self.events.push(event);
@@ -100,7 +106,7 @@ impl End {
 
     fn write(&mut self, stream: Stream, message: &[u8]) -> Result<(), Full> {
         let data = self.slice(message);
-        let run = Run { data, first: true, last: true, len: message.len() };
+        let run = Run { data, first: true, last: true, len: message.len(), tag: Tag::default() };
         self.freight.write(stream, run, NOW)
     }
 
@@ -124,7 +130,7 @@ impl End {
 /// A session whose outbox is full of messages, given to it in every way that there is; and the
 /// messages.
 fn full_outbox(random: &mut Random, pool: &Pool, arena: &Arena) -> (Session, Vec<Vec<u8>>) {
-    let framing = Cutter::framing(MESSAGE_MAX);
+    let framing = Cutter::framing(MESSAGE_MAX, false);
     let (limits, memory) = (Limits::default(), Memory { arena, pool });
     let mut session = Session::new(NOW, false);
     let mut all = Vec::new();
@@ -196,7 +202,7 @@ fn what_an_outbox_gathers_is_cut_into_the_same_messages() {
 fn a_stream_opens_carries_messages_and_ends() {
     let (mut client, mut server) = End::pair();
     let stream = Stream(0);
-    client.freight.connect(stream, server.address, NOW);
+    client.freight.connect(stream, server.target(), NOW);
     client.exchange(&mut server);
     assert_eq!((client.events.as_slice(), server.vacant), (&[Event::Opened(stream)][..], 1));
     for message in [&b"one"[..], b"", &[7; MESSAGE_MAX as usize]] {
@@ -223,8 +229,8 @@ fn a_stream_opens_carries_messages_and_ends() {
 #[test]
 fn a_stream_that_is_forgotten_is_reset() {
     let (mut client, mut server) = End::pair();
-    client.freight.connect(Stream(0), server.address, NOW);
-    client.freight.connect(Stream(1), server.address, NOW);
+    client.freight.connect(Stream(0), server.target(), NOW);
+    client.freight.connect(Stream(1), server.target(), NOW);
     client.exchange(&mut server);
     assert_eq!(server.write(Stream(1), b"given up"), Ok(()));
     client.freight.forget(Stream(0), NOW);
@@ -238,12 +244,12 @@ fn a_stream_that_is_forgotten_is_reset() {
 #[test]
 fn a_beginning_is_asked_for_again() {
     let (mut client, mut server) = End::pair();
-    client.freight.connect(Stream(3), server.address, NOW);
+    client.freight.connect(Stream(3), server.target(), NOW);
     assert_eq!(client.sends(), [datagram(1, OPEN, b"")]);
-    assert_eq!(client.freight.poll_timeout(), Some(NOW + AGAIN_MS));
-    client.freight.handle_timeout(NOW + AGAIN_MS - 1);
+    assert_eq!(client.freight.poll_timeout(), Some(NOW + AGAIN_US));
+    client.freight.handle_timeout(NOW + AGAIN_US - 1);
     assert!(client.sends().is_empty(), "not before its time");
-    client.freight.handle_timeout(NOW + AGAIN_MS);
+    client.freight.handle_timeout(NOW + AGAIN_US);
     let again = client.sends();
     assert_eq!(again, [datagram(1, OPEN, b"")]);
     assert_eq!(server.receive(client.address, &again[0]), Handled::New);
@@ -287,8 +293,8 @@ fn strangers_get_nothing_or_a_reset() {
 #[test]
 fn what_waits_is_bounded() {
     let (mut client, mut server) = End::pair();
-    client.freight.connect(Stream(0), server.address, NOW);
-    client.freight.connect(Stream(1), server.address, NOW);
+    client.freight.connect(Stream(0), server.target(), NOW);
+    client.freight.connect(Stream(1), server.target(), NOW);
     client.exchange(&mut server);
     client.events.clear();
     for _ in 0..WAITING_MAX {
@@ -324,7 +330,7 @@ fn over_a_bad_network() {
         for step in 0..400_u32 {
             match random.below(8) {
                 0 if live.len() < 20 => {
-                    client.freight.connect(Stream(step), server.address, NOW);
+                    client.freight.connect(Stream(step), server.target(), NOW);
                     live.push(Stream(step));
                 }
                 1 if !live.is_empty() => {
@@ -335,7 +341,7 @@ fn over_a_bad_network() {
                     let stream = live[random.below(live.len())];
                     let _ = client.write(stream, &stream.0.to_be_bytes());
                 }
-                4 => client.freight.handle_timeout(NOW + Millis::from(step) * AGAIN_MS),
+                4 => client.freight.handle_timeout(NOW + Micros::from(step) * AGAIN_US),
                 5 => wire.extend(server.sends().into_iter().map(|it| (false, it))),
                 _ => wire.extend(client.sends().into_iter().map(|it| (true, it))),
             }
@@ -354,10 +360,7 @@ fn over_a_bad_network() {
             }
             client.look();
             for event in client.events.drain(..) {
-                let (Event::Opened(stream)
-                | Event::Writable(stream)
-                | Event::Readable(stream)
-                | Event::Closed(stream, _)) = event;
+                let stream = event.stream();
                 assert!(live.contains(&stream), "seed {seed}: {event:?} of none that lives");
             }
         }

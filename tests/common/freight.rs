@@ -6,9 +6,11 @@
 //! DATA a message.
 
 use sockeye::buf::{Pool, Slice};
-use sockeye::session::{Cause, Millis, Side};
+use sockeye::session::{Cause, Side};
+use sockeye::transport::lanes::Micros;
 use sockeye::transport::{
-    Carrying, Datagram, Endpoint, Event, Full, Handled, Reason, Run, Stream, Transmit,
+    Carrying, Datagram, Endpoint, Event, Full, Handled, Maker, Message, Reason, Run, Stream,
+    Target, Transmit,
 };
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +19,7 @@ pub const HEADER: usize = 5;
 /// The longest message.
 pub const MESSAGE_MAX: u32 = 60_000;
 /// A beginning that is not answered is asked for again.
-pub const AGAIN_MS: Millis = 100;
+pub const AGAIN_US: Micros = 100_000;
 /// What waits to be sent: from here on messages are refused, and past the second number answers
 /// are not made.
 pub const WAITING_MAX: usize = 256;
@@ -37,7 +39,7 @@ pub const RESET: u8 = 5;
 
 /// What carries a test's connections, all of a worker over one socket.
 pub const FREIGHT: Carrying =
-    Carrying { make: freight, message_max_bytes: MESSAGE_MAX, shares: true };
+    Carrying { maker: Maker::Of(freight), message_max_bytes: MESSAGE_MAX, shares: true };
 /// As `FREIGHT`, each that connects over a socket of its own.
 pub const LONE_FREIGHT: Carrying = Carrying { shares: false, ..FREIGHT };
 
@@ -63,7 +65,7 @@ pub fn parse(datagram: &[u8]) -> Option<(u32, u8, &[u8])> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// To be asked for again at this time.
-    Opening(Millis),
+    Opening(Micros),
     Open,
     /// The goodbye waits to be sent.
     Closing,
@@ -96,7 +98,7 @@ pub struct Freight {
     lines: HashMap<Stream, Line>,
     known: HashMap<(SocketAddr, u32), Stream>,
     /// When beginnings are asked for again.
-    again: BTreeSet<(Millis, Stream)>,
+    again: BTreeSet<(Micros, Stream)>,
     /// The number of the next stream that connects.
     next: u32,
     waiting: VecDeque<Waiting>,
@@ -213,7 +215,7 @@ impl Endpoint for Freight {
         &mut self,
         mut datagram: Datagram,
         vacant: Option<Stream>,
-        _now: Millis,
+        _now: Micros,
     ) -> Handled {
         let Some((number, kind, message)) = parse(&datagram.data) else {
             return Handled::Dropped(Reason::Malformed);
@@ -247,7 +249,7 @@ impl Endpoint for Freight {
         Handled::Existing(stream)
     }
 
-    fn poll_transmit(&mut self, pool: &Pool, _now: Millis) -> Transmit {
+    fn poll_transmit(&mut self, pool: &Pool, _now: Micros) -> Transmit {
         let Some(next) = self.waiting.front() else { return Transmit::Nothing };
         let len = HEADER + next.runs.iter().map(|run| run.len()).sum::<usize>();
         let Some(mut chunk) = pool.take(len) else { return Transmit::Starved(len) };
@@ -263,17 +265,17 @@ impl Endpoint for Freight {
         Transmit::Datagram(Datagram { peer, local, data: chunk.into_slice() })
     }
 
-    fn poll_timeout(&self) -> Option<Millis> {
+    fn poll_timeout(&self) -> Option<Micros> {
         self.again.first().map(|(at, _)| *at)
     }
 
-    fn handle_timeout(&mut self, now: Millis) {
+    fn handle_timeout(&mut self, now: Micros) {
         while let Some(&(at, stream)) = self.again.first().filter(|(at, _)| *at <= now) {
             self.again.remove(&(at, stream));
             self.send(stream, OPEN, vec![]);
-            self.again.insert((now + AGAIN_MS, stream));
+            self.again.insert((now + AGAIN_US, stream));
             let line = self.lines.get_mut(&stream).expect("it opens");
-            line.state = State::Opening(now + AGAIN_MS);
+            line.state = State::Opening(now + AGAIN_US);
         }
     }
 
@@ -281,22 +283,22 @@ impl Endpoint for Freight {
         self.events.pop_front()
     }
 
-    fn connect(&mut self, stream: Stream, peer: SocketAddr, now: Millis) {
+    fn connect(&mut self, stream: Stream, target: Target, now: Micros) {
         let number = self.next;
         self.next += 1;
-        self.add(stream, peer, None, number, State::Opening(now + AGAIN_MS));
-        self.again.insert((now + AGAIN_MS, stream));
+        self.add(stream, target.peer, None, number, State::Opening(now + AGAIN_US));
+        self.again.insert((now + AGAIN_US, stream));
         self.send(stream, OPEN, vec![]);
     }
 
-    fn read(&mut self, stream: Stream) -> Option<Slice> {
+    fn read(&mut self, stream: Stream) -> Option<Message> {
         let line = self.lines.get_mut(&stream)?;
         let message = line.unread.pop_front();
         line.told &= message.is_some();
-        message
+        message.map(Message::from)
     }
 
-    fn write(&mut self, stream: Stream, run: Run, _now: Millis) -> Result<(), Full> {
+    fn write(&mut self, stream: Stream, run: Run, _now: Micros) -> Result<(), Full> {
         assert_eq!(run.first, self.runs.is_empty(), "a message begins behind another one's end");
         let line = self.lines.get_mut(&stream).expect("it is there");
         if run.first && self.waiting.len() >= WAITING_MAX {
@@ -317,7 +319,7 @@ impl Endpoint for Freight {
         Ok(())
     }
 
-    fn close(&mut self, stream: Stream, _now: Millis) {
+    fn close(&mut self, stream: Stream, _now: Micros) {
         let Some(line) = self.lines.get_mut(&stream) else { return };
         match line.state {
             State::Open => {
@@ -332,7 +334,7 @@ impl Endpoint for Freight {
         }
     }
 
-    fn forget(&mut self, stream: Stream, _now: Millis) {
+    fn forget(&mut self, stream: Stream, _now: Micros) {
         if !self.lines.contains_key(&stream) {
             return;
         }
@@ -347,13 +349,7 @@ impl Endpoint for Freight {
             self.again.remove(&(at, stream));
         }
         self.known.remove(&(line.peer, line.number));
-        self.events.retain(|event| {
-            let (Event::Opened(of) | Event::Readable(of)) = event else {
-                let (Event::Writable(of) | Event::Closed(of, _)) = event else { return true };
-                return *of != stream;
-            };
-            *of != stream
-        });
+        self.events.retain(|event| event.stream() != stream);
         self.blocked.retain(|of| *of != stream);
         // Its goodbye may still wait, and says nothing of whoever has the number next.
         for waiting in &mut self.waiting {

@@ -76,14 +76,15 @@ impl Net {
     ) -> Result<(), Refusal> {
         let _opening = self.opening.read();
         self.check_running()?;
-        let place = url::parse(url, listens, &mut endpoint)?;
+        let mut place = url::parse(url, listens, &mut endpoint)?;
+        let lanes = endpoint.lanes_of(&mut place, listens)?;
         if !matches!(place, Place::Descriptor(_)) {
             self.resolve_endpoint(&mut endpoint, place.is_of_datagrams())?;
         }
         self.add_layer(&place, listens, &mut endpoint)?;
         endpoint.layer = endpoint.layer.or_else(layer_of_tests);
         if place.is_of_datagrams()
-            && let Some(carrying) = carrier_of_tests()
+            && let Some(carrying) = lanes.or_else(carrier_of_tests)
         {
             endpoint.carry(carrying);
         }
@@ -198,7 +199,7 @@ impl Net {
                 let words = "share: a connected socket shares no address";
                 return Err(Refusal::new(Error::Invalid, words));
             }
-            match endpoint.carrying {
+            match &endpoint.carrying {
                 None if place.is_of_datagrams() => self.connect_port(place, endpoint, out),
                 _ => self.connect_stream(place, endpoint, out),
             }
@@ -215,7 +216,7 @@ impl Net {
     ) -> Result<(), Refusal> {
         let core = &self.core;
         let dial = place.into_connect(&endpoint.socket)?;
-        let (queue, home) = match endpoint.carrying {
+        let (queue, home) = match &endpoint.carrying {
             Some(_) => core.place_carried(endpoint.queue, self.next_carried.fetch_add(1, Relaxed)),
             None => {
                 let placed = core.place(endpoint.queue);
@@ -225,10 +226,12 @@ impl Net {
         let (now, timeout) = (core.now(), endpoint.limits.connect_timeout_ms);
         // These two are its own and are known from here on; the rest is shared with its likes.
         let user_data = std::mem::take(&mut endpoint.user_data);
+        let connect_token = endpoint.connect_token.take();
         endpoint.queue = None;
         let session = Stack::new(now, core.is_manual());
         let mut conn = Conn::new(core.table.origin(endpoint), session, home, queue);
         conn.life.report = Report::Known;
+        conn.set_connect_token(connect_token);
         let deadline = (now + u64::from(timeout), Cause::TimeoutConnect);
         conn.set_deadline((timeout > 0).then_some(deadline));
         let name = match dial {
@@ -275,14 +278,15 @@ impl Net {
                     let limits = &conn.endpoint.limits;
                     let message = Outgoing::Copy(last);
                     let memory = self.memory(usize::from(conn.home));
-                    let session = conn.session.session_mut();
-                    let taken = session.send(framing, limits, memory, message, true);
+                    let taken = conn
+                        .session
+                        .send_over(|session| session.send(framing, limits, memory, message, true));
                     taken.map_err(|error| match error {
                         SendError::Memory => Error::NoMemory,
                         error => error.into(),
                     })?;
                 }
-                let waits = conn.session.outbox().bytes() > 0;
+                let waits = conn.session.pending_bytes() > 0;
                 if conn.life.phase == Phase::Open || waits {
                     conn.life.end = End::Graceful;
                     conn.life.cause = Cause::Host;

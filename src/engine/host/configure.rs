@@ -49,7 +49,7 @@ impl Net {
             return Err(Refusal::new(Error::Busy, words));
         }
         // What is of a listener, a connect, a layer or a transport stays as it is.
-        (endpoint.layer, endpoint.carrying) = (now.layer.clone(), now.carrying);
+        (endpoint.layer, endpoint.carrying) = (now.layer.clone(), now.carrying.clone());
         (endpoint.queue, endpoint.user_data) = (now.queue, now.user_data);
         if stands {
             let session = conn.session.session_mut();

@@ -96,9 +96,9 @@ impl Net {
         let parts = Parts::new(message.parts, message.buffer).ok_or(Error::Invalid)?;
         let payload = parts.gather(&core.pool).ok_or(Error::NoMemory)?;
         let full = known.full.load(Relaxed);
-        let (group, key, text) = (group.index() as u32, message.key, message.text);
+        let (group, tag, text) = (group.index() as u32, self.tag_of(message), message.text);
         let at = core.histograms.as_ref().map(|_| core.elapsed());
-        let sent = Sent { number: 0, group, except, key, text, payload, at };
+        let sent = Sent { number: 0, group, except, tag, text, payload, at };
         if !core.groups.log.append(sent, homes) {
             return Err(Error::NoMemory);
         }

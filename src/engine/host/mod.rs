@@ -10,6 +10,7 @@ pub mod descriptors;
 pub mod facts;
 pub mod groups;
 pub mod guard;
+pub mod lanes;
 pub mod layered;
 pub mod metrics;
 pub mod moves;

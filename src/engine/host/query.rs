@@ -2,10 +2,12 @@
 //! for readers, and a test here holds the two together.
 
 use crate::engine::host::zone;
-use crate::engine::shared::config::{Endpoint, FRAME_TIMEOUT_AUTO};
+use crate::engine::shared::config::{Endpoint, FRAME_TIMEOUT_AUTO, Scheme};
 use crate::engine::shared::guard::table::Limits;
 use crate::session::{DELIMITER_MAX, Framing, FramingKind, Overflow, Overlong};
-use fluent_uri::component::Scheme;
+use crate::transport::lanes::Control;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use fluent_uri::component;
 use fluent_uri::pct_enc::{EStr, encoder};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -14,7 +16,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Copy)]
 pub struct Use<'a> {
     /// Of the URL.
-    pub scheme: &'a Scheme,
+    pub scheme: &'a component::Scheme,
     /// It is listened on, else connected to.
     pub listens: bool,
     /// Its host is every IPv6 address, `[::]`.
@@ -27,7 +29,7 @@ impl Use<'_> {
     }
 
     fn is_stream(&self) -> bool {
-        !self.is("udp")
+        !self.is("udp") && !self.is("game")
     }
 }
 
@@ -55,6 +57,7 @@ const fn key(
     Key { name, fits, purpose, set }
 }
 
+const GAME: &str = "game://";
 const STREAMS: &str = "streams (tcp://, unix:)";
 const ACCEPTS: &str = "listeners of streams";
 const TCP: &str = "tcp://, tls://, ws://, wss:// and any://";
@@ -93,6 +96,10 @@ fn delimited(used: &Use<'_>, framing: &Framing) -> bool {
     used.is_stream() && framing.kind == FramingKind::Delimiter
 }
 
+fn game(used: &Use<'_>, _: &Framing) -> bool {
+    used.is("game")
+}
+
 fn connects(used: &Use<'_>, _: &Framing) -> bool {
     !used.listens
 }
@@ -103,16 +110,19 @@ const KEYS: &[Key] = &[
         "frame",
         "tcp://, tls://, any:// and unix:; a datagram, and what a WebSocket sends, is a message",
         |used, framing| match used.scheme.as_str() {
-            "udp" => framing.kind == FramingKind::Raw,
+            "udp" | "game" => framing.kind == FramingKind::Raw,
             scheme => !scheme.starts_with("ws"),
         },
         |e, v| preset(&mut e.framing, v),
     ),
     key(
         "max",
-        "udp:// and for streams with a frame= that is not raw",
-        |used, framing| used.is("udp") || framed(used, framing),
-        |e, v| put(&mut e.framing.frame_max_bytes, some(v)),
+        "udp://, game:// and for streams with a frame= that is not raw",
+        |used, framing| !used.is_stream() || framed(used, framing),
+        |e, v| match e.scheme {
+            Scheme::Game => put(&mut e.lanes_given().options.message_max_bytes, some(v)),
+            _ => put(&mut e.framing.frame_max_bytes, some(v)),
+        },
     ),
     key("delimiter", "frame=delimiter", delimited, |e, v| delimiter(&mut e.framing, v)),
     key("append", DELIMITED, delimited, |e, v| put(&mut e.framing.append_delimiter, flag(v))),
@@ -144,8 +154,8 @@ const KEYS: &[Key] = &[
     }),
     key(
         "idle",
-        "streams and connected udp://",
-        |used, _| used.is_stream() || !used.listens,
+        "streams, game:// and connected udp://",
+        |used, _| !used.is("udp") || !used.listens,
         |e, v| put(&mut e.limits.idle_timeout_ms, duration(v)),
     ),
     key("first_byte", ACCEPTS, accepts, |e, v| {
@@ -176,6 +186,46 @@ const KEYS: &[Key] = &[
     key("user_timeout", TCP, tcp, |e, v| put(&mut e.socket.user_timeout_ms, duration(v))),
     key("recv_buffer", "", all, |e, v| put(&mut e.socket.recv_buffer_bytes, size(v))),
     key("send_buffer", "", all, |e, v| put(&mut e.socket.send_buffer_bytes, size(v))),
+    key(
+        "key",
+        "listeners at game://",
+        |used, _| used.is("game") && used.listens,
+        |e, v| {
+            let lanes = e.lanes_given();
+            lanes.keyed = true;
+            put(&mut lanes.options.key, token_key(v))
+        },
+    ),
+    key("token", GAME, game, |e, v| {
+        put(&mut e.lanes_given().options.open, one_of(v, &[("open", true)], "open"))
+    }),
+    key(
+        "public",
+        "listeners at game://",
+        |used, _| used.is("game") && used.listens,
+        |e, v| put(&mut e.lanes_given().options.public, addresses(v)),
+    ),
+    key("protocol", GAME, game, |e, v| put(&mut e.lanes_given().options.protocol_id, whole(v))),
+    key("lanes", GAME, game, |e, v| {
+        one_of(v, &[("none", ())], "none")?;
+        e.lanes_given().options.lanes.clear();
+        Ok(())
+    }),
+    key("rate", GAME, game, |e, v| {
+        let named = [("game", Control::Game), ("bbr", Control::Bbr), ("fixed", Control::Fixed)];
+        put(&mut e.lanes_given().options.control, one_of(v, &named, "game, bbr or fixed"))
+    }),
+    key("rate_min", GAME, game, |e, v| {
+        put(&mut e.lanes_given().options.rate_min_bytes, size(v).map(u64::from))
+    }),
+    key("rate_max", GAME, game, |e, v| {
+        put(&mut e.lanes_given().options.rate_max_bytes, size(v).map(u64::from))
+    }),
+    key("mtu", GAME, game, |e, v| put(&mut e.lanes_given().options.mtu_max_bytes, number(v))),
+    key("peer_timeout", GAME, game, |e, v| {
+        put(&mut e.lanes_given().options.peer_timeout, micros(v))
+    }),
+    key("ping", GAME, game, |e, v| put(&mut e.lanes_given().options.ping, micros(v))),
     key("share", "udp:// listeners", bound_datagrams, |e, v| put(&mut e.socket.share, flag(v))),
     key(
         "v6only",
@@ -296,6 +346,34 @@ fn delimiter(framing: &mut Framing, value: &[u8]) -> Result<(), Wrong> {
     framing.delimiter[..value.len()].copy_from_slice(value);
     framing.delimiter_len = value.len() as u32;
     Ok(())
+}
+
+/// A key of tokens, in hexadecimal digits.
+fn token_key(value: &[u8]) -> Result<[u8; 32], Wrong> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(value).ok();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or("a key (64 hexadecimal digits)")
+}
+
+/// Addresses with ports, and commas between them.
+fn addresses(value: &[u8]) -> Result<Vec<SocketAddr>, Wrong> {
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let all = text.split(',').map(|one| one.parse().map_err(|_| ADDRESSES));
+    all.collect()
+}
+
+const ADDRESSES: Wrong = "addresses with ports (203.0.113.7:7777,[2001:db8::7]:7777)";
+
+fn whole(value: &[u8]) -> Result<u64, Wrong> {
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    number.ok_or("a number of 64 bits (decimal, or hexadecimal behind 0x)")
+}
+
+fn micros(value: &[u8]) -> Result<u64, Wrong> {
+    duration(value).map(|ms| u64::from(ms) * 1000)
 }
 
 fn one_of<T: Copy>(value: &[u8], named: &[(&str, T)], right: Wrong) -> Result<T, Wrong> {

@@ -12,7 +12,7 @@ use crate::engine::shared::table::HeldConn;
 use crate::io::Token;
 use crate::session::{
     Cause, Framing, FramingKind, GATHER_MAX, Key, Limits, Memory, Outgoing, Overflow, Parts,
-    SendError, Session,
+    SendError, Session, TAG_BYTES, Tag,
 };
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use std::sync::Arc;
 const LOCKED_COPY_MAX: usize = 4096;
 
 /// A message in parts.
+#[derive(Default)]
 pub struct Message<'a> {
     /// They make the message, one behind the other.
     pub parts: &'a [&'a [u8]],
@@ -27,6 +28,10 @@ pub struct Message<'a> {
     pub key: Key,
     /// To WebSockets it is text.
     pub text: bool,
+    /// Where lanes are: which of them.
+    pub lane: u8,
+    /// Where lanes are: of no use after so many milliseconds; 0: always of use.
+    pub deadline_ms: u32,
     /// Memory of the library's: parts in it need not be copied.
     pub buffer: Option<&'a Slice>,
 }
@@ -34,7 +39,7 @@ pub struct Message<'a> {
 /// A message in parts on its way to many.
 struct Sending<'a> {
     parts: Parts<'a>,
-    key: Key,
+    tag: Tag,
     text: bool,
     /// It is copied among the other messages of its connection.
     gathers: bool,
@@ -44,9 +49,9 @@ struct Sending<'a> {
 
 impl<'a> Sending<'a> {
     /// Of a message to `count` connections.
-    fn new(parts: Parts<'a>, key: Key, text: bool, count: usize) -> Sending<'a> {
-        let gathers = count == 1 && key.key == 0 && parts.is_small(GATHER_MAX);
-        Sending { parts, key, text, gathers, rendering: Rendering::default() }
+    fn new(parts: Parts<'a>, tag: Tag, text: bool, count: usize) -> Sending<'a> {
+        let gathers = count == 1 && tag.key.key == 0 && parts.is_small(GATHER_MAX);
+        Sending { parts, tag, text, gathers, rendering: Rendering::default() }
     }
 }
 
@@ -55,7 +60,7 @@ impl Net {
     #[inline]
     pub fn send(&self, token: Token, data: &[u8]) -> Result<(), Error> {
         self.check_running()?;
-        let Ok(mut held) = self.hold_conn(token) else {
+        let Ok(held) = self.hold_conn(token) else {
             return self.send_datagram(token, None, data, false);
         };
         if held.session.web().is_some_and(|bits| bits > 0) && data.len() >= DEFLATE_MIN {
@@ -65,6 +70,11 @@ impl Net {
         if data.len() <= LOCKED_COPY_MAX {
             return self.take(token, held, Outgoing::Copy(data));
         }
+        self.send_large(token, held, data)
+    }
+
+    /// As `send`, of a message that is copied outside of the connection's lock.
+    fn send_large(&self, token: Token, mut held: HeldConn<'_>, data: &[u8]) -> Result<(), Error> {
         let conn = &mut *held;
         let (endpoint, framing) = (conn.endpoint.clone(), *conn.framing());
         let wire = Session::wire_bytes(&framing, data)?;
@@ -91,7 +101,23 @@ impl Net {
     fn send_deflated(&self, token: Token, data: &[u8]) -> Result<(), Error> {
         let parts = [data];
         let parts = Parts::new(&parts, None).ok_or(Error::Invalid)?;
-        self.send_or_owe(token, &mut Sending::new(parts, Key::default(), false, 1), 1)
+        self.send_or_owe(token, &mut Sending::new(parts, Tag::default(), false, 1), 1)
+    }
+
+    /// As `send`, of a message in a lane. Connections without lanes have one, for all.
+    pub fn send_in_lane(&self, token: Token, lane: u8, data: &[u8]) -> Result<(), Error> {
+        self.check_running()?;
+        let Ok(held) = self.hold_conn(token) else {
+            return self.send_datagram(token, None, data, false);
+        };
+        if held.session.lanes().is_none() {
+            drop(held);
+            return self.send(token, data);
+        }
+        let tag = Tag { lane, ..Tag::default() };
+        self.take_by(token, held, data.len(), tag, |session, framing, limits, memory| {
+            session.send(framing, limits, memory, Outgoing::Copy(data), false)
+        })
     }
 
     /// There is no memory for a message of `wire` bytes: a WRITABLE is owed when there is.
@@ -101,7 +127,9 @@ impl Net {
         held: HeldConn<'_>,
         wire: usize,
     ) -> Result<(), Error> {
-        self.take_by(token, held, wire, |session, _, _, _| Err(session.refuse_for_memory(wire)))
+        self.take_by(token, held, wire, Tag::default(), |session, _, _, _| {
+            Err(session.refuse_for_memory(wire))
+        })
     }
 
     /// Where the sends of a worker's connections get their memory.
@@ -113,7 +141,7 @@ impl Net {
     #[inline]
     fn take(&self, token: Token, held: HeldConn<'_>, message: Outgoing<'_>) -> Result<(), Error> {
         let bytes = message.bytes();
-        self.take_by(token, held, bytes, |session, framing, limits, memory| {
+        self.take_by(token, held, bytes, Tag::default(), |session, framing, limits, memory| {
             session.send(framing, limits, memory, message, false)
         })
     }
@@ -125,6 +153,7 @@ impl Net {
         token: Token,
         mut held: HeldConn<'_>,
         bytes: usize,
+        tag: Tag,
         send: impl FnOnce(&mut Session, &Framing, &Limits, Memory<'_>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         let conn = &mut *held;
@@ -141,7 +170,18 @@ impl Net {
         let home = usize::from(conn.home);
         let framing = conn.endpoint.framing_of(conn.session.web().is_some());
         let limits = &conn.endpoint.limits;
-        match send(conn.session.session_mut(), framing, limits, self.memory(home)) {
+        let tagged;
+        let framing = match conn.session.lanes() {
+            None => framing,
+            Some(_) => {
+                tagged = Framing { tag, ..*framing };
+                &tagged
+            }
+        };
+        let wire = bytes + TAG_BYTES;
+        match conn.session.send_in_lane(limits, tag.lane, wire, |session| {
+            send(session, framing, limits, self.memory(home))
+        }) {
             Ok(()) => {
                 self.core.note_send(token, None);
                 if std::mem::replace(&mut conn.marks.dirty, true) {
@@ -204,7 +244,7 @@ impl Net {
                     drop(held);
                     let sending = match &mut deflated {
                         Some(sending) => sending,
-                        none => none.insert(Sending::new(parts()?, Key::default(), false, count)),
+                        none => none.insert(Sending::new(parts()?, Tag::default(), false, count)),
                     };
                     return self.send_or_owe(token, sending, count - at);
                 }
@@ -245,7 +285,7 @@ impl Net {
     ) -> Result<usize, Error> {
         self.check_running()?;
         let parts = Parts::new(message.parts, message.buffer).ok_or(Error::Invalid)?;
-        let mut sending = Sending::new(parts, message.key, message.text, count);
+        let mut sending = Sending::new(parts, self.tag_of(message), message.text, count);
         let mut taken = 0;
         for at in 0..count {
             let answer = self.token(conn(at), Kind::Conn).and_then(|token| {
@@ -262,6 +302,13 @@ impl Net {
             tell(at, answer);
         }
         Ok(taken)
+    }
+
+    /// Where a message goes that has lanes.
+    pub fn tag_of(&self, message: &Message<'_>) -> Tag {
+        let at = self.core.now().wrapping_add(message.deadline_ms.into()) as u32;
+        let deadline = if message.deadline_ms == 0 { 0 } else { at.max(1) };
+        Tag { lane: message.lane, deadline, key: message.key }
     }
 
     /// There is no memory for a message: a WRITABLE is owed when there is.
@@ -281,7 +328,8 @@ impl Net {
 
     /// Gives a message in parts to one connection; `left`: to how many, from this one on.
     fn send_one(&self, token: Token, sending: &mut Sending, left: usize) -> Result<(), Error> {
-        let Sending { parts, key, text, gathers, rendering } = sending;
+        let Sending { parts, tag, text, gathers, rendering } = sending;
+        let key = tag.key;
         loop {
             let held = self.hold_conn(token)?;
             let (framing, limits) = (held.framing(), &held.endpoint.limits);
@@ -293,20 +341,34 @@ impl Net {
                 return Err(Error::TooBig);
             }
             let web = framing.kind == FramingKind::Web;
+            // Where lanes are, a key is the transport's.
+            let key = if held.session.lanes().is_some() { Key::default() } else { key };
             if *gathers && !web && limits.overflow != Overflow::DropOldest {
-                return self.take_by(token, held, wire, |session, framing, limits, memory| {
-                    session.send_parts(framing, limits, memory, parts)
-                });
+                return self.take_by(
+                    token,
+                    held,
+                    wire,
+                    *tag,
+                    |session, framing, limits, memory| {
+                        session.send_parts(framing, limits, memory, parts)
+                    },
+                );
             }
             if let Some(framed) = rendering.for_conn(&held) {
-                return self.take_by(token, held, wire, |session, framing, limits, memory| {
-                    session.send_framed(framing, limits, memory, framed, *key)
-                });
+                return self.take_by(
+                    token,
+                    held,
+                    wire,
+                    *tag,
+                    |session, framing, limits, memory| {
+                        session.send_framed(framing, limits, memory, framed, key)
+                    },
+                );
             }
             // Copied without the lock: the connection may have another framing afterwards.
             let form = Form::of(&held);
             drop(held);
-            let made = rendering.make(form, parts, *text, &self.core.pool, left);
+            let made = rendering.make(form, parts, *tag, *text, &self.core.pool, left);
             made.map_err(|error| match error {
                 SendError::Memory => Error::NoMemory,
                 error => error.into(),

@@ -79,6 +79,16 @@ pub fn parse(url: &str, listens: bool, endpoint: &mut Endpoint) -> Result<Place,
             internet(&uri, zone, Place::Internet)?
         }
         "udp" => internet(&uri, zone, Place::Datagrams)?,
+        "game" => {
+            endpoint.scheme = Scheme::Game;
+            match uri.authority() {
+                // The token of a connect says where.
+                Some(nowhere) if nowhere.as_str().is_empty() && !listens => {
+                    Place::Datagrams(HostName::Name(String::new()), 0)
+                }
+                _ => internet(&uri, zone, Place::Datagrams)?,
+            }
+        }
         "unix" => local_name(&uri)?,
         "fd" => descriptor_of(&uri)?,
         scheme @ "quic" => {

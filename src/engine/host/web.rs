@@ -26,13 +26,13 @@ impl Net {
     ) -> Result<(), Refusal> {
         let scheme = endpoint.scheme;
         let http = match endpoint.http.take() {
-            Some(_) if matches!(scheme, Scheme::Plain | Scheme::Tls) => {
+            Some(_) if matches!(scheme, Scheme::Plain | Scheme::Tls | Scheme::Game) => {
                 return Err(invalid("endpoint.http is for ws://, wss:// and any://"));
             }
             http => http.unwrap_or_default(),
         };
         let maker = match scheme {
-            Scheme::Plain | Scheme::Tls => {
+            Scheme::Plain | Scheme::Tls | Scheme::Game => {
                 self.tls_maker(place, listens, endpoint)?.map(Maker::Tls)
             }
             Scheme::Web | Scheme::WebTls => {

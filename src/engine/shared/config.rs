@@ -5,6 +5,7 @@ use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::guard::proxies::Proxies;
 use crate::engine::shared::guard::table;
 use crate::engine::shared::http::HttpOptions;
+use crate::engine::shared::lanes::LanesGiven;
 use crate::engine::shared::options::SocketOptions;
 use crate::engine::shared::tls::TlsOptions;
 use crate::io::{Model, Token};
@@ -213,6 +214,8 @@ pub enum Scheme {
     WebTls,
     /// `any:`, what the peer turns out to be.
     Any,
+    /// `game:`, lanes over datagrams.
+    Game,
 }
 
 impl Scheme {
@@ -255,6 +258,10 @@ pub struct Endpoint {
     pub handshakes_max: u32,
     /// What stands between its bytes and its messages.
     pub layer: Option<Layering>,
+    /// Lanes of `game://`, as the host gives them.
+    pub lanes: Option<Box<LanesGiven>>,
+    /// What a connect is let in with.
+    pub connect_token: Option<Arc<[u8]>>,
     /// What carries its connections over datagrams.
     pub carrying: Option<Carrying>,
     /// How many a listener lets in, and how fast.
@@ -339,7 +346,7 @@ impl Endpoint {
     /// whatever stands between bytes and these is the transport's.
     pub fn carry(&mut self, carrying: Carrying) {
         let most = self.framing.frame_max_bytes.min(carrying.message_max_bytes);
-        self.framing = Cutter::framing(most);
+        self.framing = Cutter::framing(most, carrying.lanes().is_some());
         self.layer = None;
         self.carrying = Some(carrying);
     }

@@ -43,10 +43,11 @@ impl Core {
             match std::mem::replace(&mut event.notice, Notice::Gone) {
                 Notice::Message { data, .. } | Notice::Datagram { data, .. } => release.add(data),
                 Notice::Mail(mail) => release.add(mail.data),
-                Notice::Opened(_) => {
+                Notice::Opened { data, .. } => {
                     if let Some(slot) = self.table.slot(event.token) {
                         slot.opened.store(false, Relaxed);
                     }
+                    release.add(data);
                 }
                 Notice::Closed { .. } => self.conn_ended(event.token),
                 Notice::Moved { left: true, .. } => self.conn_left(event.token),
@@ -118,7 +119,7 @@ impl Core {
                     }
                     continue;
                 }
-                if matches!(event.notice, Notice::Opened(_)) {
+                if matches!(event.notice, Notice::Opened { .. }) {
                     slot.opened.store(true, Relaxed);
                 }
             }

@@ -27,14 +27,25 @@ pub enum Form {
     Cut,
     /// What arrived, where there is no framing.
     Bytes,
-    /// One message, in a datagram of its own.
-    Carried,
+    /// One message of a transport.
+    Carried {
+        /// The lane that it came on.
+        lane: u8,
+        /// Others of its lane may be lost.
+        unreliable: bool,
+    },
 }
 
 /// What an event reports. The C ABI's `sockeye_event_kind` documents each.
 #[allow(missing_docs, reason = "the C ABI documents each")]
 pub enum Notice {
-    Opened(Option<Token>),
+    Opened {
+        listener: Option<Token>,
+        /// What the peer was let in with.
+        data: Slice,
+    },
+    /// It goes on from another address.
+    Migrated,
     Message {
         data: Slice,
         form: Form,
@@ -100,15 +111,21 @@ pub struct Mail {
     pub data: Slice,
 }
 
+impl Notice {
+    /// An opening that brings nothing else.
+    pub fn opened(listener: Option<Token>) -> Notice {
+        Notice::Opened { listener, data: Slice::default() }
+    }
+}
+
 impl Event {
     /// Bytes it counts for while it waits.
     #[inline(always)]
     pub fn cost(&self) -> u64 {
         match &self.notice {
             // What it keeps from being used again.
-            Notice::Message { data, form: Form::Carried } | Notice::Datagram { data, .. } => {
-                EVENT_BYTES + data.len().max(SLOT_BYTES) as u64
-            }
+            Notice::Message { data, form: Form::Carried { .. } }
+            | Notice::Datagram { data, .. } => EVENT_BYTES + data.len().max(SLOT_BYTES) as u64,
             Notice::Message { data, .. } => EVENT_BYTES + data.len() as u64,
             Notice::Mail(mail) => EVENT_BYTES + mail.data.len() as u64,
             _ => EVENT_BYTES,

@@ -24,6 +24,7 @@ pub mod host_fn;
 pub mod host_timers;
 pub mod http;
 pub mod kept;
+pub mod lanes;
 pub mod listener;
 pub mod log;
 pub mod options;

@@ -83,7 +83,7 @@ pub fn name(source: u128) -> String {
 impl Holder {
     /// What a connection holds. None: nothing.
     pub fn new(conn: &Conn, token: Token, now: Millis) -> Option<Holder> {
-        let held = [conn.session.held_bytes(), conn.session.outbox().bytes() as usize];
+        let held = [conn.session.held_bytes(), conn.session.pending_bytes() as usize];
         if held == [0; 2] {
             return None;
         }

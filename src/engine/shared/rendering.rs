@@ -2,7 +2,7 @@
 
 use crate::buf::{Pool, Purpose, Slice};
 use crate::engine::shared::conn::{Conn, Origin};
-use crate::session::{Framed, Framing, FramingKind, Parts, SendError, deflate};
+use crate::session::{Framed, Framing, FramingKind, Parts, SendError, Tag, deflate};
 use std::sync::Arc;
 
 /// Shorter messages are not deflated: they would hardly get smaller.
@@ -57,6 +57,7 @@ impl Rendering {
         &mut self,
         form: Form,
         parts: &Parts<'_>,
+        tag: Tag,
         text: bool,
         pool: &Pool,
         count: usize,
@@ -65,6 +66,7 @@ impl Rendering {
         parts.wire_bytes(form.framing())?;
         let mut framing = *form.framing();
         framing.text = text && framing.kind == FramingKind::Web;
+        framing.tag = tag;
         let framed = match self.deflate(form.window_bits(), parts, pool) {
             None => parts.frame(&framing, pool, count, Purpose::Send),
             Some(payload) => {

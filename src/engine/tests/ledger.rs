@@ -422,7 +422,7 @@ fn describe(net: &Net, token: Token) -> String {
 /// Sends a message in two parts to one connection.
 fn send_in_parts(net: &Net, token: Token, payload: &[u8], key: u64) -> Result<(), Error> {
     let (first, rest) = payload.split_at(payload.len() / 3);
-    let message = Message { parts: &[first, rest], key: key.into(), text: false, buffer: None };
+    let message = Message { parts: &[first, rest], key: key.into(), ..Message::default() };
     let mut answer = Err(Error::Invalid);
     let taken = net.send_message(1, |_| net.conn_id(token), &message, |_, given| answer = given);
     assert_eq!(taken?, usize::from(answer.is_ok()), "the count is of those that took it");

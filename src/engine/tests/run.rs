@@ -9,7 +9,7 @@ use super::told::{Told, What};
 use super::{Under, now, open_as, set_now};
 use crate::buf::{CHUNK_BYTES, Pool, Purpose, Slice};
 use crate::engine::shared::core::Core;
-use crate::engine::{CloseHow, Error, Key, Kind, Message, Net, Way, Weather};
+use crate::engine::{CloseHow, Error, Kind, Message, Net, Way, Weather};
 use crate::io::Token;
 use crate::io::sim::{ACCEPT_ERRORS, Answer, Dice, Ending, Faults, World};
 use std::net::{IpAddr, SocketAddr};
@@ -272,12 +272,8 @@ impl Run {
         let taken = match &held {
             // What was received goes on to all, as it is.
             Some(held) => {
-                let message = Message {
-                    parts: &[&payload, held],
-                    key: Key::default(),
-                    text: false,
-                    buffer: Some(held),
-                };
+                let message =
+                    Message { parts: &[&payload, held], buffer: Some(held), ..Message::default() };
                 self.net.send_message(tokens.len(), id, &message, tell)
             }
             None => self.net.send_many(tokens.len(), id, &payload, tell),

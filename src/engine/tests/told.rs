@@ -32,7 +32,7 @@ pub enum What {
 impl Told {
     fn new(handed: &Handed) -> Told {
         let what = match &handed.event.notice {
-            Notice::Opened(listener) => What::Opened(*listener),
+            Notice::Opened { listener, .. } => What::Opened(*listener),
             Notice::Message { data, .. } => {
                 What::Message(data.to_vec(), data.as_ptr().expose_provenance())
             }
@@ -42,6 +42,7 @@ impl Told {
             Notice::ListenerClosed { cause, .. } => What::ListenerClosed(*cause),
             Notice::Posted { detail, .. } => What::Posted(*detail),
             Notice::Timer { timer, missed } => What::Timer(*timer, *missed),
+            Notice::Migrated => panic!("nobody has lanes here"),
             Notice::Ended => panic!("nobody stays half open here"),
             Notice::Datagram { .. } => panic!("nobody has a datagram here"),
             Notice::Mail(_) => panic!("nothing with a payload is posted here"),

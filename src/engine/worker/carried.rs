@@ -2,16 +2,20 @@
 //! as with a socket: `tend.rs` comes here for it. In the place of an operation of the model, lane
 //! In waits for a message and lane Out for room in the transport.
 
-use crate::buf::{Reader, Release};
+use crate::buf::{Purpose, Reader, Release, Slice};
 use crate::engine::shared::conn::{Conn, End, Eof, Fin, Link, Phase, Report, linger};
 use crate::engine::shared::core::Core;
+use crate::engine::shared::counters::count;
 use crate::engine::shared::event::{Form, Notice};
 use crate::engine::worker::desk::Desk;
-use crate::io::{Lane, Token};
+use crate::io::datagram::address_bytes;
+use crate::io::{ADDRESS_BYTES, Lane, Token};
 use crate::session::{Cause, Millis};
-use crate::transport::Cutter;
+use crate::transport::{Cutter, Message, Stream, Target};
 use std::sync::atomic::Ordering::*;
 
+/// What is known of a path is noted so often.
+const FACTS_MS: Millis = 100;
 /// The least time of an address, where there is another one to be tried.
 const SHARE_MS: Millis = 1000;
 
@@ -53,12 +57,19 @@ impl Desk {
 
     /// Puts a connection that connects on a stream of a transport.
     pub fn ride(&mut self, core: &Core, token: Token, conn: &mut Conn, number: u32) {
+        let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return };
         let Some(peer) = conn.peer() else { return };
         let stream = carrier.vacant();
         carrier.board(token);
-        carrier.endpoint.connect(stream, peer, self.now);
+        let target = Target { peer, token: conn.connect_token() };
+        carrier.endpoint.connect(stream, target, now);
         conn.link = Link::carried(number, stream);
+        if let Some(count) = carrier.lanes
+            && conn.session.lanes().is_none()
+        {
+            conn.session.add_lanes(count);
+        }
         conn.set_local(carrier.local);
         // The socket has a place with the worker, and this one needs none.
         core.move_out(conn.home.into());
@@ -70,11 +81,18 @@ impl Desk {
             return;
         }
         conn.life.phase = Phase::Open;
+        conn.set_connect_token(None);
         conn.begun();
         if conn.life.end != End::Not {
             conn.set_deadline(Some(linger(conn, self.now)));
         } else {
-            self.emit(token, Notice::Opened(None));
+            if let Some((number, stream)) = conn.link.carrier()
+                && let Some(carrier) = self.carriers.get(number)
+                && let Some(peer) = carrier.endpoint.peer(stream)
+            {
+                conn.set_peer(Some(peer));
+            }
+            self.emit(token, Notice::Opened { listener: None, data: Slice::default() });
             self.tell_writable(core, token, conn);
         }
     }
@@ -122,14 +140,15 @@ impl Desk {
     /// Whether nothing is left to be read.
     fn take_messages(&mut self, core: &Core, token: Token, conn: &mut Conn) -> bool {
         let limits = &conn.endpoint.limits;
-        let gated = limits.gate_reads && conn.session.outbox().bytes() > limits.outbox_low_bytes;
+        let gated =
+            limits.gate_reads && conn.session.pending_bytes() > limits.outbox_low_bytes.into();
         if gated || self.is_stalled(core, token, conn) {
             return false;
         }
         for _ in 0..core.config.turn_messages {
             let Some((number, stream)) = conn.link.carrier() else { return false };
             let Some(carrier) = self.carriers.get(number) else { return false };
-            let Some(data) = carrier.endpoint.read(stream) else {
+            let Some(message) = carrier.endpoint.read(stream) else {
                 if conn.life.eof == Eof::No {
                     // It starts the clocks that wait for the peer.
                     let _ = conn.session.poll_recv(self.now);
@@ -137,6 +156,7 @@ impl Desk {
                 }
                 return true;
             };
+            let Message { data, lane, unreliable, plain } = message;
             if data.len() > conn.endpoint.framing.frame_max_bytes as usize {
                 conn.end_abruptly(Cause::LimitFrame, 0);
                 return false;
@@ -144,11 +164,75 @@ impl Desk {
             conn.received_bytes += data.len() as u64;
             conn.received_messages += 1;
             self.batch_messages += 1;
-            self.emit(token, Notice::Message { data, form: Form::Carried });
+            if plain {
+                self.emit_plain(core, token, conn, &data);
+                continue;
+            }
+            self.emit(token, Notice::Message { data, form: Form::Carried { lane, unreliable } });
         }
         conn.marks.hungry = true;
         self.hungry.push(token);
         false
+    }
+
+    /// A datagram of a peer that has no lanes.
+    fn emit_plain(&mut self, core: &Core, token: Token, conn: &Conn, data: &[u8]) {
+        let front = conn.peer().map_or([0; ADDRESS_BYTES], |peer| address_bytes(peer, None));
+        let len = ADDRESS_BYTES + data.len();
+        let Some(mut chunk) = core.pool.take_for(len, Purpose::Any) else {
+            return count(&core.homes[self.home].counters.queue_drops, 1);
+        };
+        chunk.put(&front);
+        chunk.put(data);
+        let data = chunk.into_slice();
+        self.emit(token, Notice::Datagram { data, truncated: false, connected: true });
+    }
+
+    /// What the peer was let in with, to be reported with its opening.
+    pub fn greeting(&mut self, core: &Core, number: u32, stream: Stream) -> Slice {
+        let Some(carrier) = self.carriers.get(number) else { return Slice::default() };
+        let bytes = carrier.endpoint.greeting(stream);
+        let chunk = (!bytes.is_empty()).then(|| core.pool.take(bytes.len())).flatten();
+        chunk.map_or_else(Slice::default, |mut chunk| chunk.write(bytes))
+    }
+
+    /// Bytes of a lane are pending no more.
+    pub fn lane_released(
+        &mut self,
+        core: &Core,
+        token: Token,
+        conn: &mut Conn,
+        lane: u8,
+        bytes: u32,
+    ) {
+        if let Some(lanes) = conn.session.lanes_mut() {
+            lanes.release(lane, bytes);
+        }
+        self.look_at_path(conn);
+        self.tell_writable(core, token, conn);
+    }
+
+    /// Notes what the transport knows of a connection's path, from time to time.
+    pub fn look_at_path(&mut self, conn: &mut Conn) {
+        let (now, elapsed) = (self.now, self.micros());
+        let Some((number, stream)) = conn.link.carrier() else { return };
+        let Some(lanes) = conn.session.lanes_mut() else { return };
+        if lanes.wants_facts(now, FACTS_MS)
+            && let Some(carrier) = self.carriers.get(number)
+            && let Some(facts) = carrier.endpoint.facts(stream, elapsed)
+        {
+            lanes.set_facts(facts, now);
+        }
+    }
+
+    /// The peer goes on from another address.
+    pub fn stream_migrated(&mut self, token: Token, conn: &mut Conn) {
+        let Some((number, stream)) = conn.link.carrier() else { return };
+        let Some(carrier) = self.carriers.get(number) else { return };
+        conn.set_peer(carrier.endpoint.peer(stream));
+        if conn.life.end == End::Not {
+            self.emit(token, Notice::Migrated);
+        }
     }
 
     /// Lane Out: gives the transport messages of the outbox while it has room for them.
@@ -158,7 +242,9 @@ impl Desk {
         if conn.link.is_busy(Lane::Out) || conn.life.eof != Eof::No || conn.broken().is_some() {
             return;
         }
-        let (mut cutter, mut release) = (Cutter::default(), Release::default());
+        let cutter = Cutter::new(conn.session.lanes().is_some());
+        let (mut cutter, mut release) = (cutter, Release::default());
+        let now = self.micros();
         let mut wrote = false;
         while !conn.link.is_busy(Lane::Out)
             && let Some(train) = conn.session.poll_transmit(&core.pool, u32::MAX, self.now)
@@ -171,7 +257,7 @@ impl Desk {
                 let mut rest = Reader::from(slice.clone());
                 while let Some(run) = cutter.next(&mut rest) {
                     let len = run.data.len() as u64;
-                    if carrier.endpoint.write(stream, run, self.now).is_err() {
+                    if carrier.endpoint.write(stream, run, now).is_err() {
                         conn.link.begin(Lane::Out);
                         break 'train;
                     }
@@ -207,11 +293,12 @@ impl Desk {
         if conn.deadline().is_none() && conn.life.cause != Cause::Shutdown {
             conn.set_deadline(Some(linger(conn, self.now)));
         }
+        let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return };
         // What nobody is told any more.
         while carrier.endpoint.read(stream).is_some() {}
         if let Some((cause, os_error)) = conn.broken() {
-            if conn.session.outbox().bytes() > 0 && conn.life.cause == Cause::Host {
+            if conn.session.pending_bytes() > 0 && conn.life.cause == Cause::Host {
                 conn.blame(cause, os_error);
             }
             conn.life.end = End::Abrupt;
@@ -219,7 +306,7 @@ impl Desk {
             conn.life.end = End::Abrupt;
         } else if conn.session.is_written() && conn.life.fin == Fin::No {
             conn.life.fin = Fin::Sent;
-            carrier.endpoint.close(stream, self.now);
+            carrier.endpoint.close(stream, now);
             self.carriers.touch(number);
             if conn.endpoint.limits.linger_ms == 0 && core.is_running() {
                 conn.life.end = End::Abrupt;
@@ -237,11 +324,12 @@ impl Desk {
         conn.link.end(Lane::In);
         conn.link.end(Lane::Out);
         conn.link.adopted(false);
+        let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return };
         if !conn.life.reset && conn.life.fin == Fin::No {
-            carrier.endpoint.close(stream, self.now);
+            carrier.endpoint.close(stream, now);
         }
-        carrier.endpoint.forget(stream, self.now);
+        carrier.endpoint.forget(stream, now);
         carrier.leave(stream);
         self.carriers.touch(number);
     }

@@ -4,6 +4,7 @@ use crate::engine::shared::conn::Origin;
 use crate::engine::shared::reminder::Timer;
 use crate::io::Token;
 use crate::session::{Cause, Millis, Side};
+use crate::transport::lanes::Seed;
 use crate::transport::{Carrying, Endpoint, Stream};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub struct Carrier {
     vacant: Vec<u32>,
     /// Its entry in the worker's timers, and when that is due.
     pub timer: Option<(Timer, Millis)>,
+    /// How many lanes its connections have; None: they know of none.
+    pub lanes: Option<usize>,
     /// All that had come by then was received.
     pub caught_up: Millis,
     /// No peer opens a stream any more.
@@ -43,6 +46,15 @@ pub struct Carrier {
     touched: bool,
     /// Connections that have no queue of their endpoint's are spread over all.
     next_queue: usize,
+}
+
+/// What a transport begins with that is not its endpoint's.
+#[derive(Clone, Copy, Default)]
+pub struct Clock {
+    /// Random bytes.
+    pub seed: Seed,
+    /// The time of day at 0 of its clock, in seconds since 1970.
+    pub unix_s: u64,
 }
 
 impl Carriers {
@@ -73,8 +85,9 @@ impl Carriers {
     }
 
     /// One that connections of this kind may join.
-    pub fn shared(&self, carrying: Carrying, v6: bool) -> Option<u32> {
-        let joins = |it: &Carrier| it.shared == Some((carrying, v6)) && !it.shut;
+    pub fn shared(&self, carrying: &Carrying, v6: bool) -> Option<u32> {
+        let alike = |it: &(Carrying, bool)| it.0 == *carrying && it.1 == v6;
+        let joins = |it: &Carrier| it.shared.as_ref().is_some_and(alike) && !it.shut;
         let at = self.all.iter().position(|it| it.as_deref().is_some_and(joins));
         at.map(|at| at as u32)
     }
@@ -100,16 +113,19 @@ impl Carriers {
 impl Carrier {
     /// That of a listener's socket, or of connections that are made by connect.
     pub fn new(
-        carrying: Carrying,
+        carrying: &Carrying,
         socket: Token,
         local: Option<SocketAddr>,
         origin: Option<Arc<Origin>>,
+        clock: Clock,
     ) -> Carrier {
         let side = if origin.is_some() { Side::Accepted } else { Side::Connected };
         let joined = origin.is_none() && carrying.shares;
+        let carrying = carrying.clone();
         let v6 = local.is_some_and(|local| local.is_ipv6());
         Carrier {
-            endpoint: (carrying.make)(side),
+            endpoint: carrying.endpoint(side, clock.seed, clock.unix_s),
+            lanes: carrying.lanes(),
             socket,
             local,
             origin,
@@ -171,55 +187,60 @@ impl Carrier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buf::{Pool, Slice};
-    use crate::transport::{Datagram, Event, Full, Handled, Reason, Run, Transmit};
+    use crate::buf::Pool;
+    use crate::transport::lanes::Micros;
+    use crate::transport::{
+        Datagram, Event, Full, Handled, Maker, Message, Reason, Run, Target, Transmit,
+    };
 
     /// Nothing ever happens here.
     struct Still;
 
     impl Endpoint for Still {
-        fn handle_datagram(&mut self, _: Datagram, _: Option<Stream>, _: Millis) -> Handled {
+        fn handle_datagram(&mut self, _: Datagram, _: Option<Stream>, _: Micros) -> Handled {
             Handled::Dropped(Reason::Malformed)
         }
 
-        fn poll_transmit(&mut self, _: &Pool, _: Millis) -> Transmit {
+        fn poll_transmit(&mut self, _: &Pool, _: Micros) -> Transmit {
             Transmit::Nothing
         }
 
-        fn poll_timeout(&self) -> Option<Millis> {
+        fn poll_timeout(&self) -> Option<Micros> {
             None
         }
 
-        fn handle_timeout(&mut self, _: Millis) {}
+        fn handle_timeout(&mut self, _: Micros) {}
 
         fn poll_event(&mut self) -> Option<Event> {
             None
         }
 
-        fn connect(&mut self, _: Stream, _: SocketAddr, _: Millis) {}
+        fn connect(&mut self, _: Stream, _: Target, _: Micros) {}
 
-        fn read(&mut self, _: Stream) -> Option<Slice> {
+        fn read(&mut self, _: Stream) -> Option<Message> {
             None
         }
 
-        fn write(&mut self, _: Stream, _: Run, _: Millis) -> Result<(), Full> {
+        fn write(&mut self, _: Stream, _: Run, _: Micros) -> Result<(), Full> {
             Err(Full)
         }
 
-        fn close(&mut self, _: Stream, _: Millis) {}
+        fn close(&mut self, _: Stream, _: Micros) {}
 
-        fn forget(&mut self, _: Stream, _: Millis) {}
+        fn forget(&mut self, _: Stream, _: Micros) {}
     }
 
     fn still(_: Side) -> Box<dyn Endpoint> {
         Box::new(Still)
     }
 
-    const STILL: Carrying = Carrying { make: still, message_max_bytes: 9, shares: true };
+    const STILL: Carrying =
+        Carrying { maker: Maker::Of(still), message_max_bytes: 9, shares: true };
 
     fn carrier(carrying: Carrying, v6: bool) -> Carrier {
         let local = if v6 { "[::]:1" } else { "0.0.0.0:1" };
-        Carrier::new(carrying, Token::new(1, 1), Some(local.parse().expect("one")), None)
+        let local = Some(local.parse().expect("one"));
+        Carrier::new(&carrying, Token::new(1, 1), local, None, Clock::default())
     }
 
     #[test]
@@ -227,21 +248,21 @@ mod tests {
         let mut all = Carriers::default();
         let [first, second] = [false, true].map(|v6| all.add(carrier(STILL, v6)));
         assert_eq!(
-            (all.shared(STILL, false), all.shared(STILL, true)),
+            (all.shared(&STILL, false), all.shared(&STILL, true)),
             (Some(first), Some(second))
         );
         let other = Carrying { message_max_bytes: 8, ..STILL };
-        assert_eq!(all.shared(other, false), None, "made otherwise");
+        assert_eq!(all.shared(&other, false), None, "made otherwise");
         all.touch(first);
         all.touch(first);
         all.touch(second);
         assert!(all.remove(first).is_some() && all.get(first).is_none());
         assert_eq!(all.add(carrier(Carrying { shares: false, ..STILL }, false)), first);
-        assert_eq!(all.shared(STILL, false), None, "this one is not shared");
+        assert_eq!(all.shared(&STILL, false), None, "this one is not shared");
         let touched: Vec<u32> = std::iter::from_fn(|| all.next_touched()).collect();
         assert_eq!(touched, [second, first], "each once");
         all.get(second).expect("there").shut = true;
-        assert_eq!(all.shared(STILL, true), None, "it closes");
+        assert_eq!(all.shared(&STILL, true), None, "it closes");
         assert!(all.at_rest());
         all.touch(9);
         assert!(all.at_rest(), "there is none");

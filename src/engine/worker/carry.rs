@@ -7,27 +7,50 @@
 
 use crate::engine::shared::cause::refusal;
 use crate::engine::shared::conn::{Conn, Link, Origin, Phase, Report};
-use crate::engine::shared::core::Core;
+use crate::engine::shared::core::{Core, millis};
 use crate::engine::shared::counters::count;
 use crate::engine::shared::datagrams::{Carriage, DatagramSocket, Target};
 use crate::engine::shared::event::Notice;
 use crate::engine::shared::reminder::Due;
 use crate::engine::shared::table::Resident;
-use crate::engine::worker::carriers::Carrier;
+use crate::engine::worker::carriers::{Carrier, Clock};
 use crate::engine::worker::desk::{Desk, Order};
 use crate::io::datagram::sender_of;
 use crate::io::{ADDRESS_BYTES, Arrival, DATAGRAMS_MAX, Datagram, Lane, Role, Token};
-use crate::session::{Cause, Stack};
+use crate::session::{Cause, Millis, Stack};
+use crate::transport::lanes::{Micros, Seed};
 use crate::transport::{self, Event, Handled, Reason, Stream, Transmit};
+use ring::rand::{SecureRandom, SystemRandom};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a transport begins with that is made now: `elapsed` by the net's clock.
+fn clock(elapsed: Duration) -> Clock {
+    let mut seed = Seed::default();
+    // Without random numbers the tokens that it makes are known; those that are checked are not.
+    let _ = SystemRandom::new().fill(&mut seed);
+    Clock { seed, unix_s: unix_at(elapsed) }
+}
+
+/// The time of day at 0 of the net's clock, in seconds since 1970.
+fn unix_at(elapsed: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(elapsed).as_secs()
+}
+
+/// The turn's time that a transport wants to be called at: not before.
+fn due_at(at: Micros) -> Millis {
+    millis(Duration::from_micros(at.saturating_add(999)))
+}
 
 impl Desk {
     /// Makes the transport of a socket that the model took.
     pub fn begin_carrier(&mut self, token: Token, udp: &mut DatagramSocket) {
         let Some(carriage) = udp.carriage.as_mut().filter(|it| it.number.is_none()) else { return };
-        let Some(carrying) = udp.endpoint.carrying else { return };
-        let carrier = Carrier::new(carrying, token, udp.local, carriage.origin.clone());
+        let Some(carrying) = &udp.endpoint.carrying else { return };
+        let (origin, clock) = (carriage.origin.clone(), clock(self.elapsed));
+        let carrier = Carrier::new(carrying, token, udp.local, origin, clock);
         carriage.number = Some(self.carriers.add(carrier));
     }
 
@@ -77,11 +100,12 @@ impl Desk {
     /// Gives one datagram to a transport.
     fn carry_one(&mut self, core: &Core, number: u32, datagram: transport::Datagram) -> Handled {
         let unknown = Handled::Dropped(Reason::Unknown);
+        let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return unknown };
         let open = !carrier.shut && carrier.origin.is_some() && core.is_running();
         let vacant = open.then(|| carrier.vacant());
         let (peer, local) = (datagram.peer, datagram.local);
-        let handled = carrier.endpoint.handle_datagram(datagram, vacant, self.now);
+        let handled = carrier.endpoint.handle_datagram(datagram, vacant, now);
         match (handled, vacant) {
             (Handled::Existing(stream), _) => {
                 let rider = carrier.rider(stream);
@@ -108,17 +132,22 @@ impl Desk {
         peer: SocketAddr,
         local: Option<IpAddr>,
     ) -> bool {
+        let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return false };
         let Some(origin) = carrier.origin.clone() else { return false };
         if core.guard.is_on() && core.guard.decide(None, Some(peer), self.now).is_err() {
-            carrier.endpoint.forget(stream, self.now);
+            carrier.endpoint.forget(stream, now);
             return false;
         }
         let queues = core.queues.len();
         let queue = origin.queue.map_or_else(|| carrier.next_queue(queues), |it| it as usize);
         let port = carrier.local.map_or(0, |local| local.port());
         let (user_data, listener) = (origin.user_data, origin.listener());
-        let session = Stack::new(self.now, core.is_manual());
+        let mut session = Stack::new(self.now, core.is_manual());
+        if let Some(count) = carrier.lanes {
+            session.add_lanes(count);
+        }
+        let greeting = self.greeting(core, number, stream);
         let mut conn = Conn::new(origin, session, self.home, queue);
         conn.set_peer(Some(peer));
         conn.set_local(local.map(|ip| SocketAddr::new(ip, port)));
@@ -129,13 +158,13 @@ impl Desk {
         let token = core.table.insert(Resident::Conn(conn), user_data);
         let Some(carrier) = self.carriers.get(number) else { return false };
         let Some(token) = token else {
-            carrier.endpoint.forget(stream, self.now);
+            carrier.endpoint.forget(stream, now);
             self.turned_away(core, "connections_max is reached");
             return false;
         };
         carrier.board(token);
         self.count_abroad(core, abroad);
-        self.emit(token, Notice::Opened(listener));
+        self.emit(token, Notice::Opened { listener, data: greeting });
         if let Some(mut held) = core.table.hold(token)
             && let Some(conn) = held.conn()
         {
@@ -172,7 +201,7 @@ impl Desk {
         }
         let Some(carrier) = self.carriers.get(number) else { return };
         let due = Due::Transport(number.into());
-        match (carrier.timer, carrier.endpoint.poll_timeout()) {
+        match (carrier.timer, carrier.endpoint.poll_timeout().map(due_at)) {
             (Some((_, before)), Some(at)) if before == at => {}
             (timer, Some(at)) => {
                 let timer = self.timers.set(timer.map(|(timer, _)| timer), due, at);
@@ -188,17 +217,15 @@ impl Desk {
 
     /// A time that a transport asked for has come.
     pub fn transport_due(&mut self, number: u32) {
+        let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return };
         carrier.timer = None;
-        carrier.endpoint.handle_timeout(self.now);
+        carrier.endpoint.handle_timeout(now);
         self.carriers.touch(number);
     }
 
     fn stream_event(&mut self, core: &Core, number: u32, event: Event) {
-        let (Event::Opened(stream)
-        | Event::Readable(stream)
-        | Event::Writable(stream)
-        | Event::Closed(stream, _)) = event;
+        let stream = event.stream();
         let rider = self.carriers.get(number).and_then(|carrier| carrier.rider(stream));
         let Some(token) = rider else { return };
         let Some(mut held) = core.table.hold(token) else { return };
@@ -208,6 +235,8 @@ impl Desk {
             Event::Opened(_) => self.stream_opened(core, token, conn),
             Event::Readable(_) => conn.link.end(Lane::In),
             Event::Writable(_) => conn.link.end(Lane::Out),
+            Event::Released(_, lane, bytes) => self.lane_released(core, token, conn, lane, bytes),
+            Event::Migrated(_) => self.stream_migrated(token, conn),
             Event::Closed(_, cause) => self.stream_closed(core, token, conn, cause),
         }
         self.tend_conn(core, token, conn);
@@ -216,6 +245,7 @@ impl Desk {
     /// Has a transport fill the outbox of its socket, when that has nothing else to send.
     pub fn load(&mut self, core: &Core, token: Token, udp: &mut DatagramSocket) {
         let Some(number) = udp.carrier() else { return };
+        let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return };
         carrier.shut |= udp.closing.is_some();
         if !udp.link.is_adopted() || udp.link.is_busy(Lane::Out) || udp.outbox.messages > 0 {
@@ -223,7 +253,7 @@ impl Desk {
         }
         let mut loaded = 0;
         while loaded < DATAGRAMS_MAX {
-            match carrier.endpoint.poll_transmit(&core.pool, self.now) {
+            match carrier.endpoint.poll_transmit(&core.pool, now) {
                 Transmit::Nothing => break,
                 Transmit::Datagram(transport::Datagram { peer, local, data }) => {
                     let target = udp.target(Target { address: peer, local });
@@ -324,7 +354,7 @@ impl Desk {
         origin: &Arc<Origin>,
         v6: bool,
     ) -> Result<u32, (Cause, i32)> {
-        let carrying = origin.carrying.ok_or((Cause::Internal, 0))?;
+        let carrying = origin.carrying.as_ref().ok_or((Cause::Internal, 0))?;
         if let Some(number) = self.carriers.shared(carrying, v6).filter(|_| carrying.shares) {
             return Ok(number);
         }
@@ -340,7 +370,8 @@ impl Desk {
         let local = udp.local;
         let entry = Resident::Datagram(Box::new(udp));
         let socket = core.insert(entry, 0, self.home).ok_or((Cause::LimitModel, 0))?;
-        let number = self.carriers.add(Carrier::new(carrying, socket, local, None));
+        let carrier = Carrier::new(carrying, socket, local, None, clock(self.elapsed));
+        let number = self.carriers.add(carrier);
         if let Some(mut held) = core.table.hold(socket)
             && let Some(carriage) = held.datagram().and_then(|udp| udp.carriage.as_mut())
         {

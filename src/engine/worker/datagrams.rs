@@ -298,7 +298,7 @@ impl Desk {
             udp.heard = self.now;
             udp.deadline = None;
             if udp.connected {
-                self.emit(token, Notice::Opened(None));
+                self.emit(token, Notice::opened(None));
             }
             self.begin_carrier(token, udp);
             self.datagram_writable(core, token, udp);

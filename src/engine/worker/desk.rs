@@ -20,6 +20,7 @@ use crate::io::proactor::is_cancelled;
 use crate::io::tap::unsent;
 use crate::io::{Completion, Lane, Look, Op, Outcome, Role, Token};
 use crate::session::Millis;
+use crate::transport::lanes::Micros;
 use socket2::Socket;
 use std::collections::VecDeque;
 use std::io;
@@ -167,6 +168,11 @@ impl Desk {
     fn read_clock(&mut self, core: &Core) {
         self.elapsed = core.elapsed();
         self.now = millis(self.elapsed);
+    }
+
+    /// The turn's time for a transport.
+    pub fn micros(&self) -> Micros {
+        self.elapsed.as_micros() as Micros
     }
 
     /// Notes a warning, which is reported when no lock is held; at most one in `SAY_MS`.

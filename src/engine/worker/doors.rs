@@ -70,7 +70,7 @@ impl Desk {
             self.start_connect(token, conn);
         } else if conn.life.end == End::Not && conn.life.phase == Phase::Open && !arrives {
             conn.life.report = Report::Known;
-            self.emit(token, Notice::Opened(conn.listener()));
+            self.emit(token, Notice::opened(conn.listener()));
             conn.await_step();
             self.tell_writable(core, token, conn);
         }
@@ -291,7 +291,7 @@ impl Desk {
                 if conn.life.end != End::Not {
                     conn.set_deadline(Some(linger(conn, self.now)));
                 } else if conn.life.phase == Phase::Open {
-                    self.emit(token, Notice::Opened(None));
+                    self.emit(token, Notice::opened(None));
                     conn.await_step();
                     self.tell_writable(core, token, conn);
                 }

@@ -113,7 +113,7 @@ impl Desk {
             End::Not => {
                 conn.begun();
                 conn.life.report = Report::Known;
-                self.emit(token, Notice::Opened(conn.listener()));
+                self.emit(token, Notice::opened(conn.listener()));
                 conn.await_step();
                 self.tell_writable(core, token, conn);
                 // A pause, a move or a close may have been asked for meanwhile.

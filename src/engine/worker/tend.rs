@@ -472,7 +472,7 @@ impl Desk {
         core.groups.leave(token.index());
         if conn.life.report == Report::Known {
             conn.life.report = Report::Closed;
-            let unsent = conn.unsent() + u64::from(conn.session.outbox().bytes());
+            let unsent = conn.unsent() + conn.session.pending_bytes();
             let (cause, os_error) = (conn.life.cause, conn.os_error());
             let code = match cause {
                 Cause::Truncated => conn.session.partial_bytes(),
@@ -509,7 +509,7 @@ impl Desk {
             self.handed.extend(conn.listener());
         }
         // Pending bytes are lost, and a stream that was cut must not look complete.
-        conn.life.reset |= conn.unsent() > 0 || conn.session.outbox().bytes() > 0;
+        conn.life.reset |= conn.unsent() > 0 || conn.session.pending_bytes() > 0;
         // Who does not come in is reset, as where that is decided at once.
         conn.life.reset |= conn.is_outside();
         conn.session.discard();

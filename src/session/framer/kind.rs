@@ -1,5 +1,6 @@
 //! The kinds of framing, and what each says of a stream's first bytes or of a message.
 
+use super::lane::Tag;
 use crate::session::event::Cause;
 
 /// How a stream is cut into messages.
@@ -14,6 +15,8 @@ pub enum FramingKind {
     Fixed = 4,
     /// Of `ws://`; no endpoint of the host's has it.
     Web = 5,
+    /// Of `game://`, in the outbox; no endpoint of the host's has it.
+    Lane = 6,
 }
 
 impl FramingKind {
@@ -44,6 +47,8 @@ pub struct Framing {
     pub text: bool,
     /// Of a WebSocket's message: it is deflated.
     pub deflated: bool,
+    /// Of a message in a lane: where it goes.
+    pub tag: Tag,
 }
 
 /// What becomes of a message that is over the maximum before its delimiter comes.
@@ -87,6 +92,7 @@ impl Default for Framing {
             overlong: Overlong::Close,
             text: false,
             deflated: false,
+            tag: Tag::default(),
         }
     }
 }
@@ -139,7 +145,7 @@ impl Framing {
                 }
             }
             FramingKind::Varint => !matches!(self.step(first), Step::Broken(_)),
-            FramingKind::Web => false,
+            FramingKind::Web | FramingKind::Lane => false,
             FramingKind::Raw | FramingKind::Delimiter | FramingKind::Fixed => true,
         }
     }

@@ -3,12 +3,14 @@
 mod delimiter;
 mod fixed;
 mod kind;
+mod lane;
 mod length;
 mod raw;
 mod web;
 
 pub use delimiter::is_behind_cr;
 pub use kind::{DELIMITER_MAX, Framing, FramingKind, HEADER_MAX, HeaderError, Overlong, Step};
+pub use lane::{TAG_BYTES, Tag};
 
 impl Framing {
     /// Looks at the first bytes of the stream.
@@ -20,7 +22,7 @@ impl Framing {
             FramingKind::Raw => raw::step(input),
             FramingKind::Delimiter => Step::Delimited,
             FramingKind::Fixed => fixed::step(self, input),
-            FramingKind::Web => web::step(),
+            FramingKind::Web | FramingKind::Lane => web::step(),
         }
     }
 
@@ -47,6 +49,7 @@ impl Framing {
             FramingKind::Delimiter => delimiter::header(self, len),
             FramingKind::Fixed => fixed::header(self, len),
             FramingKind::Web => web::header(self, len, out),
+            FramingKind::Lane => lane::header(self, len, out),
         }
     }
 }

@@ -3,10 +3,16 @@
 //! Read `docs/lanes.md` for the wire. `envelope` is the packet: tokens, handshake, encryption and
 //! replay protection, which are netcode's. `peer` is what stands in a packet once a connection is
 //! up: messages in lanes, acknowledgements. `recovery` decides what was lost and how fast to send.
+//! `Lanes` puts them together: many connections behind one datagram socket.
 
+mod endpoint;
 pub mod envelope;
+mod options;
 pub mod peer;
 pub mod recovery;
+
+pub use endpoint::Lanes;
+pub use options::{Control, Key, LANES_MAX, LaneKind, LaneOptions, Options, Seed};
 
 /// Microseconds of a clock that only goes forward; its zero is the net's start.
 pub type Micros = u64;

@@ -91,6 +91,8 @@ struct More {
     quieted: bool,
     /// The host closed it in order, and the table counts it among those that linger.
     lingers: bool,
+    /// What it is let in with.
+    connect_token: Option<Arc<[u8]>>,
     /// While it is parting.
     answer: Option<Answer>,
     proxied: Proxied,
@@ -212,6 +214,18 @@ impl Conn {
     pub fn give_up(&mut self) {
         let bytes = self.session.abandon();
         self.lose(bytes.into());
+    }
+
+    /// What a transport is to be let in with.
+    pub fn connect_token(&self) -> Option<Arc<[u8]>> {
+        self.more.as_ref()?.connect_token.clone()
+    }
+
+    /// Gives it what a transport is to be let in with.
+    pub fn set_connect_token(&mut self, token: Option<Arc<[u8]>>) {
+        if token.is_some() || self.connect_token().is_some() {
+            self.more().connect_token = token;
+        }
     }
 
     /// More bytes were taken and given up.

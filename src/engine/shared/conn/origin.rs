@@ -107,6 +107,9 @@ impl Origin {
             // Follows from the framing.
             web_framing: _,
             tls: _,
+            lanes: _,
+            // The connection's own.
+            connect_token: _,
             handshake_timeout_ms: _,
             // Of listeners.
             handshakes_max: _,

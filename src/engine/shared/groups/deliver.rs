@@ -7,7 +7,7 @@ use crate::engine::shared::core::Core;
 use crate::engine::shared::home::Command;
 use crate::engine::shared::rendering::{Form, Rendering};
 use crate::io::Token;
-use crate::session::{Cause, FramingKind, Memory, Overflow, Parts, SendError};
+use crate::session::{Cause, FramingKind, Key, Memory, Overflow, Parts, SendError};
 use std::sync::atomic::Ordering::*;
 
 /// What became of a message at a member.
@@ -59,7 +59,7 @@ impl Delivery {
         let payload = &[&self.sent.payload[..]];
         let Some(parts) = Parts::new(payload, Some(&self.sent.payload)) else { return Given::Not };
         let (framing, limits) = (conn.framing(), &conn.endpoint.limits);
-        let key = self.sent.key;
+        let (tag, key) = (self.sent.tag, self.sent.tag.key);
         let Ok(wire) = parts.wire_bytes(framing) else { return Given::Not };
         if key.key != 0 && (framing.kind == FramingKind::Raw || wire == 0) {
             return Given::Not;
@@ -67,14 +67,17 @@ impl Delivery {
         if wire > limits.outbox_max_bytes as usize {
             return Given::Not;
         }
-        if limits.overflow == Overflow::Reject && !conn.session.outbox().has_room(limits, wire, key)
-        {
+        // Where lanes are, a key is the transport's.
+        let key = if conn.session.lanes().is_some() { Key::default() } else { key };
+        let room = conn.session.outbox().has_room(limits, wire, key)
+            && conn.session.lanes().is_none_or(|it| it.has_room(limits, tag.lane, wire));
+        if limits.overflow == Overflow::Reject && !room {
             // Without a refusal to be made good: a member that is skipped is owed no WRITABLE.
             return Given::Full;
         }
         if self.rendering.for_conn(conn).is_none() {
             let (form, pool) = (Form::of(conn), &core.pool);
-            if self.rendering.make(form, &parts, self.sent.text, pool, self.count).is_err() {
+            if self.rendering.make(form, &parts, tag, self.sent.text, pool, self.count).is_err() {
                 return Given::Full;
             }
         }
@@ -84,7 +87,9 @@ impl Delivery {
         let endpoint = conn.endpoint.clone();
         let framing = endpoint.framing_of(conn.session.web().is_some());
         let limits = &endpoint.limits;
-        match conn.session.session_mut().send_framed(framing, limits, memory, framed, key) {
+        match conn.session.send_in_lane(limits, tag.lane, wire, |session| {
+            session.send_framed(framing, limits, memory, framed, key)
+        }) {
             Ok(()) => Given::Taken,
             Err(SendError::Overflow) => Given::Closed,
             Err(SendError::Again | SendError::Memory) => Given::Full,

@@ -3,7 +3,7 @@
 
 use crate::buf::{Mutex, Slice, rank};
 use crate::io::Token;
-use crate::session::Key;
+use crate::session::Tag;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Sent {
     pub group: u32,
     /// A connection that is not given it.
     pub except: Option<Token>,
-    pub key: Key,
+    pub tag: Tag,
     /// To WebSockets it is text.
     pub text: bool,
     pub payload: Slice,

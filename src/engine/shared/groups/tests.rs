@@ -3,7 +3,7 @@
 use super::log::{Log, Sent};
 use super::*;
 use crate::buf::Slice;
-use crate::session::Key;
+use crate::session::Tag;
 
 fn groups() -> Groups {
     Groups::new(3, 2, 1000, 2, 7)
@@ -90,7 +90,7 @@ fn sent(group: u32) -> Sent {
         number: 0,
         group,
         except: None,
-        key: Key::default(),
+        tag: Tag::default(),
         text: false,
         payload: Slice::default(),
         at: None,

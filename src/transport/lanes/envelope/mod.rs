@@ -1,1 +1,3 @@
 //! Connect tokens, the handshake, and packets: netcode 1.02.
+
+pub mod token;
