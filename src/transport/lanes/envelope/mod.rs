@@ -1,3 +1,1 @@
 //! Connect tokens, the handshake, and packets: netcode 1.02.
-
-pub mod token;
