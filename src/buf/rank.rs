@@ -70,6 +70,8 @@ ranks! {
     Guard,
     /// What the TLS of connects is made with, for the next one.
     TlsClients,
+    /// Connect tokens that were used, and clients that are connected. Under the lock of a slot.
+    Tokens,
     /// What the TLS of a listener is made with. Under the lock of a connection's slot.
     Tls,
     /// Timers of the host.
