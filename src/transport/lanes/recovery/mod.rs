@@ -397,6 +397,14 @@ impl<C> Recovery<C> {
     }
 }
 
+#[cfg(test)]
+impl<C> Recovery<C> {
+    /// Takes another control, for a simulation.
+    pub fn set_control(&mut self, control: Box<dyn RateControl>) {
+        self.control = Some(control);
+    }
+}
+
 fn seconds(time: Micros) -> f64 {
     time as f64 / 1e6
 }

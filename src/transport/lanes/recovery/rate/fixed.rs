@@ -12,6 +12,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
+    /// See above.
     pub fn new(config: &RateConfig) -> Self {
         let (min, max) = config.bounds();
         Self { rate: if config.rate_max_bytes == 0 { FIRST_RATE.max(min) } else { max } }

@@ -3,9 +3,15 @@
 //! A control is told what was sent and what became of it, and says how many bytes a second may
 //! leave and how many may be in flight. Small messages do not wait for it.
 
+mod cubic;
+mod filters;
 mod fixed;
+mod game;
 
+#[cfg(test)]
+pub use cubic::Cubic;
 pub use fixed::Fixed;
+pub use game::Game;
 
 use crate::transport::lanes::Micros;
 
@@ -126,9 +132,10 @@ impl RateConfig {
     }
 
     /// Makes the control. `rtt` in seconds: the smoothed one and the shortest.
-    pub fn make(&self, _srtt: f64, _min_rtt: Option<f64>, _now: Micros) -> Box<dyn RateControl> {
+    pub fn make(&self, srtt: f64, min_rtt: Option<f64>, now: Micros) -> Box<dyn RateControl> {
         match self.control {
-            Control::Game | Control::Bbr | Control::Fixed => Box::new(Fixed::new(self)),
+            Control::Game | Control::Bbr => Box::new(Game::new(self, srtt, min_rtt, now)),
+            Control::Fixed => Box::new(Fixed::new(self)),
         }
     }
 }
