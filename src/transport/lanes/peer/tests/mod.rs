@@ -1,0 +1,4 @@
+//! The protocol, without keys and addresses.
+
+mod network;
+mod promises;
