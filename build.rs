@@ -15,6 +15,7 @@ const FILES: &[&str] = &[
     "guard",
     "tls",
     "http",
+    "lanes",
     "endpoint",
     "listener",
     "admit",

@@ -88,6 +88,15 @@
 /// `min_version`: TLS 1.3 (RFC 8446).
 #define SOCKEYE_TLS13 772
 
+/// Lanes that a connection may have.
+#define SOCKEYE_LANES_MAX 16
+
+/// Bytes of a connect token.
+#define SOCKEYE_TOKEN_BYTES 2048
+
+/// Bytes of the key that connect tokens are made with.
+#define SOCKEYE_TOKEN_KEY_BYTES 32
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -116,15 +125,6 @@
 
 /// `flags` of a MESSAGE: it came in an unreliable lane.
 #define SOCKEYE_FLAG_UNRELIABLE 4
-
-/// Lanes that a connection may have.
-#define SOCKEYE_LANES_MAX 16
-
-/// Bytes of a connect token.
-#define SOCKEYE_TOKEN_BYTES 2048
-
-/// Bytes of the key that connect tokens are made with.
-#define SOCKEYE_TOKEN_KEY_BYTES 32
 
 /// The values of a `sockeye_status` that are not a count.
 typedef enum {
@@ -320,6 +320,28 @@ typedef enum {
     SOCKEYE_TLS_CLIENT_AUTH_REQUIRED = 2,
 } sockeye_tls_client_auth;
 
+/// What a lane promises.
+typedef enum {
+    /// Every message arrives, in the order in which they were sent, or the connection closes.
+    SOCKEYE_LANE_ORDERED = 0,
+    /// Every message arrives, each as soon as it is complete, or the connection closes.
+    SOCKEYE_LANE_RELIABLE = 1,
+    /// Messages may be lost, and arrive in any order, none twice.
+    SOCKEYE_LANE_UNRELIABLE = 2,
+    /// Messages may be lost, and none arrives after a newer one.
+    SOCKEYE_LANE_SEQUENCED = 3,
+} sockeye_lane_kind;
+
+/// How the rate of a connection is found.
+typedef enum {
+    /// It keeps the path's queues short, and holds its own beside TCP.
+    SOCKEYE_RATE_GAME = 0,
+    /// BBR.
+    SOCKEYE_RATE_BBR = 1,
+    /// `rate_max_bytes`, always.
+    SOCKEYE_RATE_FIXED = 2,
+} sockeye_rate_control;
+
 /// How the byte stream is divided into messages.
 typedef enum {
     /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
@@ -460,28 +482,6 @@ typedef enum {
     /// It ends, and calls nothing of the host's any more.
     SOCKEYE_THREAD_ENDS = 2,
 } sockeye_thread_moment;
-
-/// What a lane promises.
-typedef enum {
-    /// Every message arrives, in the order in which they were sent, or the connection closes.
-    SOCKEYE_LANE_ORDERED = 0,
-    /// Every message arrives, each as soon as it is complete, or the connection closes.
-    SOCKEYE_LANE_RELIABLE = 1,
-    /// Messages may be lost, and arrive in any order, none twice.
-    SOCKEYE_LANE_UNRELIABLE = 2,
-    /// Messages may be lost, and none arrives after a newer one.
-    SOCKEYE_LANE_SEQUENCED = 3,
-} sockeye_lane_kind;
-
-/// How the rate of a connection is found.
-typedef enum {
-    /// It keeps the path's queues short, and holds its own beside TCP.
-    SOCKEYE_RATE_GAME = 0,
-    /// BBR.
-    SOCKEYE_RATE_BBR = 1,
-    /// `rate_max_bytes`, always.
-    SOCKEYE_RATE_FIXED = 2,
-} sockeye_rate_control;
 
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 typedef struct sockeye_net sockeye_net;
@@ -813,46 +813,6 @@ typedef struct {
     char path[512];
 } sockeye_web_info;
 
-/// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
-/// field, and the payload has `length + length_adjustment` bytes.
-typedef struct {
-    /// A `sockeye_framing_kind`. Default RAW.
-    uint32_t kind;
-    /// LENGTH: size of the length field, 1 to 4 bytes. Default 4.
-    uint32_t length_bytes;
-    /// LENGTH: bytes of the header before the length field, at most 12. Sends fill them with
-    /// zeros unless `keep_header`. Default 0.
-    uint32_t length_offset;
-    /// LENGTH: 1: least significant byte first. Default 0, network order.
-    uint32_t little_endian;
-    /// Added to the length field to get the size of the payload; -4 says that a 4-byte length
-    /// counts itself. Default 0.
-    int32_t length_adjustment;
-    /// 1: a message is the whole frame, header included, in both directions. A send begins with
-    /// room for the header, of which the library writes only the length field. LENGTH only. Default
-    /// 0.
-    uint32_t keep_header;
-    /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
-    /// LIMIT_FRAME as soon as its length is read; nothing is allocated for it. One over 3/8 of
-    /// `memory_max_bytes`, which could never fit, closes it with LIMIT_MEMORY. A longer datagram is
-    /// truncated and has SOCKEYE_FLAG_TRUNCATED. FIXED: the size
-    /// of every message; a send of another size is ERR_INVALID or ERR_TOO_BIG. Default 0: 1 MiB,
-    /// with DELIMITER 4 KiB; FIXED has none.
-    uint32_t frame_max_bytes;
-    /// DELIMITER: what ends a message, `delimiter_len` bytes of it. It is no part of the message.
-    uint8_t delimiter[8];
-    /// DELIMITER: 1 to 8. Default 0: the end of a line, which is LF, CR LF, CR or CR NUL.
-    uint32_t delimiter_len;
-    /// DELIMITER: 1: sends end with the delimiter, a line's with CR LF (RFC 854), and a longer
-    /// message than `frame_max_bytes` is ERR_TOO_BIG. Default 0: a send writes its bytes as they
-    /// are.
-    uint32_t append_delimiter;
-    /// DELIMITER: a `sockeye_overlong`. Default CLOSE.
-    uint32_t overlong;
-    /// Must be 0.
-    uint32_t reserved[4];
-} sockeye_framing;
-
 /// One lane. A message that is lost in one delays no other lane.
 typedef struct {
     /// A `sockeye_lane_kind`.
@@ -908,6 +868,86 @@ typedef struct {
     /// Must be 0.
     uint32_t reserved[5];
 } sockeye_lanes;
+
+/// What is known of a connection's path, up to 100 ms old. Times are in microseconds.
+typedef struct {
+    /// `sizeof(sockeye_lanes_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// The round trip, smoothed (RFC 9002); 0: none was measured.
+    uint32_t rtt_us;
+    /// How much it varies.
+    uint32_t jitter_us;
+    /// The least of the last 10 seconds.
+    uint32_t rtt_min_us;
+    /// What packets wait in queues of the path.
+    uint32_t queue_us;
+    /// The largest datagram that the path is known to take, in bytes.
+    uint32_t mtu_bytes;
+    /// Bytes a second at which may be sent now.
+    uint64_t rate_bytes;
+    /// Bytes that were sent and neither acknowledged nor lost.
+    uint64_t in_flight_bytes;
+    /// Packets that were sent.
+    uint64_t packets_sent;
+    /// Of these, those that were lost.
+    uint64_t packets_lost;
+    /// Packets that were received.
+    uint64_t packets_received;
+    /// Of those that the peer sent, those that did not come.
+    uint64_t packets_missing;
+    /// Messages of the host that were dropped: too late, or replaced by a newer one of their key.
+    uint64_t messages_dropped;
+    /// The peer's clock less this one's, in microseconds, where `clock_known`.
+    int64_t clock_offset_us;
+    /// 1: `clock_offset_us` was measured.
+    uint32_t clock_known;
+    /// 1: anybody can read and change what is sent (`open`).
+    uint32_t open;
+    /// 1: the peer has lanes.
+    uint32_t lanes;
+    /// 0.
+    uint32_t reserved;
+} sockeye_lanes_info;
+
+/// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
+/// field, and the payload has `length + length_adjustment` bytes.
+typedef struct {
+    /// A `sockeye_framing_kind`. Default RAW.
+    uint32_t kind;
+    /// LENGTH: size of the length field, 1 to 4 bytes. Default 4.
+    uint32_t length_bytes;
+    /// LENGTH: bytes of the header before the length field, at most 12. Sends fill them with
+    /// zeros unless `keep_header`. Default 0.
+    uint32_t length_offset;
+    /// LENGTH: 1: least significant byte first. Default 0, network order.
+    uint32_t little_endian;
+    /// Added to the length field to get the size of the payload; -4 says that a 4-byte length
+    /// counts itself. Default 0.
+    int32_t length_adjustment;
+    /// 1: a message is the whole frame, header included, in both directions. A send begins with
+    /// room for the header, of which the library writes only the length field. LENGTH only. Default
+    /// 0.
+    uint32_t keep_header;
+    /// Largest payload, 1 to 2,147,483,647 bytes. A larger one closes the connection with
+    /// LIMIT_FRAME as soon as its length is read; nothing is allocated for it. One over 3/8 of
+    /// `memory_max_bytes`, which could never fit, closes it with LIMIT_MEMORY. A longer datagram is
+    /// truncated and has SOCKEYE_FLAG_TRUNCATED. FIXED: the size
+    /// of every message; a send of another size is ERR_INVALID or ERR_TOO_BIG. Default 0: 1 MiB,
+    /// with DELIMITER 4 KiB; FIXED has none.
+    uint32_t frame_max_bytes;
+    /// DELIMITER: what ends a message, `delimiter_len` bytes of it. It is no part of the message.
+    uint8_t delimiter[8];
+    /// DELIMITER: 1 to 8. Default 0: the end of a line, which is LF, CR LF, CR or CR NUL.
+    uint32_t delimiter_len;
+    /// DELIMITER: 1: sends end with the delimiter, a line's with CR LF (RFC 854), and a longer
+    /// message than `frame_max_bytes` is ERR_TOO_BIG. Default 0: a send writes its bytes as they
+    /// are.
+    uint32_t append_delimiter;
+    /// DELIMITER: a `sockeye_overlong`. Default CLOSE.
+    uint32_t overlong;
+    /// Must be 0.
+    uint32_t reserved[4];
+} sockeye_framing;
 
 /// What the connections of a listener, or one outgoing connection, are made with.
 ///
@@ -1485,46 +1525,6 @@ typedef void (*sockeye_release_fn)(void *user, void *block, size_t bytes, size_t
 /// Since:     0.1
 typedef void (*sockeye_thread_fn)(void *user, uint32_t moment, const char *name);
 
-/// What is known of a connection's path, up to 100 ms old. Times are in microseconds.
-typedef struct {
-    /// `sizeof(sockeye_lanes_info)` of the library, at most that of the caller.
-    uint32_t struct_size;
-    /// The round trip, smoothed (RFC 9002); 0: none was measured.
-    uint32_t rtt_us;
-    /// How much it varies.
-    uint32_t jitter_us;
-    /// The least of the last 10 seconds.
-    uint32_t rtt_min_us;
-    /// What packets wait in queues of the path.
-    uint32_t queue_us;
-    /// The largest datagram that the path is known to take, in bytes.
-    uint32_t mtu_bytes;
-    /// Bytes a second at which may be sent now.
-    uint64_t rate_bytes;
-    /// Bytes that were sent and neither acknowledged nor lost.
-    uint64_t in_flight_bytes;
-    /// Packets that were sent.
-    uint64_t packets_sent;
-    /// Of these, those that were lost.
-    uint64_t packets_lost;
-    /// Packets that were received.
-    uint64_t packets_received;
-    /// Of those that the peer sent, those that did not come.
-    uint64_t packets_missing;
-    /// Messages of the host that were dropped: too late, or replaced by a newer one of their key.
-    uint64_t messages_dropped;
-    /// The peer's clock less this one's, in microseconds, where `clock_known`.
-    int64_t clock_offset_us;
-    /// 1: `clock_offset_us` was measured.
-    uint32_t clock_known;
-    /// 1: anybody can read and change what is sent (`open`).
-    uint32_t open;
-    /// 1: the peer has lanes.
-    uint32_t lanes;
-    /// 0.
-    uint32_t reserved;
-} sockeye_lanes_info;
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1829,6 +1829,46 @@ sockeye_status sockeye_conn_get_web(sockeye_net *net,
 ///            to come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_close_web(sockeye_net *net, sockeye_conn conn, uint32_t code);
+
+/// Fills `lanes` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `lanes` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_lanes_init(sockeye_lanes *lanes, size_t size);
+
+/// Gives one message to a connection, to be sent in one of its lanes. Each lane has an outbox of
+/// `outbox_max_bytes`: what a full lane refuses, another one still takes. Connections without lanes
+/// (`tcp://` and the like) take it as `sockeye_send` does, whatever the lane.
+///
+/// Ownership: `data` is copied.
+/// NULL:      `data` may be NULL when `data_len` is 0.
+/// Threads:   any thread. A later send of the same thread in the same lane is sent after this one.
+/// Returns:   as `sockeye_send`, and ERR_INVALID (the connection has no such lane).
+/// Since:     0.1
+SOCKEYE_MUST_USE
+SOCKEYE_API
+sockeye_status sockeye_send_lane(sockeye_net *net,
+                                 sockeye_conn conn,
+                                 uint32_t lane,
+                                 const void *data,
+                                 size_t data_len);
+
+/// What is known of the path of a connection with lanes.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (no lanes); ERR_STALE; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_lanes(sockeye_net *net,
+                                      sockeye_conn conn,
+                                      sockeye_lanes_info *out_info,
+                                      size_t size);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.
@@ -3059,46 +3099,6 @@ sockeye_status sockeye_set_allocator(sockeye_allocate_fn allocate,
 /// Returns:   OK; ERR_BUSY (a net lives).
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_set_thread_hook(sockeye_thread_fn hook, void *user);
-
-/// Fills `lanes` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
-/// library knows.
-///
-/// Ownership: `lanes` is the caller's, written before return.
-/// NULL:      not allowed.
-/// Threads:   any thread.
-/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
-/// Since:     0.1
-SOCKEYE_API sockeye_status sockeye_lanes_init(sockeye_lanes *lanes, size_t size);
-
-/// Gives one message to a connection, to be sent in one of its lanes. Each lane has an outbox of
-/// `outbox_max_bytes`: what a full lane refuses, another one still takes. Connections without lanes
-/// (`tcp://` and the like) take it as `sockeye_send` does, whatever the lane.
-///
-/// Ownership: `data` is copied.
-/// NULL:      `data` may be NULL when `data_len` is 0.
-/// Threads:   any thread. A later send of the same thread in the same lane is sent after this one.
-/// Returns:   as `sockeye_send`, and ERR_INVALID (the connection has no such lane).
-/// Since:     0.1
-SOCKEYE_MUST_USE
-SOCKEYE_API
-sockeye_status sockeye_send_lane(sockeye_net *net,
-                                 sockeye_conn conn,
-                                 uint32_t lane,
-                                 const void *data,
-                                 size_t data_len);
-
-/// What is known of the path of a connection with lanes.
-///
-/// Ownership: `out_info` is written before return, up to `size` bytes.
-/// NULL:      not allowed.
-/// Threads:   any thread.
-/// Returns:   OK; ERR_UNSUPPORTED (no lanes); ERR_STALE; ERR_INVALID (NULL, size below 16).
-/// Since:     0.1
-SOCKEYE_API
-sockeye_status sockeye_conn_get_lanes(sockeye_net *net,
-                                      sockeye_conn conn,
-                                      sockeye_lanes_info *out_info,
-                                      size_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

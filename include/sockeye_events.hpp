@@ -39,6 +39,9 @@ public:
         const bytes all[] = {{message.data(), message.size()}};
         return send(message_parts(all).from(message));
     }
+    /// One message in a lane, where the connection has lanes; else as `send`.
+    status send_lane(uint32_t lane, bytes data) const noexcept
+    { return sockeye_send_lane(net_, id_, lane, data.data, data.len); }
     status send_parts(std::initializer_list<bytes> parts) const noexcept
     { return send(message_parts(parts.begin(), parts.size())); }
     /// Closes it; `how` is a `sockeye_close_how`.
@@ -87,6 +90,9 @@ public:
     /// What a WebSocket has agreed on.
     status web_info(sockeye_web_info &out) const noexcept
     { return sockeye_conn_get_web(net_, id_, &out, sizeof out); }
+    /// What is known of the path of a connection with lanes.
+    status lanes_info(sockeye_lanes_info &out) const noexcept
+    { return sockeye_conn_get_lanes(net_, id_, &out, sizeof out); }
     /// Closes a WebSocket in order, with a code for the peer.
     status close_web(uint32_t code) const noexcept
     { return sockeye_close_web(net_, id_, code); }
@@ -226,7 +232,7 @@ public:
 
     /// Calls the first of these that takes a view of this event's kind: `opened`, `message`,
     /// `received`, `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted`, `ended`,
-    /// `due` or `resolved`. One that takes an `event` takes every kind, new ones too. A kind that
+    /// `due`, `resolved` or `migrated`. One that takes an `event` takes every kind, new ones too. A kind that
     /// none takes is passed over.
     template <class... F> void visit(F &&...functions) const;
 
@@ -247,6 +253,8 @@ struct opened : event {
     explicit opened(event of) noexcept : event(of) {}
     /// By `listener`; else it was connected.
     bool accepted() const noexcept { return raw_->listener.id != 0; }
+    /// What the backend has put into the player's connect token, 256 bytes; empty without one.
+    bytes user_data() const noexcept { return {raw_->data, raw_->data_len}; }
 };
 
 /// An event with a payload, which is valid until the next poll of its queue.
@@ -279,6 +287,10 @@ struct message : payload {
     explicit message(event of) noexcept : payload(of) {}
     /// It was longer than `frame_max_bytes`, and the rest is lost (`overlong` is CUT).
     bool truncated() const noexcept { return (raw_->flags & SOCKEYE_FLAG_TRUNCATED) != 0; }
+    /// The lane that it came in; 0 where there are none.
+    uint32_t lane() const noexcept { return raw_->code; }
+    /// Others of its lane may be lost.
+    bool unreliable() const noexcept { return (raw_->flags & SOCKEYE_FLAG_UNRELIABLE) != 0; }
 };
 
 /// What arrived on a connection without framing (BYTES): a piece of its stream, and no message.
@@ -356,6 +368,11 @@ struct due : event {
     uint32_t missed() const noexcept { return raw_->code; }
 };
 
+/// The peer goes on from another address.
+struct migrated : event {
+    explicit migrated(event of) noexcept : event(of) {}
+};
+
 /// The answer to `net_ref::resolve` or `net_ref::resolve_address`.
 struct resolved : event {
     explicit resolved(event of) noexcept : event(of) {}
@@ -384,7 +401,8 @@ private:
 template <class... F> void event::visit(F &&...functions) const
 {
     static_assert((detail::takes_any<F, opened, message, received, datagram, writable, moved,
-                                     closed, listener_closed, posted, ended, due, resolved, event>
+                                     closed, listener_closed, posted, ended, due, resolved, migrated,
+                                     event>
                    && ...),
                   "one of the functions takes no kind of event");
     switch (kind()) {
@@ -401,6 +419,7 @@ template <class... F> void event::visit(F &&...functions) const
     case SOCKEYE_EVENT_ENDED: return detail::call_first(ended(*this), functions...);
     case SOCKEYE_EVENT_TIMER: return detail::call_first(due(*this), functions...);
     case SOCKEYE_EVENT_RESOLVED: return detail::call_first(resolved(*this), functions...);
+    case SOCKEYE_EVENT_MIGRATED: return detail::call_first(migrated(*this), functions...);
     default: return detail::call_first(*this, functions...);
     }
 }

@@ -334,6 +334,12 @@ struct http : sockeye_http {
     { (void)sockeye_http_init(this, sizeof(sockeye_http)); }
 };
 
+/// Lanes of `game://` with the defaults of `sockeye_lanes_init`; `endpoint.lanes` points to it.
+struct lanes : sockeye_lanes {
+    lanes() noexcept : sockeye_lanes()
+    { (void)sockeye_lanes_init(this, sizeof(sockeye_lanes)); }
+};
+
 /// What a bad network does: nothing, to be changed by field. Needs `config::taps`.
 struct fault : sockeye_fault {
     fault() noexcept : sockeye_fault()

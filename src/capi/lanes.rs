@@ -4,7 +4,9 @@ use super::boundary::{bytes_arg, fail, guard, guard_send, init_sized, read_sized
 use super::conn::sockeye_conn;
 use super::net::{enter, sockeye_net};
 use super::status::sockeye_status;
-use crate::engine::{Control, Error, Kind, LANES_MAX, LaneKind, LaneOptions, LanesGiven};
+use crate::engine::{
+    Error, Kind, LANES_MAX, LaneKind, LaneOptions, LanesGiven, control_from_number,
+};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
@@ -161,7 +163,7 @@ impl Default for sockeye_lanes {
             token_key: ptr::null(),
             rate_min_bytes: options.rate_min_bytes,
             rate_max_bytes: options.rate_max_bytes,
-            rate_control: options.control as u32,
+            rate_control: sockeye_rate_control::SOCKEYE_RATE_GAME as u32,
             message_max_bytes: options.message_max_bytes,
             mtu_max_bytes: options.mtu_max_bytes,
             peer_timeout_ms: (options.peer_timeout / 1000) as u32,
@@ -240,7 +242,7 @@ pub(super) unsafe fn read_lanes(
     }
     options.protocol_id = given.protocol_id;
     (options.rate_min_bytes, options.rate_max_bytes) = (given.rate_min_bytes, given.rate_max_bytes);
-    options.control = Control::from_number(given.rate_control)
+    options.control = control_from_number(given.rate_control)
         .ok_or_else(|| invalid(format!("lanes.rate_control: {} is unknown", given.rate_control)))?;
     options.message_max_bytes = given.message_max_bytes;
     options.mtu_max_bytes = given.mtu_max_bytes;

@@ -25,7 +25,7 @@ pub use crate::session::{
     Cause, Framing, FramingKind, Key, Limits, Overflow, Overlong, Page, Utf8,
 };
 pub use crate::transport::lanes::{
-    Control, LANES_MAX, LaneKind, LaneOptions, Options as LaneDefaults,
+    Control, LANES_MAX, LaneKind, LaneOptions, Options as LaneDefaults, control_from_number,
 };
 pub use host::carried::{carrier_of_tests, carry_for_tests};
 pub use host::facts::{Arrival, ConnInfo, ListenerInfo, NetInfo, QueueStats};

@@ -24,6 +24,7 @@ pub enum Kind {
     Ended,
     Timer,
     Resolved,
+    Migrated,
     /// Of a kind of the host's own.
     Host,
 }
@@ -31,7 +32,7 @@ pub enum Kind {
 impl Kind {
     fn from_number(number: u32) -> Kind {
         use sockeye_event_kind as kind;
-        const TABLE: [(sockeye_event_kind, Kind); 12] = [
+        const TABLE: [(sockeye_event_kind, Kind); 13] = [
             (kind::SOCKEYE_EVENT_OPENED, Kind::Opened),
             (kind::SOCKEYE_EVENT_MESSAGE, Kind::Message),
             (kind::SOCKEYE_EVENT_BYTES, Kind::Message),
@@ -44,6 +45,7 @@ impl Kind {
             (kind::SOCKEYE_EVENT_ENDED, Kind::Ended),
             (kind::SOCKEYE_EVENT_TIMER, Kind::Timer),
             (kind::SOCKEYE_EVENT_RESOLVED, Kind::Resolved),
+            (kind::SOCKEYE_EVENT_MIGRATED, Kind::Migrated),
         ];
         if number >= SOCKEYE_EVENT_HOST {
             return Kind::Host;
@@ -69,7 +71,7 @@ pub struct Event {
     pub user_data: u64,
     pub detail: u64,
     pub flags: u32,
-    /// Of the events that have one; of messages it is the library's own.
+    /// Of the events that have one; of a message its lane.
     pub code: u32,
     /// Of a datagram.
     pub sender: Option<SocketAddr>,
@@ -102,7 +104,7 @@ impl Event {
             user_data: raw.user_data,
             detail: raw.detail,
             flags: raw.flags,
-            code: if raw.data.is_null() { raw.code } else { 0 },
+            code: raw.code,
             sender: sender(raw).as_ref().map(socket_address),
             asked: sender(raw).map_or([0; 16], |address| address.local),
             data,

@@ -7,6 +7,7 @@ pub mod event;
 pub mod freight;
 pub mod groups;
 pub mod host;
+pub mod lanes;
 pub mod message;
 pub mod metrics;
 pub mod net;

@@ -49,6 +49,7 @@ mod handles;
 mod hosts;
 mod io_uring;
 mod keys;
+mod lanes;
 // What stops a process is of Unix.
 #[cfg(unix)]
 mod lateness;

@@ -10,7 +10,6 @@ use crate::session::{LaneFacts, Overflow};
 use crate::transport::lanes::envelope::token;
 use crate::transport::lanes::{Micros, Options};
 use crate::transport::{Carrying, Maker};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The largest message that may be asked for.
@@ -96,11 +95,10 @@ impl Endpoint {
         if !nowhere {
             return Err(invalid("game:// with a token has no host: the token says where"));
         }
-        let read = token::PublicToken::read(&token);
-        let known = read.map_err(|_| invalid("lanes.token is no connect token of netcode 1.02"))?;
-        options.protocol_id = known.protocol_id;
-        let first: SocketAddr = known.addresses[0];
-        *place = Place::Datagrams(HostName::Address(first.ip()), first.port());
+        let (protocol_id, servers) = token::servers(&token)
+            .ok_or_else(|| invalid("lanes.token is no connect token of netcode 1.02"))?;
+        options.protocol_id = protocol_id;
+        *place = Place::Datagrams(HostName::Address(servers[0].ip()), servers[0].port());
         self.connect_token = Some(token);
         Ok(())
     }

@@ -12,7 +12,8 @@ pub mod peer;
 pub mod recovery;
 
 pub use endpoint::Lanes;
-pub use options::{Control, Key, LANES_MAX, LaneKind, LaneOptions, Options, Seed};
+pub use options::{Key, LANES_MAX, LaneKind, LaneOptions, Options, Seed, control_from_number};
+pub use recovery::Control;
 
 /// Microseconds of a clock that only goes forward; its zero is the net's start.
 pub type Micros = u64;

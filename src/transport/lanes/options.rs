@@ -1,7 +1,9 @@
 //! How the connections of one endpoint do `game://`.
 
-use super::Micros;
+use super::recovery::{Control, RateConfig};
+use super::{Micros, peer};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Random bytes that everything random of a transport is made from.
 pub type Seed = [u8; 32];
@@ -57,23 +59,9 @@ pub const LANES: [LaneOptions; 3] = [
     LaneOptions { kind: LaneKind::Sequenced, priority: 0, weight: 1 },
 ];
 
-/// How a rate is found. The numbers are those of the C ABI.
-#[repr(u32)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Control {
-    /// It keeps queues short, and holds its own beside those who fill them.
-    Game = 0,
-    /// BBR.
-    Bbr = 1,
-    /// `rate_max_bytes`, always.
-    Fixed = 2,
-}
-
-impl Control {
-    /// The control with this number.
-    pub fn from_number(number: u32) -> Option<Control> {
-        [Control::Game, Control::Bbr, Control::Fixed].get(number as usize).copied()
-    }
+/// The control with this number of the C ABI.
+pub fn control_from_number(number: u32) -> Option<Control> {
+    [Control::Game, Control::Bbr, Control::Fixed].get(number as usize).copied()
 }
 
 /// See the module.
@@ -128,6 +116,21 @@ impl Default for Options {
 }
 
 impl Options {
+    /// What a connection is told that is up.
+    pub fn of_peers(&self) -> Arc<peer::Config> {
+        Arc::new(peer::Config {
+            lanes: self.lanes.clone(),
+            message_max_bytes: self.message_max_bytes,
+            rate: RateConfig {
+                control: self.control,
+                rate_min_bytes: self.rate_min_bytes,
+                rate_max_bytes: self.rate_max_bytes,
+            },
+            mtu_max: self.mtu_max_bytes as usize,
+            plain: self.lanes.is_empty(),
+        })
+    }
+
     /// How many lanes a connection has: one where a peer has none.
     pub fn lanes(&self) -> usize {
         self.lanes.len().max(1)

@@ -112,6 +112,12 @@ pub(super) fn make_with(config: &Config, secrets: &Secrets) -> Result<[u8; TOKEN
     Ok(token.try_into().expect("resized to it"))
 }
 
+/// The protocol and the servers, of which there is one at least, that a connect token is for.
+pub fn servers(token: &[u8]) -> Option<(u64, Vec<SocketAddr>)> {
+    let public = Public::read(token.try_into().ok()?).ok()?;
+    Some((public.protocol_id, public.servers))
+}
+
 /// What a client reads of a connect token.
 pub(super) struct Public {
     pub protocol_id: u64,

@@ -82,6 +82,11 @@ impl Acks {
         self.due
     }
 
+    /// What is to be acknowledged is so in a packet that is made now.
+    pub fn hasten(&mut self, now: Micros) {
+        self.due = self.due.map(|due| due.min(now));
+    }
+
     /// Newest first.
     pub fn ranges(&self) -> &[(u64, u64)] {
         &self.ranges

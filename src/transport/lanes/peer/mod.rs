@@ -6,6 +6,7 @@
 //! lost and how fast to send is decided by `recovery`. `docs/lanes.md` specifies the wire.
 
 mod acks;
+mod asked;
 mod incoming;
 mod message;
 mod outgoing;

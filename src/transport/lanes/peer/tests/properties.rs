@@ -67,7 +67,10 @@ fn check(received: &[(u8, Vec<u8>)], written: &Written, seed: u64) {
                 if lane == 2 {
                     numbers.sort_unstable();
                 }
-                assert!(numbers.is_sorted_by(|a, b| a < b), "seed {seed}, lane {lane}: {numbers:?}");
+                assert!(
+                    numbers.is_sorted_by(|a, b| a < b),
+                    "seed {seed}, lane {lane}: {numbers:?}"
+                );
                 let all = came.iter().all(|it| written.contains(it));
                 assert!(all && came.len() <= written.len(), "seed {seed}, lane {lane}");
             }
