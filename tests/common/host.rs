@@ -42,7 +42,7 @@ fn is_framed(url: &str, endpoint: &sockeye_endpoint) -> bool {
     match url.split_once("frame=") {
         // A transport has messages of its own.
         _ if url.starts_with("udp:") => sockeye::engine::carrier_of_tests().is_some(),
-        _ if url.starts_with("ws") || url.starts_with("any:") => true,
+        _ if ["ws", "any:", "game:"].iter().any(|it| url.starts_with(it)) => true,
         Some((_, form)) => !form.starts_with("raw"),
         None => endpoint.framing.kind != FRAMING_RAW,
     }

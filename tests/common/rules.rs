@@ -68,7 +68,7 @@ impl Rules {
                     let door = self.doors.get(&event.listener.id);
                     assert_eq!(door, Some(&None), "of an open listener: {event:?}");
                 }
-                Kind::Message | Kind::Datagram | Kind::Writable | Kind::Ended => {
+                Kind::Message | Kind::Datagram | Kind::Writable | Kind::Ended | Kind::Migrated => {
                     let later = self.ended.contains(&event.conn.id);
                     assert!(!later || event.kind == Kind::Writable, "behind ENDED: {event:?}");
                     if event.kind == Kind::Ended {

@@ -167,7 +167,7 @@ pub fn a_key_replaces(setup: Setup) {
             let text = [number];
             let mut message = Message::new(&[&text]).key(7);
             message.raw.lane = lane;
-            assert_eq!(host.net.send_parts(conn, &message), 1);
+            assert_eq!(host.net.send_parts(conn, &message), OK);
         }
         assert_eq!(host.net.send_lane(conn, lane, b"behind"), OK);
         assert_eq!(host.net.flush(), OK);
