@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     "tls",
     "http",
     "lanes",
+    "token",
     "endpoint",
     "listener",
     "admit",

@@ -97,6 +97,12 @@
 /// Bytes of the key that connect tokens are made with.
 #define SOCKEYE_TOKEN_KEY_BYTES 32
 
+/// Most addresses of a connect token.
+#define SOCKEYE_TOKEN_ADDRESSES_MAX 32
+
+/// Most bytes of user data in a connect token.
+#define SOCKEYE_TOKEN_USER_DATA_MAX 256
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -908,6 +914,36 @@ typedef struct {
     /// 0.
     uint32_t reserved;
 } sockeye_lanes_info;
+
+/// What a connect token is made of. Fill it with `sockeye_token_config_init`, then change what you
+/// need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_token_config_init`.
+    uint32_t struct_size;
+    /// For how many seconds from now on a connection can be opened with it, by the clock of this
+    /// machine and that of the server. Default 30.
+    uint32_t expire_s;
+    /// The game, and its version, as the endpoint of the server has it. Default 0.
+    uint64_t protocol_id;
+    /// The player. A server has one connection of each at a time. Default 0.
+    uint64_t client_id;
+    /// The key that the servers have too (`lanes.token_key`). 32 zeros, the default, is the key of `?token=open`, which
+    /// everybody has.
+    uint8_t key[32];
+    /// Where the servers are, in the order in which the player tries them.
+    const sockeye_address *addresses;
+    /// For the server's program, which has it as the data of OPENED, with zeros behind it.
+    const void *user_data;
+    /// How many addresses there are: 1 to SOCKEYE_TOKEN_ADDRESSES_MAX.
+    uint32_t addresses_count;
+    /// At most SOCKEYE_TOKEN_USER_DATA_MAX.
+    uint32_t user_data_len;
+    /// After how many seconds of silence each end takes the other for gone. 0 or less: never.
+    /// Default 10.
+    int32_t timeout_s;
+    /// Must be 0.
+    uint32_t reserved[3];
+} sockeye_token_config;
 
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
 /// field, and the payload has `length + length_adjustment` bytes.
@@ -1869,6 +1905,32 @@ sockeye_status sockeye_conn_get_lanes(sockeye_net *net,
                                       sockeye_conn conn,
                                       sockeye_lanes_info *out_info,
                                       size_t size);
+
+/// Fills `config` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `config` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_token_config_init(sockeye_token_config *config, size_t size);
+
+/// Makes a connect token: `SOCKEYE_TOKEN_BYTES` bytes, with which one player opens one connection.
+/// It has the keys of that connection in it, so give it to the player alone, over HTTPS or the like.
+/// It needs no net: a login backend links the library for this call. Any other implementation of
+/// netcode 1.02 makes such tokens too.
+///
+/// Ownership: `config` and what it points to are borrowed until return. `out_token` has room for
+///            `SOCKEYE_TOKEN_BYTES` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, a value out of its range: `sockeye_last_error` names the
+///            field); ERR_OS (the system has no random bytes).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_token_make(const sockeye_token_config *config,
+                                  uint8_t *out_token);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.

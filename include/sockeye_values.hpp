@@ -400,6 +400,15 @@ struct address : sockeye_address {
 #endif
 };
 
+/// What a connect token is made of; `addresses` and `user_data` are borrowed until it is made.
+struct token_config : sockeye_token_config {
+    token_config() noexcept : sockeye_token_config()
+    { (void)sockeye_token_config_init(this, sizeof(sockeye_token_config)); }
+    /// Makes one, which is of one player alone. It needs no net.
+    status make(uint8_t (&out)[SOCKEYE_TOKEN_BYTES]) const noexcept
+    { return sockeye_token_make(this, out); }
+};
+
 // --- Buffers and messages in parts ---------------------------------------------------------------
 
 /// A piece of the library's memory: acquired, to be written, committed and sent without a copy, or

@@ -88,6 +88,21 @@
 /// `min_version`: TLS 1.3 (RFC 8446).
 #define SOCKEYE_TLS13 772
 
+/// Lanes that a connection may have.
+#define SOCKEYE_LANES_MAX 16
+
+/// Bytes of a connect token.
+#define SOCKEYE_TOKEN_BYTES 2048
+
+/// Bytes of the key that connect tokens are made with.
+#define SOCKEYE_TOKEN_KEY_BYTES 32
+
+/// Most addresses of a connect token.
+#define SOCKEYE_TOKEN_ADDRESSES_MAX 32
+
+/// Most bytes of user data in a connect token.
+#define SOCKEYE_TOKEN_USER_DATA_MAX 256
+
 /// `frame_timeout_ms`: 10,000, and none with DELIMITER.
 #define SOCKEYE_FRAME_TIMEOUT_AUTO UINT32_C(0xFFFFFFFF)
 
@@ -114,7 +129,7 @@
 /// `flags` of a MESSAGE: a text message of a WebSocket; it is UTF-8.
 #define SOCKEYE_FLAG_TEXT 2
 
-/// `flags` of a MESSAGE: it came over an unreliable lane. Not in this version.
+/// `flags` of a MESSAGE: it came in an unreliable lane.
 #define SOCKEYE_FLAG_UNRELIABLE 4
 
 /// The values of a `sockeye_status` that are not a count.
@@ -311,6 +326,28 @@ typedef enum {
     SOCKEYE_TLS_CLIENT_AUTH_REQUIRED = 2,
 } sockeye_tls_client_auth;
 
+/// What a lane promises.
+typedef enum {
+    /// Every message arrives, in the order in which they were sent, or the connection closes.
+    SOCKEYE_LANE_ORDERED = 0,
+    /// Every message arrives, each as soon as it is complete, or the connection closes.
+    SOCKEYE_LANE_RELIABLE = 1,
+    /// Messages may be lost, and arrive in any order, none twice.
+    SOCKEYE_LANE_UNRELIABLE = 2,
+    /// Messages may be lost, and none arrives after a newer one.
+    SOCKEYE_LANE_SEQUENCED = 3,
+} sockeye_lane_kind;
+
+/// How the rate of a connection is found.
+typedef enum {
+    /// It keeps the path's queues short, and holds its own beside TCP.
+    SOCKEYE_RATE_GAME = 0,
+    /// BBR.
+    SOCKEYE_RATE_BBR = 1,
+    /// `rate_max_bytes`, always.
+    SOCKEYE_RATE_FIXED = 2,
+} sockeye_rate_control;
+
 /// How the byte stream is divided into messages.
 typedef enum {
     /// No framing: BYTES reports the bytes that arrived, a send writes its bytes unchanged.
@@ -405,7 +442,7 @@ typedef enum {
     /// the resolver's code in `os_error`. `data`: the addresses, an array of `sockeye_address`, or
     /// the name and the service as two NUL-terminated texts. `user_data`: what the call was given.
     SOCKEYE_EVENT_RESOLVED = 12,
-    /// The address of the peer has changed. Not in this version.
+    /// Lanes: the peer of `conn` goes on from another address, which `sockeye_conn_get_info` has.
     SOCKEYE_EVENT_MIGRATED = 13,
 } sockeye_event_kind;
 
@@ -451,9 +488,6 @@ typedef enum {
     /// It ends, and calls nothing of the host's any more.
     SOCKEYE_THREAD_ENDS = 2,
 } sockeye_thread_moment;
-
-/// Lanes of an endpoint. Not in this version.
-typedef struct sockeye_lanes sockeye_lanes;
 
 /// A net: workers, queues, and every listener and connection in them. Opaque.
 typedef struct sockeye_net sockeye_net;
@@ -785,6 +819,132 @@ typedef struct {
     char path[512];
 } sockeye_web_info;
 
+/// One lane. A message that is lost in one delays no other lane.
+typedef struct {
+    /// A `sockeye_lane_kind`.
+    uint32_t kind;
+    /// Lanes with a lower number are sent first, 0 to 255.
+    uint32_t priority;
+    /// The share of those with the same priority, 1 to 255.
+    uint32_t weight;
+    /// Must be 0.
+    uint32_t reserved;
+} sockeye_lane;
+
+/// Lanes of an endpoint. Fill it with `sockeye_lanes_init`, then change what you need. The URL's
+/// query has precedence.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_lanes_init`.
+    uint32_t struct_size;
+    /// The number of `lanes`, at most `SOCKEYE_LANES_MAX`. Both ends have the same. Default 0: lane
+    /// 0 is ORDERED, 1 UNRELIABLE and 2 SEQUENCED, and those two are sent first.
+    uint32_t lanes_count;
+    /// The lanes, by number. NULL when `lanes_count` is 0.
+    const sockeye_lane *lanes;
+    /// What the game and its version are: both ends and the token have the same. Default 0.
+    uint64_t protocol_id;
+    /// To connect: the connect token, `SOCKEYE_TOKEN_BYTES` bytes. The server's addresses are in
+    /// it, and the URL is `game://` alone. Default NULL.
+    const uint8_t *token;
+    /// To listen: the key that tokens are made with, `SOCKEYE_TOKEN_KEY_BYTES` bytes. Default NULL.
+    const uint8_t *token_key;
+    /// Bytes a second that are sent at least where there is something to send. Default 4,000.
+    uint64_t rate_min_bytes;
+    /// Bytes a second that are sent at most; 0: any. Default 0.
+    uint64_t rate_max_bytes;
+    /// A `sockeye_rate_control`. Default GAME.
+    uint32_t rate_control;
+    /// The largest message, 1 to 16,777,216 bytes. Default 524,288.
+    uint32_t message_max_bytes;
+    /// The largest datagram, 1,200 to 65,000 bytes: what the path takes is found by trying, from
+    /// 1,200 bytes on (RFC 8899). Default 1,472.
+    uint32_t mtu_max_bytes;
+    /// A peer that was not heard for so long is gone: TIMEOUT_PEER. In milliseconds, 100 or more.
+    /// Default 10,000.
+    uint32_t peer_timeout_ms;
+    /// A peer that was sent nothing for so long is sent a keep-alive. In milliseconds, 10 or more.
+    /// Default 500.
+    uint32_t ping_ms;
+    /// 1: there is no backend. Whoever connects makes its own token, with a key of zeros: neither
+    /// end is authenticated, and nothing is private. Both ends say so. Default 0.
+    uint32_t open;
+    /// 1: peers have no lanes, as other programs that speak netcode: each payload is a DATAGRAM,
+    /// and a send is one payload of at most 1,200 bytes. Default 0.
+    uint32_t plain;
+    /// Must be 0.
+    uint32_t reserved[5];
+} sockeye_lanes;
+
+/// What is known of a connection's path, up to 100 ms old. Times are in microseconds.
+typedef struct {
+    /// `sizeof(sockeye_lanes_info)` of the library, at most that of the caller.
+    uint32_t struct_size;
+    /// The round trip, smoothed (RFC 9002); 0: none was measured.
+    uint32_t rtt_us;
+    /// How much it varies.
+    uint32_t jitter_us;
+    /// The least of the last 10 seconds.
+    uint32_t rtt_min_us;
+    /// What packets wait in queues of the path.
+    uint32_t queue_us;
+    /// The largest datagram that the path is known to take, in bytes.
+    uint32_t mtu_bytes;
+    /// Bytes a second at which may be sent now.
+    uint64_t rate_bytes;
+    /// Bytes that were sent and neither acknowledged nor lost.
+    uint64_t in_flight_bytes;
+    /// Packets that were sent.
+    uint64_t packets_sent;
+    /// Of these, those that were lost.
+    uint64_t packets_lost;
+    /// Packets that were received.
+    uint64_t packets_received;
+    /// Of those that the peer sent, those that did not come.
+    uint64_t packets_missing;
+    /// Messages of the host that were dropped: too late, or replaced by a newer one of their key.
+    uint64_t messages_dropped;
+    /// The peer's clock less this one's, in microseconds, where `clock_known`.
+    int64_t clock_offset_us;
+    /// 1: `clock_offset_us` was measured.
+    uint32_t clock_known;
+    /// 1: anybody can read and change what is sent (`open`).
+    uint32_t open;
+    /// 1: the peer has lanes.
+    uint32_t lanes;
+    /// 0.
+    uint32_t reserved;
+} sockeye_lanes_info;
+
+/// What a connect token is made of. Fill it with `sockeye_token_config_init`, then change what you
+/// need.
+typedef struct {
+    /// The size this program was built with; set by `sockeye_token_config_init`.
+    uint32_t struct_size;
+    /// For how many seconds from now on a connection can be opened with it, by the clock of this
+    /// machine and that of the server. Default 30.
+    uint32_t expire_s;
+    /// The game, and its version, as the endpoint of the server has it. Default 0.
+    uint64_t protocol_id;
+    /// The player. A server has one connection of each at a time. Default 0.
+    uint64_t client_id;
+    /// The key that the servers have too (`lanes.token_key`). 32 zeros, the default, is the key of `?token=open`, which
+    /// everybody has.
+    uint8_t key[32];
+    /// Where the servers are, in the order in which the player tries them.
+    const sockeye_address *addresses;
+    /// For the server's program, which has it as the data of OPENED, with zeros behind it.
+    const void *user_data;
+    /// How many addresses there are: 1 to SOCKEYE_TOKEN_ADDRESSES_MAX.
+    uint32_t addresses_count;
+    /// At most SOCKEYE_TOKEN_USER_DATA_MAX.
+    uint32_t user_data_len;
+    /// After how many seconds of silence each end takes the other for gone. 0 or less: never.
+    /// Default 10.
+    int32_t timeout_s;
+    /// Must be 0.
+    uint32_t reserved[3];
+} sockeye_token_config;
+
 /// Framing. A frame is header, then payload: the header is `length_offset` bytes and the length
 /// field, and the payload has `length + length_adjustment` bytes.
 typedef struct {
@@ -914,7 +1074,7 @@ typedef struct {
     /// HTTP and WebSocket of `ws://`, `wss://` and `any://`. It is copied. Default NULL: as
     /// `sockeye_http_init` fills it.
     const sockeye_http *http;
-    /// Lanes over datagrams. Not in this version: NULL.
+    /// Lanes of `game://`. They are copied. Default NULL: as `sockeye_lanes_init` fills them.
     const sockeye_lanes *lanes;
     /// Of listeners: how many connections or datagrams come in, and how fast. It is copied; a
     /// connect does not look at it. Default NULL: no bounds.
@@ -981,12 +1141,17 @@ typedef struct {
     const sockeye_bytes *parts;
     /// The number of parts, at most `SOCKEYE_MESSAGE_PARTS_MAX`; 0 is an empty message.
     uint32_t parts_count;
-    /// Must be 0.
-    uint32_t reserved;
+    /// The lane, where the connection has lanes. Default 0.
+    uint32_t lane;
     /// The `id` of a buffer that the host holds: parts in its memory are not copied, except those
     /// under 4 KiB, for which a copy is cheaper. Each part lies wholly inside the buffer or wholly
     /// outside. Default 0: none.
     uint64_t buffer_id;
+    /// Unreliable lanes: the message is dropped if it was not sent within so many milliseconds; 0:
+    /// never. Default 0.
+    uint32_t deadline_ms;
+    /// Must be 0.
+    uint32_t reserved;
 } sockeye_message;
 
 /// A group of one net: an old one, or one of another net, answers ERR_STALE for as long as the
@@ -1700,6 +1865,72 @@ sockeye_status sockeye_conn_get_web(sockeye_net *net,
 ///            to come); ERR_CLOSED; ERR_STALE; ERR_SHUTDOWN.
 /// Since:     0.1
 SOCKEYE_API sockeye_status sockeye_close_web(sockeye_net *net, sockeye_conn conn, uint32_t code);
+
+/// Fills `lanes` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `lanes` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_lanes_init(sockeye_lanes *lanes, size_t size);
+
+/// Gives one message to a connection, to be sent in one of its lanes. Each lane has an outbox of
+/// `outbox_max_bytes`: what a full lane refuses, another one still takes. Connections without lanes
+/// (`tcp://` and the like) take it as `sockeye_send` does, whatever the lane.
+///
+/// Ownership: `data` is copied.
+/// NULL:      `data` may be NULL when `data_len` is 0.
+/// Threads:   any thread. A later send of the same thread in the same lane is sent after this one.
+/// Returns:   as `sockeye_send`, and ERR_INVALID (the connection has no such lane).
+/// Since:     0.1
+SOCKEYE_MUST_USE
+SOCKEYE_API
+sockeye_status sockeye_send_lane(sockeye_net *net,
+                                 sockeye_conn conn,
+                                 uint32_t lane,
+                                 const void *data,
+                                 size_t data_len);
+
+/// What is known of the path of a connection with lanes.
+///
+/// Ownership: `out_info` is written before return, up to `size` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_UNSUPPORTED (no lanes); ERR_STALE; ERR_INVALID (NULL, size below 16).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_conn_get_lanes(sockeye_net *net,
+                                      sockeye_conn conn,
+                                      sockeye_lanes_info *out_info,
+                                      size_t size);
+
+/// Fills `config` with the defaults, up to `size` bytes, and zeroes the bytes after those that this
+/// library knows.
+///
+/// Ownership: `config` is the caller's, written before return.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, or a size that no release had and that is not larger).
+/// Since:     0.1
+SOCKEYE_API sockeye_status sockeye_token_config_init(sockeye_token_config *config, size_t size);
+
+/// Makes a connect token: `SOCKEYE_TOKEN_BYTES` bytes, with which one player opens one connection.
+/// It has the keys of that connection in it, so give it to the player alone, over HTTPS or the like.
+/// It needs no net: a login backend links the library for this call. Any other implementation of
+/// netcode 1.02 makes such tokens too.
+///
+/// Ownership: `config` and what it points to are borrowed until return. `out_token` has room for
+///            `SOCKEYE_TOKEN_BYTES` bytes.
+/// NULL:      not allowed.
+/// Threads:   any thread.
+/// Returns:   OK; ERR_INVALID (NULL, a value out of its range: `sockeye_last_error` names the
+///            field); ERR_OS (the system has no random bytes).
+/// Since:     0.1
+SOCKEYE_API
+sockeye_status sockeye_token_make(const sockeye_token_config *config,
+                                  uint8_t *out_token);
 
 /// Fills `endpoint` with the defaults, up to `size` bytes, and zeroes the bytes after those that
 /// this library knows.

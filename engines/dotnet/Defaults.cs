@@ -61,6 +61,34 @@ namespace Sockeye
         }
     }
 
+    public unsafe partial struct SockeyeLanes
+    {
+        /// <summary>What the library does unless it is told otherwise.</summary>
+        public static SockeyeLanes Default
+        {
+            get
+            {
+                SockeyeLanes made;
+                Native.sockeye_lanes_init(&made, (UIntPtr)sizeof(SockeyeLanes));
+                return made;
+            }
+        }
+    }
+
+    public unsafe partial struct SockeyeTokenConfig
+    {
+        /// <summary>What the library does unless it is told otherwise.</summary>
+        public static SockeyeTokenConfig Default
+        {
+            get
+            {
+                SockeyeTokenConfig made;
+                Native.sockeye_token_config_init(&made, (UIntPtr)sizeof(SockeyeTokenConfig));
+                return made;
+            }
+        }
+    }
+
     public unsafe partial struct SockeyeEndpoint
     {
         /// <summary>What the library does unless it is told otherwise.</summary>
@@ -137,6 +165,20 @@ namespace Sockeye
             Demand(Native.sockeye_http_init(&http, size) >= 0
                 && Native.sockeye_http_init(&http, less) < 0
                 && http.StructSize == sizeof(SockeyeHttp), "SockeyeHttp");
+
+            SockeyeLanes lanes;
+            size = (UIntPtr)sizeof(SockeyeLanes);
+            less = (UIntPtr)(sizeof(SockeyeLanes) - 1);
+            Demand(Native.sockeye_lanes_init(&lanes, size) >= 0
+                && Native.sockeye_lanes_init(&lanes, less) < 0
+                && lanes.StructSize == sizeof(SockeyeLanes), "SockeyeLanes");
+
+            SockeyeTokenConfig tokenConfig;
+            size = (UIntPtr)sizeof(SockeyeTokenConfig);
+            less = (UIntPtr)(sizeof(SockeyeTokenConfig) - 1);
+            Demand(Native.sockeye_token_config_init(&tokenConfig, size) >= 0
+                && Native.sockeye_token_config_init(&tokenConfig, less) < 0
+                && tokenConfig.StructSize == sizeof(SockeyeTokenConfig), "SockeyeTokenConfig");
 
             SockeyeEndpoint endpoint;
             size = (UIntPtr)sizeof(SockeyeEndpoint);

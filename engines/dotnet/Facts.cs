@@ -115,6 +115,55 @@ namespace Sockeye
         [FieldOffset(72)] public fixed byte Path[512];
     }
 
+    /// <summary>What is known of a connection's path, up to 100 ms old.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 104)]
+    public unsafe partial struct SockeyeLanesInfo
+    {
+        /// <summary>
+        /// <c>sizeof(sockeye_lanes_info)</c> of the library, at most that of the caller.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>The round trip, smoothed (RFC 9002); 0: none was measured.</summary>
+        [FieldOffset(4)] public uint RttUs;
+        /// <summary>How much it varies.</summary>
+        [FieldOffset(8)] public uint JitterUs;
+        /// <summary>The least of the last 10 seconds.</summary>
+        [FieldOffset(12)] public uint RttMinUs;
+        /// <summary>What packets wait in queues of the path.</summary>
+        [FieldOffset(16)] public uint QueueUs;
+        /// <summary>The largest datagram that the path is known to take, in bytes.</summary>
+        [FieldOffset(20)] public uint MtuBytes;
+        /// <summary>Bytes a second at which may be sent now.</summary>
+        [FieldOffset(24)] public ulong RateBytes;
+        /// <summary>Bytes that were sent and neither acknowledged nor lost.</summary>
+        [FieldOffset(32)] public ulong InFlightBytes;
+        /// <summary>Packets that were sent.</summary>
+        [FieldOffset(40)] public ulong PacketsSent;
+        /// <summary>Of these, those that were lost.</summary>
+        [FieldOffset(48)] public ulong PacketsLost;
+        /// <summary>Packets that were received.</summary>
+        [FieldOffset(56)] public ulong PacketsReceived;
+        /// <summary>Of those that the peer sent, those that did not come.</summary>
+        [FieldOffset(64)] public ulong PacketsMissing;
+        /// <summary>
+        /// Messages of the host that were dropped: too late, or replaced by a newer one of their
+        /// key.
+        /// </summary>
+        [FieldOffset(72)] public ulong MessagesDropped;
+        /// <summary>
+        /// The peer's clock less this one's, in microseconds, where <c>clock_known</c>.
+        /// </summary>
+        [FieldOffset(80)] public long ClockOffsetUs;
+        /// <summary>1: <c>clock_offset_us</c> was measured.</summary>
+        [FieldOffset(88)] public uint ClockKnown;
+        /// <summary>1: anybody can read and change what is sent (<c>open</c>).</summary>
+        [FieldOffset(92)] public uint Open;
+        /// <summary>1: the peer has lanes.</summary>
+        [FieldOffset(96)] public uint Lanes;
+        /// <summary>0.</summary>
+        [FieldOffset(100)] public uint Reserved;
+    }
+
     /// <summary>What a group has counted since it was made.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 40)]
     public unsafe partial struct SockeyeGroupStats

@@ -83,6 +83,16 @@ namespace Sockeye
         public const uint Tls12 = 771;
         /// <summary><c>min_version</c>: TLS 1.3 (RFC 8446).</summary>
         public const uint Tls13 = 772;
+        /// <summary>Lanes that a connection may have.</summary>
+        public const uint LanesMax = 16;
+        /// <summary>Bytes of a connect token.</summary>
+        public const UIntPtr TokenBytes = 2048;
+        /// <summary>Bytes of the key that connect tokens are made with.</summary>
+        public const UIntPtr TokenKeyBytes = 32;
+        /// <summary>Most addresses of a connect token.</summary>
+        public const uint TokenAddressesMax = 32;
+        /// <summary>Most bytes of user data in a connect token.</summary>
+        public const uint TokenUserDataMax = 256;
         /// <summary><c>frame_timeout_ms</c>: 10,000, and none with DELIMITER.</summary>
         public const uint FrameTimeoutAuto = 0xFFFFFFFF;
         /// <summary>
@@ -113,7 +123,7 @@ namespace Sockeye
         /// <c>flags</c> of a MESSAGE: a text message of a WebSocket; it is UTF-8.
         /// </summary>
         public const uint FlagText = 2;
-        /// <summary><c>flags</c> of a MESSAGE: it came over an unreliable lane.</summary>
+        /// <summary><c>flags</c> of a MESSAGE: it came in an unreliable lane.</summary>
         public const uint FlagUnreliable = 4;
         /// <summary>
         /// The version of the binary interface that this header describes;
@@ -271,6 +281,38 @@ namespace Sockeye
         [DllImport(Library, CallingConvention = Call)]
         public static extern int sockeye_close_web(
             SockeyeNetHandle net, SockeyeConn conn, uint code);
+
+        /// <summary>
+        /// Fills <c>lanes</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
+        /// after those that this library knows.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_lanes_init(SockeyeLanes* lanes, UIntPtr size);
+
+        /// <summary>Gives one message to a connection, to be sent in one of its lanes.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_send_lane(
+            SockeyeNetHandle net, SockeyeConn conn, uint lane, byte* data, UIntPtr dataLen);
+
+        /// <summary>What is known of the path of a connection with lanes.</summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_conn_get_lanes(
+            SockeyeNetHandle net, SockeyeConn conn, SockeyeLanesInfo* outInfo, UIntPtr size);
+
+        /// <summary>
+        /// Fills <c>config</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes
+        /// after those that this library knows.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_token_config_init(
+            SockeyeTokenConfig* config, UIntPtr size);
+
+        /// <summary>
+        /// Makes a connect token: <c>SOCKEYE_TOKEN_BYTES</c> bytes, with which one player opens one
+        /// connection.
+        /// </summary>
+        [DllImport(Library, CallingConvention = Call)]
+        public static extern int sockeye_token_make(SockeyeTokenConfig* config, byte* outToken);
 
         /// <summary>
         /// Fills <c>endpoint</c> with the defaults, up to <c>size</c> bytes, and zeroes the bytes

@@ -99,6 +99,34 @@ namespace Sockeye
         Required = 2,
     }
 
+    /// <summary>What a lane promises.</summary>
+    public enum SockeyeLaneKind : uint
+    {
+        /// <summary>
+        /// Every message arrives, in the order in which they were sent, or the connection closes.
+        /// </summary>
+        Ordered = 0,
+        /// <summary>
+        /// Every message arrives, each as soon as it is complete, or the connection closes.
+        /// </summary>
+        Reliable = 1,
+        /// <summary>Messages may be lost, and arrive in any order, none twice.</summary>
+        Unreliable = 2,
+        /// <summary>Messages may be lost, and none arrives after a newer one.</summary>
+        Sequenced = 3,
+    }
+
+    /// <summary>How the rate of a connection is found.</summary>
+    public enum SockeyeRateControl : uint
+    {
+        /// <summary>It keeps the path's queues short, and holds its own beside TCP.</summary>
+        Game = 0,
+        /// <summary>BBR.</summary>
+        Bbr = 1,
+        /// <summary><c>rate_max_bytes</c>, always.</summary>
+        Fixed = 2,
+    }
+
     /// <summary>How the byte stream is divided into messages.</summary>
     public enum SockeyeFramingKind : uint
     {
@@ -224,7 +252,10 @@ namespace Sockeye
         /// The answer to <c>sockeye_resolve</c> or <c>sockeye_resolve_address</c>.
         /// </summary>
         Resolved = 12,
-        /// <summary>The address of the peer has changed.</summary>
+        /// <summary>
+        /// Lanes: the peer of <c>conn</c> goes on from another address, which
+        /// <c>sockeye_conn_get_info</c> has.
+        /// </summary>
         Migrated = 13,
     }
 

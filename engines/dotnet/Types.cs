@@ -260,6 +260,107 @@ namespace Sockeye
         [FieldOffset(60)] public fixed uint Reserved[7];
     }
 
+    /// <summary>One lane.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 16)]
+    public unsafe partial struct SockeyeLane
+    {
+        /// <summary>A <c>sockeye_lane_kind</c>.</summary>
+        [FieldOffset(0)] public SockeyeLaneKind Kind;
+        /// <summary>Lanes with a lower number are sent first, 0 to 255.</summary>
+        [FieldOffset(4)] public uint Priority;
+        /// <summary>The share of those with the same priority, 1 to 255.</summary>
+        [FieldOffset(8)] public uint Weight;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(12)] public uint Reserved;
+    }
+
+    /// <summary>Lanes of an endpoint.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 104)]
+    public unsafe partial struct SockeyeLanes
+    {
+        /// <summary>
+        /// The size this program was built with; set by <c>sockeye_lanes_init</c>.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>The number of <c>lanes</c>, at most <c>SOCKEYE_LANES_MAX</c>.</summary>
+        [FieldOffset(4)] public uint LanesCount;
+        /// <summary>The lanes, by number.</summary>
+        [FieldOffset(8)] public SockeyeLane* Lanes;
+        /// <summary>
+        /// What the game and its version are: both ends and the token have the same.
+        /// </summary>
+        [FieldOffset(16)] public ulong ProtocolId;
+        /// <summary>To connect: the connect token, <c>SOCKEYE_TOKEN_BYTES</c> bytes.</summary>
+        [FieldOffset(24)] public byte* Token;
+        /// <summary>
+        /// To listen: the key that tokens are made with, <c>SOCKEYE_TOKEN_KEY_BYTES</c> bytes.
+        /// </summary>
+        [FieldOffset(32)] public byte* TokenKey;
+        /// <summary>
+        /// Bytes a second that are sent at least where there is something to send.
+        /// </summary>
+        [FieldOffset(40)] public ulong RateMinBytes;
+        /// <summary>Bytes a second that are sent at most; 0: any.</summary>
+        [FieldOffset(48)] public ulong RateMaxBytes;
+        /// <summary>A <c>sockeye_rate_control</c>.</summary>
+        [FieldOffset(56)] public SockeyeRateControl RateControl;
+        /// <summary>The largest message, 1 to 16,777,216 bytes.</summary>
+        [FieldOffset(60)] public uint MessageMaxBytes;
+        /// <summary>
+        /// The largest datagram, 1,200 to 65,000 bytes: what the path takes is found by trying,
+        /// from 1,200 bytes on (RFC 8899).
+        /// </summary>
+        [FieldOffset(64)] public uint MtuMaxBytes;
+        /// <summary>A peer that was not heard for so long is gone: TIMEOUT_PEER.</summary>
+        [FieldOffset(68)] public uint PeerTimeoutMs;
+        /// <summary>A peer that was sent nothing for so long is sent a keep-alive.</summary>
+        [FieldOffset(72)] public uint PingMs;
+        /// <summary>1: there is no backend.</summary>
+        [FieldOffset(76)] public uint Open;
+        /// <summary>
+        /// 1: peers have no lanes, as other programs that speak netcode: each payload is a
+        /// DATAGRAM, and a send is one payload of at most 1,200 bytes.
+        /// </summary>
+        [FieldOffset(80)] public uint Plain;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(84)] public fixed uint Reserved[5];
+    }
+
+    /// <summary>What a connect token is made of.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 96)]
+    public unsafe partial struct SockeyeTokenConfig
+    {
+        /// <summary>
+        /// The size this program was built with; set by <c>sockeye_token_config_init</c>.
+        /// </summary>
+        [FieldOffset(0)] public uint StructSize;
+        /// <summary>
+        /// For how many seconds from now on a connection can be opened with it, by the clock of
+        /// this machine and that of the server.
+        /// </summary>
+        [FieldOffset(4)] public uint ExpireS;
+        /// <summary>The game, and its version, as the endpoint of the server has it.</summary>
+        [FieldOffset(8)] public ulong ProtocolId;
+        /// <summary>The player.</summary>
+        [FieldOffset(16)] public ulong ClientId;
+        /// <summary>The key that the servers have too (<c>lanes.token_key</c>).</summary>
+        [FieldOffset(24)] public fixed byte Key[32];
+        /// <summary>Where the servers are, in the order in which the player tries them.</summary>
+        [FieldOffset(56)] public SockeyeAddress* Addresses;
+        /// <summary>
+        /// For the server's program, which has it as the data of OPENED, with zeros behind it.
+        /// </summary>
+        [FieldOffset(64)] public byte* UserData;
+        /// <summary>How many addresses there are: 1 to SOCKEYE_TOKEN_ADDRESSES_MAX.</summary>
+        [FieldOffset(72)] public uint AddressesCount;
+        /// <summary>At most SOCKEYE_TOKEN_USER_DATA_MAX.</summary>
+        [FieldOffset(76)] public uint UserDataLen;
+        /// <summary>After how many seconds of silence each end takes the other for gone.</summary>
+        [FieldOffset(80)] public int TimeoutS;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(84)] public fixed uint Reserved[3];
+    }
+
     /// <summary>Framing.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]
     public unsafe partial struct SockeyeFraming
@@ -400,8 +501,8 @@ namespace Sockeye
         [FieldOffset(168)] public SockeyeTls* Tls;
         /// <summary>HTTP and WebSocket of <c>ws://</c>, <c>wss://</c> and <c>any://</c>.</summary>
         [FieldOffset(176)] public SockeyeHttp* Http;
-        /// <summary>Lanes over datagrams.</summary>
-        [FieldOffset(184)] public IntPtr Lanes;
+        /// <summary>Lanes of <c>game://</c>.</summary>
+        [FieldOffset(184)] public SockeyeLanes* Lanes;
         /// <summary>
         /// Of listeners: how many connections or datagrams come in, and how fast.
         /// </summary>
@@ -468,7 +569,7 @@ namespace Sockeye
     }
 
     /// <summary>A message in parts.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 40)]
+    [StructLayout(LayoutKind.Explicit, Size = 48)]
     public unsafe partial struct SockeyeMessage
     {
         /// <summary>
@@ -487,13 +588,20 @@ namespace Sockeye
         /// The number of parts, at most <c>SOCKEYE_MESSAGE_PARTS_MAX</c>; 0 is an empty message.
         /// </summary>
         [FieldOffset(24)] public uint PartsCount;
-        /// <summary>Must be 0.</summary>
-        [FieldOffset(28)] public uint Reserved;
+        /// <summary>The lane, where the connection has lanes.</summary>
+        [FieldOffset(28)] public uint Lane;
         /// <summary>
         /// The <c>id</c> of a buffer that the host holds: parts in its memory are not copied,
         /// except those under 4 KiB, for which a copy is cheaper.
         /// </summary>
         [FieldOffset(32)] public ulong BufferId;
+        /// <summary>
+        /// Unreliable lanes: the message is dropped if it was not sent within so many milliseconds;
+        /// 0: never.
+        /// </summary>
+        [FieldOffset(40)] public uint DeadlineMs;
+        /// <summary>Must be 0.</summary>
+        [FieldOffset(44)] public uint Reserved;
     }
 
     /// <summary>

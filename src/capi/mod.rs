@@ -34,4 +34,5 @@ pub mod tcp;
 pub mod thread;
 pub mod timer;
 pub mod tls;
+pub mod token;
 pub mod words;

@@ -34,6 +34,7 @@ pub use host::net::Net;
 pub use host::process::set_thread_hook;
 pub use host::sends::Message;
 pub use host::sockaddr;
+pub use host::tokens::{TokenConfig, make_token};
 pub use host::zone::parse_address;
 pub use shared::callback::Receiver;
 pub use shared::config::Scheme;

@@ -7,6 +7,7 @@ mod message;
 mod null;
 mod sizes;
 mod texts;
+mod tokens;
 mod urls;
 
 use sockeye::capi::config::{sockeye_config, sockeye_config_init};

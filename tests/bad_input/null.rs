@@ -25,6 +25,7 @@ use sockeye::capi::stats::*;
 use sockeye::capi::status::*;
 use sockeye::capi::tcp::*;
 use sockeye::capi::timer::*;
+use sockeye::capi::token::*;
 use sockeye::capi::words::*;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
@@ -164,6 +165,9 @@ fn no_room_for_the_answer() {
         sockeye_guard_get_stats(null_mut(), null_mut(), 64),
         sockeye_fault_init(null_mut(), size_of::<sockeye_fault>()),
         sockeye_fault_set(null_mut(), 0, &sockeye_fault::default()),
+        sockeye_token_config_init(null_mut(), size_of::<sockeye_token_config>()),
+        sockeye_token_make(null(), [0; 2048].as_mut_ptr()),
+        sockeye_token_make(&sockeye_token_config::default(), null_mut()),
         sockeye_os_error_text(1, null_mut(), 10),
         sockeye_address_parse(c"127.0.0.1:1".as_ptr(), null_mut()),
         sockeye_address_format(&zero(), null_mut(), 64),

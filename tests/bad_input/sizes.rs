@@ -14,6 +14,7 @@ use sockeye::capi::net::{sockeye_free, sockeye_init, sockeye_shutdown};
 use sockeye::capi::queue::{sockeye_queue_get_stats, sockeye_queue_stats};
 use sockeye::capi::stats::*;
 use sockeye::capi::status::sockeye_status_code::SOCKEYE_ERR_TOO_BIG;
+use sockeye::capi::token::{sockeye_token_config, sockeye_token_config_init};
 use std::ptr;
 
 const ERR_TOO_BIG: i32 = SOCKEYE_ERR_TOO_BIG as i32;
@@ -149,6 +150,8 @@ fn sizes_of_the_inits() {
     check_init::<sockeye_message>(|out, size| unsafe { sockeye_message_init(out, size) });
     // SAFETY: as above.
     check_init::<sockeye_fault>(|out, size| unsafe { sockeye_fault_init(out, size) });
+    // SAFETY: as above.
+    check_init::<sockeye_token_config>(|out, size| unsafe { sockeye_token_config_init(out, size) });
 }
 
 /// An answer is written up to the caller's size, says how much that is, and not a byte more.

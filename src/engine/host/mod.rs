@@ -25,6 +25,7 @@ pub mod stop;
 pub mod tcp;
 pub mod timers;
 pub mod tls;
+pub mod tokens;
 pub mod url;
 pub mod weather;
 pub mod web;
