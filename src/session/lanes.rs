@@ -3,6 +3,9 @@
 use super::event::SendError;
 use super::limits::{Limits, Millis, Overflow};
 
+/// What is known of a path is noted so often.
+pub const FACTS_MS: Millis = 100;
+
 /// The lanes of one connection.
 pub struct Lanes {
     all: Box<[Pending]>,

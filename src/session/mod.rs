@@ -25,7 +25,7 @@ mod untold;
 pub use event::{Cause, Event, SendError};
 pub use framer::{DELIMITER_MAX, Framing, FramingKind, Overlong, TAG_BYTES, Tag};
 pub use input::Input;
-pub use lanes::{LaneFacts, Lanes};
+pub use lanes::{FACTS_MS, LaneFacts, Lanes};
 pub use layer::{
     AnyEnd, Layer, Layering, Maker, Page, Plain, Side, Starved, State, Tls, TlsEnd, TlsFacts,
     TlsMaker, Utf8, WebClient, WebEnd, WebFacts, WebServer, deflate, looks_like, note_name,

@@ -18,6 +18,7 @@ use crate::engine::shared::table::{Held, HeldConn, Resident};
 use crate::io::Token;
 use crate::io::os::local::SocketFile;
 use crate::session::{Cause, FramingKind, Outgoing, SendError, Stack};
+use crate::transport::Carrying;
 use socket2::Socket;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -228,7 +229,10 @@ impl Net {
         let user_data = std::mem::take(&mut endpoint.user_data);
         let connect_token = endpoint.connect_token.take();
         endpoint.queue = None;
-        let session = Stack::new(now, core.is_manual());
+        let mut session = Stack::new(now, core.is_manual());
+        if let Some(count) = endpoint.carrying.as_ref().and_then(Carrying::lanes) {
+            session.add_lanes(count);
+        }
         let mut conn = Conn::new(core.table.origin(endpoint), session, home, queue);
         conn.life.report = Report::Known;
         conn.set_connect_token(connect_token);

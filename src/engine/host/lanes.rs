@@ -6,7 +6,7 @@ use crate::engine::shared::config::{Endpoint, Scheme};
 use crate::engine::shared::error::{Error, Refusal};
 use crate::engine::shared::lanes::LanesGiven;
 use crate::io::Token;
-use crate::session::{LaneFacts, Overflow};
+use crate::session::{FACTS_MS, LaneFacts, Overflow};
 use crate::transport::lanes::envelope::token;
 use crate::transport::lanes::{Micros, Options};
 use crate::transport::{Carrying, Maker};
@@ -127,9 +127,16 @@ fn check(options: &Options) -> Result<(), Refusal> {
 }
 
 impl Net {
-    /// What was last known of the path of a connection. None: it has no lanes.
-    pub fn lane_facts(&self, conn: Token) -> Result<Option<LaneFacts>, Error> {
-        let held = self.hold_conn(conn)?;
-        Ok(held.session.lanes().map(|lanes| *lanes.facts()))
+    /// What was last known of the path of a connection. None: it has no lanes. Who asks for it has
+    /// its worker look again where that is long ago.
+    pub fn lane_facts(&self, token: Token) -> Result<Option<LaneFacts>, Error> {
+        let held = self.hold_conn(token)?;
+        let Some(lanes) = held.session.lanes() else { return Ok(None) };
+        let facts = *lanes.facts();
+        if lanes.wants_facts(self.core.now(), FACTS_MS) && self.check_running().is_ok() {
+            let home = usize::from(held.home);
+            self.core.summon(token, held, home);
+        }
+        Ok(Some(facts))
     }
 }

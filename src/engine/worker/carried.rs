@@ -10,12 +10,10 @@ use crate::engine::shared::event::{Form, Notice};
 use crate::engine::worker::desk::Desk;
 use crate::io::datagram::address_bytes;
 use crate::io::{ADDRESS_BYTES, Lane, Token};
-use crate::session::{Cause, Millis};
+use crate::session::{Cause, FACTS_MS, Millis};
 use crate::transport::{Cutter, Message, Stream, Target};
 use std::sync::atomic::Ordering::*;
 
-/// What is known of a path is noted so often.
-const FACTS_MS: Millis = 100;
 /// The least time of an address, where there is another one to be tried.
 const SHARE_MS: Millis = 1000;
 
@@ -65,11 +63,6 @@ impl Desk {
         let target = Target { peer, token: conn.connect_token() };
         carrier.endpoint.connect(stream, target, now);
         conn.link = Link::carried(number, stream);
-        if let Some(count) = carrier.lanes
-            && conn.session.lanes().is_none()
-        {
-            conn.session.add_lanes(count);
-        }
         conn.set_local(carrier.local);
         // The socket has a place with the worker, and this one needs none.
         core.move_out(conn.home.into());
@@ -119,6 +112,7 @@ impl Desk {
     /// Lane In: reports messages up to the budget of a turn, then the peer's end.
     #[cold]
     pub fn read_carried(&mut self, core: &Core, token: Token, conn: &mut Conn) {
+        self.look_at_path(conn);
         if conn.is_held_back() || conn.marks.hungry {
             if conn.marks.paused
                 && let Some((cause, os_error)) = conn.broken()
@@ -208,7 +202,6 @@ impl Desk {
         if let Some(lanes) = conn.session.lanes_mut() {
             lanes.release(lane, bytes);
         }
-        self.look_at_path(conn);
         self.tell_writable(core, token, conn);
     }
 
