@@ -30,8 +30,9 @@ impl Peer {
         let facts = self.recovery.facts();
         let short = |time: Micros| u32::try_from(time).unwrap_or(u32::MAX);
         LaneFacts {
-            rtt_us: short(facts.rtt),
-            jitter_us: short(facts.jitter),
+            // Nothing is known before the first sample.
+            rtt_us: if facts.min_rtt > 0 { short(facts.rtt) } else { 0 },
+            jitter_us: if facts.min_rtt > 0 { short(facts.jitter) } else { 0 },
             rtt_min_us: short(facts.min_rtt),
             queue_us: short(facts.queue),
             rate_bytes: facts.rate,
