@@ -5,10 +5,14 @@ use super::{Compete, Game, Micros, Mode, PACKET, seconds};
 
 /// What a cut takes of the rate.
 const CUT: f64 = 0.04;
-/// The rate grows by the square root of its packets in flight, times this.
+/// The rate grows by the square root of its packets in flight, times this, and by so many packets
+/// at least; less near the last rate that was found, a step past which is a queue.
 const GROWTH: f64 = 0.1;
-/// After so many rounds of growth past the old rate, it grows faster each round.
-const PATIENCE: u32 = 6;
+const STEP: f64 = 1.0;
+const STEP_NEAR: f64 = 0.6;
+const NEAR: f64 = 0.05;
+/// After so many rounds past it, the rate grows faster each round.
+const PATIENCE: u32 = 3;
 /// Cuts in a row that did not help, until the queue is a rival's: first, after an exit in a common
 /// drain, and after any other exit.
 const CUTS: u32 = 5;
@@ -114,6 +118,11 @@ impl Game {
         let queue = self.delay.queue();
         let threshold = self.threshold();
         let short = queue <= threshold;
+        if self.drained && short {
+            self.drained = false;
+            self.cap = self.cap.max(self.capacity());
+            self.rate = self.rate.max(0.95 * self.cap).min(self.max);
+        }
         if self.losses.test.is_some() {
             self.judge_test(losses.share, short);
         } else if losses.heavy && queue <= 4.0 * threshold {
@@ -161,13 +170,17 @@ impl Game {
     }
 
     fn grow(&mut self) {
-        self.good += 1;
         let used = self.bandwidth_last * self.losses.correction() > 0.95 * self.rate;
-        if self.good > PATIENCE && self.rate > 1.03 * self.cap && used {
+        if used && self.rate > (1.0 + NEAR) * self.cap {
+            self.good += 1;
+        }
+        if self.good > PATIENCE {
             self.velocity *= 2.0;
         }
+        let near = (self.rate - self.cap).abs() < NEAR * self.cap;
+        let least = if near { STEP_NEAR } else { STEP };
         let (packet, min_rtt) = (self.packet_counted(), self.delay.min_rtt());
-        let packets = (GROWTH * (self.rate * min_rtt / packet).sqrt()).max(1.0) * self.velocity;
+        let packets = (GROWTH * (self.rate * min_rtt / packet).sqrt()).max(least) * self.velocity;
         let step = (packets * packet / min_rtt).min(0.25 * self.rate);
         let most = 1.3 * self.capacity() + 2.0 * PACKET / min_rtt;
         self.rate = (self.rate + step).min(most).clamp(self.min, self.max);

@@ -76,6 +76,8 @@ pub struct Game {
     cut_round: u64,
     /// The last rate that was known to be ours.
     cap: f64,
+    /// It comes out of a drain: what that found may still be on its way.
+    drained: bool,
     /// Rounds in which the rate grew since, and how fast it does.
     good: u32,
     velocity: f64,
@@ -112,6 +114,7 @@ impl Game {
             exit: Exit::default(),
             cut_round: 0,
             cap: 0.0,
+            drained: false,
             good: 0,
             velocity: 1.0,
             drain_until: 0,
@@ -151,6 +154,7 @@ impl Game {
         self.mode = Mode::Cruise;
         self.rate = rate.clamp(self.min, self.max);
         self.losses.test = None;
+        self.drained = false;
         self.settle();
     }
 
@@ -204,6 +208,7 @@ impl Game {
         if fits || self.round > self.cut_round + 3 {
             self.cap = capacity;
             self.cruise(0.95 * capacity);
+            self.drained = true;
         }
     }
 
@@ -345,7 +350,9 @@ impl RateControl for Game {
     }
 
     fn packet(&self) -> f64 {
-        packet_at(self.rate)
+        // A rate above the bandwidth is a question; its packets would be half of the answer.
+        let known = if self.mode == Mode::Startup { f64::INFINITY } else { self.capacity() };
+        packet_at(self.rate.min(known))
     }
 
     fn queue(&self) -> f64 {
