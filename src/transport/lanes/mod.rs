@@ -10,6 +10,8 @@ pub mod envelope;
 mod options;
 pub mod peer;
 pub mod recovery;
+#[cfg(test)]
+mod sim;
 
 pub use endpoint::Lanes;
 pub use options::{Key, LANES_MAX, LaneKind, LaneOptions, Options, Seed, control_from_number};

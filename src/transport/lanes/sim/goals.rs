@@ -1,0 +1,128 @@
+//! What `game://` is to achieve, as far as a simulation can tell.
+
+use super::link::Path;
+use super::measure::excess;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::vectors::{ENDLESS, Row, Rows, SEEDS, check, game, gather, print, row, run, share};
+use super::{HEADERS, Kind, MS, Message, Micros, Node, S, Sim, Source};
+use crate::transport::lanes::recovery::{Forged, Recovery};
+
+/// Input beside a download: cold, in the first seconds of it, and steady.
+fn input_beside_download(seed: u64) -> Rows {
+    let cases = [
+        (10.0, 40, "10 Mbit/s, RTT 40: p99 excess cold, ms", "  steady, ms"),
+        (10.0, 100, "10 Mbit/s, RTT 100: p99 excess cold, ms", "  steady, ms"),
+        (100.0, 40, "100 Mbit/s, RTT 40: p99 excess cold, ms", "  steady, ms"),
+        (100.0, 100, "100 Mbit/s, RTT 100: p99 excess cold, ms", "  steady, ms"),
+    ];
+    let mut rows = Rows::new();
+    for (mbit, rtt, cold, steady) in cases {
+        let one_way = rtt * MS / 2;
+        let path = Path::new(mbit, one_way, 100.0);
+        // Fewer packets take as long to simulate.
+        let until = if mbit > 50.0 { 20 * S } else { 125 * S };
+        let record = run(&path, &Path::wide(one_way), seed, &[(S / 2, ENDLESS)], until);
+        rows.push(row(cold, 0.0, 7.0, record.excess(S / 2, 4 * S, one_way)));
+        rows.push(row(steady, 0.0, 5.0, record.excess(5 * S, until, one_way)));
+    }
+    rows
+}
+
+/// Two connections, and one beside a TCP.
+fn shares(seed: u64) -> Rows {
+    let cases = [
+        (25.0, "share with its kind, queue 25 ms", "  beside CUBIC"),
+        (50.0, "share with its kind, queue 50 ms", "  beside CUBIC"),
+        (100.0, "share with its kind, queue 100 ms", "  beside CUBIC"),
+    ];
+    let mut rows = Rows::new();
+    for (queue, own, rival) in cases {
+        rows.push(row(own, 0.4, 0.6, share(100 * MS, queue, false, seed).0));
+        rows.push(row(rival, 0.3, 0.7, share(100 * MS, queue, true, seed).0));
+    }
+    rows
+}
+
+/// Ten ordered messages a second, each way losing one packet in twenty. `beside`: with input.
+fn ordered(beside: bool, seed: u64) -> f64 {
+    let mut path = Path::new(10.0, 50 * MS, 100.0);
+    let mut back = Path::wide(50 * MS);
+    path.loss = 0.05;
+    back.loss = 0.05;
+    let mut sim = Sim::new(path, back, seed);
+    let sender = Sender::with_copies(Recovery::new(game(), Some(100 * MS), seed, 0));
+    let nodes: [Box<dyn Node>; 2] = [Box::new(sender), Box::new(Receiver::new())];
+    let source =
+        Source { kind: Kind::Reliable, bytes: 100, period: 100 * MS, from: S, until: 199 * S };
+    let mut sources = vec![source];
+    if beside {
+        sources.push(super::vectors::input());
+    }
+    sim.add(nodes, sources, &[], MS);
+    sim.run(200 * S);
+    let record = &sim.flows[0].record;
+    assert_eq!(record.reliable.len(), 1_980);
+    excess(&record.reliable, 0, Micros::MAX, 0)
+}
+
+fn small_ordered(seed: u64) -> Rows {
+    vec![
+        row("ordered at 5 % loss, RTT 100: p99, ms", 0.0, 120.0, ordered(false, seed)),
+        row("  beside input", 0.0, 120.0, ordered(true, seed)),
+    ]
+}
+
+/// Kilobytes on the wire until a peer is found out that acknowledges, 10 ms after it was sent,
+/// each packet that it expects.
+fn optimist(seed: u64) -> Rows {
+    let mut sender = Sender::new(Recovery::new(game(), None, seed, 0), 1);
+    sender.write(Message { kind: Kind::Bulk, id: 0, bytes: ENDLESS, at: 0 }, 0);
+    let mut wire = 0;
+    let mut sent = std::collections::VecDeque::new();
+    for now in (0..).step_by(1_000) {
+        while let Some(&(at, seq)) = sent.front()
+            && at + 10 * MS <= now
+        {
+            sent.pop_front();
+            let done = sender.recovery.handle_ack(&[0..=seq], 0, now, |_, _| ());
+            if done == Err(Forged) {
+                return vec![row("caught after kB of optimism", 0.0, 1_500.0, wire as f64 / 1e3)];
+            }
+        }
+        for datagram in sender.turn(now) {
+            wire += datagram.size as u64 + HEADERS;
+            sent.push_back((now, datagram.seq));
+        }
+    }
+    unreachable!("it is caught")
+}
+
+#[test]
+#[ignore = "a table for people"]
+fn goals() {
+    for goal in [input_beside_download, shares, small_ordered] {
+        print(&mut gather(0..SEEDS, goal));
+    }
+    print(&mut gather(0..100, optimist));
+}
+
+#[test]
+fn keeps_input_fast_beside_a_download() {
+    check(0..1, input_beside_download);
+}
+
+#[test]
+fn shares_fairly() {
+    check(0..2, shares);
+}
+
+#[test]
+fn delivers_small_ordered_messages_in_time() {
+    check(0..1, small_ordered);
+}
+
+#[test]
+fn catches_an_optimist_early() {
+    check(0..50, optimist);
+}
