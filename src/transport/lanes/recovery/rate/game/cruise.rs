@@ -5,12 +5,11 @@ use super::{Compete, Game, Micros, Mode, PACKET, seconds};
 
 /// What a cut takes of the rate.
 const CUT: f64 = 0.04;
-/// The rate grows by the square root of its packets in flight, times this, and by so many packets
-/// at least; less near the last rate that was found, a step past which is a queue.
+/// The rate grows by the square root of its packets in flight, times this, and by one at least.
 const GROWTH: f64 = 0.1;
-const STEP: f64 = 1.0;
-const STEP_NEAR: f64 = 0.6;
+/// So near the rate that was last found, a step past which makes a queue, it grows by less.
 const NEAR: f64 = 0.05;
+const PACE_NEAR: f64 = 0.6;
 /// After so many rounds past it, the rate grows faster each round.
 const PATIENCE: u32 = 3;
 /// Cuts in a row that did not help, until the queue is a rival's: first, after an exit in a common
@@ -178,9 +177,9 @@ impl Game {
             self.velocity *= 2.0;
         }
         let near = (self.rate - self.cap).abs() < NEAR * self.cap;
-        let least = if near { STEP_NEAR } else { STEP };
+        let pace = if near { PACE_NEAR } else { self.velocity };
         let (packet, min_rtt) = (self.packet_counted(), self.delay.min_rtt());
-        let packets = (GROWTH * (self.rate * min_rtt / packet).sqrt()).max(least) * self.velocity;
+        let packets = (GROWTH * (self.rate * min_rtt / packet).sqrt()).max(1.0) * pace;
         let step = (packets * packet / min_rtt).min(0.25 * self.rate);
         let most = 1.3 * self.capacity() + 2.0 * PACKET / min_rtt;
         self.rate = (self.rate + step).min(most).clamp(self.min, self.max);
