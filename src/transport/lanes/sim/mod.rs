@@ -2,11 +2,13 @@
 //! paths that no test machine has.
 //!
 //! A flow is two nodes and their messages. All flows share one link each way. Nothing here knows
-//! what a node does: `sender` is a small one around `Recovery`, `rival` is a TCP with CUBIC.
+//! what a node does: `peers` are real ones, `sender` and `receiver` the least around `Recovery`, for
+//! a `rival` that is a TCP with CUBIC.
 
 mod goals;
 mod link;
 mod measure;
+mod peers;
 mod receiver;
 mod rival;
 mod sender;
@@ -70,8 +72,17 @@ struct Datagram {
     seq: u64,
     /// With what the envelope adds.
     size: usize,
-    pieces: Vec<Message>,
-    ack: Option<Acks>,
+    body: Body,
+}
+
+#[derive(Clone)]
+enum Body {
+    /// Of a `sender`.
+    Pieces(Vec<Message>),
+    /// Of a `receiver`.
+    Ack(Acks),
+    /// Of a peer.
+    Payload { wide: bool, bytes: Vec<u8> },
 }
 
 /// Ranges, newest first, and how long the newest was held back.

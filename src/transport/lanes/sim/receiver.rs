@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Acks, Datagram, Kind, Message, Micros, Node};
+use super::{Acks, Body, Datagram, Kind, Message, Micros, Node};
 use crate::transport::lanes::recovery::{Control, RateConfig, Recovery};
 
 /// Ranges of an ACK at most.
@@ -91,6 +91,7 @@ impl Node for Receiver {
     }
 
     fn receive(&mut self, datagram: Datagram, now: Micros) {
+        let Body::Pieces(pieces) = datagram.body else { return };
         if !self.insert(datagram.seq) {
             return;
         }
@@ -98,12 +99,12 @@ impl Node for Receiver {
         self.newest_at = now;
         self.unacked += 1;
         let policy = self.recovery.ack_policy();
-        let unreliable = datagram.pieces.iter().all(|piece| piece.kind == Kind::Unreliable);
+        let unreliable = pieces.iter().all(|piece| piece.kind == Kind::Unreliable);
         let delay = if unreliable { policy.unreliable_delay } else { policy.delay };
         let due = now + delay;
         self.due = Some(self.due.map_or(due, |at| at.min(due)));
         self.at_once |= !unreliable && self.unacked >= policy.packets;
-        for piece in datagram.pieces {
+        for piece in pieces {
             self.deliver(piece);
         }
     }
@@ -117,8 +118,8 @@ impl Node for Receiver {
         self.unacked = 0;
         let ranges = self.ranges.iter().rev().map(|range| range.0..=range.1).collect::<Vec<_>>();
         let size = 25 + 6 + 3 * (ranges.len() - 1);
-        let ack = Some(Acks { ranges, delay: now - self.newest_at });
-        vec![Datagram { seq: 0, size, pieces: Vec::new(), ack }]
+        let ack = Acks { ranges, delay: now - self.newest_at };
+        vec![Datagram { seq: 0, size, body: Body::Ack(ack) }]
     }
 
     fn poll_timeout(&self, _now: Micros) -> Option<Micros> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Datagram, Kind, Message, Micros, Node};
+use super::{Body, Datagram, Kind, Message, Micros, Node};
 use crate::transport::lanes::recovery::{COPIES, COPY_GAP, Fate, Recovery};
 
 /// What a full packet has beside bulk: the envelope, frame headers, ranges.
@@ -145,7 +145,7 @@ impl Sender {
         let seq = self.next;
         self.next += 1;
         self.recovery.handle_sent(seq, size, Some(pieces.clone()), bulk, now);
-        Datagram { seq, size, pieces, ack: None }
+        Datagram { seq, size, body: Body::Pieces(pieces) }
     }
 }
 
@@ -162,7 +162,7 @@ impl Node for Sender {
     }
 
     fn receive(&mut self, datagram: Datagram, now: Micros) {
-        let Some(ack) = datagram.ack else { return };
+        let Body::Ack(ack) = datagram.body else { return };
         let mut told = Vec::new();
         let tell = |pieces: &Vec<Message>, fate| {
             told.extend(pieces.iter().map(|piece| (*piece, fate)));
