@@ -109,7 +109,7 @@ impl Acks {
         while self.ranges.len() > 1 && self.ranges.last().is_some_and(|it| it.1 <= largest) {
             self.ranges.pop();
         }
-        if self.ranges.len() == 1 && self.ranges.capacity() > 4 {
+        if self.ranges.len() == 1 && self.ranges.capacity() > 2 {
             self.ranges.shrink_to(1);
         }
     }
@@ -117,5 +117,12 @@ impl Acks {
     /// Packets that came.
     pub fn received(&self) -> u64 {
         self.received
+    }
+}
+
+#[cfg(test)]
+impl Acks {
+    pub fn heap_bytes(&self) -> usize {
+        self.ranges.capacity() * size_of::<(u64, u64)>()
     }
 }

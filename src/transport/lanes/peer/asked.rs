@@ -41,8 +41,9 @@ impl Peer {
             packets_lost: facts.lost,
             messages_dropped: self.outgoing.dropped,
             held_bytes: self.held_bytes() as u64,
-            mtu_bytes: super::MTU_MIN as u32,
-            lanes: self.hello.is_some(),
+            mtu_bytes: self.path_mtu() as u32,
+            lanes: self.flags & flag::HEARD != 0,
+            clock_offset_us: self.clock.as_ref().and_then(|clock| clock.offset()),
             ..LaneFacts::default()
         }
     }

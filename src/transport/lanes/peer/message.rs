@@ -52,6 +52,10 @@ impl Data {
 
     /// Copies what is at `offset`; `out` is not longer than the rest.
     pub fn copy(&self, offset: u32, out: &mut [u8]) {
+        if self.rest.is_empty() {
+            let from = offset as usize;
+            return out.copy_from_slice(&self.first[from..from + out.len()]);
+        }
         let (mut skip, mut done) = (offset as usize, 0);
         for run in std::iter::once(&self.first).chain(&self.rest) {
             let from = skip.min(run.len());

@@ -7,8 +7,10 @@
 
 mod acks;
 mod asked;
+mod clock;
 mod incoming;
 mod message;
+mod mtu;
 mod outgoing;
 mod packing;
 #[cfg(test)]
@@ -23,7 +25,9 @@ use super::{LaneOptions, Micros};
 use crate::buf::Pool;
 use crate::session::{Cause, Side};
 use acks::Acks;
+use clock::Clock;
 use incoming::{CREDIT_FIRST, Fault, Incoming};
+use mtu::Mtu;
 use outgoing::{Outgoing, Pieces};
 use std::sync::Arc;
 use wire::{Ack, Frame, Hello, Malformed, RANGES_MAX, VARINT_MAX, VERSION};
@@ -84,16 +88,18 @@ pub struct Peer {
     incoming: Incoming,
     outgoing: Outgoing,
     acks: Acks,
-    /// What the peer has said of itself.
-    hello: Option<Hello>,
-    /// The number by which the peer finds this connection; a server's.
+    /// The number by which a server finds this connection; a client's once it was heard.
     id: u64,
+    /// The largest datagram that both ends take, as far as that was heard.
+    datagram_max: u16,
     /// Frames to be sent, and what was said: bits of `flag`.
-    flags: u16,
-    /// What was asked, and what is to be answered.
-    challenge: [u8; 8],
-    response: [u8; 8],
-    responded: [u8; 8],
+    flags: u32,
+    /// Whether an address is the peer's, where that was asked.
+    paths: Option<Box<Paths>>,
+    /// Where there was something to send.
+    clock: Option<Box<Clock>>,
+    /// Where there was bulk to send.
+    mtu: Option<Box<Mtu>>,
     /// The encoded counts of the peer's END.
     ended: Option<Box<[u8]>>,
     /// The turn that packets leave in.
@@ -101,38 +107,50 @@ pub struct Peer {
     side: Side,
 }
 
+/// What was asked, what is to be answered, and what was.
+#[derive(Default)]
+struct Paths {
+    challenge: [u8; 8],
+    response: [u8; 8],
+    responded: [u8; 8],
+}
+
 /// Bits of `Peer::flags`, and of `Contents::flags` up to `END`.
 mod flag {
     /// HELLO is to be sent, or was.
-    pub const HELLO: u16 = 1;
+    pub const HELLO: u32 = 1;
     /// WINDOW is to be sent, or was.
-    pub const WINDOW: u16 = 2;
+    pub const WINDOW: u32 = 2;
     /// END is to be sent, or was.
-    pub const END: u16 = 4;
+    pub const END: u32 = 4;
     /// PING is to be sent.
-    pub const PING: u16 = 8;
-    pub const CHALLENGE: u16 = 16;
-    pub const RESPONSE: u16 = 32;
+    pub const PING: u32 = 8;
+    pub const CHALLENGE: u32 = 16;
+    pub const RESPONSE: u32 = 32;
     /// What was to be sent was refused by the rate.
-    pub const BLOCKED: u16 = 128;
+    pub const BLOCKED: u32 = 128;
     /// The host has said that nothing follows.
-    pub const ENDING: u16 = 256;
+    pub const ENDING: u32 = 256;
     /// The peer has END.
-    pub const END_ACKED: u16 = 512;
+    pub const END_ACKED: u32 = 512;
     /// `PeerEvent::EndAcked` was reported.
-    pub const END_TOLD: u16 = 1024;
+    pub const END_TOLD: u32 = 1024;
     /// `PeerEvent::Readable` was reported.
-    pub const READABLE: u16 = 2048;
+    pub const READABLE: u32 = 2048;
     /// `PeerEvent::Ended` was reported.
-    pub const ENDED_TOLD: u16 = 4096;
+    pub const ENDED_TOLD: u32 = 4096;
     /// `PeerEvent::Responded` is to be reported.
-    pub const RESPONDED: u16 = 8192;
+    pub const RESPONDED: u32 = 8192;
     /// Everything before the peer's END came.
-    pub const ENDED: u16 = 16384;
+    pub const ENDED: u32 = 16384;
     /// END was sent.
-    pub const END_SENT: u16 = 32768;
+    pub const END_SENT: u32 = 32768;
+    /// The peer has said what it is.
+    pub const HEARD: u32 = 65536;
+    /// `PeerEvent::MtuChanged` is to be reported.
+    pub const MTU_CHANGED: u32 = 131_072;
     /// Frames that make a packet.
-    pub const FRAMES: u16 = HELLO | WINDOW | END | PING | CHALLENGE | RESPONSE;
+    pub const FRAMES: u32 = HELLO | WINDOW | END | PING | CHALLENGE | RESPONSE;
 }
 
 /// What a packet carried.
@@ -141,7 +159,9 @@ pub struct Contents {
     pieces: Pieces,
     /// The largest number that it acknowledged.
     acked: Option<u64>,
-    flags: u16,
+    flags: u32,
+    /// Where the packet is larger than every path takes, the low half of its number.
+    full: Option<u32>,
 }
 
 impl Peer {
@@ -162,12 +182,12 @@ impl Peer {
             incoming: Incoming::new(lanes, config.message_max_bytes),
             outgoing: Outgoing::new(lanes, CREDIT_FIRST),
             acks: Acks::default(),
-            hello: None,
             id,
+            datagram_max: MTU_MIN as u16,
             flags: if config.plain { 0 } else { flag::HELLO | flag::WINDOW },
-            challenge: [0; 8],
-            response: [0; 8],
-            responded: [0; 8],
+            paths: None,
+            clock: None,
+            mtu: None,
             ended: None,
             turn: None,
             side,
@@ -240,40 +260,63 @@ impl Peer {
                     self.handle_hello(hello)?;
                 }
                 Frame::Challenge(data) => {
-                    self.response = data;
+                    self.paths.get_or_insert_default().response = data;
                     self.flags |= flag::RESPONSE;
                 }
                 Frame::Response(data) => {
-                    self.responded = data;
+                    self.paths.get_or_insert_default().responded = data;
                     self.flags |= flag::RESPONDED;
                 }
-                Frame::Clock(_) => {}
+                Frame::Clock(clock) => {
+                    self.clock.get_or_insert_default().handle(&clock, now);
+                }
             }
         }
         Ok(asks)
     }
 
     fn handle_ack(&mut self, ack: &Ack<'_>, now: Micros) -> Result<(), Fault> {
-        let Peer { recovery, outgoing, acks, flags, .. } = self;
-        let mut fate = |contents: &Contents, fate| settle(outgoing, acks, flags, contents, fate);
-        let forged = Fault::Broken(Cause::Protocol);
-        if let Some(range) = ack.range() {
-            return recovery.handle_ack(&[range], ack.delay, now, fate).map_err(|_| forged);
+        let (one, mut all);
+        let ranges = if let Some(range) = ack.range() {
+            one = [range];
+            &one[..]
+        } else {
+            all = [const { 0..=0 }; RANGES_MAX];
+            let count = ack.ranges(&mut all)?;
+            &all[..count]
+        };
+        if let Some(mtu) = &mut self.mtu {
+            let mut ranges = ranges.iter();
+            if ranges.any(|range| mtu.handle_acked(*range.start(), *range.end(), now)) {
+                self.flags |= flag::MTU_CHANGED;
+            }
         }
-        let mut ranges = [const { 0..=0 }; RANGES_MAX];
-        let count = ack.ranges(&mut ranges)?;
-        recovery.handle_ack(&ranges[..count], ack.delay, now, &mut fate).map_err(|_| forged)
+        let (recovery, mut books) = self.books();
+        let fate = |contents: &Contents, fate| books.settle(contents, fate, now);
+        let forged = |_| Fault::Broken(Cause::Protocol);
+        recovery.handle_ack(ranges, ack.delay, now, fate).map_err(forged)
+    }
+
+    /// What learns of the fate of packets, beside what decides it.
+    fn books(&mut self) -> (&mut Recovery<Contents>, Books<'_>) {
+        let Peer { recovery, outgoing, acks, flags, mtu, .. } = self;
+        (recovery, Books { outgoing, acks, flags, mtu: mtu.as_deref_mut() })
     }
 
     fn handle_hello(&mut self, hello: Hello) -> Result<(), Fault> {
-        if self.hello.is_some() {
+        if self.flags & flag::HEARD != 0 {
             return Ok(());
         }
         let own = self.own_hello();
         if hello.version == VERSION && (hello.lanes, hello.kinds) != (own.lanes, own.kinds) {
             return Err(Fault::Broken(Cause::Version));
         }
-        self.hello = Some(hello);
+        self.flags |= flag::HEARD;
+        if self.side == Side::Connected {
+            self.id = hello.id;
+        }
+        let most = hello.datagram_max.min(self.config.mtu_max as u64);
+        self.datagram_max = u16::try_from(most).unwrap_or(u16::MAX).max(MTU_MIN as u16);
         Ok(())
     }
 
@@ -331,8 +374,12 @@ impl Peer {
             let outgoing::Released { bytes, messages } = released;
             return Some(PeerEvent::Released { lane, bytes, messages });
         }
+        if self.take(flag::MTU_CHANGED) {
+            return Some(PeerEvent::MtuChanged(self.path_mtu()));
+        }
         if self.take(flag::RESPONDED) {
-            return Some(PeerEvent::Responded(self.responded));
+            let paths = self.paths.as_deref().map(|paths| paths.responded);
+            return Some(PeerEvent::Responded(paths.unwrap_or_default()));
         }
         if self.flags & (flag::ENDED | flag::ENDED_TOLD) == flag::ENDED {
             self.flags |= flag::ENDED_TOLD;
@@ -348,7 +395,7 @@ impl Peer {
     }
 
     /// Takes a flag away, and answers whether it was there.
-    fn take(&mut self, flag: u16) -> bool {
+    fn take(&mut self, flag: u32) -> bool {
         let was = self.flags & flag != 0;
         self.flags &= !flag;
         was
@@ -358,20 +405,24 @@ impl Peer {
     pub fn poll_timeout(&self) -> Option<Micros> {
         let blocked = self.turn.filter(|_| self.flags & flag::BLOCKED != 0);
         let blocked = blocked.and_then(|turn| self.recovery.next_send(turn));
-        [self.acks.due(), self.recovery.poll_timeout(), blocked].into_iter().flatten().min()
+        let mtu = self.mtu.as_ref().and_then(|mtu| mtu.due());
+        let copy = self.outgoing.copy_due();
+        let all = [self.acks.due(), self.recovery.poll_timeout(), blocked, copy, mtu];
+        all.into_iter().flatten().min()
     }
 
     /// That time has come.
     pub fn handle_timeout(&mut self, now: Micros) {
-        let Peer { recovery, outgoing, acks, flags, .. } = self;
-        recovery.handle_timeout(now, |contents, fate| {
-            settle(outgoing, acks, flags, contents, fate);
-        });
+        if let Some(mtu) = &mut self.mtu {
+            mtu.handle_timeout(now);
+        }
+        let (recovery, mut books) = self.books();
+        recovery.handle_timeout(now, |contents, fate| books.settle(contents, fate, now));
     }
 
     /// Asks the peer to answer these bytes, in the next packet: whether an address is its own.
     pub fn challenge(&mut self, data: [u8; 8]) {
-        self.challenge = data;
+        self.paths.get_or_insert_default().challenge = data;
         self.flags |= flag::CHALLENGE;
     }
 
@@ -382,8 +433,12 @@ impl Peer {
 
     /// The id of the connection, where both ends know wide packets.
     pub fn wide(&self) -> Option<u64> {
-        let hello = self.hello.filter(|_| !self.config.plain)?;
-        Some(if self.side == Side::Accepted { self.id } else { hello.id })
+        (self.flags & flag::HEARD != 0).then_some(self.id)
+    }
+
+    /// Bytes of the largest datagram that the path is known to take.
+    pub fn path_mtu(&self) -> usize {
+        self.mtu.as_ref().map_or(MTU_MIN, |mtu| mtu.size())
     }
 
     /// What is known of the path.
@@ -406,29 +461,42 @@ struct Asks {
     reliable: bool,
 }
 
-/// A packet came, or is lost.
-fn settle(
-    outgoing: &mut Outgoing,
-    acks: &mut Acks,
-    flags: &mut u16,
-    contents: &Contents,
-    fate: Fate,
-) {
-    match fate {
-        Fate::Acked => {
-            contents.pieces.all().iter().for_each(|piece| outgoing.handle_acked(piece));
-            if let Some(largest) = contents.acked {
-                acks.forget(largest);
+/// What learns of the fate of packets.
+struct Books<'a> {
+    outgoing: &'a mut Outgoing,
+    acks: &'a mut Acks,
+    flags: &'a mut u32,
+    mtu: Option<&'a mut Mtu>,
+}
+
+impl Books<'_> {
+    /// A packet came, or is lost.
+    fn settle(&mut self, contents: &Contents, fate: Fate, now: Micros) {
+        let pieces = contents.pieces.all();
+        match fate {
+            Fate::Acked => {
+                pieces.iter().for_each(|piece| self.outgoing.handle_acked(piece));
+                if let Some(largest) = contents.acked {
+                    self.acks.forget(largest);
+                }
+                if contents.flags & flag::END != 0 {
+                    *self.flags = (*self.flags | flag::END_ACKED) & !flag::END;
+                }
+                if let Some((seq, mtu)) = contents.full.zip(self.mtu.as_deref_mut()) {
+                    mtu.handle_full_acked(seq);
+                }
             }
-            if contents.flags & flag::END != 0 {
-                *flags = (*flags | flag::END_ACKED) & !flag::END;
+            Fate::Lost => {
+                pieces.iter().for_each(|piece| self.outgoing.handle_lost(piece));
+                let again = contents.flags & (flag::HELLO | flag::WINDOW | flag::END);
+                let acked = *self.flags & flag::END_ACKED != 0;
+                *self.flags |= if acked { again & !flag::END } else { again };
+                if let Some((seq, mtu)) = contents.full.zip(self.mtu.as_deref_mut())
+                    && mtu.handle_full_lost(seq, now)
+                {
+                    *self.flags |= flag::MTU_CHANGED;
+                }
             }
-        }
-        Fate::Lost => {
-            contents.pieces.all().iter().for_each(|piece| outgoing.handle_lost(piece));
-            let again = contents.flags & (flag::HELLO | flag::WINDOW | flag::END);
-            let acked = *flags & flag::END_ACKED != 0;
-            *flags |= if acked { again & !flag::END } else { again };
         }
     }
 }
@@ -436,5 +504,13 @@ fn settle(
 impl From<Malformed> for Fault {
     fn from(_: Malformed) -> Fault {
         Fault::Broken(Cause::Protocol)
+    }
+}
+
+#[cfg(test)]
+impl Peer {
+    /// Bytes of memory beside its own, but for those of messages.
+    fn heap_bytes(&self) -> usize {
+        self.incoming.heap_bytes() + self.outgoing.heap_bytes() + self.acks.heap_bytes()
     }
 }

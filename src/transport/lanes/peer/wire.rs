@@ -26,7 +26,7 @@ mod kind {
 
 const FRAGMENT: u8 = 0x40;
 const LENGTH: u8 = 0x20;
-const DROPPED: u8 = 0x10;
+const RESERVED: u8 = 0x10;
 const LANE: u8 = 0x0F;
 
 /// It is not of this protocol.
@@ -99,8 +99,6 @@ pub struct Part<'a> {
     pub id: u64,
     /// Total and offset, where it is a fragment.
     pub fragment: Option<(u64, u64)>,
-    /// Its sender has given it up: a total says what it would have been.
-    pub dropped: bool,
     pub data: &'a [u8],
 }
 
@@ -137,8 +135,7 @@ fn take_bytes<'a>(rest: &mut &'a [u8], len: u64) -> Result<&'a [u8], Malformed> 
     Ok(bytes)
 }
 
-/// Takes a frame from the front of a payload. None: only padding is left. `reliable`: how many
-/// lanes are, for END.
+/// Takes a frame from the front of a payload. None: only padding is left.
 pub fn take_frame<'a>(rest: &mut &'a [u8]) -> Result<Option<Frame<'a>>, Malformed> {
     let Some((&first, tail)) = rest.split_first() else { return Ok(None) };
     *rest = tail;
@@ -198,6 +195,9 @@ fn take_hello(mut rest: &[u8]) -> Result<Hello, Malformed> {
 }
 
 fn take_part<'a>(first: u8, rest: &mut &'a [u8]) -> Result<Part<'a>, Malformed> {
+    if first & RESERVED != 0 {
+        return Err(Malformed);
+    }
     let id = take_varint(rest)?;
     let fragment = match first & FRAGMENT {
         0 => None,
@@ -205,11 +205,7 @@ fn take_part<'a>(first: u8, rest: &mut &'a [u8]) -> Result<Part<'a>, Malformed> 
     };
     let len = if first & LENGTH != 0 { take_varint(rest)? } else { rest.len() as u64 };
     let data = take_bytes(rest, len)?;
-    let dropped = first & DROPPED != 0;
-    if dropped && (fragment.is_none_or(|(_, offset)| offset != 0) || !data.is_empty()) {
-        return Err(Malformed);
-    }
-    Ok(Part { lane: first & LANE, id, fragment, dropped, data })
+    Ok(Part { lane: first & LANE, id, fragment, data })
 }
 
 impl Ack<'_> {
@@ -382,9 +378,8 @@ impl<'a> Writer<'a> {
     /// A message or a fragment of `len` bytes, which `fill` writes.
     pub fn part(&mut self, part: &Part<'_>, len: usize, fill: impl FnOnce(&mut [u8])) {
         let fragment = if part.fragment.is_some() { FRAGMENT } else { 0 };
-        let dropped = if part.dropped { DROPPED } else { 0 };
         let frame = self.len;
-        self.start(kind::MESSAGE | LENGTH | fragment | dropped | part.lane);
+        self.start(kind::MESSAGE | LENGTH | fragment | part.lane);
         self.varint(part.id);
         if let Some((total, offset)) = part.fragment {
             self.varint(total);

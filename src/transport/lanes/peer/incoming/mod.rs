@@ -325,3 +325,12 @@ fn copy(data: &[u8], pool: &Pool) -> Result<Slice, Refused> {
 fn cost(len: u32) -> u64 {
     u64::from(len) + MESSAGE_COST
 }
+
+#[cfg(test)]
+impl Incoming {
+    pub fn heap_bytes(&self) -> usize {
+        let missing = self.lanes.iter().filter(|lane| lane.missing.is_some()).count();
+        assert_eq!(missing, 0, "a lane with something missing is not idle");
+        size_of_val(&*self.lanes) + self.unread.capacity() * size_of::<Message>()
+    }
+}

@@ -44,13 +44,13 @@ pub struct Flight {
     /// What came of it, in order and apart from each other.
     acked: Vec<(u32, u32)>,
     done: bool,
-    /// Packets with something of it whose fate is not known.
-    packets: u16,
+    /// Packets with all of it whose fate is not known.
+    copies: u16,
 }
 
 impl Flight {
     pub fn new(data: Data) -> Flight {
-        Flight { data, acked: Vec::new(), done: false, packets: 0 }
+        Flight { data, acked: Vec::new(), done: false, copies: 0 }
     }
 
     pub fn len(&self) -> u32 {
@@ -62,8 +62,12 @@ impl Flight {
         self.done
     }
 
-    pub fn handle_sent(&mut self) {
-        self.packets = self.packets.saturating_add(1);
+    fn is_whole(&self, piece: &Piece) -> bool {
+        piece.end - piece.start == self.len()
+    }
+
+    pub fn handle_sent(&mut self, piece: &Piece) {
+        self.copies = self.copies.saturating_add(self.is_whole(piece).into());
     }
 
     /// Whether something of `piece` did not come.
@@ -83,12 +87,11 @@ impl Flight {
 
     /// A piece came. Answers the size of the message where nothing is missing now.
     pub fn handle_acked(&mut self, piece: &Piece) -> Option<u32> {
-        self.packets = self.packets.saturating_sub(1);
         if self.done {
             return None;
         }
         let len = self.len();
-        if piece.end - piece.start < len {
+        if !self.is_whole(piece) {
             let (mut start, mut end) = (piece.start, piece.end);
             let first = self.acked.partition_point(|it| it.1 < start);
             let behind = self.acked.partition_point(|it| it.0 <= end);
@@ -109,8 +112,10 @@ impl Flight {
     /// A packet with a piece is lost. Answers whether it is to be sent again: not where it came, or
     /// where a copy of the message is still under way.
     pub fn handle_lost(&mut self, piece: &Piece) -> bool {
-        self.packets = self.packets.saturating_sub(1);
-        let whole = piece.end - piece.start == self.len();
-        self.misses(piece) && !(whole && self.packets > 0)
+        if self.is_whole(piece) {
+            self.copies = self.copies.saturating_sub(1);
+            return self.misses(piece) && self.copies == 0;
+        }
+        self.misses(piece)
     }
 }

@@ -231,18 +231,23 @@ impl Lane {
             }
             (Some(fragment), len as u32)
         };
+        let part = Part { lane: target.lane, id, fragment, data: &[] };
+        let piece = Piece { id, start, end: start + len, lane: target.lane };
+        let before = target.writer.len();
         if next.source == Source::Fresh {
             let queued = self.pop()?;
+            if !target.reliable && len == total {
+                target.writer.part(&part, len as usize, |out| queued.data.copy(0, out));
+                self.base += 1;
+                self.released.add(total);
+                return Some((piece, target.writer.len() - before));
+            }
             self.flights.push_back(Flight::new(queued.data));
         }
         let flight = &mut self.flights[(id - self.base) as usize];
-        let part = Part { lane: target.lane, id, fragment, dropped: false, data: &[] };
-        let before = target.writer.len();
-        let fill = |out: &mut [u8]| flight.data.copy(start, out);
-        target.writer.part(&part, len as usize, fill);
+        target.writer.part(&part, len as usize, |out| flight.data.copy(start, out));
         let bytes = target.writer.len() - before;
-        let piece = Piece { id, start, end: start + len, lane: target.lane };
-        flight.handle_sent();
+        flight.handle_sent(&piece);
         self.advance(next, &piece, total, target.reliable);
         Some((piece, bytes))
     }
@@ -275,6 +280,28 @@ impl Lane {
         };
         self.released.add(queued.data.len());
         Some(queued.data)
+    }
+
+    /// A whole message that was sent and did not come: its bytes.
+    pub fn flying(&self, id: u64) -> Option<&Data> {
+        let index = id.checked_sub(self.base)? as usize;
+        self.flights.get(index).filter(|flight| !flight.is_done()).map(|flight| &flight.data)
+    }
+
+    /// Packs a message that was sent another time, where there is room for all of it.
+    pub fn pack_copy(&mut self, id: u64, target: &mut Target<'_, '_>) -> Option<Piece> {
+        let index = id.checked_sub(self.base)? as usize;
+        let flight = self.flights.get_mut(index)?;
+        let len = flight.len();
+        let bytes = Writer::part_head(id, None, len as usize) + len as usize;
+        if bytes > target.writer.room(target.limit) {
+            return None;
+        }
+        let part = Part { lane: target.lane, id, fragment: None, data: &[] };
+        target.writer.part(&part, len as usize, |out| flight.data.copy(0, out));
+        let piece = Piece { id, start: 0, end: len, lane: target.lane };
+        flight.handle_sent(&piece);
+        Some(piece)
     }
 
     /// The peer has a piece.
@@ -330,5 +357,14 @@ impl Released {
     fn add(&mut self, bytes: u32) {
         self.bytes += bytes;
         self.messages += 1;
+    }
+}
+
+#[cfg(test)]
+impl Lane {
+    pub fn heap_bytes(&self) -> usize {
+        assert!(self.rare.is_none(), "an idle lane has nothing rare");
+        let (queue, flights) = (self.queue.capacity(), self.flights.capacity());
+        queue * size_of::<Queued>() + flights * size_of::<Flight>()
     }
 }

@@ -1,5 +1,6 @@
 //! What leaves: lanes by priority, those of one priority in turn by their weights.
 
+mod copies;
 mod flight;
 mod lane;
 
@@ -8,13 +9,15 @@ pub use lane::{Released, SPAN};
 
 use super::message::Message;
 use super::wire::Writer;
+use crate::transport::lanes::recovery::COPIED_MAX;
 use crate::transport::lanes::{LaneKind, LaneOptions, Micros};
+use copies::Copies;
 use lane::{Lane, Next, Source, Target};
 
 /// What a reliable message counts beside its bytes, so that empty ones are bounded as well.
 pub const MESSAGE_COST: u64 = 64;
 /// Reliable messages up to this size do not wait for the window.
-const SMALL: u32 = 256;
+const SMALL: u32 = COPIED_MAX as u32;
 /// Nor do others up to this size, which fits in any packet.
 const SMALL_UNRELIABLE: u32 = 1100;
 /// Bytes of a turn for each unit of weight.
@@ -25,6 +28,7 @@ const RESERVE: i64 = 10;
 /// See the module.
 pub struct Outgoing {
     lanes: Box<[Lane]>,
+    copies: Copies,
     /// Lanes that may have something to send, a bit for each.
     ready: u16,
     /// Lanes with something in `released`.
@@ -66,6 +70,7 @@ impl Outgoing {
     pub fn new(lanes: usize, credit: u64) -> Outgoing {
         Outgoing {
             lanes: (0..lanes).map(|_| Lane::new(0)).collect(),
+            copies: Copies::default(),
             ready: 0,
             released: 0,
             turn: 0,
@@ -82,6 +87,49 @@ impl Outgoing {
         if self.lanes[lane].write(message) {
             self.dropped += 1;
             self.released |= 1 << lane;
+        }
+    }
+
+    /// When a message is to be sent another time.
+    pub fn copy_due(&self) -> Option<Micros> {
+        self.copies.first().map(|copy| copy.due)
+    }
+
+    /// Forgets those that came.
+    fn drop_copies(&mut self) {
+        while let Some(copy) = self.copies.first()
+            && self.lanes[usize::from(copy.lane)].flying(copy.id).is_none()
+        {
+            self.copies.drop_first();
+        }
+    }
+
+    /// Packs messages another time that are due, as far as `may` lets so many bytes go.
+    pub fn pack_copies(
+        &mut self,
+        writer: &mut Writer<'_>,
+        limit: usize,
+        now: Micros,
+        packed: &mut Packed,
+        mut may: impl FnMut(usize) -> bool,
+    ) {
+        self.drop_copies();
+        while let Some(copy) = self.copies.first().filter(|copy| copy.due <= now) {
+            let lane = &mut self.lanes[usize::from(copy.lane)];
+            let first = packed.messages == 0;
+            let mut target = Target { writer, lane: copy.lane, reliable: true, limit, first };
+            let len = lane.flying(copy.id).map_or(0, |data| data.len() as usize);
+            if Writer::part_head(copy.id, None, len) + len > target.writer.room(limit) {
+                return;
+            }
+            if !may(len) {
+                self.copies.drop_first();
+            } else if let Some(piece) = lane.pack_copy(copy.id, &mut target) {
+                packed.pieces.push(piece);
+                packed.messages += 1;
+                self.copies.advance(now);
+            }
+            self.drop_copies();
         }
     }
 
@@ -124,13 +172,12 @@ impl Outgoing {
         writer: &mut Writer<'_>,
         room: Room,
         now: Micros,
-    ) -> Packed {
-        let mut packed = Packed::default();
-        self.pack_some(options, writer, Room { bulk: None, ..room }, now, &mut packed);
+        packed: &mut Packed,
+    ) {
+        self.pack_some(options, writer, Room { bulk: None, ..room }, now, packed);
         if room.bulk.is_some() {
-            self.pack_some(options, writer, room, now, &mut packed);
+            self.pack_some(options, writer, room, now, packed);
         }
-        packed
     }
 
     fn pack_some(
@@ -165,6 +212,9 @@ impl Outgoing {
                 packed.pieces.push(piece);
                 if next.source == Source::Fresh {
                     self.spent += cost(next.len);
+                    if piece.end == next.len && next.len <= SMALL {
+                        self.copies.add(lane as u8, piece.id, now);
+                    }
                 }
             } else if self.lanes[lane].released.messages > 0 {
                 self.released |= 1 << lane;
@@ -250,6 +300,7 @@ impl Outgoing {
         lane.handle_acked(piece);
         if lane.released.messages > 0 {
             self.released |= 1 << piece.lane;
+            self.drop_copies();
         }
     }
 
@@ -260,9 +311,9 @@ impl Outgoing {
     }
 
     /// Makes a lane send again what was sent first and did not come, up to `len` bytes.
-    pub fn probe(&mut self, len: u32) -> bool {
-        let mut lanes = self.lanes.iter_mut();
-        let found = lanes.position(|lane| lane.probe(len));
+    pub fn probe(&mut self, options: &[LaneOptions], len: u32) -> bool {
+        let mut lanes = self.lanes.iter_mut().zip(options);
+        let found = lanes.position(|(lane, it)| it.kind.is_reliable() && lane.probe(len));
         self.ready |= found.map_or(0, |lane| 1 << lane);
         found.is_some()
     }
@@ -299,4 +350,11 @@ impl Outgoing {
 
 fn cost(len: u32) -> u64 {
     u64::from(len) + MESSAGE_COST
+}
+
+#[cfg(test)]
+impl Outgoing {
+    pub fn heap_bytes(&self) -> usize {
+        self.lanes.iter().map(Lane::heap_bytes).sum::<usize>() + size_of_val(&*self.lanes)
+    }
 }
