@@ -328,6 +328,11 @@ fn cost(len: u32) -> u64 {
 
 #[cfg(test)]
 impl Incoming {
+    /// As if so many messages of a lane had come.
+    pub fn start_at(&mut self, lane: usize, first: u64) {
+        self.lanes[lane].next = first;
+    }
+
     pub fn heap_bytes(&self) -> usize {
         let missing = self.lanes.iter().filter(|lane| lane.missing.is_some()).count();
         assert_eq!(missing, 0, "a lane with something missing is not idle");

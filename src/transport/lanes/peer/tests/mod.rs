@@ -1,6 +1,8 @@
 //! The protocol, without keys and addresses.
 
 mod cost;
+mod frames;
 mod network;
 mod promises;
 mod properties;
+mod rules;
