@@ -30,7 +30,7 @@ struct Sample {
 impl Clock {
     /// What a packet is to say that leaves now.
     pub fn take(&mut self, now: Micros) -> Option<wire::Clock> {
-        if now < self.due && self.echo.is_none() {
+        if now < self.due {
             return None;
         }
         self.sent = self.sent.saturating_add(1);
@@ -41,10 +41,7 @@ impl Clock {
 
     /// The peer has said this. No error of its clock is an error of ours.
     pub fn handle(&mut self, clock: &wire::Clock, now: Micros) {
-        // An answer is not answered, where it is not also due.
-        if clock.echo == 0 || self.best.is_none() {
-            self.echo = Some((clock.sent, now));
-        }
+        self.echo = Some((clock.sent, now));
         if clock.echo == 0 {
             return;
         }

@@ -3,6 +3,7 @@
 mod cost;
 mod frames;
 mod network;
+mod path;
 mod promises;
 mod properties;
 mod rules;

@@ -59,14 +59,17 @@ pub struct End {
     pub broken: Option<Cause>,
 }
 
+/// Where to, sequence, whether it is wide, payload.
+type Packet = (usize, u64, bool, Vec<u8>);
+
 pub struct Network {
     pub ends: [End; 2],
     pub pool: Pool,
     pub now: Micros,
     pub weather: Weather,
     pub random: Random,
-    /// By when they arrive, and a number: where to, sequence, wide, payload.
-    wire: BTreeMap<(Micros, u64), (usize, u64, bool, Vec<u8>)>,
+    /// By when they arrive, and a number.
+    wire: BTreeMap<(Micros, u64), Packet>,
     sent: u64,
 }
 
@@ -221,6 +224,10 @@ impl Network {
 
     pub fn run_until(&mut self, until: Micros) {
         while self.step(until) {}
+    }
+
+    pub fn run_for(&mut self, time: Micros) {
+        self.run_until(self.now + time);
     }
 
     /// Goes on until `done`, which is to be so within `limit`.

@@ -59,7 +59,8 @@ fn check(received: &[(u8, Vec<u8>)], written: &Written, seed: u64) {
             0 | 4 => assert!(came.iter().copied().eq(written), "seed {seed}, lane {lane}"),
             1 => {
                 let mut written: Vec<_> = written.iter().collect();
-                (came.sort(), written.sort());
+                came.sort();
+                written.sort();
                 assert!(came == written, "seed {seed}");
             }
             _ => {
@@ -133,7 +134,7 @@ fn run(seed: u64) {
 
 #[test]
 fn every_promise_in_any_weather() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         run(seed);
     }
 }
@@ -163,7 +164,7 @@ fn run_keys(seed: u64) {
     net.run(600_000 * MS, |net| net.ends[0].events.contains(&PeerEvent::EndAcked));
     let received = net.received(1);
     for lane in 0..5 {
-        for key in 0..4 {
+        for (key, &last) in last[lane].iter().enumerate() {
             let of_key: Vec<_> =
                 received.iter().filter(|it| it.1[4] == key as u8).cloned().collect();
             let numbers = numbers(&of_key, lane as u8);
@@ -171,7 +172,7 @@ fn run_keys(seed: u64) {
                 assert!(numbers.is_sorted_by(|a, b| a < b), "seed {seed}: {numbers:?}");
             }
             if matches!(lane, 0 | 1 | 4) {
-                assert_eq!(numbers.iter().max().copied(), last[lane][key], "seed {seed}");
+                assert_eq!(numbers.iter().max().copied(), last, "seed {seed}");
             }
         }
         assert_eq!(net.ends[0].released[&(lane as u8)].1, count[lane], "seed {seed}");
@@ -180,7 +181,7 @@ fn run_keys(seed: u64) {
 
 #[test]
 fn the_last_of_each_key_arrives() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         run_keys(seed);
     }
 }
