@@ -54,7 +54,8 @@ fn a_token_that_is_over() {
         let mut client = client(&token::make(&config).expect("a token"), 0);
         let mut now = 0;
         let failed = loop {
-            client.poll_transmit(&mut [0; 1200], now);
+            // A little late, so that no packet is due when the token is over.
+            client.poll_transmit(&mut [0; 1200], now + 7);
             now = client.poll_timeout().expect("it is not over");
             if let ClientEvent::Failed(failure) = client.handle_timeout(now) {
                 break failure;
@@ -89,6 +90,24 @@ fn one_server_after_the_other() {
         panic!("not connected");
     };
     assert_eq!(connected.server, servers[2]);
+}
+
+/// Each server numbers what it sends by itself.
+#[test]
+fn what_the_last_server_has_sent_is_no_replay_of_it() {
+    let token = token::make(&config(1, &[address("192.0.2.8:1"), here()])).expect("a token");
+    let mut client = client(&token, 0);
+    let mut early = sealed(&mut of_server(&token), Kind::Payload, b"x");
+    assert_eq!(dropped(client.handle(&mut early, 0)), Reason::Unexpected);
+    assert!(matches!(client.handle_timeout(5 * SECOND), ClientEvent::Nothing));
+    let mut server = server();
+    let now = 5 * SECOND;
+    let mut challenge = reply(ask(&mut server, player(1), &sent(&mut client, now)));
+    client.handle(&mut challenge, now);
+    let response = sent(&mut client, now);
+    let mut session = accepted(ask(&mut server, player(1), &response)).session;
+    let mut alive = sealed(&mut session, Kind::KeepAlive, &[0; 8]);
+    assert!(matches!(client.handle(&mut alive, now), ClientEvent::Connected(_)));
 }
 
 #[test]

@@ -123,6 +123,12 @@ fn keys(token: &[u8; TOKEN]) -> Keys {
     token::Public::read(token).expect("it is right").keys
 }
 
+/// The server's end of the connection of a token.
+fn of_server(token: &[u8; TOKEN]) -> Session {
+    let Keys { send, receive } = keys(token);
+    Session::new(Keys { send: receive, receive: send }, PROTOCOL)
+}
+
 /// The same numbers each time.
 struct Random(u64);
 

@@ -131,12 +131,13 @@ fn sealed_packets_before_the_keep_alive() {
         let mut packet = sealed(&mut session, kind, plain);
         assert_eq!(dropped(client.handle(&mut packet, 0)), Reason::Unexpected);
     }
-    // And before the challenge a keep-alive is none.
-    let mut early = super::client(&token(2), 0);
-    let mut packet = reply(ask(&mut server, player(2), &sent(&mut early, 0)));
+    // And before its challenge there is no keep-alive.
+    let token = token(2);
+    let (mut early, mut session) = (super::client(&token, 0), of_server(&token));
+    let mut challenge = reply(ask(&mut server, player(2), &sent(&mut early, 0)));
     let mut alive = sealed(&mut session, Kind::KeepAlive, &[0; 8]);
-    assert_eq!(dropped(early.handle(&mut alive, 0)), Reason::Forged);
-    assert!(matches!(early.handle(&mut packet, 0), ClientEvent::Nothing));
+    assert_eq!(dropped(early.handle(&mut alive, 0)), Reason::Unexpected);
+    assert!(matches!(early.handle(&mut challenge, 0), ClientEvent::Nothing));
 }
 
 /// What another was challenged with proves nothing about this client.
@@ -148,9 +149,7 @@ fn the_challenge_of_another() {
     assert_eq!(refusal(ask(&mut server, player(2), &response)), Reason::Forged);
     assert_eq!(refusal(ask(&mut server, player(3), &response)), Reason::Unknown);
 
-    let Keys { send, receive } = keys(&one);
-    let mut opener = Session::new(Keys { send: receive, receive: send }, PROTOCOL);
-    let opened = opener.open(&mut response).expect("it opens");
+    let opened = of_server(&one).open(&mut response).expect("it opens");
     let body = &response[opened.range];
     let mut sealer = Session::new(keys(&two), PROTOCOL);
     let with_own_keys = sealed(&mut sealer, Kind::Response, body);
