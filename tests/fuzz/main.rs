@@ -109,3 +109,8 @@ fn web_client() {
 fn any() {
     play("any");
 }
+
+#[test]
+fn envelope() {
+    play("envelope");
+}

@@ -63,6 +63,11 @@ impl<'a> Program<'a> {
         self.0.split_off_first().copied().unwrap_or(0)
     }
 
+    /// Whether nothing but zeros follows.
+    pub fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn bytes(&mut self, count: usize) -> &'a [u8] {
         self.0.split_off(..count.min(self.0.len())).unwrap_or_default()
     }
