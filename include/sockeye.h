@@ -927,8 +927,8 @@ typedef struct {
     uint64_t protocol_id;
     /// The player. A server has one connection of each at a time. Default 0.
     uint64_t client_id;
-    /// The key that the servers have too (`lanes.token_key`). 32 zeros, the default, is the key of `?token=open`, which
-    /// everybody has.
+    /// The key that the servers have too (`lanes.token_key`). 32 zeros, the default, is the key of
+    /// `?token=open`, which everybody has.
     uint8_t key[32];
     /// Where the servers are, in the order in which the player tries them.
     const sockeye_address *addresses;
@@ -1917,9 +1917,9 @@ sockeye_status sockeye_conn_get_lanes(sockeye_net *net,
 SOCKEYE_API sockeye_status sockeye_token_config_init(sockeye_token_config *config, size_t size);
 
 /// Makes a connect token: `SOCKEYE_TOKEN_BYTES` bytes, with which one player opens one connection.
-/// It has the keys of that connection in it, so give it to the player alone, over HTTPS or the like.
-/// It needs no net: a login backend links the library for this call. Any other implementation of
-/// netcode 1.02 makes such tokens too.
+/// It has the keys of that connection in it, so give it to the player alone, over HTTPS or the
+/// like. It needs no net: a login backend links the library for this call. Any other implementation
+/// of netcode 1.02 makes such tokens too.
 ///
 /// Ownership: `config` and what it points to are borrowed until return. `out_token` has room for
 ///            `SOCKEYE_TOKEN_BYTES` bytes.

@@ -26,8 +26,8 @@ pub struct sockeye_token_config {
     pub protocol_id: u64,
     /// The player. A server has one connection of each at a time. Default 0.
     pub client_id: u64,
-    /// The key that the servers have too (`lanes.token_key`). 32 zeros, the default, is the key of `?token=open`, which
-    /// everybody has.
+    /// The key that the servers have too (`lanes.token_key`). 32 zeros, the default, is the key of
+    /// `?token=open`, which everybody has.
     pub key: [u8; 32],
     /// Where the servers are, in the order in which the player tries them.
     pub addresses: *const sockeye_address,
@@ -82,9 +82,9 @@ pub unsafe extern "C" fn sockeye_token_config_init(
 }
 
 /// Makes a connect token: `SOCKEYE_TOKEN_BYTES` bytes, with which one player opens one connection.
-/// It has the keys of that connection in it, so give it to the player alone, over HTTPS or the like.
-/// It needs no net: a login backend links the library for this call. Any other implementation of
-/// netcode 1.02 makes such tokens too.
+/// It has the keys of that connection in it, so give it to the player alone, over HTTPS or the
+/// like. It needs no net: a login backend links the library for this call. Any other implementation
+/// of netcode 1.02 makes such tokens too.
 ///
 /// Ownership: `config` and what it points to are borrowed until return. `out_token` has room for
 ///            `SOCKEYE_TOKEN_BYTES` bytes.
