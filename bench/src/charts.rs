@@ -54,8 +54,10 @@ const FRAME: u32 = 104;
 
 fn colour(family: Family) -> RGBColor {
     match family {
-        Family::Epoll | Family::Udp | Family::Openssl | Family::WebEpoll => RGBColor(107, 114, 128),
-        Family::Sockeye => RGBColor(30, 99, 176),
+        Family::Epoll | Family::Udp | Family::Openssl | Family::WebEpoll | Family::Enet => {
+            RGBColor(107, 114, 128)
+        }
+        Family::Sockeye | Family::Lanes => RGBColor(30, 99, 176),
         Family::Libuv | Family::Lws => RGBColor(217, 119, 30),
         Family::Asio | Family::AsioSsl | Family::Beast => RGBColor(47, 143, 78),
         Family::Libevent | Family::LibeventSsl => RGBColor(134, 89, 184),

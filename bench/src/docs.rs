@@ -156,6 +156,7 @@ mod tests {
             clocks: Vec::new(),
             strangers: Vec::new(),
             guard: Vec::new(),
+            lanes: Vec::new(),
             failures: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@
 //! - `wire`: TLS and WebSocket on the side of the load generator.
 //! - `process`, `procfs`: child processes on one processor, their clocks, stopping and going on.
 //! - `peers`, `workloads`: the servers that are compared, and what they are loaded with.
+//! - `lanes`: what needs no connections: lanes of datagrams beside libenet.
 //! - `slices`: the servers of a workload in turns; `memory`, `idle`, `clocks`, `strangers`,
 //!   `guard`: what needs no turns.
 //! - `figures`, `stats`: what is made of it; `report`, `table`, `charts`, `docs`: how it is
@@ -29,6 +30,7 @@ pub mod guard;
 pub mod hold;
 pub mod idle;
 pub mod knocks;
+pub mod lanes;
 pub mod load;
 pub mod machine;
 pub mod memory;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod command {
     use anyhow::{Context, Result, bail};
+    use bench::lanes::{forge, relay};
     use bench::{crowd, hold, knocks, load, run, sanitize};
     use lexopt::{Parser, ValueExt, prelude::*};
 
@@ -20,6 +21,8 @@ mod command {
             "crowd" => crowd::run(crowd::options(&mut parser)?),
             "knocks" => knocks::run(knocks::options(&mut parser)?),
             "hold" => hold::run(hold::options(&mut parser)?),
+            "forge" => forge::run(&forge::options(&mut parser)?),
+            "relay" => relay::run(relay::options(&mut parser)?),
             "run" => run::run(&options(&mut parser)?),
             "sanitize" => sanitize::run(&options(&mut parser)?.peers),
             other => bail!("no command '{other}'"),

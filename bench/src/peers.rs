@@ -29,6 +29,9 @@ pub enum Family {
     WebEpoll,
     Beast,
     Lws,
+    /// With lanes of datagrams.
+    Enet,
+    Lanes,
 }
 
 impl Family {
@@ -46,6 +49,8 @@ impl Family {
             Self::WebEpoll => "web_peer",
             Self::Beast => "beast_peer",
             Self::Lws => "lws_peer",
+            Self::Enet => "enet_peer",
+            Self::Lanes => "lanes_peer",
         }
     }
 }
@@ -69,6 +74,8 @@ pub const ASIO_SSL: &str = "asio + OpenSSL";
 pub const OPENSSL_EACH: &str = "OpenSSL, each";
 pub const BEAST: &str = "Beast";
 pub const LWS: &str = "libwebsockets";
+/// And of lanes.
+pub const ENET: &str = "libenet";
 /// What all are measured against; and in workloads of datagrams.
 pub const EPOLL: &str = "epoll";
 pub const MMSG: &str = "recvmmsg";
@@ -207,6 +214,19 @@ pub fn with_web() -> Vec<Peer> {
     peers
 }
 
+/// With lanes of datagrams.
+pub fn with_lanes() -> Vec<Peer> {
+    let enet = Peer { name: ENET.into(), family: Family::Enet, ..Peer::default() };
+    let of = |name: &str, drive: &str, workers: &str| Peer {
+        name: format!("{name}, lanes"),
+        family: Family::Lanes,
+        args: ["--drive", drive, "--workers", workers].map(str::to_owned).into(),
+        ..Peer::default()
+    };
+    let (pool, lend) = (of(POOL, "pool", "1"), of(LEND, "lend", "1"));
+    vec![enet, pool, lend, of(HOST, "host", "1"), of(HOST_ALONE, "host", "0")]
+}
+
 /// Whether it is one of those that a quick run is content with.
 pub fn quick(peer: &Peer) -> bool {
     let few = [EPOLL, POOL, LEND, HOST, LIBUV_TYPICAL, EXPERTS[0], LIBUV_INLINE];
@@ -256,7 +276,8 @@ impl Peer {
         self.run(self.command(folder, job).args(self.wire.server_args()?))
     }
 
-    fn command(&self, folder: &Path, job: &[String]) -> Command {
+    /// Its program with its arguments, and more of them.
+    pub fn command(&self, folder: &Path, job: &[String]) -> Command {
         let mut command =
             Command::new(self.folder.as_deref().unwrap_or(folder).join(self.family.program()));
         command.args(&self.args).args(job);
@@ -284,6 +305,7 @@ mod tests {
         all.extend(hosts());
         all.extend(with_tls());
         all.extend(with_web());
+        all.extend(with_lanes());
         let names: BTreeSet<&str> = all.iter().map(|peer| &*peer.name).collect();
         assert_eq!(names.len(), all.len());
         assert!(EXPERTS.iter().all(|name| names.contains(name)));

@@ -5,7 +5,7 @@ use crate::peers::{self, Peer};
 use crate::stats::Quartiles;
 use crate::table::Table;
 use crate::workloads::{Extra, Group, grouped};
-use crate::{clocks, guard, idle, memory, strangers};
+use crate::{clocks, guard, idle, lanes, memory, strangers};
 
 /// All that a run found.
 pub struct Report {
@@ -20,14 +20,16 @@ pub struct Report {
     pub clocks: Vec<clocks::Row>,
     pub strangers: Vec<strangers::Row>,
     pub guard: Vec<guard::Row>,
+    pub lanes: Vec<lanes::Part>,
     pub failures: Vec<Failure>,
 }
 
-const SECTIONS: [(Group, &str, Option<&str>); 8] = [
+const SECTIONS: [(Group, &str, Option<&str>); 9] = [
     (Group::Echo, "Echo", Some("echo")),
     (Group::Ticks, "Games, and comings and goings", Some("games")),
     (Group::RoundTrip, "Round trip", None),
     (Group::Datagrams, "Datagrams", None),
+    (Group::Lanes, "Lanes", None),
     (Group::Tls, "TLS", None),
     (Group::Web, "WebSocket", None),
     (Group::Models, "Models", Some("models")),
@@ -177,6 +179,9 @@ impl Report {
                  server's.\n\n"
             ));
             out.push_str(&format!("{}\n", guard::table(&self.guard).text()));
+        }
+        for lanes::Part { title, about, table } in &self.lanes {
+            out.push_str(&format!("## {title}\n\n{about}\n\n{}\n", table.text()));
         }
         let programs = programs(&self.measured);
         if !programs.is_empty() {
@@ -348,6 +353,7 @@ mod tests {
             clocks,
             strangers,
             guard,
+            lanes: Vec::new(),
             failures,
         }
     }

@@ -4,10 +4,10 @@ use crate::figures::Failure;
 use crate::peers::{self, Family, Peer};
 use crate::report::Report;
 use crate::workloads::{self, Group, Models, Workload};
-use crate::{clocks, docs, guard, idle, machine, memory, process, slices, strangers, wire};
+use crate::{clocks, docs, guard, idle, lanes, machine, memory, process, slices, strangers, wire};
 use anyhow::{Context, Result, bail};
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What to run.
@@ -50,6 +50,7 @@ pub fn run(options: &Options) -> Result<()> {
         clocks: Vec::new(),
         strangers: Vec::new(),
         guard: Vec::new(),
+        lanes: Vec::new(),
         failures: Vec::new(),
     };
     for workload in &workloads {
@@ -59,7 +60,9 @@ pub fn run(options: &Options) -> Result<()> {
         report.measured.push(slices::measure(&options.peers, workload, &mut report.failures));
     }
     unpaired(options, &models, &mut report);
-    if report.measured.is_empty() && !UNPAIRED.iter().any(|name| wanted(options, name)) {
+    of_lanes(options, &mut report);
+    let nothing = report.measured.is_empty() && report.lanes.is_empty();
+    if nothing && !UNPAIRED.iter().any(|name| wanted(options, name)) {
         bail!("no workload has '{}' in its name", options.workload);
     }
     println!("{}", report.text(false));
@@ -72,6 +75,37 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 const UNPAIRED: [&str; 6] = [MEMORY, LAYERED, WAKES, CALLS, STRANGERS, GUARD];
+
+type OfLanes = fn(&Path, &[Peer], &mut Vec<Failure>) -> lanes::Part;
+
+/// Beside the echoes.
+const LANES: [(&str, OfLanes); 4] = [
+    ("lanes, transfer", lanes::transfer::measure),
+    ("lanes, memory", lanes::idle::measure),
+    ("lanes, flood", lanes::flood::measure),
+    ("lanes, crowd", lanes::crowd::measure),
+];
+
+/// Everything about lanes: only where it is asked for by name, as it takes half an hour.
+fn of_lanes(options: &Options, report: &mut Report) {
+    let (folder, mut all) = (&*options.peers, peers::with_lanes());
+    all.retain(|peer| peer.name == peers::ENET || has(&peer.name, &options.only));
+    let named = |name: &str| !options.workload.is_empty() && wanted(options, name);
+    for mut workload in lanes::echo::workloads(&all) {
+        if named(&workload.name) {
+            eprintln!("{}", workload.name);
+            workload.rounds = if options.quick { 3 } else { workload.rounds };
+            let measured = lanes::echo::measure(folder, &workload, &mut report.failures);
+            report.measured.push(measured);
+        }
+    }
+    for (name, measure) in LANES {
+        if named(name) {
+            eprintln!("{name}");
+            report.lanes.push(measure(folder, &all, &mut report.failures));
+        }
+    }
+}
 
 /// What is measured without turns.
 fn unpaired(options: &Options, models: &Models, report: &mut Report) {

@@ -47,8 +47,7 @@ pub fn measure(folder: &Path, workload: &Workload, failures: &mut Vec<Failure>) 
         lives.push(live.map_err(|error| fail(peer, error)).ok());
     }
     let mut order: Vec<usize> = (0..lives.len()).collect();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut seed = since.as_nanos() as u64;
+    let mut seed = seed();
     // One round more, not counted: the first slice also pays for what is made on first use.
     for round in 0..=workload.rounds {
         shuffle(&mut order, &mut seed);
@@ -207,8 +206,13 @@ pub fn load(port: u16, conns: u32, counter: &Path, limit_s: u64) -> Result<Comma
     Ok(command)
 }
 
+/// Another one each time.
+pub fn seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
+}
+
 /// Fisher and Yates.
-fn shuffle(order: &mut [usize], seed: &mut u64) {
+pub fn shuffle(order: &mut [usize], seed: &mut u64) {
     for end in (1..order.len()).rev() {
         let other = pattern::next(seed) % (end as u64 + 1);
         order.swap(end, other as usize);

@@ -13,6 +13,7 @@ pub enum Group {
     Ticks,
     RoundTrip,
     Datagrams,
+    Lanes,
     Tls,
     Web,
     Models,

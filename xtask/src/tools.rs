@@ -20,6 +20,7 @@ pub enum Need {
     LibSsl,
     Boost,
     Libwebsockets,
+    Libenet,
     Doxygen,
     Python,
     Rustfmt,
@@ -76,6 +77,7 @@ pub const BENCH: &[Need] = &[
     Need::LibSsl,
     Need::Boost,
     Need::Libwebsockets,
+    Need::Libenet,
 ];
 /// For `test`.
 pub const TEST: &[Need] = &[
@@ -188,6 +190,7 @@ impl Need {
             Self::Libwebsockets => {
                 (&has_header!("c", "libwebsockets.h"), Source::Apt(&["libwebsockets-dev"]))
             }
+            Self::Libenet => (&has_header!("c", "enet/enet.h"), Source::Apt(&["libenet-dev"])),
             Self::Doxygen => (&["doxygen", "--version"], Source::Apt(&["doxygen"])),
             Self::Python => (&["python3", "--version"], Source::Apt(&["python3"])),
             Self::Rustfmt => (&["cargo", "fmt", "--version"], Source::Rustup("rustfmt")),

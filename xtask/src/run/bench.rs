@@ -24,7 +24,7 @@ struct Program {
 
 const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
 
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 13] = [
     Program { source: "epoll_peer.c", defines: &[], libraries: &["-lpthread"] },
     Program {
         source: "sockeye_peer.c",
@@ -53,6 +53,7 @@ const PROGRAMS: [Program; 12] = [
     Program { source: "web_peer.c", defines: &[], libraries: OPENSSL },
     Program { source: "beast_peer.cpp", defines: &[], libraries: &["-lpthread"] },
     Program { source: "lws_peer.c", defines: &[], libraries: &["-lwebsockets"] },
+    Program { source: "enet_peer.c", defines: &[], libraries: &["-lenet"] },
 ];
 
 /// How the servers are built: a folder, and flags.
