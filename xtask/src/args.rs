@@ -36,6 +36,7 @@ Usage: cargo xtask <task> [options]
   web       WebSockets as Autobahn's cases, Python, curl and Chromium speak them
               --deflated      the cases of compression too (minutes)
               --write         write the table of cases to docs/websocket.md
+  dissect   packets of game:// as tshark shows them with tools/sockeye.lua
   tidy      the house rules: rooms, platform code, lengths, SAFETY comments, C documentation
               --graph         instead: the rooms, who names whom, and the circles in each
   header    write include/sockeye.h anew
@@ -82,6 +83,7 @@ pub enum Task {
     Kqueue { write: bool },
     Proxy,
     Web(web::Options),
+    Dissect,
     Tidy { graph: bool },
     Header { check: bool },
     Bindings { write: bool },
@@ -338,6 +340,7 @@ fn named(name: &str) -> Result<Task> {
         "kqueue" => Task::Kqueue { write: false },
         "proxy" => Task::Proxy,
         "web" => Task::Web(web::Options::default()),
+        "dissect" => Task::Dissect,
         "tidy" => Task::Tidy { graph: false },
         "header" => Task::Header { check: false },
         "bindings" => Task::Bindings { write: false },

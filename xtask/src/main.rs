@@ -12,7 +12,7 @@ mod workspace;
 
 use args::Task;
 use check::{abi, docs, header, matrix, test, tidy};
-use run::{bench, demo, kqueue, proxy, sim, storm, web, windows};
+use run::{bench, demo, dissect, kqueue, proxy, sim, storm, web, windows};
 use ship::{bindings, install, package, unreal};
 use std::process::ExitCode;
 use workspace::Workspace;
@@ -44,6 +44,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Kqueue { write } => kqueue::run(&workspace, write),
         Task::Proxy => proxy::run(&workspace),
         Task::Web(options) => web::run(&workspace, options),
+        Task::Dissect => dissect::run(&workspace),
         Task::Windows(options) => windows::run(&workspace, &options),
         Task::Unreal { stage } => unreal::run(&workspace, &stage),
         Task::Install(options) => install::run(&workspace, &options),

@@ -40,6 +40,7 @@ pub enum Need {
     Nginx,
     Curl,
     Chromium,
+    Tshark,
     /// Packages of Python for `web`.
     WebWheels,
     Pip,
@@ -109,6 +110,8 @@ pub const DOCS: &[Need] = &[
 ];
 /// For `kqueue`.
 pub const KQUEUE: &[Need] = &[Need::PkgConfig, Need::Libkqueue, Need::Nextest];
+/// For `dissect`.
+pub const DISSECT: &[Need] = &[Need::Tshark, Need::Python];
 /// For `proxy`.
 pub const PROXY: &[Need] = &[Need::Cc, Need::Haproxy, Need::Nginx, Need::Curl];
 /// For `web`.
@@ -218,6 +221,7 @@ impl Need {
             Self::Nginx => (&["nginx", "-v"], Source::Apt(&["nginx-light", "libnginx-mod-stream"])),
             Self::Curl => (&["curl", "--version"], Source::Apt(&["curl"])),
             Self::Chromium => (&["chromium", "--version"], Source::Apt(&["chromium"])),
+            Self::Tshark => (&["tshark", "--version"], Source::Apt(&["tshark"])),
             Self::WebWheels => (
                 &["kosoku/__init__.py"],
                 Source::Wheels(WEB_WHEELS, &["kosoku==0.1.0", "websockets==17.4"]),

@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod bench;
 pub mod demo;
+pub mod dissect;
 pub mod kqueue;
 pub mod programs;
 pub mod proxy;
