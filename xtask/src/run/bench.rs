@@ -24,7 +24,7 @@ struct Program {
 
 const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
 
-const PROGRAMS: [Program; 13] = [
+const PROGRAMS: [Program; 14] = [
     Program { source: "epoll_peer.c", defines: &[], libraries: &["-lpthread"] },
     Program {
         source: "sockeye_peer.c",
@@ -54,6 +54,11 @@ const PROGRAMS: [Program; 13] = [
     Program { source: "beast_peer.cpp", defines: &[], libraries: &["-lpthread"] },
     Program { source: "lws_peer.c", defines: &[], libraries: &["-lwebsockets"] },
     Program { source: "enet_peer.c", defines: &[], libraries: &["-lenet"] },
+    Program {
+        source: "lanes_peer.c",
+        defines: &[],
+        libraries: &["-lsockeye", "-lpthread", "-ldl", "-lm"],
+    },
 ];
 
 /// How the servers are built: a folder, and flags.
