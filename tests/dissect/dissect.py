@@ -1,9 +1,11 @@
 """Has tshark show packets of game:// with tools/sockeye.lua, and looks at what it shows.
 
-    dissect.py --script FILE --work FOLDER
+    dissect.py --script FILE --work FOLDER --talk PROGRAM
 """
 import argparse
 import os
+import select
+import socket
 import struct
 import subprocess
 
@@ -153,10 +155,52 @@ def says_where_a_frame_is_cut_or_strange(options):
     assert rows[2][0].endswith("PING") and rows[2][2], rows[2]
 
 
+def overheard(program):
+    """The packets of a program that speaks with itself through us."""
+    packets, client = [], None
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as talk, \
+            socket.socket(type=socket.SOCK_DGRAM) as front, \
+            socket.socket(type=socket.SOCK_DGRAM) as back:
+        back.connect(("127.0.0.1", int(talk.stdout.readline())))
+        front.bind(("127.0.0.1", 0))
+        talk.stdin.write(f"{front.getsockname()[1]}\n")
+        talk.stdin.flush()
+        while talk.poll() is None:
+            for ready in select.select([front, back], [], [], 0.1)[0]:
+                if ready is front:
+                    data, client = front.recvfrom(65536)
+                    packets.append((CLIENT, SERVER, data))
+                    back.send(data)
+                else:
+                    packets.append((SERVER, CLIENT, back.recv(65536)))
+                    front.sendto(packets[-1][2], client)
+        assert talk.returncode == 0, f"talk ended with {talk.returncode}"
+    return packets
+
+
+def opens_what_the_library_sends(options):
+    packets = overheard(options.talk)
+    path = os.path.join(options.work, "talk.pcap")
+    netcode.pcap(path, packets)
+    rows = show(options, path, ["_ws.col.Info", "sockeye.message.lane", "sockeye.message.data",
+                                "sockeye.cut", "sockeye.strange", "ip.src"])
+    told = [row[0] for row in rows]
+    assert told[0].startswith("Request") and not any("sealed" in row for row in told), told
+    assert not any(row[3] or row[4] for row in rows), told
+    # Each way every message was sent once at least, in each lane.
+    for source in (CLIENT[0], SERVER[0]):
+        for lane in "012":
+            parts = [data for row in rows if row[5] == source
+                     for of, data in zip(row[1].split(","), row[2].split(",")) if of == lane]
+            assert sum(map(len, parts)) // 2 >= 20705, f"{lane}: {len(parts)} parts"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--script", required=True)
     parser.add_argument("--work", required=True)
+    parser.add_argument("--talk", required=True)
     options = parser.parse_args()
     # RFC 8439, 2.5.2 and 2.8.2: what the packets are sealed with is what others have.
     key = bytes.fromhex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b")
@@ -170,7 +214,7 @@ def main():
     cases = [opens_a_connection_with_an_open_token, opens_one_with_a_backend_whose_key_it_is_given,
              opens_one_whose_own_keys_it_is_given, shows_what_is_in_clear_without_a_key,
              opens_nothing_that_was_changed, opens_packets_of_every_size,
-             says_where_a_frame_is_cut_or_strange]
+             says_where_a_frame_is_cut_or_strange, opens_what_the_library_sends]
     for case in cases:
         case(options)
         print(case.__name__.replace("_", " "))

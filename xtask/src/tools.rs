@@ -111,7 +111,7 @@ pub const DOCS: &[Need] = &[
 /// For `kqueue`.
 pub const KQUEUE: &[Need] = &[Need::PkgConfig, Need::Libkqueue, Need::Nextest];
 /// For `dissect`.
-pub const DISSECT: &[Need] = &[Need::Tshark, Need::Python];
+pub const DISSECT: &[Need] = &[Need::Cc, Need::Tshark, Need::Python];
 /// For `proxy`.
 pub const PROXY: &[Need] = &[Need::Cc, Need::Haproxy, Need::Nginx, Need::Curl];
 /// For `web`.
