@@ -7,3 +7,4 @@ mod path;
 mod promises;
 mod properties;
 mod rules;
+mod vectors;

@@ -187,6 +187,7 @@ fn numbers_go_to_their_end() {
         }
         assert_eq!(victim.message(lane, 5, b"x"), Ok(()));
     }
+    assert_eq!(victim.message(2, VARINT_MAX, b"x"), Ok(()));
     assert_eq!(victim.read().len(), 5, "SEQUENCED has none that is older");
     victim.seq = VARINT_MAX - 1;
     assert_eq!(victim.message(1, 6, b"x"), Ok(()));
