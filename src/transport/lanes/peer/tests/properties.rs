@@ -3,6 +3,7 @@
 use super::network::*;
 use crate::session::Key;
 use crate::transport::lanes::peer::{Config, PeerEvent};
+use crate::transport::lanes::recovery::{Control, RateConfig};
 use crate::transport::lanes::{LaneKind, LaneOptions};
 
 fn lane(kind: LaneKind, priority: u8, weight: u8) -> LaneOptions {
@@ -19,6 +20,13 @@ fn lanes() -> Config {
         lane(Ordered, 2, 1),
     ];
     Config { lanes, ..config() }
+}
+
+/// Each way to find a rate in turn.
+fn with_control(seed: u64) -> Config {
+    let control = [Control::Game, Control::Fixed, Control::Bbr][(seed % 3) as usize];
+    let rate = RateConfig { control, ..config().rate };
+    Config { rate, ..lanes() }
 }
 
 fn weather(random: &mut Random) -> Weather {
@@ -82,7 +90,7 @@ fn check(received: &[(u8, Vec<u8>)], written: &Written, seed: u64) {
 fn run(seed: u64) {
     let mut random = Random(seed);
     let weather = weather(&mut random);
-    let mut net = Network::new(lanes(), weather, seed);
+    let mut net = Network::new(with_control(seed), weather, seed);
     let mut written: [Written; 2] = Default::default();
     for _ in 0..40 {
         for _ in 0..random.below(8) {
@@ -143,7 +151,7 @@ fn every_promise_in_any_weather() {
 fn run_keys(seed: u64) {
     let mut random = Random(seed);
     let weather = weather(&mut random);
-    let mut net = Network::new(lanes(), weather, seed);
+    let mut net = Network::new(with_control(seed), weather, seed);
     let mut last = [[None; 4]; 5];
     let mut count = [0_u64; 5];
     for number in 0..400 {
