@@ -150,7 +150,7 @@ impl Peer {
         let mut packed = Packed::default();
         let mut flags = 0;
         if let Why::Asks(_) = why {
-            flags = self.write_frames(&mut writer, now);
+            flags = self.write_frames(&mut writer);
         }
         let mut acked = None;
         if !self.acks.ranges().is_empty() {
@@ -173,7 +173,7 @@ impl Peer {
     }
 
     /// Writes what is neither an acknowledgement nor a message. Answers what it was.
-    fn write_frames(&mut self, writer: &mut Writer<'_>, now: Micros) -> u32 {
+    fn write_frames(&mut self, writer: &mut Writer<'_>) -> u32 {
         let mut frames = self.flags & flag::FRAMES;
         self.flags &= !flag::FRAMES;
         if self.flags & flag::HEARD == 0 {
