@@ -96,7 +96,7 @@ fn answer(status: i32) -> Result<i32, i32> {
     if status >= 0 { Ok(status) } else { Err(status) }
 }
 
-fn address(from: SocketAddr) -> sockeye_address {
+pub fn address(from: SocketAddr) -> sockeye_address {
     Some(from).into()
 }
 

@@ -239,20 +239,22 @@ impl Relay {
         format!("game://{}?token=open", self.front.address())
     }
 
-    /// Passes on what is there, `change`d; None: it is lost.
-    pub fn pass(&mut self, mut change: impl FnMut(bool, Vec<u8>) -> Option<Vec<u8>>) {
+    /// Passes on what is there.
+    pub fn pass(&mut self) {
+        self.pass_with(|bytes| vec![bytes]);
+    }
+
+    /// Passes on what `change` makes of each datagram.
+    pub fn pass_with(&mut self, mut change: impl FnMut(Vec<u8>) -> Vec<Vec<u8>>) {
         self.front.has(usize::MAX);
         for (bytes, from) in self.front.got.drain(..) {
             self.client = Some(from);
-            if let Some(bytes) = change(true, bytes) {
-                self.back.send(self.server, &bytes);
-            }
+            change(bytes).iter().for_each(|bytes| self.back.send(self.server, bytes));
         }
         self.back.has(usize::MAX);
         for (bytes, _) in self.back.got.drain(..) {
-            if let (Some(bytes), Some(client)) = (change(false, bytes), self.client) {
-                self.front.send(client, &bytes);
-            }
+            let Some(client) = self.client else { continue };
+            change(bytes).iter().for_each(|bytes| self.front.send(client, bytes));
         }
     }
 
@@ -263,7 +265,7 @@ impl Relay {
 }
 
 /// Both ends of a connection over a relay.
-fn meet_over(
+pub fn meet_over(
     host: &mut Host,
     door: Door,
     relay: &mut Relay,
@@ -272,13 +274,13 @@ fn meet_over(
     let before = accepted(host, door).len();
     let conn = host.connect_with(&relay.url(), change);
     host.until("OPENED at both ends", |host| {
-        relay.pass(|_, bytes| Some(bytes));
+        relay.pass();
         accepted(host, door).len() == before + 1 && !host.kinds_of(conn).is_empty()
     });
     (conn, accepted(host, door)[before])
 }
 
-fn address(door: Door) -> SocketAddr {
+pub fn address(door: Door) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], door.port))
 }
 
@@ -292,7 +294,7 @@ pub fn a_peer_that_vanishes(setup: Setup) {
     // Silence is no end as long as there are keep-alives.
     let end = std::time::Instant::now() + std::time::Duration::from_millis(900);
     host.until("more than the timeout", |_| {
-        relay.pass(|_, bytes| Some(bytes));
+        relay.pass();
         std::time::Instant::now() > end
     });
     assert!(!host.is_closed(conn) && !host.is_closed(other));

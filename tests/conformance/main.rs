@@ -50,6 +50,7 @@ mod hosts;
 mod io_uring;
 mod keys;
 mod lanes;
+mod lanes_tokens;
 // What stops a process is of Unix.
 #[cfg(unix)]
 mod lateness;

@@ -115,6 +115,8 @@ pub struct Table {
     /// Connections that linger, those past the maximum included.
     lingering: AtomicU32,
     conns: AtomicU64,
+    /// As `Free::used`, for who only wants to know whether there is room.
+    used: AtomicU32,
 }
 
 struct Free {
@@ -218,6 +220,7 @@ impl Table {
             lingering_max,
             lingering: AtomicU32::new(0),
             conns: AtomicU64::new(0),
+            used: AtomicU32::new(0),
             tag,
         }
     }
@@ -262,7 +265,14 @@ impl Table {
             },
         };
         free.used += 1;
+        self.used.store(free.used, Relaxed);
         Some(index)
+    }
+
+    /// Whether there is room for one more, as far as nobody else takes it.
+    pub fn has_room(&self) -> bool {
+        let (used, lingering) = (self.used.load(Relaxed), self.lingering.load(Relaxed));
+        used.saturating_sub(lingering.min(self.lingering_max)) < self.slots_max
     }
 
     /// The host closed a connection in order: until it is gone it takes the place of no other, as
@@ -355,6 +365,7 @@ impl Table {
         let mut free = self.free.lock();
         // With the lock: who counts sees both or neither.
         free.used -= 1;
+        self.used.store(free.used, Relaxed);
         self.lingering.fetch_sub(u32::from(lingered), Relaxed);
         free.highest = free.highest.max(next);
         if next < GENERATION_MAX {

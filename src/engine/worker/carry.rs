@@ -103,7 +103,7 @@ impl Desk {
         let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return unknown };
         let open = !carrier.shut && carrier.origin.is_some() && core.is_running();
-        let vacant = open.then(|| carrier.vacant());
+        let vacant = (open && core.table.has_room()).then(|| carrier.vacant());
         let (peer, local) = (datagram.peer, datagram.local);
         let handled = carrier.endpoint.handle_datagram(datagram, vacant, now);
         match (handled, vacant) {
