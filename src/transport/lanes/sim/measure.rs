@@ -12,30 +12,28 @@ pub struct Record {
     pub unreliable: Vec<(Micros, Micros)>,
     pub reliable: Vec<(Micros, Micros)>,
     seen: HashSet<(Kind, u64)>,
-    pub written: u64,
     /// Bytes on the wire, and packets.
     pub wire: u64,
     pub packets: u64,
 }
 
 impl Record {
-    pub fn written(&mut self, _message: Message) {
-        self.written += 1;
-    }
-
     pub fn sent(&mut self, size: u64) {
         self.wire += size;
         self.packets += 1;
     }
 
     pub fn delivered(&mut self, message: Message, now: Micros) {
-        let list = match message.kind {
-            Kind::Bulk => return self.bulk.push((now, message.bytes)),
-            Kind::Unreliable => &mut self.unreliable,
-            Kind::Reliable => &mut self.reliable,
-        };
-        assert!(self.seen.insert((message.kind, message.id)), "delivered twice");
-        list.push((message.at, now - message.at));
+        assert!(self.seen.insert((message.kind, message.id)), "{message:?} was delivered twice");
+        let took = (message.at, now - message.at);
+        match message.kind {
+            Kind::Bulk => self.bulk.push((now, message.bytes)),
+            Kind::Unreliable => self.unreliable.push(took),
+            Kind::Reliable => {
+                assert_eq!(message.id, self.reliable.len() as u64, "out of order");
+                self.reliable.push(took);
+            }
+        }
     }
 
     /// When so many bytes of bulk had arrived.

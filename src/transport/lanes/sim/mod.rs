@@ -13,6 +13,7 @@ mod receiver;
 mod rival;
 mod sender;
 mod vectors;
+mod weather;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -56,7 +57,7 @@ enum Kind {
     Bulk,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Message {
     kind: Kind,
     /// Counted for each kind.
@@ -256,7 +257,6 @@ impl Sim {
         let id = &mut self.flows[flow].next_id[source.kind as usize];
         let message = Message { kind: source.kind, id: *id, bytes: source.bytes, at: now };
         *id += 1;
-        self.flows[flow].record.written(message);
         self.flows[flow].nodes[0].write(message, now);
         self.at(now + source.period, Event::Source(flow, index));
         self.turn(flow, 0);

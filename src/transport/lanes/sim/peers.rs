@@ -20,6 +20,8 @@ const LANES: [LaneOptions; 3] = [
 /// Bulk is written in messages of so many bytes, and so many of them are pending at most.
 const CHUNK: u64 = 8 << 10;
 const PENDING: u64 = 1_024;
+/// A peer holds at most what the other may send ahead, and a little that is unreliable.
+const HELD_MAX: usize = 6 << 20;
 /// A message begins with what it is.
 const HEADER: usize = 1 + 8 + 8;
 
@@ -43,7 +45,7 @@ pub fn peers(rate: RateConfig, rtt: Option<Micros>, seed: u64) -> [Box<dyn Node>
         lanes: LANES.into(),
         message_max_bytes: 512 << 10,
         rate,
-        mtu_max: 1_200,
+        mtu_max: 1_472,
         plain: false,
     });
     [Side::Connected, Side::Accepted].map(|side| {
@@ -57,7 +59,7 @@ pub fn peers(rate: RateConfig, rtt: Option<Micros>, seed: u64) -> [Box<dyn Node>
             bulk_id: 0,
             pending: 0,
             delivered: Vec::new(),
-            out: vec![0; 2_048],
+            out: vec![0; 65_536],
         }) as Box<dyn Node>
     })
 }
@@ -126,6 +128,7 @@ impl Node for PeerNode {
         if self.seen.insert(datagram.seq) {
             let done = self.peer.handle_payload(datagram.seq, wide, &bytes, &self.pool, now);
             assert_eq!(done, Ok(()));
+            assert!(self.peer.held_bytes() <= HELD_MAX, "{}", self.peer.held_bytes());
             self.look(now);
         }
     }
