@@ -2,9 +2,11 @@
 
 use super::link::Path;
 use super::measure::excess;
-use super::receiver::Receiver;
+use super::peers::peers;
 use super::sender::Sender;
-use super::vectors::{ENDLESS, Row, Rows, SEEDS, check, game, gather, print, row, run, share};
+use super::vectors::{
+    ENDLESS, Row, Rows, SEEDS, check, game, gather, input, print, row, run, share,
+};
 use super::{HEADERS, Kind, MS, Message, Micros, Node, S, Sim, Source};
 use crate::transport::lanes::recovery::{Forged, Recovery};
 
@@ -51,15 +53,13 @@ fn ordered(beside: bool, seed: u64) -> f64 {
     path.loss = 0.05;
     back.loss = 0.05;
     let mut sim = Sim::new(path, back, seed);
-    let sender = Sender::with_copies(Recovery::new(game(), Some(100 * MS), seed, 0));
-    let nodes: [Box<dyn Node>; 2] = [Box::new(sender), Box::new(Receiver::new())];
     let source =
         Source { kind: Kind::Reliable, bytes: 100, period: 100 * MS, from: S, until: 199 * S };
     let mut sources = vec![source];
     if beside {
-        sources.push(super::vectors::input());
+        sources.push(input());
     }
-    sim.add(nodes, sources, &[], MS);
+    sim.add(peers(game(), Some(100 * MS), seed), sources, &[], MS);
     sim.run(200 * S);
     let record = &sim.flows[0].record;
     assert_eq!(record.reliable.len(), 1_980);
@@ -76,7 +76,7 @@ fn small_ordered(seed: u64) -> Rows {
 /// Kilobytes on the wire until a peer is found out that acknowledges, 10 ms after it was sent,
 /// each packet that it expects.
 fn optimist(seed: u64) -> Rows {
-    let mut sender = Sender::new(Recovery::new(game(), None, seed, 0), 1);
+    let mut sender = Sender::new(Recovery::new(game(), None, seed, 0));
     sender.write(Message { kind: Kind::Bulk, id: 0, bytes: ENDLESS, at: 0 }, 0);
     let mut wire = 0;
     let mut sent = std::collections::VecDeque::new();

@@ -1,8 +1,8 @@
-//! The end of a flow that reads and acknowledges.
+//! The end of a flow that reads bulk and acknowledges it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use super::{Acks, Body, Datagram, Kind, Message, Micros, Node};
+use super::{Acks, Body, Datagram, Message, Micros, Node};
 use crate::transport::lanes::recovery::{Control, RateConfig, Recovery};
 
 /// Ranges of an ACK at most.
@@ -17,10 +17,7 @@ pub struct Receiver {
     unacked: u32,
     due: Option<Micros>,
     at_once: bool,
-    seen: HashSet<(Kind, u64)>,
-    /// Reliable messages that came early, and the next that is missing.
-    early: BTreeMap<u64, Message>,
-    next: u64,
+    seen: HashSet<u64>,
     delivered: Vec<Message>,
 }
 
@@ -35,8 +32,6 @@ impl Receiver {
             due: None,
             at_once: false,
             seen: HashSet::new(),
-            early: BTreeMap::new(),
-            next: 0,
             delivered: Vec::new(),
         }
     }
@@ -64,25 +59,6 @@ impl Receiver {
         }
         true
     }
-
-    fn deliver(&mut self, piece: Message) {
-        match piece.kind {
-            Kind::Reliable => {
-                if piece.id >= self.next {
-                    self.early.insert(piece.id, piece);
-                }
-                while let Some(message) = self.early.remove(&self.next) {
-                    self.next += 1;
-                    self.delivered.push(message);
-                }
-            }
-            kind => {
-                if self.seen.insert((kind, piece.id)) {
-                    self.delivered.push(piece);
-                }
-            }
-        }
-    }
 }
 
 impl Node for Receiver {
@@ -99,13 +75,13 @@ impl Node for Receiver {
         self.newest_at = now;
         self.unacked += 1;
         let policy = self.recovery.ack_policy();
-        let unreliable = pieces.iter().all(|piece| piece.kind == Kind::Unreliable);
-        let delay = if unreliable { policy.unreliable_delay } else { policy.delay };
-        let due = now + delay;
+        let due = now + policy.delay;
         self.due = Some(self.due.map_or(due, |at| at.min(due)));
-        self.at_once |= !unreliable && self.unacked >= policy.packets;
+        self.at_once |= self.unacked >= policy.packets;
         for piece in pieces {
-            self.deliver(piece);
+            if self.seen.insert(piece.id) {
+                self.delivered.push(piece);
+            }
         }
     }
 

@@ -92,7 +92,7 @@ impl Sim {
         let seed = self.random.next();
         let mut recovery = Recovery::new(game(), None, seed, 0);
         recovery.set_control(Box::new(Rival::new()));
-        let sender = Sender::new(recovery, 1);
+        let sender = Sender::new(recovery);
         let nodes: [Box<dyn Node>; 2] = [Box::new(sender), Box::new(Receiver::new())];
         self.add(nodes, Vec::new(), bulk, 1);
     }
