@@ -406,7 +406,7 @@ impl Peer {
         let blocked = self.turn.filter(|_| self.flags & flag::BLOCKED != 0);
         let blocked = blocked.and_then(|turn| self.recovery.next_send(turn));
         let mtu = self.mtu.as_ref().and_then(|mtu| mtu.due());
-        let copy = self.outgoing.copy_due();
+        let copy = self.outgoing.copy_due().filter(|_| self.flags & flag::BLOCKED == 0);
         let all = [self.acks.due(), self.recovery.poll_timeout(), blocked, copy, mtu];
         all.into_iter().flatten().min()
     }

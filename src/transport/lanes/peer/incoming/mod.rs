@@ -14,7 +14,7 @@ use partial::{Partial, Refused};
 use std::collections::VecDeque;
 
 /// What reliable messages may cost before the first WINDOW.
-pub const CREDIT_FIRST: u64 = 64 << 10;
+pub const CREDIT_FIRST: u64 = 256 << 10;
 /// What they may cost beyond what was read.
 const CREDIT: u64 = 4 << 20;
 /// Unreliable messages, and bytes of them, that wait to be read; the newest go.
@@ -23,7 +23,7 @@ const UNREAD_BYTES: usize = 256 << 10;
 /// Memory of unreliable messages of which something came.
 const HELD_MAX: usize = 1 << 20;
 /// An empty queue keeps memory for so many messages.
-const SPARE: usize = 8;
+const SPARE: usize = 4;
 
 /// Why a packet is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +51,8 @@ pub struct Incoming {
     unreliable_bytes: usize,
     /// Bytes of memory of fragments: of unreliable messages, and of reliable ones.
     held: [usize; 2],
+    /// Bytes of memory of messages that are not read.
+    kept: usize,
     message_max: u32,
     /// What reliable messages cost that came and that were read, and what they may cost.
     spent: u64,
@@ -68,6 +70,7 @@ impl Incoming {
             unreliable: 0,
             unreliable_bytes: 0,
             held: [0; 2],
+            kept: 0,
             message_max,
             spent: 0,
             read: 0,
@@ -91,9 +94,9 @@ impl Incoming {
         self.credit
     }
 
-    /// Bytes of fragments, and of what is not read.
+    /// Bytes of memory of fragments, and of what is not read.
     pub fn held_bytes(&self) -> usize {
-        self.held[0] + self.held[1] + (self.spent - self.read) as usize + self.unreliable_bytes
+        self.held[0] + self.held[1] + self.kept
     }
 
     pub fn has_unread(&self) -> bool {
@@ -102,6 +105,7 @@ impl Incoming {
 
     pub fn read(&mut self) -> Option<Message> {
         let message = self.unread.pop_front()?;
+        self.kept -= message.data.pinned();
         if message.unreliable {
             self.unreliable -= 1;
             self.unreliable_bytes -= message.data.len();
@@ -188,6 +192,10 @@ impl Incoming {
         if before.is_some_and(|before| before != total) {
             return Err(PROTOCOL);
         }
+        let oldest = part.id == lane.next;
+        if before.is_none() && part.fragment.is_some() && !oldest && !self.may_wait() {
+            return Err(Fault::Refused);
+        }
         let spent = if before.is_none() { self.spent + cost(total) } else { self.spent };
         if spent > self.credit {
             return Err(PROTOCOL);
@@ -201,6 +209,7 @@ impl Incoming {
         let early = kind == LaneKind::Ordered && part.id != lane.next;
         lane.mark(part.id);
         if early {
+            self.kept += data.pinned();
             lane.missing.get_or_insert_default().early.insert(part.id, data);
             return Ok(());
         }
@@ -235,7 +244,7 @@ impl Incoming {
             if before.is_some_and(|before| before != total) {
                 return Err(PROTOCOL);
             }
-            if before.is_none() && !self.make_room(usize::from(part.lane)) {
+            if before.is_none() && !self.make_room(usize::from(part.lane), part.id) {
                 return Ok(());
             }
         }
@@ -256,16 +265,22 @@ impl Incoming {
 
     /// Gives up the oldest of the unreliable messages of which something came, where a new one
     /// needs its place. Answers whether there is one.
-    fn make_room(&mut self, lane: usize) -> bool {
+    fn make_room(&mut self, lane: usize, id: u64) -> bool {
         let most = HELD_MAX.max(2 * self.message_max as usize);
         while let Some(missing) = &mut self.lanes[lane].missing {
             if missing.partial.len() < PARTIAL_MAX && self.held[0] < most {
                 return true;
             }
-            let Some((_, oldest)) = missing.partial.pop_first() else { break };
+            let oldest = missing.partial.first_entry().filter(|oldest| *oldest.key() < id);
+            let Some(oldest) = oldest.map(|oldest| oldest.remove()) else { return false };
             self.held[0] -= oldest.held();
         }
         self.held[0] < most
+    }
+
+    /// Whether there is to be memory for what is early. A sender that fills its packets needs less.
+    fn may_wait(&self) -> bool {
+        self.held[1] < 3 * self.ahead() as usize
     }
 
     /// The whole of a message, if this was all that was missing.
@@ -277,7 +292,7 @@ impl Incoming {
         pool: &Pool,
     ) -> Result<Option<Slice>, Fault> {
         let reliable = usize::from(reliable);
-        let may_wait = self.held[1] < 3 * self.ahead() as usize;
+        let may_wait = self.may_wait();
         let lane = &mut self.lanes[usize::from(part.lane)];
         let Some((_, offset)) = part.fragment else {
             let data = copy(part.data, pool)?;
@@ -308,6 +323,7 @@ impl Incoming {
             self.unreliable += 1;
             self.unreliable_bytes += data.len();
         }
+        self.kept += data.pinned();
         self.unread.push_back(Message { data, lane, unreliable });
     }
 }

@@ -14,7 +14,7 @@ pub const SPAN: u64 = 1 << 14;
 /// No fragment is shorter, but for the last one of a message.
 const FRAGMENT_MIN: usize = 128;
 /// A lane that is empty keeps memory for so many messages.
-const SPARE: usize = 8;
+const SPARE: usize = 4;
 
 /// A message that waits.
 struct Queued {

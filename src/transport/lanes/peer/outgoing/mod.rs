@@ -14,8 +14,9 @@ use crate::transport::lanes::{LaneKind, LaneOptions, Micros};
 use copies::Copies;
 use lane::{Lane, Next, Source, Target};
 
-/// What a reliable message counts beside its bytes, so that empty ones are bounded as well.
-pub const MESSAGE_COST: u64 = 64;
+/// What a reliable message counts beside its bytes: about the memory that a receiver needs for an
+/// empty one.
+pub const MESSAGE_COST: u64 = 512;
 /// Reliable messages up to this size do not wait for the window.
 const SMALL: u32 = COPIED_MAX as u32;
 /// Nor do others up to this size, which fits in any packet.

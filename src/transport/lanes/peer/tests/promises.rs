@@ -63,14 +63,14 @@ fn who_does_not_read_bounds_reliable_messages_alone() {
     }
     net.run_until(20_000 * MS);
     let held = net.ends[1].peer.held_bytes();
-    assert!((3_000_000..4_400_000).contains(&held), "{held}");
+    assert!((3_000_000..5_000_000).contains(&held), "{held}");
     // Nothing else stalls.
     net.write(0, 1, b"unreliable");
     net.write(1, 0, b"the other way");
     net.run_until(20_100 * MS);
     assert_eq!(net.received(0), [(0, b"the other way".to_vec())]);
     assert!(net.ends[0].released[&1].1 == 1);
-    assert!(net.ends[1].peer.held_bytes() == held + 10);
+    assert!((held..held + 4_096).contains(&net.ends[1].peer.held_bytes()));
     net.ends[1].reads = true;
     net.ends[1].read_all();
     net.run(60_000 * MS, |net| net.ends[1].inbox.len() == 41);

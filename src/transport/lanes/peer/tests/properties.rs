@@ -136,8 +136,9 @@ fn run(seed: u64) {
         let count = net.ends[at].events.iter().filter(ends).count();
         assert_eq!(count, 2, "{:?}", net.ends[at].events);
     }
-    let unread: usize = net.ends.iter().map(|end| end.peer.held_bytes()).sum();
-    assert!(unread < 1 << 20, "{unread} bytes are held of nothing that is expected");
+    // Unreliable messages of which something is lost.
+    let held: usize = net.ends.iter().map(|end| end.peer.held_bytes()).sum();
+    assert!(held < 2 << 20, "seed {seed}: {held} bytes are held");
 }
 
 #[test]
