@@ -5,6 +5,7 @@ pub mod bench;
 pub mod demo;
 pub mod dissect;
 pub mod kqueue;
+pub mod logins;
 pub mod programs;
 pub mod proxy;
 pub mod sim;

@@ -1,7 +1,7 @@
 //! `tour/`: the same echo server in four languages. One client, which knows nothing of the library,
 //! asks the same of each; what comes back and what they print has to be the same.
 
-use crate::run::programs;
+use crate::run::{logins, programs};
 use crate::ship::dotnet;
 use crate::workspace::Workspace;
 use crate::{builds, shell, tools};
@@ -32,6 +32,7 @@ pub fn check(workspace: &Workspace) -> Result<String> {
         let want = first.get_or_insert_with(|| told.clone());
         ensure!(told == *want, "{language} printed {told:#?}, {} printed {want:#?}", servers[0].0);
     }
+    logins::check(workspace).context("the login backends")?;
     let names: Vec<&str> = servers.iter().map(|(language, _)| *language).collect();
     Ok(format!("{} answer alike", names.join(", ")))
 }
