@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const RATE: u32 = 30;
 const SLICE: Duration = Duration::from_millis(1000);
 const ROUNDS: usize = 8;
-/// Of what was sent; a server that loses more is not measured at this rate. libenet drops unreliable
-/// messages by itself where round trips get longer.
+/// Of what was sent; a server that loses more is not measured at this rate. libenet drops
+/// unreliable messages by itself where round trips get longer.
 const LOST_MOST: f64 = 0.5;
 
 /// All of them; `peers` begins with the reference.
