@@ -232,8 +232,8 @@ public:
 
     /// Calls the first of these that takes a view of this event's kind: `opened`, `message`,
     /// `received`, `datagram`, `writable`, `moved`, `closed`, `listener_closed`, `posted`, `ended`,
-    /// `due`, `resolved` or `migrated`. One that takes an `event` takes every kind, new ones too. A kind that
-    /// none takes is passed over.
+    /// `due`, `resolved` or `migrated`. One that takes an `event` takes every kind, new ones too. A
+    /// kind that none takes is passed over.
     template <class... F> void visit(F &&...functions) const;
 
     /// Whether the host has closed its connection, so that only its CLOSED still counts.
@@ -401,8 +401,8 @@ private:
 template <class... F> void event::visit(F &&...functions) const
 {
     static_assert((detail::takes_any<F, opened, message, received, datagram, writable, moved,
-                                     closed, listener_closed, posted, ended, due, resolved, migrated,
-                                     event>
+                                     closed, listener_closed, posted, ended, due, resolved,
+                                     migrated, event>
                    && ...),
                   "one of the functions takes no kind of event");
     switch (kind()) {

@@ -400,8 +400,8 @@ pub unsafe extern "C" fn sockeye_endpoint_init(
 ///
 /// # Safety
 /// `endpoint` is NULL or has as many readable bytes as its `struct_size` says, and so its `tls`,
-/// its `http`, its `lanes` and its `guard`, each with as many certificates, pages, lanes and proxies
-/// as it says.
+/// its `http`, its `lanes` and its `guard`, each with as many certificates, pages, lanes and
+/// proxies as it says.
 pub(super) unsafe fn read_endpoint(
     endpoint: *const sockeye_endpoint,
 ) -> Result<engine::Endpoint, Error> {

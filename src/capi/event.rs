@@ -203,6 +203,11 @@ fn kind_of(form: Form) -> (u32, u32) {
     }
 }
 
+/// Where a payload is, NULL where it is empty, and its size.
+fn payload(data: &[u8]) -> (*const u8, u32) {
+    (if data.is_empty() { std::ptr::null() } else { data.as_ptr() }, data.len() as u32)
+}
+
 /// An event as C sees it.
 #[inline]
 pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
@@ -213,8 +218,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
         Notice::Message { data, form } => {
             (out.kind, out.flags) = kind_of(*form);
             out.conn = conn();
-            out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
-            out.data_len = data.len() as u32;
+            (out.data, out.data_len) = payload(data);
             out.detail = handed.number;
             if let Form::Carried { lane, .. } = form {
                 out.code = u32::from(*lane);
@@ -223,8 +227,7 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
         Notice::Opened { listener, data } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_OPENED as u32;
             out.conn = conn();
-            out.data = if data.is_empty() { std::ptr::null() } else { data.as_ptr() };
-            out.data_len = data.len() as u32;
+            (out.data, out.data_len) = payload(data);
             out.listener.id = listener.map_or(0, |token| net.listener_id(token));
         }
         Notice::Datagram { data, truncated, connected } => {
@@ -297,8 +300,7 @@ fn translate_own(net: &Net, notice: &Notice, out: &mut sockeye_event) {
             out.kind = mail.kind;
             (out.cause, out.os_error) = (mail.cause, mail.os_error);
             (out.detail, out.user_data) = (mail.detail, mail.user_data);
-            out.data = if mail.data.is_empty() { std::ptr::null() } else { mail.data.as_ptr() };
-            out.data_len = mail.data.len() as u32;
+            (out.data, out.data_len) = payload(&mail.data);
         }
         _ => {}
     }

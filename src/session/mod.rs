@@ -7,6 +7,7 @@ mod event;
 mod framer;
 mod input;
 mod keyed;
+mod laned;
 mod lanes;
 mod layer;
 mod limits;

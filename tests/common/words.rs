@@ -43,7 +43,6 @@ pub const PROTOCOL: i32 = sockeye_cause::SOCKEYE_CAUSE_PROTOCOL as i32;
 pub const HOST: i32 = sockeye_cause::SOCKEYE_CAUSE_HOST as i32;
 pub const INTERNAL: i32 = sockeye_cause::SOCKEYE_CAUSE_INTERNAL as i32;
 pub const TIMEOUT_PEER: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_PEER as i32;
-pub const TOKEN_INVALID: i32 = sockeye_cause::SOCKEYE_CAUSE_TOKEN_INVALID as i32;
 pub const TOKEN_EXPIRED: i32 = sockeye_cause::SOCKEYE_CAUSE_TOKEN_EXPIRED as i32;
 pub const FULL: i32 = sockeye_cause::SOCKEYE_CAUSE_FULL as i32;
 pub const TIMEOUT_HANDSHAKE: i32 = sockeye_cause::SOCKEYE_CAUSE_TIMEOUT_HANDSHAKE as i32;

@@ -27,6 +27,7 @@ pub mod timers;
 pub mod tls;
 pub mod tokens;
 pub mod url;
+pub mod values;
 pub mod weather;
 pub mod web;
 pub mod zone;

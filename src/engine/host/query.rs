@@ -1,16 +1,17 @@
 //! The query of a URL: what an operator tunes without a new program. `docs/urls.md` has the table
 //! for readers, and a test here holds the two together.
 
-use crate::engine::host::zone;
-use crate::engine::shared::config::{Endpoint, FRAME_TIMEOUT_AUTO, Scheme};
+use crate::engine::host::values::{
+    Wrong, address, addresses, duration, flag, micros, number, one_of, queue, seconds, size, some,
+    token_key, whole,
+};
+use crate::engine::shared::config::{Endpoint, Scheme};
 use crate::engine::shared::guard::table::Limits;
 use crate::session::{DELIMITER_MAX, Framing, FramingKind, Overflow, Overlong};
 use crate::transport::lanes::Control;
-use data_encoding::HEXLOWER_PERMISSIVE;
 use fluent_uri::component;
 use fluent_uri::pct_enc::{EStr, encoder};
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 /// What a URL is for, as far as its keys depend on it.
 #[derive(Clone, Copy)]
@@ -44,9 +45,6 @@ struct Key {
 }
 
 type Set = fn(&mut Endpoint, &[u8]) -> Result<(), Wrong>;
-
-/// What a value should be, to complete "… is not …".
-type Wrong = &'static str;
 
 const fn key(
     name: &'static str,
@@ -346,99 +344,6 @@ fn delimiter(framing: &mut Framing, value: &[u8]) -> Result<(), Wrong> {
     framing.delimiter[..value.len()].copy_from_slice(value);
     framing.delimiter_len = value.len() as u32;
     Ok(())
-}
-
-/// A key of tokens, in hexadecimal digits.
-fn token_key(value: &[u8]) -> Result<[u8; 32], Wrong> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(value).ok();
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or("a key (64 hexadecimal digits)")
-}
-
-/// Addresses with ports, and commas between them.
-fn addresses(value: &[u8]) -> Result<Vec<SocketAddr>, Wrong> {
-    let text = std::str::from_utf8(value).unwrap_or_default();
-    let all = text.split(',').map(|one| one.parse().map_err(|_| ADDRESSES));
-    all.collect()
-}
-
-const ADDRESSES: Wrong = "addresses with ports (203.0.113.7:7777,[2001:db8::7]:7777)";
-
-fn whole(value: &[u8]) -> Result<u64, Wrong> {
-    let text = std::str::from_utf8(value).unwrap_or_default();
-    let number = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    };
-    number.ok_or("a number of 64 bits (decimal, or hexadecimal behind 0x)")
-}
-
-fn micros(value: &[u8]) -> Result<u64, Wrong> {
-    duration(value).map(|ms| u64::from(ms) * 1000)
-}
-
-fn one_of<T: Copy>(value: &[u8], named: &[(&str, T)], right: Wrong) -> Result<T, Wrong> {
-    named.iter().find(|(name, _)| name.as_bytes() == value).map(|(_, it)| *it).ok_or(right)
-}
-
-fn flag(value: &[u8]) -> Result<bool, Wrong> {
-    one_of(value, &[("0", false), ("1", true)], "0 or 1")
-}
-
-/// A number of digits alone, with a unit behind it.
-fn measure(value: &[u8]) -> Option<(u32, &[u8])> {
-    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, unit) = value.split_at(digits);
-    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, unit))
-}
-
-fn number(value: &[u8]) -> Result<u32, Wrong> {
-    let whole = measure(value).filter(|(_, unit)| unit.is_empty());
-    whole.map(|(number, _)| number).ok_or("a number from 0 to 4294967295")
-}
-
-fn size(value: &[u8]) -> Result<u32, Wrong> {
-    let bytes = measure(value).and_then(|(number, unit)| match unit {
-        b"" => Some(number),
-        b"K" => number.checked_mul(1 << 10),
-        b"M" => number.checked_mul(1 << 20),
-        _ => None,
-    });
-    bytes.ok_or("a size (bytes, or with K or M: 65536, 64K, 4M; at most 4294967295 bytes)")
-}
-
-/// A size that is not 0.
-fn some(value: &[u8]) -> Result<u32, Wrong> {
-    size(value).and_then(|bytes| if bytes > 0 { Ok(bytes) } else { Err("1 byte or more") })
-}
-
-fn duration(value: &[u8]) -> Result<u32, Wrong> {
-    let ms = measure(value).and_then(|(number, unit)| match (number, unit) {
-        (0, b"") => Some(0),
-        (_, b"ms") => Some(number),
-        (_, b"s") => number.checked_mul(1000),
-        (_, b"m") => number.checked_mul(60_000),
-        _ => None,
-    });
-    // The largest number has a meaning of its own.
-    let ms = ms.filter(|ms| *ms != FRAME_TIMEOUT_AUTO);
-    ms.ok_or("a duration (500ms, 30s, 2m; 0 for none; below 50 days)")
-}
-
-fn seconds(value: &[u8]) -> Result<u32, Wrong> {
-    let whole = duration(value).ok().filter(|ms| ms.is_multiple_of(1000));
-    whole.map(|ms| ms / 1000).ok_or("a duration of whole seconds (30s, 2m; 0 for none)")
-}
-
-fn queue(value: &[u8]) -> Result<Option<u32>, Wrong> {
-    match value {
-        b"spread" => Ok(None),
-        _ => number(value).map(Some).map_err(|_| "the number of a queue, or spread"),
-    }
-}
-
-fn address(value: &[u8]) -> Result<SocketAddr, Wrong> {
-    let right = "an address of this machine (10.0.0.5, 10.0.0.5:7000, [fd00::5]:7000)";
-    std::str::from_utf8(value).ok().and_then(|text| zone::parse_address(text).ok()).ok_or(right)
 }
 
 #[cfg(test)]

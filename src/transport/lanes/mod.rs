@@ -8,8 +8,8 @@
 mod endpoint;
 pub mod envelope;
 mod options;
-pub mod peer;
-pub mod recovery;
+mod peer;
+mod recovery;
 #[cfg(test)]
 mod sim;
 

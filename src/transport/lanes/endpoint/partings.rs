@@ -50,7 +50,7 @@ impl Partings {
     /// One that is due, and how often it was told.
     pub fn due(&mut self, now: Micros) -> Option<(usize, Parting)> {
         let due = |round: &&mut VecDeque<Parting>| round.front().is_some_and(|it| it.at <= now);
-        let (told, round) = self.rounds.iter_mut().enumerate().find(|(_, round)| due(&round))?;
+        let (told, round) = self.rounds.iter_mut().enumerate().find(|(_, round)| due(round))?;
         let parting = round.pop_front()?;
         if round.is_empty() {
             *round = VecDeque::new();

@@ -15,7 +15,12 @@ use std::net::{IpAddr, SocketAddr};
 const OPEN_EXPIRE_S: u64 = 60;
 
 impl Lanes {
-    pub fn receive(&mut self, datagram: Datagram, vacant: Option<Stream>, now: Micros) -> Handled {
+    pub(super) fn receive(
+        &mut self,
+        datagram: Datagram,
+        vacant: Option<Stream>,
+        now: Micros,
+    ) -> Handled {
         let Datagram { peer, local, data } = datagram;
         let Some(seen) = envelope::peek(&data) else { return Handled::Dropped(Dropped::Malformed) };
         self.scratch.clear();
@@ -107,9 +112,8 @@ impl Lanes {
         local: Option<IpAddr>,
         now: Micros,
     ) -> Handled {
-        match self.open_packet(stream, now) {
-            Err(reason) => return Handled::Dropped(dropped(reason)),
-            Ok(_) => {}
+        if let Err(reason) = self.open_packet(stream, now) {
+            return Handled::Dropped(dropped(reason));
         }
         let data = self.random.next().to_le_bytes();
         let Some(line) = self.lines.get_mut(stream.0 as usize).and_then(Option::as_deref_mut)

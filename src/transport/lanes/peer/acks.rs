@@ -15,7 +15,6 @@ pub struct Acks {
     reliable: u32,
     /// When to acknowledge at the latest; None: nothing is to be acknowledged.
     due: Option<Micros>,
-    received: u64,
 }
 
 impl Acks {
@@ -27,7 +26,6 @@ impl Acks {
 
     /// A packet came. Answers whether others are missing before it, or came before it.
     pub fn insert(&mut self, seq: u64, now: Micros) -> bool {
-        self.received += 1;
         if let Some((_, end)) = self.ranges.first_mut()
             && *end + 1 == seq
         {
@@ -112,11 +110,6 @@ impl Acks {
         if self.ranges.len() == 1 && self.ranges.capacity() > 2 {
             self.ranges.shrink_to(1);
         }
-    }
-
-    /// Packets that came.
-    pub fn received(&self) -> u64 {
-        self.received
     }
 }
 

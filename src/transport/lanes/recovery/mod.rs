@@ -311,11 +311,6 @@ impl<C> Recovery<C> {
         self.receiving.policy()
     }
 
-    /// The smoothed round trip time.
-    pub fn rtt(&self) -> Micros {
-        self.rtt.smoothed()
-    }
-
     /// What a host is told of the path.
     pub fn facts(&self) -> Facts {
         let queue = self.control.as_ref().map_or(0.0, |control| control.queue());

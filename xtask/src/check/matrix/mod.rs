@@ -190,7 +190,7 @@ mod tests {
         let book = read(&workspace).unwrap();
         let numbers: Vec<&str> = book.behaviours.iter().map(|one| &*one.number).collect();
         let libuv = (1..=56).map(|number| number.to_string());
-        let rules = (1..=22).map(|number| format!("R{number}"));
+        let rules = (1..=23).map(|number| format!("R{number}"));
         assert_eq!(numbers, libuv.chain(rules).collect::<Vec<_>>());
         assert!(book.models.iter().any(|model| model.name == "EPOLL"));
     }

@@ -82,12 +82,12 @@ fn subtracts_what_the_peer_held_back() {
     send(&mut recovery, 0..=0, 0);
     assert_eq!(recovery.poll_timeout(), Some(300 * MS));
     recovery.handle_ack(&[0..=0], 30 * MS, 80 * MS, |_, _| ()).unwrap();
-    assert_eq!(recovery.rtt(), 50 * MS);
+    assert_eq!(recovery.facts().rtt, 50 * MS);
     assert_eq!(recovery.facts().pto, (50 + 4 * 25 + 30) * MS);
     // A delay that is longer than the round trip is a lie or a mistake.
     send(&mut recovery, 1..=1, 100 * MS);
     recovery.handle_ack(&[1..=1], Micros::MAX, 150 * MS, |_, _| ()).unwrap();
-    assert_eq!(recovery.rtt(), 50 * MS);
+    assert_eq!(recovery.facts().rtt, 50 * MS);
 }
 
 #[test]
