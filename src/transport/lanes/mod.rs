@@ -17,5 +17,16 @@ pub use endpoint::Lanes;
 pub use options::{Key, LANES_MAX, LaneKind, LaneOptions, Options, Seed, control_from_number};
 pub use recovery::Control;
 
+use std::collections::VecDeque;
+
+/// Adds to a queue that seldom has more than one: it has no more places than that at first, for
+/// thousands of idle connections keep theirs.
+fn push<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
+    }
+    queue.push_back(item);
+}
+
 /// Microseconds of a clock that only goes forward; its zero is the net's start.
 pub type Micros = u64;

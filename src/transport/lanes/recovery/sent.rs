@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use super::delivery::Stamp;
-use crate::transport::lanes::Micros;
+use crate::transport::lanes::{self, Micros};
 
 /// So many lost packets are remembered, in case they were only late.
 const LOST_MAX: usize = 256;
@@ -55,7 +55,7 @@ impl<C> Sent<C> {
     pub fn push(&mut self, packet: Packet<C>) {
         debug_assert!(self.packets.back().is_none_or(|last| last.seq < packet.seq));
         self.in_flight += u64::from(packet.size);
-        self.packets.push_back(packet);
+        lanes::push(&mut self.packets, packet);
     }
 
     /// Takes what `range` acknowledges, in order: `each` gets the packet, its contents, and whether

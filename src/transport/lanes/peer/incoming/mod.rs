@@ -8,7 +8,7 @@ use super::outgoing::{MESSAGE_COST, SPAN};
 use super::wire::{Counts, Part, VARINT_MAX};
 use crate::buf::{Pool, Purpose, Slice};
 use crate::session::Cause;
-use crate::transport::lanes::{LaneKind, LaneOptions};
+use crate::transport::lanes::{self, LaneKind, LaneOptions};
 use lane::{Lane, PARTIAL_MAX};
 use partial::{Partial, Refused};
 use std::collections::VecDeque;
@@ -324,7 +324,7 @@ impl Incoming {
             self.unreliable_bytes += data.len();
         }
         self.kept += data.pinned();
-        self.unread.push_back(Message { data, lane, unreliable });
+        lanes::push(&mut self.unread, Message { data, lane, unreliable });
     }
 }
 

@@ -3,9 +3,9 @@
 
 use super::flight::{Flight, Piece};
 use crate::session::Key;
-use crate::transport::lanes::Micros;
 use crate::transport::lanes::peer::message::{Data, Message};
 use crate::transport::lanes::peer::wire::{Part, VARINT_MAX, Writer};
+use crate::transport::lanes::{self, Micros};
 use std::collections::{HashMap, VecDeque};
 
 /// A reliable message goes only while fewer lie between it and the oldest that is missing: what the
@@ -142,7 +142,7 @@ impl Lane {
                 rare.keys.insert(key, end);
             }
         }
-        self.queue.push_back(queued);
+        lanes::push(&mut self.queue, queued);
         replaced
     }
 
@@ -242,7 +242,7 @@ impl Lane {
                 self.released.add(total);
                 return Some((piece, target.writer.len() - before));
             }
-            self.flights.push_back(Flight::new(queued.data));
+            lanes::push(&mut self.flights, Flight::new(queued.data));
         }
         let flight = &mut self.flights[(id - self.base) as usize];
         target.writer.part(&part, len as usize, |out| flight.data.copy(start, out));
