@@ -258,10 +258,8 @@ pub(super) fn translate(net: &Net, handed: Handed) -> sockeye_event {
         Notice::Closed { cause, os_error, unsent, code } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_CLOSED as u32;
             out.conn = conn();
-            out.cause = *cause as i32;
-            out.os_error = *os_error;
-            out.detail = *unsent;
-            out.code = *code;
+            (out.cause, out.os_error) = (*cause as i32, *os_error);
+            (out.detail, out.code) = (*unsent, *code);
         }
         Notice::ListenerClosed { cause, os_error } => {
             out.kind = sockeye_event_kind::SOCKEYE_EVENT_LISTENER_CLOSED as u32;

@@ -5,8 +5,14 @@ use super::event::SendError;
 use super::lanes::Lanes;
 use super::limits::Limits;
 use super::session::Session;
-use super::stack::{Kind, Laned, Stack};
+use super::stack::{Kind, Stack};
 use std::mem;
+
+/// A session whose messages go into lanes, which a transport has.
+pub(super) struct Laned {
+    pub session: Session,
+    pub lanes: Lanes,
+}
 
 impl Stack {
     /// Has its messages go into so many lanes.

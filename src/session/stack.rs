@@ -3,7 +3,7 @@
 use super::event::{Cause, Event};
 use super::framer::Framing;
 use super::input::Input;
-use super::lanes::Lanes;
+use super::laned::Laned;
 use super::layer::{Layer, Plain, Starved, State, TlsFacts, WebFacts};
 use super::limits::{Limits, Millis};
 use super::outbox::Outbox;
@@ -30,12 +30,6 @@ const _: () = assert!(size_of::<Stack>() <= size_of::<Session>());
 pub(super) struct Layered {
     session: Session,
     below: Below,
-}
-
-/// A session whose messages go into lanes, which a transport has.
-pub(super) struct Laned {
-    pub session: Session,
-    pub lanes: Lanes,
 }
 
 /// A layer, and what it has on its way to the model.
