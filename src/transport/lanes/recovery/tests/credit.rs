@@ -152,37 +152,3 @@ fn lets_acknowledgements_ride_on_what_is_sent_often() {
     recovery.handle_received(100, 3_000 * MS);
     assert_eq!(recovery.ack_policy().unreliable_delay, 25 * MS);
 }
-
-#[test]
-#[ignore = "a measurement, for a release build"]
-fn cost_of_small_packets() {
-    const ROUNDS: u64 = 2_000_000;
-    for control in [Control::Game, Control::Fixed] {
-        let mut recovery = Recovery::<[u64; 4]>::new(config(control), Some(50 * MS), 1, 0);
-        if control == Control::Game {
-            recovery.bulk_pending(0);
-        }
-        let (mut seq, mut acked) = (0, 0);
-        let start = std::time::Instant::now();
-        for round in 0..ROUNDS {
-            let now = round * 33 * MS;
-            recovery.begin_turn(now);
-            if recovery.may_send(false, now) {
-                while recovery.skips(seq) {
-                    seq += 1;
-                }
-                recovery.handle_sent(seq, 97, Some([seq; 4]), false, now);
-                seq += 1;
-            }
-            if round >= 2 {
-                let range = [seq.saturating_sub(20)..=seq - 2];
-                let range = if recovery.is_forged(&range[0]) { [seq - 1..=seq - 1] } else { range };
-                recovery.handle_ack(&range, 0, now, |_, _| acked += 1).unwrap();
-            }
-            std::hint::black_box(recovery.poll_timeout());
-        }
-        let each = start.elapsed().as_nanos() as f64 / ROUNDS as f64;
-        println!("{control:?}: {each:.0} ns a packet sent and acknowledged ({acked})");
-        assert!(each < 300.0, "{each}");
-    }
-}
