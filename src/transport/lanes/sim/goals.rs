@@ -6,7 +6,7 @@ use super::peers::peers;
 use super::sender::Sender;
 use super::vectors::{ENDLESS, Rows, check, game, input, row, run, share};
 use super::{HEADERS, Kind, MS, Message, Micros, Node, S, Sim, Source};
-use crate::transport::lanes::recovery::{Forged, Recovery};
+use crate::transport::lanes::recovery::{Control, Forged, RateConfig, Recovery};
 
 /// Input beside a download: cold, in the first seconds of it, and steady.
 fn input_beside_download(seed: u64) -> Rows {
@@ -114,4 +114,22 @@ fn delivers_small_ordered_messages_in_time() {
 #[test]
 fn catches_an_optimist_early() {
     check(50, optimist);
+}
+
+/// BBR fills the path, though not as politely.
+fn bbr(seed: u64) -> Rows {
+    let config = RateConfig { control: Control::Bbr, ..RateConfig::default() };
+    let mut sim = Sim::new(Path::new(10.0, 50 * MS, 300.0), Path::wide(50 * MS), seed);
+    sim.add(peers(config, Some(100 * MS), seed), vec![input()], &[(0, ENDLESS)], MS);
+    sim.run(25 * S);
+    let record = &sim.flows[0].record;
+    vec![
+        row("BBR: goodput of 10 Mbit/s", 8.0, 10.0, record.goodput(5 * S, 25 * S)),
+        row("BBR: p99 excess, ms", 0.0, 150.0, record.excess(5 * S, 25 * S, 50 * MS)),
+    ]
+}
+
+#[test]
+fn fills_a_path_with_bbr() {
+    check(2, bbr);
 }

@@ -3,11 +3,13 @@
 //! A control is told what was sent and what became of it, and says how many bytes a second may
 //! leave and how many may be in flight. Small messages do not wait for it.
 
+mod bbr;
 mod cubic;
 mod filters;
 mod fixed;
 mod game;
 
+pub use bbr::Bbr;
 #[cfg(test)]
 pub use cubic::Cubic;
 pub use fixed::Fixed;
@@ -134,7 +136,8 @@ impl RateConfig {
     /// Makes the control. `rtt` in seconds: the smoothed one and the shortest.
     pub fn make(&self, srtt: f64, min_rtt: Option<f64>, now: Micros) -> Box<dyn RateControl> {
         match self.control {
-            Control::Game | Control::Bbr => Box::new(Game::new(self, srtt, min_rtt, now)),
+            Control::Game => Box::new(Game::new(self, srtt, min_rtt, now)),
+            Control::Bbr => Box::new(Bbr::new(self, min_rtt, now)),
             Control::Fixed => Box::new(Fixed::new(self)),
         }
     }

@@ -108,6 +108,7 @@ fn tells_the_fate_of_each_packet_once() {
     for seed in 0..8 {
         run(seed, Control::Game, 0, 0);
         run(seed, Control::Fixed, 0, 0);
+        run(seed, Control::Bbr, 0, 0);
     }
 }
 
