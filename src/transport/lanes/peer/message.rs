@@ -15,17 +15,22 @@ pub struct Data {
 /// A message to be sent.
 #[derive(Debug)]
 pub struct Message {
+    /// One of the connection's.
     pub lane: u8,
+    /// Its bytes.
     pub data: Data,
     /// Where the lane is unreliable, when it is of no use any more.
     pub deadline: Option<Micros>,
+    /// What it is about.
     pub key: Key,
 }
 
 /// A message that came.
 #[derive(Debug)]
 pub struct Incoming {
+    /// Its bytes.
     pub data: Slice,
+    /// The lane that it came in.
     pub lane: u8,
     /// Others of its lane may be lost.
     pub unreliable: bool,
@@ -42,10 +47,12 @@ impl Data {
         }
     }
 
+    /// Bytes of all runs.
     pub fn len(&self) -> u32 {
         self.len
     }
 
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
