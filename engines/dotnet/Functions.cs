@@ -86,9 +86,9 @@ namespace Sockeye
         /// <summary>Lanes that a connection may have.</summary>
         public const uint LanesMax = 16;
         /// <summary>Bytes of a connect token.</summary>
-        public const UIntPtr TokenBytes = 2048;
+        public const uint TokenBytes = 2048;
         /// <summary>Bytes of the key that connect tokens are made with.</summary>
-        public const UIntPtr TokenKeyBytes = 32;
+        public const uint TokenKeyBytes = 32;
         /// <summary>Most addresses of a connect token.</summary>
         public const uint TokenAddressesMax = 32;
         /// <summary>Most bytes of user data in a connect token.</summary>

@@ -16,9 +16,9 @@ pub const SOCKEYE_LANES_MAX: u32 = 16;
 const _: () = assert!(SOCKEYE_LANES_MAX as usize == LANES_MAX);
 
 /// Bytes of a connect token.
-pub const SOCKEYE_TOKEN_BYTES: usize = 2048;
+pub const SOCKEYE_TOKEN_BYTES: u32 = 2048;
 /// Bytes of the key that connect tokens are made with.
-pub const SOCKEYE_TOKEN_KEY_BYTES: usize = 32;
+pub const SOCKEYE_TOKEN_KEY_BYTES: u32 = 32;
 
 /// What a lane promises.
 #[repr(C)]
@@ -257,12 +257,14 @@ pub(super) unsafe fn read_lanes(
     }
     if !given.token.is_null() {
         // SAFETY: not NULL, and the caller gives a whole token.
-        let token = unsafe { std::slice::from_raw_parts(given.token, SOCKEYE_TOKEN_BYTES) };
+        let token =
+            unsafe { std::slice::from_raw_parts(given.token, SOCKEYE_TOKEN_BYTES as usize) };
         out.token = Some(Arc::from(token));
     }
     if !given.token_key.is_null() {
         // SAFETY: not NULL, and the caller gives a whole key.
-        out.options.key = unsafe { given.token_key.cast::<[u8; SOCKEYE_TOKEN_KEY_BYTES]>().read() };
+        out.options.key =
+            unsafe { given.token_key.cast::<[u8; SOCKEYE_TOKEN_KEY_BYTES as usize]>().read() };
         out.keyed = true;
     }
     Ok(Some(Box::new(out)))

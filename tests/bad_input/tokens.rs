@@ -6,7 +6,7 @@ use sockeye::capi::lanes::SOCKEYE_TOKEN_BYTES;
 use sockeye::capi::token::*;
 use std::ptr;
 
-const BYTES: usize = SOCKEYE_TOKEN_BYTES;
+const BYTES: usize = SOCKEYE_TOKEN_BYTES as usize;
 
 fn address() -> sockeye_address {
     Some("192.0.2.1:7777".parse().expect("an address")).into()

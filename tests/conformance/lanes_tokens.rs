@@ -20,15 +20,13 @@ suite! {
 
 const KEY: [u8; 32] = [0x5a; 32];
 const PROTOCOL: u64 = 0x0123_4567_89ab_cdef;
+const TOKEN_BYTES: usize = SOCKEYE_TOKEN_BYTES as usize;
 
 /// A token for a door.
-fn token(
-    door: Door,
-    change: impl FnOnce(&mut sockeye_token_config),
-) -> Box<[u8; SOCKEYE_TOKEN_BYTES]> {
+fn token(door: Door, change: impl FnOnce(&mut sockeye_token_config)) -> Box<[u8; TOKEN_BYTES]> {
     let server = net::address(address(door));
     let mut config = MaybeUninit::<sockeye_token_config>::zeroed();
-    let mut out = Box::new([0; SOCKEYE_TOKEN_BYTES]);
+    let mut out = Box::new([0; TOKEN_BYTES]);
     // SAFETY: the struct is plain numbers and pointers, writable, its size is given, and what it
     // points to lives until the call is over.
     unsafe {
@@ -53,7 +51,7 @@ fn door_with(host: &mut Host, change: impl FnOnce(&mut sockeye_lanes)) -> Door {
 }
 
 /// Begins a connection with a token.
-fn connect(host: &mut Host, token: &[u8; SOCKEYE_TOKEN_BYTES], timeout_ms: u32) -> sockeye_conn {
+fn connect(host: &mut Host, token: &[u8; TOKEN_BYTES], timeout_ms: u32) -> sockeye_conn {
     let with = lanes(|lanes| lanes.token = token.as_ptr());
     host.connect_with("game://", |endpoint| {
         (endpoint.lanes, endpoint.connect_timeout_ms) = (&with, timeout_ms);
@@ -116,7 +114,7 @@ pub fn another_key(setup: Setup) {
     let conn = connect(&mut host, &token(door, |config| config.protocol_id = 1), 500);
     assert_eq!(host.closed(conn).cause, TIMEOUT_CONNECT);
     assert_eq!(accepted(&host, door), []);
-    let nothing = [7; SOCKEYE_TOKEN_BYTES];
+    let nothing = [7; TOKEN_BYTES];
     let with = lanes(|lanes| lanes.token = nothing.as_ptr());
     let endpoint = endpoint(|endpoint| endpoint.lanes = &with);
     assert!(host.net.connect("game://", Some(&endpoint)).is_err());
