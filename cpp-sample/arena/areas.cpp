@@ -29,6 +29,7 @@ sockeye::status send_newest(sockeye::group to, uint32_t key, const Writer &snaps
     const sockeye::bytes parts[] = {snapshot};
     sockeye::message_parts message(parts);
     message.key = key;
+    message.lane = kNewestLane;
     // Behind all that waits, not in the place of the old one: a VIEW that was sent since then is
     // about this one.
     message.flags = SOCKEYE_MESSAGE_AT_END;

@@ -41,6 +41,7 @@ struct Totals {
 struct Crowd {
     sockeye::net net;
     const char *url = nullptr;
+    bool lanes = false;  // inputs and snapshots may be lost, and overtake what else is said
     uint64_t end_us = 0; // from then on everybody says goodbye
     bool ending = false; // or the server asked for it
     Totals totals;
@@ -77,12 +78,13 @@ private:
     void welcome(Reader &in);
     void view(Reader &in);
     void snapshot(const uint8_t *data, size_t size, uint64_t now);
+    bool in_order(const Snapshot &seen);
     void miss(uint32_t area, uint32_t tick);
     void see_itself(const PlayerState &self, uint32_t tick, uint64_t now);
     void check_acknowledged(uint32_t input, uint64_t now);
     void goodbye(Reader &in);
     void closed(sockeye::closed gone, uint64_t now);
-    bool send(const Writer &message);
+    bool send(const Writer &message, uint32_t lane = 0);
     uint32_t random(uint32_t below);
 
     static constexpr size_t kRemembered = 256; // inputs whose time we know: 8 seconds of them
@@ -101,6 +103,8 @@ private:
     uint32_t inputs_ = 0, snapshots_ = 0, missed_ = 0;
     AreaSet areas_ = 0;                        // that it is told of
     std::array<uint32_t, kAreas> next_tick_{}; // of their next snapshots
+    uint32_t newest_tick_ = 0;                 // with lanes: of all snapshots
+    uint32_t due_ = 0;                         // snapshots, as GOODBYE said
     uint32_t sightings_ = 0;                   // snapshots with itself in them
     uint32_t first_tick_ = 0, last_seen_ = 0;  // when it came, and the tick of the last of them
     Input input_;

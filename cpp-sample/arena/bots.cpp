@@ -88,6 +88,7 @@ public:
             if (!set) die("a bad line", set);
         }
         crowd_.url = settings_.url.c_str();
+        crowd_.lanes = has_lanes(settings_.url);
         start_ = now_us();
         crowd_.end_us = start_ + settings.seconds * kSecond;
         bots_.reserve(settings.bots);

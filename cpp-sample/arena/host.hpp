@@ -109,10 +109,15 @@ inline sockeye::config net_options(Options &options)
     return config;
 }
 
-// Length-prefixed messages; a URL may say it again, or otherwise, in its query.
-inline sockeye::endpoint arena_endpoint()
+// Whether what a URL names carries messages in lanes.
+inline bool has_lanes(const std::string &url) { return url.compare(0, 7, "game://") == 0; }
+
+// Length-prefixed messages; a URL may say it again, or otherwise, in its query. In lanes they are
+// what they are.
+inline sockeye::endpoint arena_endpoint(const std::string &url)
 {
     sockeye::endpoint endpoint;
+    if (has_lanes(url)) return endpoint;
     endpoint.framing.kind = SOCKEYE_FRAMING_LENGTH;
     endpoint.framing.length_bytes = 2;
     endpoint.framing.little_endian = 1;

@@ -263,7 +263,10 @@ void Match::measure()
 {
     for (size_t i = tick_ % kTickHz; i < playing_.size(); i += kTickHz) {
         sockeye_tcp_info way{};
-        if (guest_at(i).conn.tcp_info(way) && way.rtt_us > 0) round_trips_.add(way.rtt_us);
+        sockeye_lanes_info lanes{};
+        const sockeye::conn conn = guest_at(i).conn;
+        if (conn.tcp_info(way) && way.rtt_us > 0) round_trips_.add(way.rtt_us);
+        if (conn.lanes_info(lanes) && lanes.rtt_us > 0) round_trips_.add(lanes.rtt_us);
     }
 }
 

@@ -24,6 +24,10 @@
 // message; the server closes after it and the client closes when it sees that. So both sides know
 // the exact numbers of the other, and can check them.
 //
+// Over lanes (`game://`) INPUT and SNAPSHOT are SEQUENCED: some are lost, and none comes after a newer
+// one. All else is ORDERED, and the two may overtake each other: a snapshot may come before its VIEW
+// and after GOODBYE, and an input after BYE.
+//
 // Who says WATCH in place of HELLO sees all of the arena and is not in it: each tick brings one
 // SNAPSHOT of everybody, of the area kAreas. HELLO may follow, and makes a player of him.
 #pragma once
@@ -42,6 +46,9 @@ constexpr uint32_t kMagic = 0x4E455241; // "AREN"
 constexpr uint16_t kVersion = 2;
 constexpr uint32_t kTickHz = 30;
 constexpr uint32_t kFrameMax = 65535;
+// The lane of inputs and snapshots, of those that an endpoint has by default. All else goes in lane
+// 0. Connections without lanes have one order for everything.
+constexpr uint32_t kNewestLane = 2;
 constexpr size_t kNameMax = 32;
 constexpr size_t kNoticeMax = 200;
 

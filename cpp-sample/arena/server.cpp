@@ -105,7 +105,7 @@ private:
         }
         sockeye::guard guard;
         guard.per_address_max = settings_.per_address;
-        sockeye::endpoint endpoint = arena_endpoint();
+        sockeye::endpoint endpoint = arena_endpoint(settings_.url);
         endpoint.guard = &guard;
         sockeye_http http; // for browsers: the page and its WebSocket
         (void)sockeye_http_init(&http, sizeof http);

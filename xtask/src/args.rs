@@ -15,6 +15,7 @@ Usage: cargo xtask <task> [options]
               --model NAME    input/output model (default auto)
               --workers N     workers of the server (default auto)
               --drive NAME    pool, lend or host (default lend)
+              --transport NAME  tcp or game, lanes over UDP (default tcp)
               --delay MS --jitter MS --loss PERCENT --rate BYTES|K|M
                               a bad line for every player, each way (default none)
   test      every check: format, tidy, header, lints, build, Rust, C and C++ tests, demo
@@ -108,8 +109,18 @@ pub struct Demo {
     pub model: String,
     pub workers: String,
     pub drive: String,
+    pub transport: Transport,
     /// A bad line for every player: `delay`, `jitter`, `loss` and `rate`, as the bots take them.
     pub line: Vec<(String, String)>,
+}
+
+/// What the players of `demo` come over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Transport {
+    #[default]
+    Tcp,
+    /// `game://`: inputs and snapshots may be lost.
+    Game,
 }
 
 /// A game that nobody waits for the end of: a day.
@@ -118,7 +129,8 @@ const FOR_EVER_S: u32 = 86_400;
 impl Default for Demo {
     fn default() -> Self {
         let (model, workers, drive) = ("auto".into(), "auto".into(), "lend".into());
-        Self { browser: false, seconds: 10, bots: 200, model, workers, drive, line: Vec::new() }
+        let (transport, line) = (Transport::Tcp, Vec::new());
+        Self { browser: false, seconds: 10, bots: 200, model, workers, drive, transport, line }
     }
 }
 
@@ -131,6 +143,13 @@ impl Demo {
             "model" => self.model = parser.value()?.string()?,
             "workers" => self.workers = parser.value()?.string()?,
             "drive" => self.drive = parser.value()?.string()?,
+            "transport" => {
+                self.transport = match &*parser.value()?.string()? {
+                    "tcp" => Transport::Tcp,
+                    "game" => Transport::Game,
+                    other => bail!("--transport is tcp or game, not '{other}'"),
+                };
+            }
             "delay" | "jitter" | "loss" | "rate" => {
                 let value = parser.value()?.string()?;
                 self.line.push((name, value));
@@ -397,6 +416,9 @@ mod tests {
         let Task::Demo(demo) = line("demo --delay 80 --loss 2 --rate 1M").unwrap() else {
             panic!("not a demo")
         };
+        let Task::Demo(game) = line("demo --transport game").unwrap() else { panic!("not a demo") };
+        assert_eq!((demo.transport, game.transport), (Transport::Tcp, Transport::Game));
+        assert!(line("demo --transport pigeon").is_err());
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(demo.line, [pair("delay", "80"), pair("loss", "2"), pair("rate", "1M")]);
     }

@@ -1,6 +1,6 @@
 //! `demo`: the arena's server and its bots as two processes, and a row of numbers each second.
 
-use crate::args::Demo;
+use crate::args::{Demo, Transport};
 use crate::run::arena::{self, Fields, Said};
 use crate::run::table::{self, milliseconds};
 use crate::workspace::Workspace;
@@ -49,22 +49,30 @@ fn line_words(line: &[(String, String)]) -> String {
 pub struct Played {
     server: Fields,
     bots: Fields,
+    transport: Transport,
 }
 
 impl Played {
     /// The closing words.
     pub fn told(&self) -> Result<String> {
-        let Self { server, bots } = self;
+        let Self { server, bots, transport } = self;
         let ms = |fields: &Fields, key: &str| fields.number(key).map(milliseconds);
+        let inputs = server.number("inputs_received")?;
+        let gave_way = arena::replaced(server, bots)?;
+        let lost = match transport {
+            Transport::Tcp => format!("{gave_way} snapshots gave way to a newer one"),
+            Transport::Game => format!(
+                "{} inputs and {gave_way} snapshots were lost or came too late to count",
+                bots.number("inputs_sent")? - inputs
+            ),
+        };
         Ok(format!(
-            "{} bots, {} ticks, {} inputs and {} snapshots: none out of order, all counts agree\n\
-             {} snapshots gave way to a newer one, {} had no room\n\
+            "{} bots, {} ticks, {inputs} inputs and {} snapshots: none out of order, all counts \
+             agree\n{lost}, {} had no room\n\
              tick p50 {} ms, p99 {} ms; input to snapshot p50 {} ms, p99 {} ms",
             bots.number("bots")?,
             server.number("ticks")?,
-            server.number("inputs_received")?,
             bots.number("snapshots_received")?,
-            arena::replaced(server, bots)?,
             server.number("snapshots_skipped")?,
             ms(server, "tick_p50_us")?,
             ms(server, "tick_p99_us")?,
@@ -111,8 +119,14 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     let deadline = Instant::now() + Duration::from_secs(options.seconds.into()) + GRACE;
     let (sender, heard) = mpsc::channel();
     let mut command = program(launch, "arena_server", options);
-    let (scheme, frame) = if options.browser { ("any", "u32le") } else { ("tcp", "u16le") };
-    command.args(["--url", &format!("{scheme}://127.0.0.1:0?frame={frame}")]);
+    let url = |scheme: &str, port: u16, query: &str| format!("{scheme}://127.0.0.1:{port}?{query}");
+    let (door, scheme, query) = match (options.transport, options.browser) {
+        (Transport::Game, true) => bail!("browsers have no game://"),
+        (Transport::Game, false) => ("game", "game", "token=open"),
+        (Transport::Tcp, true) => ("any", "tcp", "frame=u32le"),
+        (Transport::Tcp, false) => ("tcp", "tcp", "frame=u16le"),
+    };
+    command.args(["--url", &url(door, 0, query)]);
     command.args(["--empty-ms", &EMPTY_MS.to_string()]);
     command.args(["--players-max", &(2 * options.bots).max(64).to_string()]);
     // More come from this address in all, since some of them leave and come back.
@@ -126,7 +140,7 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
         println!("open http://127.0.0.1:{port}/ in a browser; Ctrl-C ends the game");
     }
     let mut command = program(launch, "arena_bots", options);
-    command.args(["--url", &format!("tcp://127.0.0.1:{port}?frame={frame}")]);
+    command.args(["--url", &url(scheme, port, query)]);
     command.args(["--bots", &options.bots.to_string()]);
     command.args(["--seconds", &options.seconds.to_string()]);
     for (name, value) in &options.line {
@@ -146,8 +160,8 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     }
     let server = score.server_summary.context("the server gave no summary")?;
     let bots = score.bots_summary.context("the bots gave no summary")?;
-    arena::agree(&server, &bots)?;
-    Ok(Played { server, bots })
+    arena::agree(&server, &bots, options.transport)?;
+    Ok(Played { server, bots, transport: options.transport })
 }
 
 fn program(launch: &dyn Fn(&str) -> Command, name: &str, options: &Demo) -> Command {
