@@ -358,6 +358,7 @@ impl sockeye_endpoint {
                 share: flag("share", self.share)?,
                 v6only: flag("v6only", self.v6only)?,
                 user_timeout_ms: self.user_timeout_ms,
+                unfragmented: false,
                 bind: None,
             },
             weight: self.weight,

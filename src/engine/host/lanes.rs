@@ -71,6 +71,7 @@ impl Endpoint {
         };
         options.message_max_bytes = message_max_bytes;
         self.framing.frame_max_bytes = message_max_bytes;
+        self.socket.unfragmented = true;
         let maker = Maker::Lanes(Arc::new(options));
         Ok(Some(Carrying { maker, message_max_bytes, shares: false }))
     }

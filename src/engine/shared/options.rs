@@ -20,6 +20,8 @@ pub struct SocketOptions {
     pub share: bool,
     pub v6only: bool,
     pub user_timeout_ms: u32,
+    /// Of datagram sockets: the path drops what is too long for it, and cuts nothing up.
+    pub unfragmented: bool,
     /// The address of this machine that a connect leaves from; its port may be 0.
     pub bind: Option<SocketAddr>,
 }
@@ -35,6 +37,7 @@ impl Default for SocketOptions {
             share: false,
             v6only: true,
             user_timeout_ms: 0,
+            unfragmented: false,
             bind: None,
         }
     }
@@ -150,6 +153,9 @@ impl SocketOptions {
             sys::share_address(&socket)?;
         } else {
             sys::claim_datagrams(&socket)?;
+        }
+        if self.unfragmented {
+            sys::forbid_fragments(&socket, address.is_ipv6());
         }
         socket.bind(&address.into())?;
         Ok(socket)

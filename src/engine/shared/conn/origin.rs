@@ -127,6 +127,8 @@ impl Origin {
                 share: _,
                 // Of listeners.
                 v6only: _,
+                // Of transports.
+                unfragmented: _,
                 user_timeout_ms,
                 bind,
             } = *socket;

@@ -54,6 +54,33 @@ pub fn keepalive(time: Duration) -> TcpKeepalive {
     probes.with_interval(interval).with_retries(count as u32)
 }
 
+/// Has datagrams that are longer than the path takes dropped, in place of cut up, whatever the
+/// system knows of the path: ip(7) and ipv6(7), IP_MTU_DISCOVER. A system that refuses has a socket
+/// that works, and on which the search for the path's size finds too much.
+pub fn forbid_fragments(socket: &Socket, v6: bool) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let set = |level, option, value: c_int| {
+            let len = size_of_val(&value) as libc::socklen_t;
+            let fd = socket.as_raw_fd();
+            // SAFETY: a readable number and its size.
+            unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), len) }
+        };
+        if v6 {
+            set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE);
+        }
+        set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        if v6 {
+            let _ = switch_on(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG);
+        } else {
+            let _ = switch_on(socket, libc::IPPROTO_IP, libc::IP_DONTFRAG);
+        }
+    }
+}
+
 /// How long the peer's system may leave what was sent unacknowledged: tcp(7), TCP_USER_TIMEOUT.
 pub fn set_user_timeout(socket: &Socket, ms: u32) {
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -24,7 +24,8 @@ pub use super::futex::Futex;
 pub use super::host::{is_shared_library, keeping_errno, uncancelled};
 pub use super::mapper::MAPPER;
 pub use super::options::{
-    claim_address, claim_datagrams, claim_source, keepalive, prepare_connect, set_user_timeout,
+    claim_address, claim_datagrams, claim_source, forbid_fragments, keepalive, prepare_connect,
+    set_user_timeout,
 };
 pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;

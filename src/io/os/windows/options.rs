@@ -99,5 +99,15 @@ pub fn prepare_datagrams(socket: &Socket) {
     }
 }
 
+/// Has datagrams that are longer than the path takes dropped, in place of cut up:
+/// <https://learn.microsoft.com/en-us/windows/win32/winsock/ipproto-ip-socket-options>,
+/// IP_DONTFRAGMENT.
+pub fn forbid_fragments(socket: &Socket, v6: bool) {
+    if v6 {
+        let _ = switch_on(socket, winsock::IPPROTO_IPV6, winsock::IPV6_DONTFRAG);
+    }
+    let _ = switch_on(socket, winsock::IPPROTO_IP, winsock::IP_DONTFRAGMENT);
+}
+
 /// How long the peer's system may leave what was sent unacknowledged: this one has no such option.
 pub fn set_user_timeout(_: &Socket, _ms: u32) {}

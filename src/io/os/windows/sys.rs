@@ -29,7 +29,8 @@ pub use super::errors::{out_of_descriptors, out_of_ports, wait_failure, would_bl
 pub use super::futex::Futex;
 pub use super::host::{is_shared_library, keeping_errno, uncancelled};
 pub use super::options::{
-    claim_address, claim_datagrams, claim_source, keepalive, prepare_connect, set_user_timeout,
+    claim_address, claim_datagrams, claim_source, forbid_fragments, keepalive, prepare_connect,
+    set_user_timeout,
 };
 pub use super::options::{prepare_datagrams, share_address};
 pub use super::pktinfo::ask_local;
