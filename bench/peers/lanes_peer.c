@@ -1,8 +1,9 @@
 /* Sockeye's lanes: encrypted datagrams, with tokens that anybody can make. Messages go into lane 0,
    which is ordered, or 1, which is unreliable.
 
-   The server echoes out of the batch of a poll, and its peers have room for a whole download. The
-   load generator is HOST without a thread. */
+   The server echoes out of the batch of a poll, its peers have room for a whole download, and its
+   socket has room for what all peers send in the same tick. The load generator is HOST without a
+   thread. */
 #include "peer.h"
 #include "lanes.h"
 #include "sockeye.h"
@@ -11,7 +12,8 @@ enum {
     RELIABLE,
     UNRELIABLE,
     EVENTS = 256,
-    OUTBOX = 8 * 1024 * 1024
+    OUTBOX = 8 * 1024 * 1024,
+    RECEIVE_BUFFER = 4 * 1024 * 1024
 };
 
 static const char *const DRIVES[] = {"pool", "lend", "host"};
@@ -55,6 +57,7 @@ static void start(void)
     demand("start", sockeye_init(&config, &net));
     demand("defaults", sockeye_endpoint_init(&endpoint, sizeof endpoint));
     endpoint.outbox_max_bytes = OUTBOX;
+    endpoint.recv_buffer_bytes = RECEIVE_BUFFER;
 }
 
 /* A peer that is gone by now is told by CLOSED. */
