@@ -24,9 +24,9 @@
 // message; the server closes after it and the client closes when it sees that. So both sides know
 // the exact numbers of the other, and can check them.
 //
-// Over lanes (`game://`) INPUT and SNAPSHOT are SEQUENCED: some are lost, and none comes after a newer
-// one. All else is ORDERED, and the two may overtake each other: a snapshot may come before its VIEW
-// and after GOODBYE, and an input after BYE.
+// Over lanes (`game://`) INPUT and SNAPSHOT are SEQUENCED: some are lost, and none comes after a
+// newer one. All else is ORDERED, and the two may overtake each other: a snapshot may come before
+// its VIEW and after GOODBYE, and an input after BYE.
 //
 // Who says WATCH in place of HELLO sees all of the arena and is not in it: each tick brings one
 // SNAPSHOT of everybody, of the area kAreas. HELLO may follow, and makes a player of him.

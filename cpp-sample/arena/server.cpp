@@ -31,7 +31,8 @@ constexpr const char *kUsage =
     "                    [--workers N|auto] I/O workers (default auto)\n"
     "                    [--drive pool|lend|host]  who turns them (default lend)\n"
     "                    [--players-max N]  connections at once (default 1024)\n"
-    "                    [--per-address N]  of these from one address; 0: any (default)\n"
+    "                    [--per-address N]  of these from one address; 0: any (default); not of\n"
+    "                                       game://\n"
     "                    [--rules FILE]     who may connect, as in rules.txt (default: everybody)\n"
     "                    [--admin URL|none] for administrators, and GET /metrics; needs workers\n"
     "                                       (default tcp://127.0.0.1:7778?frame=line)\n";
@@ -106,7 +107,8 @@ private:
         sockeye::guard guard;
         guard.per_address_max = settings_.per_address;
         sockeye::endpoint endpoint = arena_endpoint(settings_.url);
-        endpoint.guard = &guard;
+        // Addresses are counted of streams. Datagrams have none that is proven before a token is.
+        if (!has_lanes(settings_.url)) endpoint.guard = &guard;
         sockeye_http http; // for browsers: the page and its WebSocket
         (void)sockeye_http_init(&http, sizeof http);
         const sockeye_http_page page = page_for_browsers();

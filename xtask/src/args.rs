@@ -17,7 +17,9 @@ Usage: cargo xtask <task> [options]
               --drive NAME    pool, lend or host (default lend)
               --transport NAME  tcp or game, lanes over UDP (default tcp)
               --delay MS --jitter MS --loss PERCENT --rate BYTES|K|M
-                              a bad line for every player, each way (default none)
+                              a bad line for every player, each way (default none); a game over
+                              lanes is played over TCP as well then
+              --write         write the picture of both to docs/lanes-arena.svg
   test      every check: format, tidy, header, lints, build, Rust, C and C++ tests, demo
               STEP...         only these, by the names that it shows
   matrix    every behaviour on every model, as the last run of the tests had it
@@ -110,6 +112,7 @@ pub struct Demo {
     pub workers: String,
     pub drive: String,
     pub transport: Transport,
+    pub write: bool,
     /// A bad line for every player: `delay`, `jitter`, `loss` and `rate`, as the bots take them.
     pub line: Vec<(String, String)>,
 }
@@ -129,8 +132,9 @@ const FOR_EVER_S: u32 = 86_400;
 impl Default for Demo {
     fn default() -> Self {
         let (model, workers, drive) = ("auto".into(), "auto".into(), "lend".into());
+        let (browser, write, seconds, bots) = (false, false, 10, 200);
         let (transport, line) = (Transport::Tcp, Vec::new());
-        Self { browser: false, seconds: 10, bots: 200, model, workers, drive, transport, line }
+        Self { browser, seconds, bots, model, workers, drive, transport, write, line }
     }
 }
 
@@ -143,6 +147,7 @@ impl Demo {
             "model" => self.model = parser.value()?.string()?,
             "workers" => self.workers = parser.value()?.string()?,
             "drive" => self.drive = parser.value()?.string()?,
+            "write" => self.write = true,
             "transport" => {
                 self.transport = match &*parser.value()?.string()? {
                     "tcp" => Transport::Tcp,
@@ -155,6 +160,19 @@ impl Demo {
                 self.line.push((name, value));
             }
             _ => return Err(Long(&name).unexpected().into()),
+        }
+        Ok(())
+    }
+}
+
+impl Demo {
+    fn checked(&self) -> Result<()> {
+        let lanes = self.transport == Transport::Game;
+        if lanes && self.browser {
+            bail!("browsers have no lanes");
+        }
+        if self.write && (!lanes || self.line.is_empty()) {
+            bail!("--write is of --transport game and a bad line");
         }
         Ok(())
     }
@@ -344,6 +362,7 @@ pub fn parse(mut parser: Parser) -> Result<Task> {
         Task::Windows(windows) => windows.checked()?,
         Task::Unreal { stage } if stage.as_os_str().is_empty() => bail!("unreal: --stage where?"),
         Task::Install(install) => install.checked()?,
+        Task::Demo(demo) => demo.checked()?,
         _ => {}
     }
     Ok(task)
@@ -418,7 +437,9 @@ mod tests {
         };
         let Task::Demo(game) = line("demo --transport game").unwrap() else { panic!("not a demo") };
         assert_eq!((demo.transport, game.transport), (Transport::Tcp, Transport::Game));
-        assert!(line("demo --transport pigeon").is_err());
+        for wrong in ["--transport pigeon", "--transport game --browser", "--write --loss 5"] {
+            assert!(line(&format!("demo {wrong}")).is_err(), "{wrong}");
+        }
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(demo.line, [pair("delay", "80"), pair("loss", "2"), pair("rate", "1M")]);
     }

@@ -73,8 +73,7 @@ const PAIRS: [(&str, &str); 6] = [
     ("leaves", "leaves"),
 ];
 
-/// Of those, what is lost with datagrams: fewer may come than were sent. The bytes of a net are those
-/// of its datagrams.
+/// Of those, what may be less with datagrams. The bytes of a net are those of its datagrams.
 const LOSSY: [&str; 3] = ["inputs_received", "bytes_in", "bytes_out"];
 
 /// Fails, with all that is wrong, unless both summaries are good and agree.

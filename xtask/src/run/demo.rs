@@ -2,11 +2,13 @@
 
 use crate::args::{Demo, Transport};
 use crate::run::arena::{self, Fields, Said};
+use crate::run::beside;
 use crate::run::table::{self, milliseconds};
 use crate::workspace::Workspace;
 use crate::{builds, shell, tools};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -28,10 +30,25 @@ pub fn run(workspace: &Workspace, options: &Demo) -> Result<()> {
     builds::library(workspace)?;
     println!("building the sample");
     let folder = builds::sample(workspace)?;
-    let played = play(&launcher(workspace, &folder), options, true)?;
+    let launch = launcher(workspace, &folder);
+    let played = play(&launch, options, true)?;
     println!("\n{}", played.told()?);
-    if !options.line.is_empty() {
-        println!("over a bad line, each way: {}", line_words(&options.line));
+    if options.line.is_empty() {
+        return Ok(());
+    }
+    let words = line_words(&options.line);
+    println!("over a bad line, each way: {words}");
+    if options.transport == Transport::Game {
+        println!("\nthe same over TCP");
+        let tcp = Demo { transport: Transport::Tcp, ..options.clone() };
+        let tcp = play(&launch, &tcp, true)?;
+        println!("\n{}", tcp.told()?);
+        let both = [beside::Answers::read(&played.bots)?, beside::Answers::read(&tcp.bots)?];
+        println!("\n{}", beside::table(&both));
+        if options.write {
+            let picture = beside::picture(&both, &format!("each way: {words}"));
+            fs::write(workspace.root.join("docs/lanes-arena.svg"), picture)?;
+        }
     }
     Ok(())
 }
@@ -120,11 +137,10 @@ pub fn play(launch: &dyn Fn(&str) -> Command, options: &Demo, show: bool) -> Res
     let (sender, heard) = mpsc::channel();
     let mut command = program(launch, "arena_server", options);
     let url = |scheme: &str, port: u16, query: &str| format!("{scheme}://127.0.0.1:{port}?{query}");
-    let (door, scheme, query) = match (options.transport, options.browser) {
-        (Transport::Game, true) => bail!("browsers have no game://"),
-        (Transport::Game, false) => ("game", "game", "token=open"),
-        (Transport::Tcp, true) => ("any", "tcp", "frame=u32le"),
-        (Transport::Tcp, false) => ("tcp", "tcp", "frame=u16le"),
+    let (door, scheme, query) = match options.transport {
+        Transport::Game => ("game", "game", "token=open"),
+        Transport::Tcp if options.browser => ("any", "tcp", "frame=u32le"),
+        Transport::Tcp => ("tcp", "tcp", "frame=u16le"),
     };
     command.args(["--url", &url(door, 0, query)]);
     command.args(["--empty-ms", &EMPTY_MS.to_string()]);

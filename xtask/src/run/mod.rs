@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod bench;
+pub mod beside;
 pub mod demo;
 pub mod dissect;
 pub mod kqueue;
