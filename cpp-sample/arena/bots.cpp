@@ -71,7 +71,8 @@ Settings read_settings(int argc, char **argv)
     settings.seconds = options.number("seconds", 10, 1, 1000000);
     settings.restless = options.number("restless", 25, 0, 100);
     settings.config = net_options(options);
-    settings.config.connections_max = 2 * settings.bots; // an old one may not be gone yet
+    // An old one may not be gone yet, and each one with lanes has a socket that counts, too.
+    settings.config.connections_max = (has_lanes(settings.url) ? 4 : 2) * settings.bots;
     read_line(options, settings);
     options.finish();
     if (settings.url.empty()) options.refuse("--url is missing");
