@@ -117,8 +117,11 @@ private:
         http.pages_count = 1;
         if (settings_.url.compare(0, 6, "any://") == 0) endpoint.http = &http;
         // Small: what a slow player is behind waits here, where a newer snapshot takes its place,
-        // not in the kernel.
-        endpoint.send_buffer_bytes = 64 * 1024;
+        // not in the kernel. With lanes all players are behind one socket, which has room for them.
+        if (has_lanes(settings_.url))
+            endpoint.recv_buffer_bytes = endpoint.send_buffer_bytes = 4 * 1024 * 1024;
+        else
+            endpoint.send_buffer_bytes = 64 * 1024;
         endpoint.first_byte_timeout(5s); // who connects and says nothing
         endpoint.frame_timeout(5s);
         endpoint.idle_timeout(20s); // players send all the time

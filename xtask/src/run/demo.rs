@@ -79,7 +79,7 @@ impl Played {
         let lost = match transport {
             Transport::Tcp => format!("{gave_way} snapshots gave way to a newer one"),
             Transport::Game => format!(
-                "{} inputs and {gave_way} snapshots were lost or came too late to count",
+                "{} inputs and {gave_way} snapshots were lost or gave way to newer ones",
                 bots.number("inputs_sent")? - inputs
             ),
         };
