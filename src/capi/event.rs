@@ -91,7 +91,7 @@ pub struct sockeye_event {
     pub detail: u64,
     /// Its meaning depends on the kind.
     pub flags: u32,
-    /// Its meaning depends on the kind. With a payload: 0.
+    /// Its meaning depends on the kind. MESSAGE: the lane, 0 where there are none.
     pub code: u32,
 }
 

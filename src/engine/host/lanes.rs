@@ -17,6 +17,8 @@ const MESSAGE_MAX: u32 = 16 << 20;
 /// A peer is given so long, and is asked so often, at least.
 const PEER_TIMEOUT_MIN: Micros = 100_000;
 const PING_MIN: Micros = 10_000;
+/// What a listener's socket asks the system for: all its players may send in the same millisecond.
+const RECV_BUFFER: u32 = 4 << 20;
 /// Datagrams, and payloads without lanes.
 const MTU: (u32, u32) = (1_200, 65_000);
 const PLAIN_MAX: u32 = 1_200;
@@ -72,6 +74,9 @@ impl Endpoint {
         options.message_max_bytes = message_max_bytes;
         self.framing.frame_max_bytes = message_max_bytes;
         self.socket.unfragmented = true;
+        if listens && self.socket.recv_buffer_bytes == 0 {
+            self.socket.recv_buffer_bytes = RECV_BUFFER;
+        }
         let maker = Maker::Lanes(Arc::new(options));
         Ok(Some(Carrying { maker, message_max_bytes, shares: false }))
     }

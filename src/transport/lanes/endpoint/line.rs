@@ -58,6 +58,8 @@ pub struct Open {
     pub ends: bool,
     /// Why it is over: nothing is sent any more, and what came is still to be read.
     pub over: Option<Cause>,
+    /// The peer has ended it, and is still to know that this arrived.
+    pub owes: bool,
     /// An address that may be the peer's from now on.
     pub path: Option<Box<Path>>,
 }
@@ -96,6 +98,7 @@ impl Open {
             greets: true,
             ends: false,
             over: None,
+            owes: false,
             path: None,
         }
     }

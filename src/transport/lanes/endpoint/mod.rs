@@ -180,7 +180,10 @@ impl Lanes {
             return;
         }
         match &mut line.state {
-            State::Open(open) => open.over = Some(cause),
+            State::Open(open) => {
+                open.over = Some(cause);
+                open.owes = cause == Cause::Peer;
+            }
             state => *state = State::Over,
         }
         self.events.push_back(Event::Closed(stream, cause));

@@ -83,6 +83,17 @@ impl Lanes {
         open.received += 1;
         open.newest = open.newest.max(packet.sequence);
         if open.over.is_some() {
+            let ended = open.over == Some(Cause::Peer);
+            if ended
+                && matches!(packet.kind, Kind::Payload | Kind::Wide)
+                && let Some(pool) = &self.pool
+            {
+                // It did not hear that its end arrived. Nothing else of it counts any more.
+                let (wide, payload) = (packet.kind == Kind::Wide, &self.scratch[packet.range]);
+                let _ = open.lanes.handle_payload(packet.sequence, wide, payload, pool, now);
+                open.owes = true;
+                self.touch(stream);
+            }
             return Ok(packet.sequence);
         }
         open.heard = now;

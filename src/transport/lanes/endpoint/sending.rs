@@ -126,6 +126,12 @@ impl Lanes {
                 return Some((*peer, *local, len));
             }
             State::Open(open) if open.over.is_none() => open,
+            State::Open(open) if open.owes => {
+                open.owes = false;
+                open.lanes.acknowledge(now);
+                let len = payload_of(open, side, &mut self.scratch, &mut self.packet, now)?;
+                return Some((*peer, *local, len));
+            }
             State::Open(_) | State::Over => return None,
         };
         let (mut peer, mut local) = (*peer, *local);
