@@ -1204,7 +1204,7 @@ typedef struct {
     uint64_t detail;
     /// Its meaning depends on the kind.
     uint32_t flags;
-    /// Its meaning depends on the kind. With a payload: 0.
+    /// Its meaning depends on the kind. MESSAGE: the lane, 0 where there are none.
     uint32_t code;
 } sockeye_event;
 
