@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 
 suite! {
     each: a_token_of_a_backend, a_token_is_used_once, a_token_that_is_over, another_key,
-        a_full_server, a_player_that_moves, an_eavesdropper;
+        a_full_server, few_of_one_address, a_player_that_moves, an_eavesdropper;
 }
 
 const KEY: [u8; 32] = [0x5a; 32];
@@ -137,6 +137,24 @@ pub fn a_full_server(setup: Setup) {
     });
     assert_eq!(raw.closed(second).cause, FULL);
     raw.finish();
+    host.finish();
+}
+
+/// The listener's guard bounds how many come in of one address.
+pub fn few_of_one_address(setup: Setup) {
+    let mut host = setup.host();
+    let door = host.door_at("game://127.0.0.1:0?token=open&per_address=1", |_| {});
+    let url = format!("game://127.0.0.1:{}?token=open", door.port);
+    let first = host.connect(&url);
+    host.until("OPENED", |host| opened(host, first).is_some() && accepted(host, door).len() == 1);
+    let second = host.connect_with(&url, |endpoint| endpoint.connect_timeout_ms = 500);
+    assert_eq!(host.closed(second).cause, TIMEOUT_CONNECT);
+    assert_eq!(host.net.close(first, GRACEFUL), OK);
+    host.closed(first);
+    host.until("it has left", |host| host.count(Kind::Closed) == 3);
+    let third = host.connect(&url);
+    host.until("OPENED again", |host| opened(host, third).is_some());
+    assert_eq!(accepted(&host, door).len(), 2);
     host.finish();
 }
 

@@ -72,9 +72,12 @@ impl Net {
         let no_room = || Refusal::new(Error::Limit, "no worker of this model has room");
         let home = self.core.place_listener(queue, turn).ok_or_else(no_room)?;
         udp.home = home;
-        udp.door = udp.endpoint.guard.map(|limits| Door::new(limits, &self.core.guard));
+        let door = udp.endpoint.guard.map(|limits| Door::new(limits, &self.core.guard));
+        // Of those that are carried the connections are bounded, not the datagrams.
+        let (door, of_conns) = if carried { (None, door) } else { (door, None) };
+        udp.door = door;
         let origin =
-            carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), Some(local), None)));
+            carried.then(|| Arc::new(Origin::bound(udp.endpoint.clone(), Some(local), of_conns)));
         udp.carriage = origin
             .clone()
             .map(|origin| Box::new(Carriage { origin: Some(origin), ..Carriage::default() }));

@@ -58,6 +58,7 @@ const fn key(
 const GAME: &str = "game://";
 const STREAMS: &str = "streams (tcp://, unix:)";
 const ACCEPTS: &str = "listeners of streams";
+const LETS_IN: &str = "listeners of streams and game://";
 const TCP: &str = "tcp://, tls://, ws://, wss:// and any://";
 const FRAMED: &str = "streams with a frame= that is not raw";
 const DELIMITED: &str = "frame=line and frame=delimiter";
@@ -72,6 +73,10 @@ fn streams(used: &Use<'_>, _: &Framing) -> bool {
 
 fn accepts(used: &Use<'_>, _: &Framing) -> bool {
     used.is_stream() && used.listens
+}
+
+fn lets_in(used: &Use<'_>, _: &Framing) -> bool {
+    !used.is("udp") && used.listens
 }
 
 fn bound_datagrams(used: &Use<'_>, _: &Framing) -> bool {
@@ -171,11 +176,11 @@ const KEYS: &[Key] = &[
     key("weight", STREAMS, streams, |e, v| put(&mut e.weight, number(v))),
     key("backlog", ACCEPTS, accepts, |e, v| put(&mut e.socket.backlog, number(v))),
     key("handshakes", ACCEPTS, accepts, |e, v| put(&mut e.handshakes_max, number(v))),
-    key("per_address", ACCEPTS, accepts, |e, v| put(&mut bounds(e).per_address_max, number(v))),
-    key("per_address_rate", ACCEPTS, accepts, |e, v| {
+    key("per_address", LETS_IN, lets_in, |e, v| put(&mut bounds(e).per_address_max, number(v))),
+    key("per_address_rate", LETS_IN, lets_in, |e, v| {
         put(&mut bounds(e).per_address_per_s, number(v))
     }),
-    key("accept_rate", ACCEPTS, accepts, |e, v| put(&mut bounds(e).accepts_per_s, number(v))),
+    key("accept_rate", LETS_IN, lets_in, |e, v| put(&mut bounds(e).accepts_per_s, number(v))),
     key("datagram_rate", "udp:// listeners", bound_datagrams, |e, v| {
         put(&mut bounds(e).datagrams_per_address_per_s, number(v))
     }),

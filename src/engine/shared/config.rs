@@ -329,7 +329,8 @@ impl Endpoint {
             let words = "endpoint.min_receive_rate needs framing: RAW has no messages that begin";
             return Err(Refusal::new(Error::Invalid, words));
         }
-        let guard = || self.guard.map_or(Ok(()), |guard| guard.check(datagrams));
+        let bare = datagrams && self.scheme != Scheme::Game;
+        let guard = || self.guard.map_or(Ok(()), |guard| guard.check(bare));
         let words = self.framing.check().and_then(|()| self.limits.check()).and_then(|()| guard());
         words.map_err(|words| Refusal::new(Error::Invalid, words))?;
         self.limits.cap(memory);

@@ -222,7 +222,7 @@ impl Desk {
     pub fn stream_migrated(&mut self, token: Token, conn: &mut Conn) {
         let Some((number, stream)) = conn.link.carrier() else { return };
         let Some(carrier) = self.carriers.get(number) else { return };
-        conn.set_peer(carrier.endpoint.peer(stream));
+        conn.migrate(carrier.endpoint.peer(stream));
         if conn.life.end == End::Not {
             self.emit(token, Notice::Migrated);
         }

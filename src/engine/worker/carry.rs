@@ -135,7 +135,10 @@ impl Desk {
         let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return false };
         let Some(origin) = carrier.origin.clone() else { return false };
-        if core.guard.is_on() && core.guard.decide(None, Some(peer), self.now).is_err() {
+        let door = origin.door();
+        if (core.guard.is_on() || door.is_some())
+            && core.guard.decide(door, Some(peer), self.now).is_err()
+        {
             carrier.endpoint.forget(stream, now);
             return false;
         }

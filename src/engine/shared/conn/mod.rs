@@ -91,6 +91,8 @@ struct More {
     quieted: bool,
     /// The host closed it in order, and the table counts it among those that linger.
     lingers: bool,
+    /// Its address is another one now than that it came in from, which is counted no more.
+    moved_away: bool,
     /// What it is let in with.
     connect_token: Option<Arc<[u8]>>,
     /// While it is parting.
@@ -214,6 +216,14 @@ impl Conn {
     pub fn give_up(&mut self) {
         let bytes = self.session.abandon();
         self.lose(bytes.into());
+    }
+
+    /// The peer goes on from another address.
+    pub fn migrate(&mut self, peer: Option<SocketAddr>) {
+        if self.endpoint.door().is_some() && !std::mem::replace(&mut self.more().moved_away, true) {
+            self.endpoint.left(self.peer());
+        }
+        self.set_peer(peer);
     }
 
     /// What a transport is to be let in with.
@@ -454,7 +464,7 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        if !self.is_outside() {
+        if !self.is_outside() && !self.more.as_ref().is_some_and(|more| more.moved_away) {
             self.endpoint.left(self.peer());
         }
     }

@@ -359,10 +359,8 @@ impl Endpoint for Lanes {
         if self.addresses.get(&line.peer) == Some(&stream) {
             self.addresses.remove(&line.peer);
         }
+        // Who has the number next may stand in the list of those that send twice, which is no harm.
         self.events.retain(|event| event.stream() != stream);
-        if line.listed {
-            self.ready.retain(|of| *of != stream);
-        }
         let last = self.last_word(&mut line, now);
         if let State::Open(open) = line.state {
             self.ids.remove(&open.id);
@@ -376,7 +374,7 @@ impl Endpoint for Lanes {
                 self.partings.add(Parting { peer, local, session, last, at: now });
             }
         }
-        if self.lines.iter().all(Option::is_none) {
+        if self.addresses.is_empty() {
             self.lines = Vec::new();
         }
     }

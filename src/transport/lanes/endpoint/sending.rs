@@ -59,19 +59,25 @@ impl Lanes {
         }
         // Where it lies: there is memory for it before anything is taken.
         let room = self.config.mtu_max.max(PAYLOAD_MAX) + OVERHEAD_MAX;
+        let most = match self.side {
+            Side::Accepted => CHUNK_BYTES.max(room),
+            // One connection, which sends a packet or two at a time.
+            Side::Connected => 2 * room,
+        };
         if self.chunk.as_ref().is_none_or(|chunk| chunk.room() < room) {
             let idle = self.ready.is_empty() && self.replies.is_empty();
             if idle && !self.parts(now) {
                 return Transmit::Nothing;
             }
             self.chunk = None;
-            match pool.take(CHUNK_BYTES.max(room)) {
+            match pool.take(most) {
                 Some(chunk) => self.chunk = Some(chunk),
-                None => return Transmit::Starved(CHUNK_BYTES.max(room)),
+                None => return Transmit::Starved(most),
             }
         }
         let sent = self.next_packet(now);
-        if sent.is_none() && self.timers.next().is_none() {
+        if sent.is_none() {
+            // Whoever is silent has no memory for it.
             self.chunk = None;
         }
         match sent {
