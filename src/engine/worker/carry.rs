@@ -103,7 +103,8 @@ impl Desk {
         let now = self.micros();
         let Some(carrier) = self.carriers.get(number) else { return unknown };
         let open = !carrier.shut && carrier.origin.is_some() && core.is_running();
-        let vacant = (open && core.table.has_room()).then(|| carrier.vacant());
+        let full = open && !core.table.has_room();
+        let vacant = (open && !full).then(|| carrier.vacant());
         let (peer, local) = (datagram.peer, datagram.local);
         let handled = carrier.endpoint.handle_datagram(datagram, vacant, now);
         match (handled, vacant) {
@@ -114,6 +115,9 @@ impl Desk {
                 {
                     conn.session.session_mut().handle_message(self.now);
                 }
+            }
+            (Handled::Dropped(Reason::Refused), None) if full => {
+                self.turned_away(core, "connections_max is reached");
             }
             (Handled::New, Some(stream)) if !self.admit(core, number, stream, peer, local) => {
                 return Handled::Dropped(Reason::Refused);

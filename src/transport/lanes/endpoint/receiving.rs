@@ -167,7 +167,11 @@ impl Lanes {
             Answer::Nothing(reason) => Handled::Dropped(dropped(reason)),
             Answer::Reply(packet) => {
                 self.reply(peer, local, packet);
-                Handled::Reply
+                match vacant {
+                    Some(_) => Handled::Reply,
+                    // It is told that there is no room.
+                    None => Handled::Dropped(Dropped::Refused),
+                }
             }
             Answer::Accepted(accepted) => match vacant {
                 Some(stream) => {
