@@ -114,3 +114,8 @@ fn any() {
 fn envelope() {
     play("envelope");
 }
+
+#[test]
+fn lanes() {
+    play("lanes");
+}

@@ -3,27 +3,32 @@
 //!
 //! Bytes at random do not get past a handshake. So a target's input is a program (`program.rs`): a
 //! true peer talks with the layer, and the program says who speaks when, how the bytes are cut, and
-//! what is done to them on their way. The envelope of lanes has a program of its own.
+//! what is done to them on their way. The envelope of lanes
+//! and a socket with lanes have programs of their own.
 
 mod envelope;
+mod lanes;
 mod program;
 mod tls;
 mod under;
 mod web;
 
+pub use envelope::run as envelope;
+pub use lanes::run as lanes;
 use program::{Peer, Program};
 use under::Under;
 
 /// A target's name, as that of its folder in `fuzz/corpus`, and its body.
 type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("tls_server", tls_server),
     ("tls_client", tls_client),
     ("web_server", web_server),
     ("web_client", web_client),
     ("any", any),
-    ("envelope", envelope::run),
+    ("envelope", envelope),
+    ("lanes", lanes),
 ];
 
 /// Our server against a client that means well, over a line that does not.
