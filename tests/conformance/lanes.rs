@@ -1,5 +1,6 @@
 //! `game://`: encrypted lanes over UDP, both ends ours.
 
+pub use super::carried::accepted;
 use crate::common::event::{Event, Kind};
 use crate::common::groups::NOBODY;
 use crate::common::host::{Door, Host};
@@ -31,13 +32,6 @@ pub fn door_with(host: &mut Host, change: impl FnOnce(&mut sockeye_endpoint)) ->
 
 pub fn url(door: Door) -> String {
     format!("game://127.0.0.1:{}?token=open", door.port)
-}
-
-/// The connections that a listener accepted, in the order in which they were reported.
-pub fn accepted(host: &Host, door: Door) -> Vec<sockeye_conn> {
-    let of_it =
-        host.log.iter().filter(|it| it.kind == Kind::Opened && it.listener == door.listener);
-    of_it.map(|event| event.conn).collect()
 }
 
 /// Both ends of a new connection, the one that connected first.

@@ -8,7 +8,7 @@ use crate::engine::shared::lanes::LanesGiven;
 use crate::io::Token;
 use crate::session::{FACTS_MS, LaneFacts, Overflow};
 use crate::transport::lanes::envelope::token;
-use crate::transport::lanes::{Micros, Options};
+use crate::transport::lanes::{Control, Micros, Options};
 use crate::transport::{Carrying, Maker};
 use std::sync::Arc;
 
@@ -126,7 +126,7 @@ fn check(options: &Options) -> Result<(), Refusal> {
     if options.rate_max_bytes > 0 && options.rate_min_bytes > options.rate_max_bytes {
         return Err(invalid("lanes.rate_min_bytes is more than rate_max_bytes"));
     }
-    if options.control == crate::transport::lanes::Control::Fixed && options.rate_max_bytes == 0 {
+    if options.control == Control::Fixed && options.rate_max_bytes == 0 {
         return Err(invalid("lanes.rate_control FIXED needs rate_max_bytes"));
     }
     Ok(())

@@ -41,6 +41,8 @@ pub struct Carrier {
     pub lanes: Option<usize>,
     /// All that had come by then was received.
     pub caught_up: Millis,
+    /// When it was told the time of day.
+    pub clocked: Millis,
     /// No peer opens a stream any more.
     pub shut: bool,
     touched: bool,
@@ -134,6 +136,7 @@ impl Carrier {
             vacant: Vec::new(),
             timer: None,
             caught_up: 0,
+            clocked: 0,
             shut: false,
             touched: false,
             next_queue: 0,

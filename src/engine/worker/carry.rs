@@ -25,6 +25,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// A transport is told the time of day so often.
+const CLOCK_MS: Millis = 1_000;
+
 /// What a transport begins with that is made now: `elapsed` by the net's clock.
 fn clock(elapsed: Duration) -> Clock {
     let mut seed = Seed::default();
@@ -60,6 +63,11 @@ impl Desk {
         let socket = carrier.socket;
         if all.len() < DATAGRAMS_MAX {
             carrier.caught_up = self.now;
+        }
+        if self.now >= carrier.clocked + CLOCK_MS {
+            // The system's may have been set, by which tokens end.
+            carrier.endpoint.set_unix(unix_at(self.elapsed));
+            carrier.clocked = self.now;
         }
         let (mut system_drops, mut drops, mut accepted, mut bytes) = (0, 0, 0, 0);
         let mut messages = 0;

@@ -50,8 +50,6 @@ pub struct Open {
     pub client_id: u64,
     /// The number and the size of the server's table, as keep-alives of netcode have them.
     pub place: KeepAlive,
-    /// The client has shown that it knows of its being let in.
-    pub confirmed: bool,
     /// A keep-alive is to be sent at once.
     pub greets: bool,
     /// The host closed it in order.
@@ -94,7 +92,6 @@ impl Open {
             abroad: 0,
             client_id: 0,
             place: KeepAlive::default(),
-            confirmed: false,
             greets: true,
             ends: false,
             over: None,

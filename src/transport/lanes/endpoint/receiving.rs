@@ -97,7 +97,6 @@ impl Lanes {
             return Ok(packet.sequence);
         }
         open.heard = now;
-        open.confirmed = true;
         let over = match packet.kind {
             Kind::Payload | Kind::Wide => {
                 let Some(pool) = &self.pool else { return Ok(packet.sequence) };
@@ -123,6 +122,10 @@ impl Lanes {
         local: Option<IpAddr>,
         now: Micros,
     ) -> Handled {
+        // Only an answer that comes from there counts, which is in this packet or not at all.
+        if let Some(open) = self.line(stream).and_then(Line::open) {
+            open.responded = None;
+        }
         if let Err(reason) = self.open_packet(stream, now) {
             return Handled::Dropped(dropped(reason));
         }
@@ -260,7 +263,6 @@ impl Lanes {
                 let timeout = self.timeout(timeout_s);
                 let mut open = Open::new(session, lanes, timeout, now);
                 open.place = at;
-                open.confirmed = true;
                 let Some(line) = self.line(stream) else { return };
                 line.state = State::Open(Box::new(open));
                 self.events.push_back(Event::Opened(stream));

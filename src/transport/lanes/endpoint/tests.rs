@@ -336,3 +336,15 @@ fn a_full_server_says_so() {
     world.until("it is told", 5, |world| !world.ends[1].events.is_empty());
     assert_eq!(world.ends[1].events, [Event::Closed(Stream(0), Cause::Full)]);
 }
+
+#[test]
+fn a_token_ends_by_the_clock_of_now() {
+    let mut world = World::pair(11, &open());
+    // The system's clock was wrong when the net began.
+    world.ends[0].lanes.set_unix(UNIX_S + 3600);
+    let now = world.now;
+    while world.step(now + 2_000_000) {}
+    assert_eq!(world.ends[0].vacant, 0, "its time is over");
+    world.ends[0].lanes.set_unix(UNIX_S);
+    world.opened();
+}
